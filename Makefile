@@ -1,0 +1,49 @@
+# `make demo` runs the main job, `make test` the tests; each sets up what it needs in .venv first. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := .ci/locks
+
+RIDES ?=
+TRAIN ?=
+DEMO_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports check lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+
+# An environment is made anew only when its lock changes; the stamp carries which locks are in.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.13") if sys.version_info < (3, 11) else None'
+	@echo "setting up $(VENV) (once, about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.%: $(LOCKS)/%.txt pyproject.toml | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES=path-or-url TRAIN=path-or-url)
+	@$(BIN)/stream-consumer demo $(if $(RIDES),--rides $(RIDES)) $(if $(TRAIN),--train $(TRAIN)) $(DEMO_ARGS)
+
+test: $(VENV)/.dev ## the unit tests, under two minutes
+	@$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.dev ## ruff: style and format
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy, strict, tests included
+	@$(BIN)/mypy
+
+imports: $(VENV)/.dev ## import-linter: imports only point down the house
+	@$(BIN)/lint-imports
+
+check: lint types imports test ## all of the above
+
+lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
+	@$(BIN)/python .ci/lock.py
+
+clean: ## remove everything that make made
+	@rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,30 @@
+"""
+Deliberate errors, arranged by what happens next.
+
+The class of an error is the fate of what raised it; nothing else in the package is raised on purpose. The fault of a
+single record is never an exception: it is a value, ``contract.InvalidRecord``.
+"""
+
+
+class StreamConsumerError(Exception):
+    """Every error this package raises on purpose; its message names the thing, the value and the remedy."""
+
+
+class InitError(StreamConsumerError):
+    """Init fails: nothing is consumed, nothing is dead-lettered, and the operator has something to change."""
+
+
+class SettingsError(InitError):
+    """The environment is wrong; the message lists every fault at once."""
+
+
+class ModelError(InitError):
+    """The model cannot be loaded or fails its self-check."""
+
+
+class BatchFailed(StreamConsumerError):
+    """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
+
+
+class UsageError(StreamConsumerError):
+    """The command line was asked for something it cannot do; printed without a traceback, exit code 2."""

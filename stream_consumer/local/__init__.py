@@ -1,0 +1,1 @@
+"""The local platform: what AWS does around the function, on one machine, for developing, testing and demonstrating."""
