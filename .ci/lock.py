@@ -21,7 +21,9 @@ def resolve(name: str, options: list[str], constraint: Path | None) -> None:
     command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options]
     command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
     command += ["--no-annotate", "--quiet", "--output-file", str(LOCKS / f"{name}.txt")]
-    if name != "runtime":  # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools
+    if (
+        name != "runtime"
+    ):  # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools
         command += [str(LOCKS / "build.in")]
     if constraint:
         command += ["--constraint", str(constraint)]

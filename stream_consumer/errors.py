@@ -26,5 +26,9 @@ class BatchFailed(StreamConsumerError):
     """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
 
 
+class NotAKinesisEvent(StreamConsumerError):
+    """The function was invoked with something that no event source mapping sends; nothing was consumed."""
+
+
 class UsageError(StreamConsumerError):
     """The command line was asked for something it cannot do; printed without a traceback, exit code 2."""

@@ -1,0 +1,191 @@
+"""
+The decision: the fate of every record of a batch.
+
+The rule: a record is settled when its prediction or its dead letter is acknowledged, and the batch is settled up to the
+first record that is not. Dead letters go first and nothing is published at or behind a record that cannot be settled,
+so that what comes again has been published as little as possible.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from stream_consumer.contract import (
+    DeadLetter,
+    Event,
+    EventSchema,
+    InvalidRecord,
+    Prediction,
+    Reason,
+    Record,
+    RideDuration,
+    encode_prediction,
+)
+from stream_consumer.scoring import OutOfTime, Scorer
+from stream_consumer.sinks import Entry, Sink
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What predictions say they were made by."""
+
+    model: str
+    version: str
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What became of a batch; filled as it is decided."""
+
+    records: Sequence[Record]
+    settled: int = 0
+    """How many records from the start are settled; all of them if nothing went wrong."""
+    cause: str = ""
+    """Why the first unsettled record is not settled."""
+    predictions: list[Prediction] = field(default_factory=list)
+    """One for each record that could be scored, in order."""
+    published: int = 0
+    """Acknowledged predictions; those behind an unsettled record will be published again."""
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    """One for each invalid record, in order, whether it could be written or not."""
+    dead_letters_written: int = 0
+    resent: int = 0
+    unseen_categories: int = 0
+    model_seconds: float = 0.0
+    publish_seconds: float = 0.0
+    dead_letter_seconds: float = 0.0
+
+    @property
+    def unsettled(self) -> int:
+        return len(self.records) - self.settled
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The sequence number from which the batch must come again; None if it need not, or if none is known."""
+        return self.records[self.settled].sequence_number if self.unsettled else None
+
+    @property
+    def oldest_arrival(self) -> float | None:
+        """Unix seconds of the earliest arrival in Kinesis."""
+        return min((record.arrival for record in self.records if record.arrival is not None), default=None)
+
+    def dead_letters_by_reason(self) -> Counter[Reason]:
+        return Counter(letter.reason for letter in self.dead_letters[: self.dead_letters_written])
+
+    def stop_at(self, position: int, cause: str) -> None:
+        """Leave everything from *position* on unsettled, whole aggregates only: their parts share a sequence number."""
+        if position >= self.settled:
+            return
+        number = self.records[position].sequence_number
+        while position and number is not None and self.records[position - 1].sequence_number == number:
+            position -= 1
+        self.settled, self.cause = position, cause
+
+
+class Consumer:
+    """Decodes, scores and settles batches."""
+
+    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+        self,
+        *,
+        schema: EventSchema,
+        scorer: Scorer,
+        identity: Identity,
+        predictions: Sink | None,
+        dead_letters: Sink | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Compose a consumer.
+
+        Without *predictions* nothing is written anywhere and every record counts as settled: a test run. Without
+        *dead_letters* an invalid record cannot be settled.
+        """
+        self._schema = schema
+        self._scorer = scorer
+        self._identity = identity
+        self._predictions = predictions
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    def process(self, records: Sequence[Record], deadline: float = math.inf) -> BatchResult:
+        """
+        Settle as many of *records* as can be, in order, until *deadline* (of the clock).
+
+        Raises:
+            ModelError: The model fails on its own example: no record is at fault and none is settled.
+        """
+        result = BatchResult(records, settled=len(records))
+        positions, letter_positions = self._decide(result, deadline)
+        if self._predictions is None:
+            return result
+        self._write_dead_letters(result, letter_positions, deadline)
+        self._publish(result, positions, deadline, self._predictions)
+        return result
+
+    def _decide(self, result: BatchResult, deadline: float) -> tuple[list[int], list[int]]:
+        """Give each record a prediction or a dead letter; the positions of the records that got one or the other."""
+        decoded = list(map(self._schema.decode, [record.data for record in result.records]))
+        valid = [at for at, event in enumerate(decoded) if event.__class__ is not InvalidRecord]
+        minutes = iter(self._score(result, [decoded[at] for at in valid], deadline))  # type: ignore[misc]
+        scored, invalid = [], []
+        for at in range(result.settled):
+            event = decoded[at]
+            outcome = event if isinstance(event, InvalidRecord) else next(minutes)
+            if isinstance(outcome, InvalidRecord):
+                invalid.append(at)
+                result.dead_letters.append(DeadLetter.of(result.records[at], outcome))
+            else:
+                scored.append(at)
+                duration = RideDuration(outcome, event.ride_id)  # type: ignore[union-attr]
+                result.predictions.append(
+                    Prediction(self._identity.model, self._identity.version, duration, result.records[at].event_id)
+                )
+        return scored, invalid
+
+    def _score(self, result: BatchResult, events: Sequence[Event], deadline: float) -> Sequence[float | InvalidRecord]:
+        started = self._clock()
+        columns = self._scorer.columns(events)
+        result.unseen_categories = self._scorer.unseen(columns)
+        try:
+            return self._scorer.score(columns, deadline)
+        except OutOfTime as error:
+            result.stop_at(0, str(error))
+            return ()
+        finally:
+            result.model_seconds = self._clock() - started
+
+    def _write_dead_letters(self, result: BatchResult, positions: Sequence[int], deadline: float) -> None:
+        if not positions:
+            return
+        if self._dead_letters is None:
+            first = result.dead_letters[0]
+            result.stop_at(positions[0], f"{first.reason} at {first.path}, and there is no DEAD_LETTER_BUCKET")
+            return
+        started = self._clock()
+        written = self._dead_letters.write(result.dead_letters, deadline)
+        result.dead_letter_seconds = self._clock() - started
+        result.dead_letters_written = len(positions) - len(written.unwritten)
+        if written.unwritten:
+            first_unwritten = written.unwritten[0]
+            result.stop_at(positions[first_unwritten.position], f"dead letters not written: {first_unwritten.reason}")
+
+    def _publish(self, result: BatchResult, positions: Sequence[int], deadline: float, sink: Sink) -> None:
+        """Publish the predictions before the first record that cannot be settled."""
+        entries = [
+            Entry(prediction.partition_key, encode_prediction(prediction))
+            for at, prediction in zip(positions, result.predictions, strict=True)
+            if at < result.settled
+        ]
+        if not entries:
+            return
+        started = self._clock()
+        written = sink.write(entries, deadline)
+        result.publish_seconds = self._clock() - started
+        result.published = len(entries) - len(written.unwritten)
+        result.resent = written.resent
+        if written.unwritten:
+            first = written.unwritten[0]
+            result.stop_at(positions[first.position], f"predictions not published: {first.reason}")

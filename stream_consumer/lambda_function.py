@@ -1,0 +1,156 @@
+"""
+The Lambda shell: settings, clients and model become a consumer at init; :func:`lambda_handler` answers invocations.
+
+The rule: the response always has the key ``batchItemFailures`` under exactly that name: Lambda takes any other for
+success. What cannot be said with it is said by raising.
+"""
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+
+from stream_consumer.consumer import BatchResult, Consumer, Identity
+from stream_consumer.contract import records_from_lambda
+from stream_consumer.errors import BatchFailed, InitError
+from stream_consumer.model import load_model
+from stream_consumer.scoring import Scorer
+from stream_consumer.settings import Settings
+from stream_consumer.sinks import DeadLetters, PredictionStream, client_config
+from stream_consumer.telemetry import Telemetry, telemetry
+
+# A direct invocation outside Lambda has no context to ask.
+_SECONDS_WITHOUT_CONTEXT = 30.0
+
+# Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for a synchronous response; a little is left for the rest.
+_MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
+
+
+class Handler:
+    """Answers Lambda's invocations with one consumer."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        settings: Settings,
+        report: Telemetry,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._consumer = consumer
+        self._settings = settings
+        self._report = report
+        self._monotonic = monotonic
+        self._now = now
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """
+        Consume the batch in *event*.
+
+        Raises:
+            BatchFailed: Not even the first record could be settled, or Lambda cannot be told which: the whole batch
+                must come again, and raising is what lets bisecting find the record that blocks it.
+            NotAKinesisEvent: There is no batch in *event*.
+        """
+        records = records_from_lambda(event)
+        result = self._consumer.process(records, self._deadline(context))
+        self._report.invoked(result, getattr(context, "aws_request_id", None), self._now())
+        if result.unsettled and (result.settled == 0 or result.checkpoint is None):
+            raise BatchFailed(f"none of the {len(records)} records could be checkpointed: {result.cause}")
+        failures = [{"itemIdentifier": result.checkpoint}] if result.unsettled else []
+        response: dict[str, Any] = {"batchItemFailures": failures}
+        if self._settings.return_predictions:
+            response |= _returned(result)
+        return response
+
+    def _deadline(self, context: Any) -> float:
+        ask = getattr(context, "get_remaining_time_in_millis", None)
+        seconds = ask() / 1000 if ask else _SECONDS_WITHOUT_CONTEXT
+        return self._monotonic() + seconds - self._settings.deadline_margin_ms / 1000
+
+
+def _returned(result: BatchResult) -> dict[str, Any]:
+    """Return as many of the predictions as a response holds, and how many were left out if any were."""
+    predictions, room = [], _MAX_PREDICTIONS_BYTES
+    for prediction in result.predictions:
+        item = {
+            "model": prediction.model,
+            "version": prediction.version,
+            "prediction": {
+                "ride_duration": prediction.prediction.ride_duration,
+                "ride_id": prediction.prediction.ride_id,
+            },
+            "event_id": prediction.event_id,
+        }
+        room -= len(json.dumps(item)) + 2
+        if room < 0:
+            break
+        predictions.append(item)
+    left_out = len(result.predictions) - len(predictions)
+    return {"predictions": predictions} | ({"predictionsLeftOut": left_out} if left_out else {})
+
+
+def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
+    """
+    Compose the handler that *environ* asks for.
+
+    Raises:
+        InitError: The environment or the model is wrong; nothing is consumed until it is mended.
+    """
+    settings = Settings.of(environ)
+    session = boto3.session.Session()
+    model = load_model(
+        settings.model_location,
+        # With botocore's own patience: fetching a large model outlasts the timeouts of a dead letter.
+        s3=lambda: session.client("s3"),
+        digest=settings.model_digest,
+        version=settings.run_id,
+    )
+    report.started(model)
+    predictions = dead_letters = None
+    if not settings.test_run:
+        # Validation costs as much as the call itself; the contract stands before it.
+        kinesis = session.client(
+            "kinesis",
+            endpoint_url=settings.kinesis_endpoint_url,
+            config=client_config(settings.publish_concurrency, parameter_validation=False),
+        )
+        predictions = PredictionStream(
+            kinesis, settings.predictions_stream_name, in_flight=settings.publish_concurrency
+        )
+        if settings.dead_letter_bucket:
+            s3 = session.client("s3", config=client_config(1))
+            dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
+    consumer = Consumer(
+        schema=model.schema,
+        scorer=Scorer(model),
+        identity=Identity(model.name, model.version),
+        predictions=predictions,
+        dead_letters=dead_letters,
+    )
+    return Handler(consumer, settings, report)
+
+
+@functools.cache
+def _handler() -> Handler:
+    report = telemetry(os.environ)
+    try:
+        return build_handler(os.environ, report)
+    except InitError as error:
+        report.failed_to_start(error)
+        raise
+
+
+def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one invocation; see :class:`Handler`."""
+    return _handler()(event, context)
+
+
+# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    _handler()

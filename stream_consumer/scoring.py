@@ -1,0 +1,111 @@
+"""
+Scoring: n events in, n outcomes out, in order, with one model call.
+
+The rule: a row is at fault only if the model refuses it alone. When the call for a whole batch fails, the batch is
+split until the offending rows stand by themselves; when *every* row fails, the model's own example decides whether the
+rows or the model are broken.
+"""
+
+import operator
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_consumer.contract import Event, EventSchema, InvalidRecord, Reason
+from stream_consumer.errors import StreamConsumerError
+
+Columns = Sequence[Sequence[Any]]
+"""One sequence of n values for each column of the signature, in its order; a missing optional value is None."""
+
+
+class Model(Protocol):
+    """What scoring needs of a model."""
+
+    @property
+    def schema(self) -> EventSchema: ...
+
+    @property
+    def predict(self) -> Callable[[Columns], NDArray[np.float64]]:
+        """Return n minutes for n rows."""
+
+    @property
+    def categories(self) -> Mapping[str, frozenset[Any]]:
+        """The values of a column that training saw."""
+
+    def check(self) -> None:
+        """Raise ModelError if the model does not predict its own example."""
+
+
+class OutOfTime(StreamConsumerError):
+    """The deadline came while the offending rows were still being looked for."""
+
+
+class Scorer:
+    """Scores batches of decoded events with one model."""
+
+    def __init__(self, model: Model, clock: Callable[[], float] = time.monotonic) -> None:
+        self._model = model
+        self._clock = clock
+        self._getters = [operator.attrgetter(f"ride.{field}") for field in model.schema.fields]
+        self._categories = [
+            (index, model.categories[column.name])
+            for index, column in enumerate(model.schema.columns)
+            if column.name in model.categories
+        ]
+
+    def columns(self, events: Sequence[Event]) -> list[list[Any]]:
+        return [list(map(getter, events)) for getter in self._getters]
+
+    def unseen(self, columns: Columns) -> int:
+        """Return how many values of the categorical columns training never saw."""
+        return sum(
+            len(columns[index]) - sum(map(categories.__contains__, columns[index]))
+            for index, categories in self._categories
+        )
+
+    def score(self, columns: Columns, deadline: float) -> list[float | InvalidRecord]:
+        """
+        Return the minutes of each row, or why it has none, in order.
+
+        Raises:
+            ModelError: Every row failed and so did the model's own example: the model is broken, not the rows.
+            OutOfTime: Isolating the offending rows took longer than *deadline* (of the clock) allows.
+            MemoryError: The machine is too small for the batch, which is not the fault of any row.
+        """
+        if not columns[0]:
+            return []
+        outcomes = self._isolate(columns, deadline)
+        if not any(isinstance(outcome, float) for outcome in outcomes):
+            self._model.check()
+        return outcomes
+
+    def _isolate(self, columns: Columns, deadline: float) -> list[float | InvalidRecord]:
+        rows = len(columns[0])
+        try:
+            return _finite(self._predict(columns, rows))
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
+            if rows == 1:
+                return [InvalidRecord(Reason.UNSCORABLE, "$.ride", f"{type(error).__name__}: {error}")]
+        if self._clock() > deadline:
+            raise OutOfTime(f"the deadline came before the rows that the model refuses were found among {rows}")
+        half = rows // 2
+        first = self._isolate([column[:half] for column in columns], deadline)
+        return first + self._isolate([column[half:] for column in columns], deadline)
+
+    def _predict(self, columns: Columns, rows: int) -> NDArray[np.float64]:
+        minutes = np.asarray(self._model.predict(columns), dtype=np.float64)
+        if minutes.size != rows:
+            raise ValueError(f"the model returned the shape {minutes.shape} for {rows} rows; wanted one number a row")
+        return minutes.ravel()
+
+
+def _finite(minutes: NDArray[np.float64]) -> list[float | InvalidRecord]:
+    outcomes = cast("list[float | InvalidRecord]", minutes.tolist())
+    for row in np.flatnonzero(~np.isfinite(minutes)):
+        outcomes[row] = InvalidRecord(Reason.UNSCORABLE, "$.ride", f"the prediction is not finite: {minutes[row]}")
+    return outcomes

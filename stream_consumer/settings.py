@@ -1,0 +1,175 @@
+"""
+The environment → one frozen :class:`Settings`, every fault reported at once.
+
+Limits of the services are constants where they are used, not settings. The names are those of the lineage where it had
+one; ``FIELDS`` is the list that the README's table is checked against.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from stream_consumer.errors import SettingsError
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off", ""})
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _TRUE | _FALSE:
+        raise ValueError("wanted true or false")
+    return text.lower() in _TRUE
+
+
+def _integer(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+            raise ValueError(f"wanted a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _matching(pattern: str, wanted: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"wanted {wanted}")
+        return text
+
+    return parse
+
+
+class Field(NamedTuple):
+    """One environment variable: how its text is read, what it is without one, and what it means."""
+
+    variable: str
+    parse: Callable[[str], Any]
+    default: Any
+    meaning: str
+
+
+_text = _matching(r"(?s).+", "some text")
+_stream = _matching(
+    r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
+)
+_bucket = _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
+_url = _matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
+
+FIELDS = {
+    "predictions_stream_name": Field(
+        "PREDICTIONS_STREAM_NAME", _stream, "ride_predictions", "Output stream, by name or, across accounts, by ARN"
+    ),
+    "model_location": Field(
+        "MODEL_LOCATION",
+        _text,
+        None,
+        "The model: a directory, an `s3://` prefix or (where mlflow is installed) `models:/name@alias`",
+    ),
+    "model_bucket": Field(
+        "MODEL_BUCKET",
+        _bucket,
+        None,
+        "With the next two, instead of `MODEL_LOCATION`: the bucket of MLflow's artifacts",
+    ),
+    "mlflow_experiment_id": Field(
+        "MLFLOW_EXPERIMENT_ID", _matching(r"\w+", "an experiment's id"), None, "The experiment's id"
+    ),
+    "run_id": Field(
+        "RUN_ID",
+        _matching(r"[\w.-]+", "a run's or model's id"),
+        None,
+        "The run's id, or MLflow 3's model id (`m-…`); overrides the `version` on predictions",
+    ),
+    "model_digest": Field(
+        "MODEL_DIGEST",
+        _matching(r"[0-9a-f]{64}", "a SHA-256 in lower-case hex"),
+        None,
+        "What the model directory must hash to (`stream-consumer model` prints it); obligatory for pickled models",
+    ),
+    "dead_letter_bucket": Field(
+        "DEAD_LETTER_BUCKET",
+        _bucket,
+        None,
+        "Bucket for dead letters; without one, an invalid record fails its batch, "
+        "so that the mapping's on-failure destination takes it",
+    ),
+    "dead_letter_prefix": Field(
+        "DEAD_LETTER_PREFIX",
+        _matching(r"[\w!.*'()-]+(/[\w!.*'()-]+)*", "a key prefix without slashes at its ends"),
+        "dead-letters",
+        "Key prefix of dead letters",
+    ),
+    "kinesis_endpoint_url": Field(
+        "KINESIS_ENDPOINT_URL", _url, None, "Kinesis endpoint, for emulators; botocore's `AWS_ENDPOINT_URL…` work too"
+    ),
+    "test_run": Field(
+        "TEST_RUN", _boolean, default=False, meaning="`true`: score and return predictions, write nothing anywhere"
+    ),
+    "return_predictions": Field(
+        "RETURN_PREDICTIONS",
+        _boolean,
+        default=False,
+        meaning="`true`: add `predictions` to the response, as many as fit its 6 MB",
+    ),
+    "deadline_margin_ms": Field(
+        "DEADLINE_MARGIN_MS",
+        _integer(0, 60_000),
+        1000,
+        "Time kept back from the invocation's remaining time, to answer in",
+    ),
+    "publish_concurrency": Field("PUBLISH_CONCURRENCY", _integer(1, 32), 4, "PutRecords requests in flight"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment asks for; the fields are explained in ``FIELDS``."""
+
+    predictions_stream_name: str
+    model_location: str
+    run_id: str | None
+    model_digest: str | None
+    dead_letter_bucket: str | None
+    dead_letter_prefix: str
+    kinesis_endpoint_url: str | None
+    test_run: bool
+    return_predictions: bool
+    deadline_margin_ms: int
+    publish_concurrency: int
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Settings":
+        """
+        Read *environ*.
+
+        Raises:
+            SettingsError: Names every variable that is wrong, its value and what is wanted.
+        """
+        values: dict[str, Any] = {}
+        faults = []
+        for name, field in FIELDS.items():
+            text = environ.get(field.variable, "").strip()
+            try:
+                values[name] = field.parse(text) if text else field.default
+            except ValueError as error:
+                faults.append(f"{field.variable}={text!r}: {error}")
+                values[name] = None
+        bucket, experiment = values.pop("model_bucket"), values.pop("mlflow_experiment_id")
+        if values["model_location"] is None and not any(fault.startswith("MODEL_") for fault in faults):
+            values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
+            if values["model_location"] is None:
+                faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
+        if faults:
+            raise SettingsError("the environment is wrong: " + "; ".join(faults))
+        values["return_predictions"] |= values["test_run"]
+        return cls(**values)
+
+
+def _lineage_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:
+    if not (bucket and experiment and run):
+        return None
+    # MLflow 3 keeps a logged model beside its run, under its own id.
+    return f"s3://{bucket}/{experiment}/" + (
+        f"models/{run}/artifacts" if run.startswith("m-") else f"{run}/artifacts/model"
+    )

@@ -1,0 +1,299 @@
+"""
+Where results go: predictions to a Kinesis stream, dead letters to S3.
+
+The rule: what was *not* written comes back, by position, and an error of the service is never an exception. Only what
+was rejected is sent again, with full jitter, until the caller's deadline; nothing is started after it.
+
+Requests go out in waves of a few in flight. A wave is settled before the next begins, so that when a failure strikes,
+nothing is published beyond the wave it struck. Entries of one partition key are never in two requests of a wave: their
+order holds across requests. Within one request Kinesis promises none when it rejects some of the entries.
+"""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.parsers import ResponseParserError
+
+from stream_consumer.contract import DeadLetter, encode_dead_letters
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+    from types_boto3_s3 import S3Client
+
+# Source: Amazon Kinesis Data Streams API reference, "PutRecords", and the stream's default MaxRecordSizeInKiB.
+MAX_ENTRIES = 500
+MAX_REQUEST_BYTES = 5 * 2**20
+MAX_ENTRY_BYTES = 2**20
+
+# Full jitter. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
+_BACKOFF_BASE_SECONDS = 0.05
+_BACKOFF_CAP_SECONDS = 2.0
+
+# Errors of the whole call that another try can mend; every other 4xx is for an operator.
+# Source: the "Errors" sections of PutRecords and PutObject, and "Common Errors" of both services.
+_TRANSIENT = frozenset(
+    {
+        "InternalFailure",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_SERVER_ERROR = 500
+
+
+class Entry(NamedTuple):
+    """One record to put on a stream."""
+
+    partition_key: str
+    data: bytes
+
+
+class Unwritten(NamedTuple):
+    """One thing that was not written: its position among what was handed over, and the service's last word on it."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a write: empty ``unwritten`` means all of it was acknowledged."""
+
+    unwritten: list[Unwritten] = field(default_factory=list)
+    """Ascending by position. What is not listed was acknowledged."""
+    resent: int = 0
+    """How often an entry was sent again."""
+
+
+class Sink(Protocol):
+    """Takes things in order and says which of them it could not write."""
+
+    def write(self, items: Sequence[Any], deadline: float) -> Written: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The clock, the wait and the dice of a sink; tests bring their own."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    uniform: Callable[[float, float], float] = random.uniform
+
+    def wait(self, attempt: int, deadline: float) -> bool:
+        """Sleep before attempt number *attempt* + 1; False, without sleeping, if the deadline would come first."""
+        delay = self.uniform(0, min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2.0 ** min(attempt, 16)))
+        if self.clock() + delay >= deadline:
+            return False
+        self.sleep(delay)
+        return True
+
+
+def client_config(in_flight: int, **options: Any) -> Config:
+    """
+    Return the botocore configuration that the sinks rely on.
+
+    One try a call, since the sinks resend themselves, and timeouts that leave time for a second try: botocore's own
+    60 s are longer than most invocations.
+    """
+    return Config(
+        connect_timeout=1,
+        read_timeout=4,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=in_flight,
+        tcp_keepalive=True,
+        **options,
+    )
+
+
+class _Failure(NamedTuple):
+    reason: str
+    transient: bool
+
+
+_OUT_OF_TIME = "the deadline came before an answer"
+
+
+class _Calls:
+    """Service calls in worker threads, so that a hanging one cannot outlive the deadline."""
+
+    def __init__(self, in_flight: int, patience: Patience) -> None:
+        self.in_flight = in_flight
+        self._patience = patience
+        self._pool: ThreadPoolExecutor | None = None
+
+    def run(self, calls: Sequence[Callable[[], Any]], deadline: float) -> list[Any]:
+        """Return for each call its result or the :class:`_Failure` it met, in order."""
+        # Made on first use: a SnapStart snapshot must not hold threads.
+        self._pool = self._pool or ThreadPoolExecutor(self.in_flight, thread_name_prefix="sink")
+        futures = [self._pool.submit(_attempt, call) for call in calls]
+        late = wait(futures, timeout=max(0.0, deadline - self._patience.clock())).not_done
+        if late:
+            # The abandoned calls end by their own timeouts; the next write must not queue behind them.
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+        return [_Failure(_OUT_OF_TIME, transient=False) if call in late else _result(call) for call in futures]
+
+
+def _result(future: Future[Any]) -> Any:
+    return future.result()
+
+
+def _attempt(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except ClientError as error:
+        code = error.response["Error"].get("Code", "Unknown")
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        return _Failure(f"{code}: {error}", code in _TRANSIENT or status >= _SERVER_ERROR)
+    except (ConnectionError, HTTPClientError, ResponseParserError) as error:
+        return _Failure(f"{type(error).__name__}: {error}", transient=True)
+    except Exception as error:  # noqa: BLE001 (no credentials, a bad endpoint: for an operator, and no reason to lose our place)
+        return _Failure(f"{type(error).__name__}: {error}", transient=False)
+
+
+class PredictionStream:
+    """The output stream."""
+
+    def __init__(
+        self, client: "KinesisClient", name: str, *, in_flight: int = 4, patience: Patience | None = None
+    ) -> None:
+        """*name* is the stream's name or, for a stream of another account, its ARN."""
+        self._client = client
+        self._stream: dict[str, Any] = {"StreamARN" if name.startswith("arn:") else "StreamName": name}
+        self._patience = patience or Patience()
+        self._calls = _Calls(in_flight, self._patience)
+
+    def write(self, items: Sequence[Entry], deadline: float) -> Written:
+        """
+        Put *items* on the stream, resending only what Kinesis rejected, until *deadline* (of the clock).
+
+        Source: Amazon Kinesis Data Streams API reference, "PutRecords".
+        """
+        fitting = next((at for at, entry in enumerate(items) if _size(entry) > MAX_ENTRY_BYTES), len(items))
+        resent = 0
+        for wave in _waves(items, fitting, self._calls.in_flight):
+            rejected, again = self._settle(items, wave, deadline)
+            resent += again
+            if rejected:
+                untried = range(wave[-1][-1] + 1, len(items))
+                return Written([*rejected, *(Unwritten(at, "not sent after a failure") for at in untried)], resent)
+        too_large = f"larger than {MAX_ENTRY_BYTES} bytes with its key"
+        return Written([Unwritten(at, too_large) for at in range(fitting, len(items))], resent)
+
+    def _settle(self, items: Sequence[Entry], wave: list[list[int]], deadline: float) -> tuple[list[Unwritten], int]:
+        """Send a wave until all of it is acknowledged or nothing more helps; what is left, and the entries resent."""
+        attempt = resent = 0
+        while True:
+            rejected, hopeless = self._send(items, wave, deadline)
+            unwritten = sorted(entry for request in rejected for entry in request)
+            if not unwritten or hopeless or not self._patience.wait(attempt, deadline):
+                return unwritten, resent
+            attempt += 1
+            resent += len(unwritten)
+            # Each request keeps its own entries: merging two could put one partition key in two requests.
+            wave = [[entry.position for entry in request] for request in rejected if request]
+
+    def _send(
+        self, items: Sequence[Entry], wave: list[list[int]], deadline: float
+    ) -> tuple[list[list[Unwritten]], bool]:
+        """Send the requests of a wave once; for each what was rejected, and whether trying again is hopeless."""
+        answers = self._calls.run([self._call(items, request) for request in wave], deadline)
+        rejected = [
+            [Unwritten(position, answer.reason) for position in request]
+            if isinstance(answer, _Failure)
+            else [Unwritten(position, code) for position, code in zip(request, answer, strict=True) if code]
+            for request, answer in zip(wave, answers, strict=True)
+        ]
+        return rejected, any(isinstance(answer, _Failure) and not answer.transient for answer in answers)
+
+    def _call(self, items: Sequence[Entry], request: list[int]) -> Callable[[], list[str | None]]:
+        def put() -> list[str | None]:
+            records: Any = [{"Data": items[at].data, "PartitionKey": items[at].partition_key} for at in request]
+            response = self._client.put_records(Records=records, **self._stream)
+            codes = [record.get("ErrorCode") for record in response.get("Records", ())]
+            if len(codes) != len(request):
+                raise ResponseParserError(f"PutRecords answered for {len(codes)} of {len(request)} entries")
+            return codes
+
+        return put
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.data) + len(entry.partition_key.encode())
+
+
+def _waves(items: Sequence[Entry], end: int, in_flight: int) -> Iterator[list[list[int]]]:
+    """Yield the positions up to *end* as waves of requests, in order."""
+    wave: list[list[int]] = []
+    request: list[int] = []
+    size = 0
+    keys_before: set[str] = set()  # of the requests of this wave that are already full
+    for position in range(end):
+        entry = items[position]
+        cost = _size(entry)
+        if len(request) == MAX_ENTRIES or size + cost > MAX_REQUEST_BYTES:
+            wave.append(request)
+            keys_before.update(items[at].partition_key for at in request)
+            request, size = [], 0
+        if len(wave) == in_flight or entry.partition_key in keys_before:
+            yield [*wave, request] if request else wave
+            wave, request, size = [], [], 0
+            keys_before.clear()
+        request.append(position)
+        size += cost
+    if request:
+        yield [*wave, request]
+
+
+class DeadLetters:
+    """Invalid records as JSON lines in S3, one object a batch."""
+
+    def __init__(self, client: "S3Client", bucket: str, prefix: str, *, patience: Patience | None = None) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._patience = patience or Patience()
+        self._calls = _Calls(1, self._patience)
+
+    def write(self, items: Sequence[DeadLetter], deadline: float) -> Written:
+        """Write all *items* as one object or none of them; a redelivered batch overwrites its own object."""
+        if not items:
+            return Written()
+        body, key = encode_dead_letters(items), dead_letter_key(self._prefix, items[0])
+        attempt = 0
+        while True:
+            [answer] = self._calls.run([lambda: self._put(key, body)], deadline)
+            if not isinstance(answer, _Failure):
+                return Written(resent=attempt * len(items))
+            if not answer.transient or not self._patience.wait(attempt, deadline):
+                unwritten = [Unwritten(position, answer.reason) for position in range(len(items))]
+                return Written(unwritten, attempt * len(items))
+            attempt += 1
+
+    def _put(self, key: str, body: bytes) -> None:
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
+
+
+def dead_letter_key(prefix: str, first: DeadLetter) -> str:
+    """Return the object key of the batch whose first invalid record is *first*: the same on every delivery."""
+    if first.sequence_number is None:
+        # A direct invocation has no place in a stream; its content names it.
+        digest = hashlib.sha256(first.data).hexdigest()
+        return f"{prefix}/direct/{digest}.jsonl"
+    return f"{prefix}/{first.stream or 'direct'}/{first.shard or 'direct'}/{first.sequence_number}.jsonl"

@@ -1,0 +1,167 @@
+"""
+What an operator sees: JSON logs and one line of metrics an invocation.
+
+The rule: silence is success, numbers are metrics, and no line ever carries a payload.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from stream_consumer.consumer import BatchResult
+from stream_consumer.contract import Reason
+from stream_consumer.model import Model
+
+# More lines than this say nothing that the dead-letter object does not say better.
+_DEAD_LETTERS_LOGGED = 20
+
+
+class Metric(Enum):
+    """
+    Every metric: name, unit and meaning.
+
+    They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME.
+    """
+
+    RECORDS_RECEIVED = ("RecordsReceived", MetricUnit.Count, "Records of the batch, KPL aggregates unfolded")
+    PREDICTIONS_PUBLISHED = (
+        "PredictionsPublished",
+        MetricUnit.Count,
+        "Predictions that the output stream acknowledged",
+    )
+    DEAD_LETTERS = ("DeadLetters", MetricUnit.Count, "Dead letters that S3 acknowledged")
+    DEAD_LETTERS_UNDECODABLE = ("DeadLettersUndecodable", MetricUnit.Count, "Of these: not JSON")
+    DEAD_LETTERS_SCHEMA = (
+        "DeadLettersSchema",
+        MetricUnit.Count,
+        "Of these: missing, mistyped or null fields, refused keys",
+    )
+    DEAD_LETTERS_BOUNDS = ("DeadLettersBounds", MetricUnit.Count, "Of these: values outside the model's bounds")
+    DEAD_LETTERS_UNSCORABLE = (
+        "DeadLettersUnscorable",
+        MetricUnit.Count,
+        "Of these: refused by the model, or not finite",
+    )
+    ENTRIES_RESENT = ("EntriesResent", MetricUnit.Count, "Output entries sent again after Kinesis rejected them")
+    RECORDS_UNSETTLED = ("RecordsUnsettled", MetricUnit.Count, "Records that the mapping must deliver again")
+    MODEL_TIME = ("ModelTime", MetricUnit.Milliseconds, "Time in the model's call")
+    PUBLISH_TIME = ("PublishTime", MetricUnit.Milliseconds, "Time until the output stream had acknowledged")
+    DEAD_LETTER_TIME = (
+        "DeadLetterTime",
+        MetricUnit.Milliseconds,
+        "Time until S3 had acknowledged; 0 without dead letters",
+    )
+    OLDEST_RECORD_AGE = (
+        "OldestRecordAge",
+        MetricUnit.Milliseconds,
+        "Age of the batch's oldest record when it was settled",
+    )
+    UNSEEN_ZONES = ("UnseenZones", MetricUnit.Count, "Values of categorical columns that training never saw")
+    PREDICTION_MEAN = ("PredictionMean", MetricUnit.NoUnit, "Mean prediction of the batch, minutes")
+    PREDICTION_P95 = ("PredictionP95", MetricUnit.NoUnit, "95th percentile of the batch's predictions, minutes")
+    COLD_START = ("ColdStart", MetricUnit.Count, "1 on the first invocation of an environment")
+
+    def __init__(self, label: str, unit: MetricUnit, meaning: str) -> None:
+        self.label = label
+        self.unit = unit
+        self.meaning = meaning
+
+
+_BY_REASON = {
+    Reason.UNDECODABLE: Metric.DEAD_LETTERS_UNDECODABLE,
+    Reason.SCHEMA: Metric.DEAD_LETTERS_SCHEMA,
+    Reason.BOUNDS: Metric.DEAD_LETTERS_BOUNDS,
+    Reason.UNSCORABLE: Metric.DEAD_LETTERS_UNSCORABLE,
+}
+
+
+class Telemetry:
+    """Logs and metrics of one environment."""
+
+    def __init__(self, logger: Logger, new_metrics: Callable[[], EphemeralMetrics]) -> None:
+        """*new_metrics* makes an empty metric set: one invocation's must never leak into the next one's."""
+        self._logger = logger
+        self._new_metrics = new_metrics
+        self._cold = True
+
+    def started(self, model: Model) -> None:
+        self._logger.info(
+            "model loaded",
+            extra={
+                "model": model.name,
+                "version": model.version,
+                "model_location": model.location,
+                "digest": model.digest,
+            },
+        )
+
+    def failed_to_start(self, error: Exception) -> None:
+        self._logger.error("init failed", extra={"error": type(error).__name__, "remedy": str(error)})
+
+    def invoked(self, result: BatchResult, request_id: str | None, now: float) -> None:
+        """Report one batch; *now* is in Unix seconds."""
+        metrics = self._new_metrics()
+        for metric, value in _values(result, now):
+            metrics.add_metric(metric.label, metric.unit, value)
+        if self._cold:
+            metrics.add_metric(Metric.COLD_START.label, Metric.COLD_START.unit, 1)
+            self._cold = False
+        metrics.flush_metrics()
+        self._warn(result, request_id)
+
+    def _warn(self, result: BatchResult, request_id: str | None) -> None:
+        for letter in result.dead_letters[:_DEAD_LETTERS_LOGGED]:
+            self._logger.warning(
+                "invalid record",
+                extra={
+                    "request_id": request_id,
+                    "reason": letter.reason.value,
+                    "path": letter.path,
+                    "event_id": letter.event_id,
+                    "sequence_number": letter.sequence_number,
+                },
+            )
+        unlogged = len(result.dead_letters) - _DEAD_LETTERS_LOGGED
+        if unlogged > 0:
+            self._logger.warning("more invalid records", extra={"request_id": request_id, "count": unlogged})
+        if result.unsettled:
+            self._logger.warning(
+                "redelivery",
+                extra={
+                    "request_id": request_id,
+                    "cause": result.cause,
+                    "sequence_number": result.checkpoint,
+                    "unsettled": result.unsettled,
+                },
+            )
+
+
+def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
+    yield Metric.RECORDS_RECEIVED, len(result.records)
+    yield Metric.PREDICTIONS_PUBLISHED, result.published
+    yield Metric.DEAD_LETTERS, result.dead_letters_written
+    by_reason = result.dead_letters_by_reason()
+    for reason, metric in _BY_REASON.items():
+        yield metric, by_reason[reason]
+    yield Metric.ENTRIES_RESENT, result.resent
+    yield Metric.RECORDS_UNSETTLED, result.unsettled
+    yield Metric.MODEL_TIME, round(result.model_seconds * 1000, 3)
+    yield Metric.PUBLISH_TIME, round(result.publish_seconds * 1000, 3)
+    yield Metric.DEAD_LETTER_TIME, round(result.dead_letter_seconds * 1000, 3)
+    yield Metric.UNSEEN_ZONES, result.unseen_categories
+    if result.oldest_arrival is not None:
+        yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - result.oldest_arrival) * 1000)
+    if result.predictions:
+        minutes = sorted(prediction.prediction.ride_duration for prediction in result.predictions)
+        yield Metric.PREDICTION_MEAN, statistics.fmean(minutes)
+        yield Metric.PREDICTION_P95, minutes[-(-len(minutes) * 95 // 100) - 1]
+
+
+def telemetry(environ: Mapping[str, str]) -> Telemetry:
+    """Make the real thing; Powertools reads its own POWERTOOLS_… variables beside the two that have defaults here."""
+    service = environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer")
+    namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE", "StreamConsumer")
+    return Telemetry(Logger(service=service), lambda: EphemeralMetrics(namespace=namespace, service=service))
