@@ -1,9 +1,37 @@
 """
-Deliberate errors, arranged by what happens next.
+Deliberate errors, arranged by what happens next; and which errors of AWS another try can mend.
 
 The class of an error is the fate of what raised it; nothing else in the package is raised on purpose. The fault of a
 single record is never an exception: it is a value, ``contract.InvalidRecord``.
 """
+
+from botocore.exceptions import ClientError
+
+# Source: the "Errors" sections of PutRecords, GetRecords and PutObject, and "Common Errors" of both services.
+_TRANSIENT = frozenset(
+    {
+        "InternalFailure",
+        "InternalFailureException",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_SERVER_ERROR = 500
+
+
+def is_transient(error: ClientError) -> bool:
+    """Whether another try can mend *error*; every other one is for an operator."""
+    code = error.response.get("Error", {}).get("Code")
+    return code in _TRANSIENT or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR
 
 
 class StreamConsumerError(Exception):
@@ -28,6 +56,14 @@ class BatchFailed(StreamConsumerError):
 
 class NotAKinesisEvent(StreamConsumerError):
     """The function was invoked with something that no event source mapping sends; nothing was consumed."""
+
+
+class ReadFailed(StreamConsumerError):
+    """A stream could not be read this time; the same read may be tried again."""
+
+
+class StreamUnreadable(StreamConsumerError):
+    """A stream cannot be read: it is gone, access is denied, or the position is not in it."""
 
 
 class UsageError(StreamConsumerError):

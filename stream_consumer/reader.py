@@ -1,1 +1,178 @@
-"""Reading predictions downstream."""
+"""
+Reading downstream: the typed predictions of a stream, the first of each ``event_id``.
+
+The rule: at least once in, first of each out, in bounded memory. Identifiers are forgotten oldest first, so a duplicate
+is recognised as long as no more than ``remember`` predictions lie between it and the first.
+"""
+
+import json
+import logging
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stream_consumer.contract import Prediction, decode_prediction
+from stream_consumer.errors import ReadFailed
+from stream_consumer.shards import Page, ShardReader, Start, list_shards, stream_arn
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A prediction and where it stood."""
+
+    prediction: Prediction
+    shard_id: str
+    sequence_number: str
+    arrival: datetime
+
+
+@dataclass(slots=True)
+class _Memory:
+    """The identifiers of the last ``remember`` predictions."""
+
+    remember: int
+    seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def is_new(self, event_id: str | None) -> bool:
+        """Whether this is the first time; a direct invocation's prediction (None) always is."""
+        if event_id is None:
+            return True
+        if event_id in self.seen:
+            return False
+        self.seen[event_id] = None
+        if len(self.seen) > self.remember:
+            self.seen.popitem(last=False)
+        return True
+
+
+class PredictionReader:
+    """
+    Iterate the predictions of a stream: ``for received in PredictionReader(kinesis, "ride_predictions"): …``.
+
+    Shards take turns; children of a resharded shard are read after their parents. Records that are not predictions are
+    passed over with a warning in the log. Not thread-safe.
+    """
+
+    def __init__(  # noqa: PLR0913 (each has a default that fits)
+        self,
+        kinesis: "KinesisClient",
+        stream_name: str,
+        *,
+        start: Start | None = None,
+        follow: bool = True,
+        remember: int = 200_000,
+        checkpoint: Mapping[str, Any] | None = None,
+        poll_seconds: float = 0.25,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """
+        Prepare to read; nothing is asked of the stream before the iteration begins.
+
+        Args:
+            kinesis: The client.
+            stream_name: The stream of predictions.
+            start: Where to begin in shards that *checkpoint* does not know; by default at the oldest record.
+            follow: Go on for ever; else stop when every shard has been read to its tip.
+            remember: How many identifiers to keep, some 100 bytes each.
+            checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it.
+            poll_seconds: The wait when there is nothing new, and after a failed read.
+            sleep: How to wait.
+        """
+        self.duplicates = 0
+        """Predictions left out because their event had been seen."""
+        self.foreign = 0
+        """Records left out because they are not predictions."""
+        self._kinesis = kinesis
+        self._stream_name = stream_name
+        self._start = start or Start()
+        self._follow = follow
+        self._poll_seconds = poll_seconds
+        self._sleep = sleep
+        known = checkpoint or {"shards": {}, "event_ids": []}
+        self._positions: dict[str, str] = dict(known["shards"])
+        self._memory = _Memory(remember, OrderedDict.fromkeys(known["event_ids"]))
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return what a later reader needs to go on behind the last prediction that was taken (JSON)."""
+        return {"shards": dict(self._positions), "event_ids": list(self._memory.seen)}
+
+    def __iter__(self) -> Iterator[Received]:
+        arn = self._patiently(lambda: stream_arn(self._kinesis, self._stream_name))
+        readers: dict[str, ShardReader] = {}
+        ended: set[str] = set()
+        self._discover(arn, readers, ended, self._start)
+        while readers:
+            pages = {shard_id: self._patiently(reader.read) for shard_id, reader in readers.items()}
+            for shard_id, page in pages.items():
+                yield from self._received(shard_id, page)
+            closed = {shard_id for shard_id, page in pages.items() if page.ended}
+            if closed:
+                ended |= closed
+                for shard_id in closed:
+                    del readers[shard_id]
+                self._discover(arn, readers, ended, Start())
+            elif all(page.at_tip for page in pages.values()):
+                if not self._follow:
+                    return
+                self._sleep(self._poll_seconds)
+
+    def _discover(self, arn: str, readers: dict[str, ShardReader], ended: set[str], start: Start) -> None:
+        """Add the shards whose parents have been read to their end."""
+        shards = self._patiently(lambda: list_shards(self._kinesis, arn))
+        present = {shard["ShardId"] for shard in shards}
+        for shard in shards:
+            parents = {shard.get("ParentShardId"), shard.get("AdjacentParentShardId")} & present
+            shard_id = shard["ShardId"]
+            if shard_id in ended or shard_id in readers or parents - ended:
+                continue
+            after = self._positions.get(shard_id)
+            readers[shard_id] = ShardReader(self._kinesis, arn, shard_id, Start(after=after) if after else start)
+
+    def _received(self, shard_id: str, page: Page) -> Iterator[Received]:
+        for record in page.records:
+            number = record["SequenceNumber"]
+            try:
+                prediction = decode_prediction(record["Data"])
+            except ValueError as error:
+                self.foreign += 1
+                _LOGGER.warning("%s of %s is not a prediction: %s", number, shard_id, error)
+            else:
+                if self._memory.is_new(prediction.event_id):
+                    yield Received(prediction, shard_id, number, record["ApproximateArrivalTimestamp"])
+                else:
+                    self.duplicates += 1
+            # Only now: a checkpoint made while the caller still works on a prediction must not be past it.
+            self._positions[shard_id] = number
+
+    def _patiently(self, ask: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return ask()
+            except ReadFailed as error:
+                _LOGGER.warning("reading %s goes on after: %s", self._stream_name, error)
+                self._sleep(self._poll_seconds)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """Return the checkpoint kept in *path*, None if there is none yet."""
+    if not path.exists():
+        return None
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Keep *checkpoint* in *path*, all of it or none: it is written aside and moved into place."""
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(json.dumps(checkpoint), encoding="utf-8")
+    os.replace(aside, path)  # noqa: PTH105 (says that it is atomic)

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  #
 from botocore.parsers import ResponseParserError
 
 from stream_consumer.contract import DeadLetter, encode_dead_letters
+from stream_consumer.errors import is_transient
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -35,26 +36,6 @@ MAX_ENTRY_BYTES = 2**20
 # Full jitter. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
 _BACKOFF_BASE_SECONDS = 0.05
 _BACKOFF_CAP_SECONDS = 2.0
-
-# Errors of the whole call that another try can mend; every other 4xx is for an operator.
-# Source: the "Errors" sections of PutRecords and PutObject, and "Common Errors" of both services.
-_TRANSIENT = frozenset(
-    {
-        "InternalFailure",
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-_SERVER_ERROR = 500
 
 
 class Entry(NamedTuple):
@@ -158,9 +139,7 @@ def _attempt(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ClientError as error:
-        code = error.response["Error"].get("Code", "Unknown")
-        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-        return _Failure(f"{code}: {error}", code in _TRANSIENT or status >= _SERVER_ERROR)
+        return _Failure(f"{error.response['Error'].get('Code')}: {error}", is_transient(error))
     except (ConnectionError, HTTPClientError, ResponseParserError) as error:
         return _Failure(f"{type(error).__name__}: {error}", transient=True)
     except Exception as error:  # noqa: BLE001 (no credentials, a bad endpoint: for an operator, and no reason to lose our place)
