@@ -28,3 +28,7 @@ class BatchFailed(StreamConsumerError):
 
 class UsageError(StreamConsumerError):
     """The command line was asked for something it cannot do; printed without a traceback, exit code 2."""
+
+
+class LocalPlatformError(StreamConsumerError):
+    """The local platform cannot go on; it stops where it is, and nothing unsettled was checkpointed."""
