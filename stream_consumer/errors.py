@@ -68,3 +68,7 @@ class StreamUnreadable(StreamConsumerError):
 
 class UsageError(StreamConsumerError):
     """The command line was asked for something it cannot do; printed without a traceback, exit code 2."""
+
+
+class LocalPlatformError(StreamConsumerError):
+    """The local platform cannot go on; it stops where it is, and nothing unsettled was checkpointed."""

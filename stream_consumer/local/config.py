@@ -1,0 +1,96 @@
+"""
+What an event source mapping is told: AWS's parameters with AWS's names, defaults and limits, and our own pace.
+
+Source: AWS Lambda API reference, "CreateEventSourceMapping".
+"""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappingConfig:
+    """
+    The parameters of a mapping that apply to Kinesis.
+
+    Raises:
+        UsageError: Values outside AWS's limits; the message names every one of them.
+    """
+
+    stream_name: str
+    starting_position: str = "TRIM_HORIZON"
+    starting_position_timestamp: "datetime | None" = None
+    batch_size: int = 100
+    maximum_batching_window_in_seconds: float = 0
+    parallelization_factor: int = 1
+    maximum_retry_attempts: int = -1
+    maximum_record_age_in_seconds: float = -1
+    bisect_batch_on_function_error: bool = False
+    report_batch_item_failures: bool = False
+
+    def __post_init__(self) -> None:
+        faults = [*self._range_faults(), *self._position_faults()]
+        if faults:
+            raise UsageError("the event source mapping cannot be made: " + "; ".join(faults))
+
+    def _range_faults(self) -> list[str]:
+        limits: tuple[tuple[str, float, float, float], ...] = (
+            ("batch_size", self.batch_size, 1, 10_000),
+            ("maximum_batching_window_in_seconds", self.maximum_batching_window_in_seconds, 0, 300),
+            ("parallelization_factor", self.parallelization_factor, 1, 10),
+            ("maximum_retry_attempts", self.maximum_retry_attempts, -1, 10_000),
+        )
+        faults = [
+            f"{name} is {value}, wanted {least} to {most}"
+            for name, value, least, most in limits
+            if not least <= value <= most
+        ]
+        age = self.maximum_record_age_in_seconds
+        if age != -1 and not 60 <= age <= 604_800:  # noqa: PLR2004 - AWS's limits, said in the message
+            faults.append(f"maximum_record_age_in_seconds is {age}, wanted 60 to 604800, or -1 for no limit")
+        return faults
+
+    def _position_faults(self) -> list[str]:
+        if not self.stream_name:
+            return ["stream_name is empty"]
+        if self.starting_position not in STARTING_POSITIONS:
+            return [f"starting_position is {self.starting_position!r}, wanted one of {', '.join(STARTING_POSITIONS)}"]
+        at_timestamp = self.starting_position == "AT_TIMESTAMP"
+        if at_timestamp and self.starting_position_timestamp is None:
+            return ["starting_position AT_TIMESTAMP needs starting_position_timestamp"]
+        if not at_timestamp and self.starting_position_timestamp is not None:
+            return [f"starting_position_timestamp goes with AT_TIMESTAMP, not with {self.starting_position}"]
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The waits that AWS chooses for its customers; seconds, all of them."""
+
+    poll_seconds: float = 1.0
+    """Between reads of a shard at its tip; a shard that is behind is read without pause. AWS: once a second."""
+    retry_seconds: float = 1.0
+    """Before the first retry of a failed or throttled invocation; doubles up to ``retry_limit_seconds``."""
+    retry_limit_seconds: float = 60.0
+    patience_seconds: float = 60.0
+    """How long reads or on-failure deliveries may fail without one success before the mapping stops with an error."""
+    discovery_seconds: float = 10.0
+    """Between ListShards calls while a closed shard's children are not listed yet."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{field.name} is {getattr(self, field.name)}" for field in fields(self) if getattr(self, field.name) < 0
+        ]
+        if faults:
+            raise UsageError("waits cannot be negative: " + ", ".join(faults))
+
+    def backoff(self, failures: int) -> float:
+        """The wait after so many failures in a row, at least one."""
+        return min(self.retry_seconds * 2.0 ** min(failures - 1, 30), self.retry_limit_seconds)

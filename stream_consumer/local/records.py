@@ -1,0 +1,84 @@
+"""
+Records as Lambda writes them into an event, rendered once when they are read.
+
+Source: AWS Lambda developer guide, "Using Lambda to process records from Amazon Kinesis Data Streams", example event.
+"""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from types_boto3_kinesis.type_defs import RecordTypeDef
+
+PAYLOAD_LIMIT = 6 * 1024 * 1024
+"""Bytes of a synchronous invocation's event. Source: AWS Lambda developer guide, "Lambda quotas"."""
+
+ROLE_ARN = "arn:aws:iam::000000000000:role/local-event-source-mapping"
+"""``invokeIdentityArn``: Lambda names the function's role there; no role exists here."""
+
+_EVENT_OVERHEAD = len(b'{"Records":[]}')
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRecord:
+    sequence_number: str
+    partition_key: str
+    arrived: float
+    """Approximate arrival, seconds since the epoch, to the millisecond."""
+    event: bytes
+    """The record's JSON in Lambda's event."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes that the record adds to an event, its comma included."""
+        return len(self.event) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSource:
+    """Where records come from, as far as Lambda's event says it."""
+
+    stream_arn: str
+    shard_id: str
+
+    def record(self, read: "RecordTypeDef") -> StreamRecord:
+        """One record of GetRecords as Lambda writes it."""
+        sequence_number, key = read["SequenceNumber"], read["PartitionKey"]
+        arrived = round(read["ApproximateArrivalTimestamp"].timestamp(), 3)
+        event = {
+            "kinesis": {
+                "kinesisSchemaVersion": "1.0",
+                "partitionKey": key,
+                "sequenceNumber": sequence_number,
+                "data": base64.b64encode(read["Data"]).decode(),
+                "approximateArrivalTimestamp": arrived,
+            },
+            "eventSource": "aws:kinesis",
+            "eventVersion": "1.0",
+            "eventID": f"{self.shard_id}:{sequence_number}",
+            "eventName": "aws:kinesis:record",
+            "invokeIdentityArn": ROLE_ARN,
+            "awsRegion": self.stream_arn.split(":")[3],
+            "eventSourceARN": self.stream_arn,
+        }
+        return StreamRecord(sequence_number, key, arrived, json.dumps(event, separators=(",", ":")).encode())
+
+
+def render_event(records: "Iterable[StreamRecord]") -> bytes:
+    """Lambda's event for *records*, JSON."""
+    return b'{"Records":[' + b",".join(record.event for record in records) + b"]}"
+
+
+def fitting(records: "Iterable[StreamRecord]", most: int) -> int:
+    """How many of the first *most* records make one event of at most 6 MB; at least one, however large it is."""
+    size, count = _EVENT_OVERHEAD, 0
+    for record in records:
+        size += record.weight
+        if count == most or (count and size > PAYLOAD_LIMIT):
+            break
+        count += 1
+    return count
