@@ -9,7 +9,7 @@ TRAIN ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports check lock clean
+.PHONY: help demo test coverage lint types imports docs check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -31,6 +31,10 @@ demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out 
 test: $(VENV)/.dev ## the unit tests, under two minutes
 	@$(BIN)/python -m pytest -n auto
 
+coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fall below the bar in pyproject.toml
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m pytest -n auto -q --cov --cov-report=term
+
 lint: $(VENV)/.dev ## ruff: style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
@@ -39,6 +43,9 @@ types: $(VENV)/.dev ## mypy, strict, tests included
 
 imports: $(VENV)/.dev ## import-linter: imports only point down the house
 	@$(BIN)/lint-imports
+
+docs: $(VENV)/.dev ## write the README's tables from the code
+	@$(BIN)/python .ci/docs.py
 
 check: lint types imports test ## all of the above
 

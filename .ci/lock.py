@@ -32,4 +32,4 @@ def resolve(name: str, options: list[str], constraint: Path | None) -> None:
 
 for lock_name, lock_options in SETS.items():
     resolve(lock_name, lock_options, None if lock_name == "dev" else LOCKS / "dev.txt")
-    print(f"resolved .ci/locks/{lock_name}.txt")  # noqa: T201 (a command)
+    print(f"resolved .ci/locks/{lock_name}.txt")

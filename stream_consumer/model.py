@@ -115,7 +115,7 @@ def load_model(
         ModelError: The model cannot be read, has no usable signature, was saved by another version of scikit-learn, is
             not the one that *digest* pins, or fails its self-check; the message says what to do.
     """
-    with _directory(location, s3) as path:
+    with model_directory(location, s3) as path:
         actual = directory_digest(path)
         if digest is not None and digest != actual:
             raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
@@ -153,8 +153,13 @@ def directory_digest(directory: Path) -> str:
 
 
 @contextlib.contextmanager
-def _directory(location: str, s3: Callable[[], "S3Client"]) -> Iterator[Path]:
-    """Give the model's files as a local directory, for as long as it takes to load them."""
+def model_directory(location: str, s3: Callable[[], "S3Client"]) -> Iterator[Path]:
+    """
+    Give the files of the model at *location* as a local directory; a fetched copy lasts as long as the context.
+
+    Raises:
+        ModelError: There is no model, or it cannot be fetched.
+    """
     if location.startswith(("s3://", "models:/", "runs:/")):
         with tempfile.TemporaryDirectory(prefix="model-") as scratch:
             if location.startswith("s3://"):

@@ -1,0 +1,60 @@
+"""The application: its commands, and what becomes of an error: one line, no traceback, an exit code that says whose."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from stream_consumer.cli import dead_letters, demo, local, models, streams
+from stream_consumer.errors import StreamConsumerError, UsageError
+
+FAILED, USAGE = 1, 2
+
+app = typer.Typer(
+    name="stream-consumer",
+    help="Score Kinesis records with a scikit-learn model on AWS Lambda, and try all of it on this machine.",
+    epilog="Start with: stream-consumer demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("train")(models.train)
+app.command("model")(models.model)
+app.command("put")(streams.put)
+app.command("consume")(streams.consume)
+app.command("tail")(streams.tail)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(local.app, name="local")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(app))
+
+
+def run(command: Callable[[], object]) -> int:
+    """
+    Run *command* and return its exit code: 0 done, 1 failed, 2 asked for something impossible.
+
+    130, interrupted, is typer's doing.
+    """
+    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        command()
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else FAILED
+    except UsageError as error:
+        complaints.print(f"[bold red]error:[/] {_escaped(error)}")
+        return USAGE
+    except (StreamConsumerError, ClientError, BotoCoreError) as error:
+        complaints.print(f"[bold red]error:[/] {_escaped(error)}")
+        return FAILED
+    return 0
+
+
+def _escaped(error: Exception) -> str:
+    return str(error).replace("[", r"\[")

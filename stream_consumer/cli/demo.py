@@ -1,0 +1,207 @@
+"""``demo``: the main job on this machine, from nothing to a report."""
+
+import contextlib
+import functools
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stream_consumer.cli import options
+from stream_consumer.cli.progress import run_bars, stages
+from stream_consumer.cli.streams import OWN_HANDLER
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.local.demo import Outcome, Plan
+    from stream_consumer.local.emf import MetricsTally
+    from stream_consumer.local.functions import Function
+    from stream_consumer.training.rides import Rides
+
+CHAMPION = "models:/ride-duration@champion"
+SYNTHETIC_RIDES = 25_000
+
+
+def demo(  # noqa: PLR0913 (each is an option)
+    *,
+    rides: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TLC rides to put: Parquet or CSV, a path, an s3:// or an https:// URL; without any, synthetic ones."
+        ),
+    ] = None,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(help="TLC rides to train on if there is no model yet; without any, the first half of --rides."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="The model to serve: a directory, s3:// or models:/name@alias.")
+    ] = CHAMPION,
+    limit: Annotated[int, typer.Option(help="Put only the first so many rides.")] = SYNTHETIC_RIDES,
+    rate: Annotated[float | None, typer.Option(help="Rides a second; without it as fast as they go.")] = None,
+    malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
+    runtime: Annotated[
+        bool, typer.Option("--runtime", help="Run the function as Lambda does, in processes of its own.")
+    ] = False,
+    shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream.")] = 2,
+    batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.")] = 500,
+    report: Annotated[Path, typer.Option(help="Where to write the HTML report.")] = Path("demo-report.html"),
+    seed: options.Seed = 42,
+) -> None:
+    """
+    Run the main job on this machine: rides in, predictions out, everything counted.
+
+    Trains a model if there is none, starts an embedded Kinesis and S3, puts rides, consumes them with the Lambda
+    function through the local event source mapping, reads the predictions back and checks that every record that was
+    put came out once: as a prediction or as a dead letter. Exit code 1 if the counts do not add up.
+    """
+    from stream_consumer.local.demo import Plan
+
+    if limit < 1:
+        raise UsageError(f"--limit {limit}: wanted a number of rides, at least 1")
+    console = Console(highlight=False)
+    share = options.share(malformed)
+    with contextlib.ExitStack() as stack:
+        everything = _rides(rides, limit, seed)
+        first = functools.partial(_first_model, console, train, everything, seed)
+        directory, behind = _model(stack, model, first)
+        put = everything[behind : behind + limit]
+        console.print(f"putting {len(put):,} rides ({put.origin}), {malformed} malformed, seed {seed}")
+        plan = Plan(rides=put, malformed=share, rate=rate, batch_size=batch_size, seed=seed)
+        outcome = _run(plan, directory, runtime=runtime, shards=shards)
+    rows = _summary(outcome)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    _write_report(report, outcome, {"rides": put.origin, "model": model, "seed": str(seed)}, rows)
+    for fault in outcome.faults:
+        console.print(f"[bold red]does not add up:[/] {fault}")
+    console.print(f"report: {report}")
+    raise typer.Exit(1 if outcome.faults else 0)
+
+
+def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
+    from stream_consumer.training.rides import load_rides
+    from stream_consumer.training.synthetic import synthetic_rides
+
+    with stages() as stage:
+        stage("reading rides" if sources else "making synthetic rides")
+        # Twice as many synthetic ones: the first half is for a first model.
+        return load_rides(sources) if sources else synthetic_rides(2 * limit, seed)
+
+
+def _model(stack: contextlib.ExitStack, location: str, first: Callable[[], int]) -> tuple[Path, int]:
+    """Return the model's directory, made by *first* if there is none, and how many of the rides it was trained on."""
+    from stream_consumer.model import model_directory
+    from stream_consumer.training.register import has_champion
+
+    trained_on = first() if location == CHAMPION and not has_champion() else 0
+    return stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3)), trained_on
+
+
+def _first_model(console: Console, train: list[str] | None, everything: "Rides", seed: int) -> int:
+    """Train the first champion, on rides of its own or on the first half of *everything*; how many of these it took."""
+    from stream_consumer.training.rides import load_rides
+    from stream_consumer.training.train import train as fit
+
+    taken = 0 if train else len(everything) // 2
+    rides = load_rides(train) if train else everything[:taken]
+    console.print(f"no model yet: training one on {len(rides):,} rides ({rides.origin})")
+    with stages() as stage:
+        result = fit(rides, seed=seed, progress=stage)
+    console.print(f"RMSE {result.rmse:.2f} min on rides held out; the linear baseline {result.baseline_rmse:.2f}")
+    return taken
+
+
+def _run(plan: "Plan", directory: Path, *, runtime: bool, shards: int) -> "Outcome":
+    from stream_consumer.local import demo as platform
+    from stream_consumer.local.embedded import EmbeddedAws
+    from stream_consumer.local.emf import MetricsTally
+
+    metrics = MetricsTally()
+    streams = {platform.INPUT_STREAM: shards, platform.OUTPUT_STREAM: shards}
+    with contextlib.ExitStack() as stack:
+        aws = stack.enter_context(EmbeddedAws(streams=streams, buckets=[platform.BUCKET]))
+        environment = {
+            **aws.environment,
+            "MODEL_LOCATION": str(directory),
+            "PREDICTIONS_STREAM_NAME": platform.OUTPUT_STREAM,
+            "DEAD_LETTER_BUCKET": platform.BUCKET,
+            "DEAD_LETTER_PREFIX": platform.DEAD_LETTER_PREFIX,
+            "POWERTOOLS_LOG_LEVEL": "ERROR",
+        }
+        function = stack.enter_context(_function(environment, metrics, runtime=runtime, environments=shards))
+        show = stack.enter_context(run_bars())
+        return platform.run(plan, aws.clients(), function, metrics, show)
+
+
+@contextlib.contextmanager
+def _function(
+    environment: dict[str, str], metrics: "MetricsTally", *, runtime: bool, environments: int
+) -> "Iterator[Function]":
+    """Give the function with *environment*; its log lines go to *metrics*."""
+    from stream_consumer.local.functions import FunctionConfig, InProcessFunction
+    from stream_consumer.local.runtime import RuntimeFunction
+
+    config = FunctionConfig(OWN_HANDLER, name="demo")
+    if runtime:
+        everything = {**os.environ, **environment}
+        with RuntimeFunction(config, environments=environments, environment=everything, log=metrics.line) as function:
+            yield function
+        return
+    os.environ.update(environment)
+    # The handler logs to standard output, which is the command's.
+    with contextlib.redirect_stdout(_Lines(metrics.line)), InProcessFunction(config) as function:
+        yield function
+
+
+class _Lines(io.TextIOBase):
+    """A text stream that hands each whole line on."""
+
+    def __init__(self, take: Callable[[str], object]) -> None:
+        self._take = take
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._take(line)
+        return len(text)
+
+
+def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
+    dead = sum(outcome.dead_letters.values())
+    by_reason = ", ".join(f"{count:,} {reason.value}" for reason, count in outcome.dead_letters.items() if count)
+    came_out = f"{outcome.predicted:,} + {dead:,} + {outcome.discarded:,}"
+    rows = [
+        ("put", f"{outcome.put:,} ({outcome.put_again:,} put again)"),
+        ("predictions", f"{outcome.predicted:,} ({outcome.duplicates:,} duplicates left out)"),
+        ("dead letters", f"{dead:,}" + (f": {by_reason}" if by_reason else "")),
+        ("discarded", f"{outcome.discarded:,}"),
+        (
+            "adds up",
+            "no" if outcome.faults else f"yes: {outcome.put:,} = {came_out}",
+        ),
+        ("throughput", f"{outcome.rides_per_second:,.0f} rides/s over {outcome.seconds:.1f} s"),
+    ]
+    if outcome.predicted:
+        p50, p95, p99 = (f"{value * 1000:,.0f}" for value in np.percentile(outcome.latencies, (50, 95, 99)))
+        rows += [
+            ("put-to-prediction", f"p50 {p50} ms, p95 {p95} ms, p99 {p99} ms"),
+            ("RMSE", f"{outcome.rmse:.2f} min against the true durations"),
+        ]
+    invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0) / 1000:.2f} s in the model"
+    return [*rows, ("invocations", f"{invocations}, {outcome.metrics.get('EntriesResent', 0):,.0f} entries resent")]
+
+
+def _write_report(path: Path, outcome: "Outcome", about: dict[str, str], rows: list[tuple[str, str]]) -> None:
+    from stream_consumer.local.report import render
+
+    path.write_text(render(outcome, about, rows), encoding="utf-8")

@@ -1,0 +1,39 @@
+"""``local``: the embedded Kinesis and S3, kept running."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True, rich_markup_mode="rich")
+
+_HELP = """\
+[bold]Kinesis and S3 are up[/] on {url} (Ctrl-C stops them). In another terminal:
+
+  export AWS_ENDPOINT_URL={url} AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+
+  aws kinesis put-record --stream-name {input} --partition-key 1 \\
+      --data fileb://event.json
+  stream-consumer put RIDES --stream {input}
+  stream-consumer consume --stream {input}
+  stream-consumer tail --from TRIM_HORIZON
+"""
+
+
+@app.command("up")
+def up(
+    *,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4566,
+    shards: Annotated[int, typer.Option(help="Shards of each stream.")] = 2,
+    stream: Annotated[list[str] | None, typer.Option(help="Streams to create; may be repeated.")] = None,
+    bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
+) -> None:
+    """Run Kinesis and S3 on loopback until Ctrl-C, with the streams and buckets that the defaults expect."""
+    from stream_consumer.local.demo import BUCKET, INPUT_STREAM, OUTPUT_STREAM
+    from stream_consumer.local.embedded import EmbeddedAws
+
+    streams = stream or [INPUT_STREAM, OUTPUT_STREAM]
+    with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=bucket or [BUCKET]) as aws:
+        Console(highlight=False, soft_wrap=True).print(_HELP.format(url=aws.endpoint_url, input=streams[0]))
+        aws.wait()

@@ -1,0 +1,72 @@
+"""Options that several commands share, and what they turn into."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_consumer.errors import UsageError
+from stream_consumer.shards import Start
+
+if TYPE_CHECKING:
+    from stream_consumer.local.embedded import Clients
+
+_AWS = "AWS, as the AWS CLI takes them"
+
+EndpointUrl = Annotated[
+    str | None,
+    typer.Option("--endpoint-url", metavar="URL", help="Endpoint of an emulator.", rich_help_panel=_AWS),
+]
+Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="Region.", rich_help_panel=_AWS)]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="Profile of ~/.aws/config.", rich_help_panel=_AWS)
+]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+
+
+def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "Clients":
+    from stream_consumer.local.embedded import clients
+
+    return clients(endpoint_url=endpoint_url, region=region, profile=profile)
+
+
+def start_at(text: str) -> Start:
+    """
+    Return the start that *text* names: TRIM_HORIZON, LATEST or an ISO 8601 time.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    if text.upper() in {"TRIM_HORIZON", "LATEST"}:
+        return Start(text.upper())
+    return Start("AT_TIMESTAMP", timestamp=timestamp(text).timestamp())
+
+
+def timestamp(text: str) -> datetime:
+    """
+    Return the time that *text* means, UTC if it names no zone.
+
+    Raises:
+        UsageError: It is no ISO 8601 time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no time; wanted TRIM_HORIZON, LATEST or 2026-11-21T01:02:03Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def share(text: str) -> float:
+    """
+    Return the share that *text* means, ``1%`` or ``0.01``.
+
+    Raises:
+        UsageError: It is no number, or not from 0 up to, but without, 1.
+    """
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1:
+        raise UsageError(f"{text!r} is no share; wanted 1% or 0.01, less than 100 %")
+    return value

@@ -1,0 +1,51 @@
+"""Progress on standard error, so that standard output stays what the command is for."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from stream_consumer.local.demo import Progress as RunProgress
+
+
+@contextlib.contextmanager
+def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar for *total* steps; the value given advances it."""
+    with _progress() as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda steps: progress.advance(task, steps)
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Show what is being done; the value given says that the next stage has begun."""
+    console = Console(stderr=True, highlight=False)
+    with console.status("starting") as status:
+        yield lambda stage: status.update(f"{stage} …")
+
+
+@contextlib.contextmanager
+def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
+    """Show how far a run is: what was put, and what was read back."""
+    with _progress() as progress:
+        put, read = (progress.add_task(label, total=None) for label in ("put", "read back"))
+
+        def show(state: "RunProgress") -> None:
+            progress.update(put, total=state.to_put, completed=state.put)
+            progress.update(read, total=state.to_put, completed=state.read)
+
+        yield show
+
+
+def _progress() -> Progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=Console(stderr=True))
