@@ -11,7 +11,7 @@ Sources: AWS Lambda developer guide, "Configuring partial batch response with Ki
 import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,20 +104,17 @@ def first_failed(payload: bytes, sequence_numbers: "Sequence[str]") -> int | Non
         ``None`` for complete success, 0 for complete failure, else the position of the lowest sequence number reported.
         *sequence_numbers* ascend, so the lowest number is the first position, whatever the length of its digits.
     """
-    failures = _batch_item_failures(payload)
-    if not failures:
+    try:
+        response = json.loads(payload) if payload else None
+    except (ValueError, RecursionError):
+        return 0
+    failures = response.get("batchItemFailures") if isinstance(response, dict) else None
+    if not isinstance(failures, list) or not failures:
         return None
     places = {number: place for place, number in enumerate(sequence_numbers)}
     reported = [places.get(_identifier(failure)) for failure in failures]
     known = [place for place in reported if place is not None]
     return min(known) if len(known) == len(reported) else 0
-
-
-def _batch_item_failures(payload: bytes) -> "list[Any]":
-    """The list under Lambda's key; empty for every response that Lambda takes for a complete success."""
-    response = json.loads(payload) if payload else None
-    failures = response.get("batchItemFailures") if isinstance(response, dict) else None
-    return failures if isinstance(failures, list) else []
 
 
 def _identifier(failure: object) -> str:

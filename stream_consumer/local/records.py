@@ -20,7 +20,7 @@ PAYLOAD_LIMIT = 6 * 1024 * 1024
 ROLE_ARN = "arn:aws:iam::000000000000:role/local-event-source-mapping"
 """``invokeIdentityArn``: Lambda names the function's role there; no role exists here."""
 
-_EVENT_OVERHEAD = len(b'{"Records":[]}')
+_EVENT_OVERHEAD = len(b'{"Records":[]}') - 1  # the last record has no comma
 
 
 @dataclass(frozen=True, slots=True)
