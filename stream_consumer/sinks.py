@@ -12,8 +12,8 @@ order holds across requests. Within one request Kinesis promises none when it re
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -68,13 +68,21 @@ class Sink(Protocol):
     def write(self, items: Sequence[Any], deadline: float) -> Written: ...
 
 
+def _unfinished(futures: Collection[Future[Any]], seconds: float) -> set[Future[Any]]:
+    return wait(futures, timeout=seconds).not_done
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The clock, the wait and the dice of a sink; tests bring their own."""
+    """The clock, the wait, the dice and the workers of a sink; tests bring their own."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     uniform: Callable[[float, float], float] = random.uniform
+    executor: Callable[[int], Executor] = ThreadPoolExecutor
+    """Makes so many workers."""
+    unfinished: Callable[[Collection[Future[Any]], float], Collection[Future[Any]]] = _unfinished
+    """Waits for calls, at most so many seconds; those that did not end in time."""
 
     def wait(self, attempt: int, deadline: float) -> bool:
         """Sleep before attempt number *attempt* + 1; False, without sleeping, if the deadline would come first."""
@@ -116,14 +124,14 @@ class _Calls:
     def __init__(self, in_flight: int, patience: Patience) -> None:
         self.in_flight = in_flight
         self._patience = patience
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Executor | None = None
 
     def run(self, calls: Sequence[Callable[[], Any]], deadline: float) -> list[Any]:
         """Return for each call its result or the :class:`_Failure` it met, in order."""
         # Made on first use: a SnapStart snapshot must not hold threads.
-        self._pool = self._pool or ThreadPoolExecutor(self.in_flight, thread_name_prefix="sink")
+        self._pool = self._pool or self._patience.executor(self.in_flight)
         futures = [self._pool.submit(_attempt, call) for call in calls]
-        late = wait(futures, timeout=max(0.0, deadline - self._patience.clock())).not_done
+        late = self._patience.unfinished(futures, max(0.0, deadline - self._patience.clock()))
         if late:
             # The abandoned calls end by their own timeouts; the next write must not queue behind them.
             self._pool.shutdown(wait=False, cancel_futures=True)
