@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stream_consumer.local.delivery import Discarded
 
 
-class DestinationUnavailable(Exception):  # noqa: N818 - named for the state, as the others are
+class DestinationUnavailable(Exception):
     """The document was not written; the same may be tried again."""
 
 

@@ -37,7 +37,7 @@ RETRYABLE = frozenset(
 SERVER_FAULT = 500
 
 
-class ReadFailed(Exception):  # noqa: N818 - named for what happened
+class ReadFailed(Exception):
     """Nothing was read, and trying again may help."""
 
 

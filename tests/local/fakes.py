@@ -32,7 +32,7 @@ def client_error(code: str, status: int = 400, operation: str = "GetRecords") ->
     return ClientError(response, operation)
 
 
-class ExpiredIteratorException(ClientError):  # noqa: N818 - the name that Kinesis has for it
+class ExpiredIteratorException(ClientError):
     def __init__(self) -> None:
         super().__init__({"Error": {"Code": "ExpiredIteratorException", "Message": "expired"}}, "GetRecords")
 
