@@ -71,8 +71,9 @@ def demo(  # noqa: PLR0913 (each is an option)
         everything = _rides(rides, limit, seed)
         first = functools.partial(_first_model, console, train, everything, seed)
         directory, behind = _model(stack, model, first)
-        put = everything[behind : behind + limit]
-        console.print(f"putting {len(put):,} rides ({put.origin}), {malformed} malformed, seed {seed}")
+        position = np.arange(len(everything))
+        put = everything.where((position >= behind) & (position < behind + limit))
+        console.print(f"rides: {put.origin}; putting {len(put):,}" + (f" and {malformed} malformed" if share else ""))
         plan = Plan(rides=put, malformed=share, rate=rate, batch_size=batch_size, seed=seed)
         outcome = _run(plan, directory, runtime=runtime, shards=shards)
     rows = _summary(outcome)
@@ -92,9 +93,12 @@ def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
     from stream_consumer.training.synthetic import synthetic_rides
 
     with stages() as stage:
-        stage("reading rides" if sources else "making synthetic rides")
+        stage("making rides")
         # Twice as many synthetic ones: the first half is for a first model.
-        return load_rides(sources) if sources else synthetic_rides(2 * limit, seed)
+        if not sources:
+            return synthetic_rides(2 * limit, seed=seed)
+        # What serving would refuse stays in: it must come out as dead letters.
+        return load_rides(sources, bounded=False, progress=stage)
 
 
 def _model(stack: contextlib.ExitStack, location: str, first: Callable[[], int]) -> tuple[Path, int]:
@@ -112,7 +116,7 @@ def _first_model(console: Console, train: list[str] | None, everything: "Rides",
     from stream_consumer.training.train import train as fit
 
     taken = 0 if train else len(everything) // 2
-    rides = load_rides(train) if train else everything[:taken]
+    rides = load_rides(train) if train else everything.where(np.arange(len(everything)) < taken).within_bounds()
     console.print(f"no model yet: training one on {len(rides):,} rides ({rides.origin})")
     with stages() as stage:
         result = fit(rides, seed=seed, progress=stage)
@@ -153,12 +157,12 @@ def _function(
     config = FunctionConfig(OWN_HANDLER, name="demo")
     if runtime:
         everything = {**os.environ, **environment}
-        with RuntimeFunction(config, environments=environments, environment=everything, log=metrics.line) as function:
+        with RuntimeFunction(config, environments=environments, environment=everything, log=metrics.take) as function:
             yield function
         return
     os.environ.update(environment)
     # The handler logs to standard output, which is the command's.
-    with contextlib.redirect_stdout(_Lines(metrics.line)), InProcessFunction(config) as function:
+    with contextlib.redirect_stdout(_Lines(metrics.take)), InProcessFunction(config) as function:
         yield function
 
 

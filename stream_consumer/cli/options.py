@@ -1,5 +1,6 @@
 """Options that several commands share, and what they turn into."""
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ from stream_consumer.errors import UsageError
 from stream_consumer.shards import Start
 
 if TYPE_CHECKING:
-    from stream_consumer.local.embedded import Clients
+    from stream_consumer.local.aws import Clients
 
 _AWS = "AWS, as the AWS CLI takes them"
 
@@ -25,9 +26,10 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 
 def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "Clients":
-    from stream_consumer.local.embedded import clients
+    """Return clients by the AWS CLI's rules."""
+    from stream_consumer.local.aws import connect
 
-    return clients(endpoint_url=endpoint_url, region=region, profile=profile)
+    return connect(environ=os.environ, endpoint_url=endpoint_url, region=region, profile=profile)
 
 
 def start_at(text: str) -> Start:

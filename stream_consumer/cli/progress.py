@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 if TYPE_CHECKING:
     from stream_consumer.local.demo import Progress as RunProgress
+    from stream_consumer.training.progress import Progress as Stages
 
 
 @contextlib.contextmanager
@@ -20,11 +21,14 @@ def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextlib.contextmanager
-def stages() -> Iterator[Callable[[str], None]]:
-    """Show what is being done; the value given says that the next stage has begun."""
-    console = Console(stderr=True, highlight=False)
-    with console.status("starting") as status:
-        yield lambda stage: status.update(f"{stage} …")
+def stages() -> Iterator["Stages"]:
+    """Show what is being done; the value given says which stage has begun and how far it is."""
+    with Console(stderr=True, highlight=False).status("starting") as status:
+
+        def show(stage: str, *, done: int = 0, total: int | None = None) -> None:
+            status.update(stage + (f" {done / total:.0%}" if total else "") + " …")
+
+        yield show
 
 
 @contextlib.contextmanager
@@ -35,7 +39,7 @@ def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
 
         def show(state: "RunProgress") -> None:
             progress.update(put, total=state.to_put, completed=state.put)
-            progress.update(read, total=state.to_put, completed=state.read)
+            progress.update(read, total=state.to_read, completed=state.read)
 
         yield show
 

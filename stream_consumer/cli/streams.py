@@ -11,13 +11,13 @@ import typer
 from rich.console import Console
 
 from stream_consumer.cli import options
-from stream_consumer.cli.progress import bar
+from stream_consumer.cli.progress import bar, stages
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stream_consumer.local.embedded import Clients
+    from stream_consumer.local.aws import Clients
     from stream_consumer.local.functions import Function, FunctionConfig
     from stream_consumer.local.observer import Event
     from stream_consumer.local.on_failure import OnFailureDestination
@@ -54,7 +54,9 @@ def put(  # noqa: PLR0913 (each is an option)
 
     if rate is not None and rate <= 0:
         raise UsageError(f"--rate {rate}: wanted a number of rides a second, more than 0")
-    events = list(ride_events(load_rides(rides)))[:limit]
+    with stages() as stage:
+        # What serving would refuse is put all the same: it is for the consumer to sort out.
+        events = list(ride_events(load_rides(rides, bounded=False, progress=stage)))[:limit]
     entries, _ = mixed_in(events, options.share(malformed), seed)
     sink = PredictionStream(options.aws(endpoint_url, region, profile).kinesis, stream)
     with bar("putting rides", len(entries)) as advance:

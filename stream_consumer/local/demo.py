@@ -29,7 +29,7 @@ from stream_consumer.sinks import Entry, PredictionStream
 from stream_consumer.training.rides import Rides
 
 if TYPE_CHECKING:
-    from stream_consumer.local.embedded import Clients
+    from stream_consumer.local.aws import Clients
     from stream_consumer.local.functions import Function
 
 INPUT_STREAM = "ride_events"
@@ -58,6 +58,7 @@ class Progress:
     """How far a run is; read by whoever shows it, written by the run's threads."""
 
     to_put: int
+    to_read: int
     put: int = 0
     read: int = 0
 
@@ -181,7 +182,8 @@ def run(
         show: Called now and then with how far the run is.
     """
     entries, expected = mixed_in(list(ride_events(plan.rides)), plan.malformed, plan.seed)
-    progress = Progress(len(entries))
+    expected[Reason.BOUNDS] += len(plan.rides) - len(plan.rides.within_bounds())
+    progress = Progress(len(entries), len(entries) - sum(expected.values()))
     tally = Tally()
     mapping = _mapping(plan, clients, function, tally)
     started: dict[str, float] = {}

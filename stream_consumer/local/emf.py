@@ -1,4 +1,4 @@
-"""What a function's log lines say: the metrics of EMF lines added up, the rest counted."""
+"""What a function's log lines measure: the metrics of its EMF lines, added up."""
 
 import json
 import threading
@@ -13,10 +13,10 @@ class MetricsTally:
         self._sums: Counter[str] = Counter()
         self._lines = 0
 
-    def line(self, text: str) -> bool:
-        """Take one log line; whether it was a line of metrics."""
+    def take(self, text: str) -> None:
+        """Take one log line; what is no line of metrics is passed over."""
         if not text.startswith('{"_aws"'):
-            return False
+            return
         blob = json.loads(text)
         names = [metric["Name"] for group in blob["_aws"]["CloudWatchMetrics"] for metric in group["Metrics"]]
         with self._lock:
@@ -24,7 +24,6 @@ class MetricsTally:
             for name in names:
                 value = blob[name]
                 self._sums[name] += sum(value) if isinstance(value, list) else value
-        return True
 
     def sums(self) -> dict[str, float]:
         with self._lock:

@@ -25,7 +25,7 @@ class NotPut(StreamConsumerError):
 def ride_events(rides: Rides) -> Iterator[Entry]:
     """Yield a ride event for each ride, keyed by ride_id so that the shards share the load."""
     encode = msgspec.json.Encoder().encode
-    columns = (rides.ride_id, rides.pu_location_id, rides.do_location_id, rides.trip_distance)
+    columns = (rides.ride_id, rides.PULocationID, rides.DOLocationID, rides.trip_distance)
     for ride_id, pickup, dropoff, distance in zip(*(column.tolist() for column in columns), strict=True):
         ride = {"PULocationID": pickup, "DOLocationID": dropoff, "trip_distance": distance}
         yield Entry(str(ride_id), encode({"ride": ride, "ride_id": ride_id}))

@@ -1,0 +1,193 @@
+"""Reading downstream: what a reader of the predictions is promised."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from stream_consumer.contract import Prediction, RideDuration, encode_prediction
+from stream_consumer.errors import StreamUnreadable
+from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
+from stream_consumer.shards import Start
+from tests.local.fakes import FakeKinesis, client_error
+
+
+def prediction(ride_id: int, event_id: str | None = "") -> bytes:
+    """*event_id* defaults to one of the ride's own."""
+    known = f"shardId-0:{ride_id}" if event_id == "" else event_id
+    return encode_prediction(Prediction("ride-duration", "3", RideDuration(12.5, ride_id), known))
+
+
+class Stream:
+    """A stream of predictions and readers of it."""
+
+    def __init__(self, shards: int = 1) -> None:
+        self.kinesis = FakeKinesis(shards)
+        self.slept: list[float] = []
+
+    def put(self, *ride_ids: int, shard: int = 0) -> list[str]:
+        return [self.kinesis.put(str(ride_id), shard=shard, data=prediction(ride_id))[0] for ride_id in ride_ids]
+
+    def reader(self, *, sleep: Callable[[float], None] | None = None, **options: Any) -> PredictionReader:
+        options = {"follow": False, **options}
+        return PredictionReader(
+            cast("Any", self.kinesis), "ride_predictions", sleep=sleep or self.slept.append, **options
+        )
+
+
+def ride_ids(reader: PredictionReader) -> list[int | str]:
+    return [received.prediction.prediction.ride_id for received in reader]
+
+
+def test_every_prediction_of_every_shard_is_read_once() -> None:
+    stream = Stream(shards=2)
+    stream.put(1, 2)
+    stream.put(3, shard=1)
+    assert sorted(map(str, ride_ids(stream.reader()))) == ["1", "2", "3"]
+
+
+def test_a_prediction_comes_with_its_place() -> None:
+    stream = Stream()
+    [number] = stream.put(7)
+    [received] = stream.reader()
+    assert (received.shard_id, received.sequence_number) == ("shardId-000000000000", number)
+    assert received.prediction == Prediction("ride-duration", "3", RideDuration(12.5, 7), "shardId-0:7")
+
+
+def test_only_the_first_of_each_event_is_read() -> None:
+    stream = Stream()
+    stream.put(1, 2, 1, 1, 3)
+    reader = stream.reader()
+    assert ride_ids(reader) == [1, 2, 3]
+    assert reader.duplicates == 2
+
+
+def test_predictions_without_event_id_are_all_read() -> None:
+    stream = Stream()
+    for _ in range(2):
+        stream.kinesis.put("1", data=prediction(1, None))
+    assert ride_ids(stream.reader()) == [1, 1]
+
+
+def test_identifiers_are_forgotten_oldest_first() -> None:
+    """A duplicate is recognised as long as no more than ``remember`` predictions lie between it and the first."""
+    stream = Stream()
+    stream.put(1, 2, 1, 3, 4, 1)
+    assert ride_ids(stream.reader(remember=2)) == [1, 2, 3, 4, 1]
+
+
+def test_what_is_no_prediction_is_passed_over_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    stream = Stream()
+    [number] = stream.kinesis.put("x", data=b"SECRET not JSON")
+    stream.put(1)
+    reader = stream.reader()
+    assert ride_ids(reader) == [1]
+    assert reader.foreign == 1
+    assert number in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+def test_a_checkpoint_goes_on_behind_the_last_prediction_taken() -> None:
+    stream = Stream()
+    stream.put(1, 2, 3)
+    first = stream.reader()
+    taken = iter(first)
+    next(taken), next(taken)
+    # The caller still holds ride 2: a crash now must bring it again.
+    kept = json.loads(json.dumps(first.checkpoint()))
+    assert ride_ids(stream.reader(checkpoint=kept)) == [3]
+    assert ride_ids(stream.reader(checkpoint={**kept, "event_ids": []})) == [2, 3]
+
+
+def test_a_duplicate_is_recognised_across_a_checkpoint() -> None:
+    stream = Stream()
+    stream.put(1)
+    first = stream.reader()
+    assert ride_ids(first) == [1]
+    stream.put(1, 2)
+    assert ride_ids(stream.reader(checkpoint=first.checkpoint())) == [2]
+
+
+def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.json"
+    assert load_checkpoint(path) is None
+    save_checkpoint(path, {"shards": {"shardId-0": "5"}, "event_ids": ["a"]})
+    assert load_checkpoint(path) == {"shards": {"shardId-0": "5"}, "event_ids": ["a"]}
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint.json"]
+
+
+def test_children_of_a_split_shard_are_read_after_their_parent() -> None:
+    stream = Stream()
+    stream.put(1, 2)
+    left, right = stream.kinesis.split(0)
+    stream.put(3, shard=left)
+    stream.put(4, shard=right)
+    assert ride_ids(stream.reader()) == [1, 2, 3, 4]
+
+
+def test_a_merged_shard_is_read_after_both_its_parents() -> None:
+    stream = Stream(shards=2)
+    stream.put(1)
+    stream.put(2, shard=1)
+    stream.put(3, shard=stream.kinesis.merge(0, 1))
+    assert ride_ids(stream.reader())[-1] == 3
+
+
+def test_shards_are_listed_through_all_pages() -> None:
+    stream = Stream(shards=5)
+    stream.kinesis.shards_a_page = 2
+    for shard in range(5):
+        stream.put(shard, shard=shard)
+    assert sorted(map(str, ride_ids(stream.reader()))) == ["0", "1", "2", "3", "4"]
+
+
+def test_an_expired_iterator_goes_on_where_the_last_read_ended() -> None:
+    stream = Stream()
+    stream.kinesis.page = 1
+    stream.put(1, 2, 3)
+    received = iter(stream.reader())
+    first = next(received)
+    stream.kinesis.expire_iterators()
+    assert [first, *received] == list(stream.reader())
+
+
+@pytest.mark.parametrize("operation", ["describe_stream_summary", "list_shards", "get_shard_iterator", "get_records"])
+@pytest.mark.parametrize("code", ["ProvisionedThroughputExceededException", "InternalFailure"])
+def test_a_throttled_read_is_tried_again_after_a_wait(operation: str, code: str) -> None:
+    stream = Stream()
+    stream.put(1)
+    stream.kinesis.faults[operation].append(client_error(code))
+    assert ride_ids(stream.reader()) == [1]
+    assert stream.slept == [0.25]
+
+
+@pytest.mark.parametrize("operation", ["describe_stream_summary", "list_shards", "get_shard_iterator", "get_records"])
+def test_a_stream_that_cannot_be_read_is_an_error_that_names_it(operation: str) -> None:
+    stream = Stream()
+    stream.kinesis.faults[operation].append(client_error("AccessDeniedException"))
+    with pytest.raises(StreamUnreadable, match=r"(ride_predictions|stream/rides).*AccessDeniedException"):
+        list(stream.reader())
+
+
+def test_reading_starts_at_the_oldest_the_newest_or_a_time() -> None:
+    stream = Stream()
+    stream.put(1)
+    stream.kinesis.clock.advance(60)
+    since = stream.kinesis.clock.now()
+    stream.put(2)
+    assert ride_ids(stream.reader(start=Start("TRIM_HORIZON"))) == [1, 2]
+    assert ride_ids(stream.reader(start=Start("LATEST"))) == []
+    assert ride_ids(stream.reader(start=Start("AT_TIMESTAMP", timestamp=since))) == [2]
+
+
+def test_following_waits_for_what_is_put_later() -> None:
+    stream = Stream()
+    stream.put(1)
+
+    def put_meanwhile(_: float) -> None:
+        stream.put(2)
+
+    received = iter(stream.reader(follow=True, sleep=put_meanwhile))
+    assert [next(received).prediction.prediction.ride_id for _ in range(2)] == [1, 2]

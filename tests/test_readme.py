@@ -1,0 +1,39 @@
+"""README.md says what the code does: its tables are written from it, and what it shows as code works."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from stream_consumer.contract import DeadLetter, Prediction, Reason, encode_dead_letters, encode_prediction
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_tables_of_settings_and_metrics_are_in_step_with_the_code() -> None:
+    check = [sys.executable, str(ROOT / ".ci" / "docs.py"), "--check"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)})  # noqa: S603 (ours)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_of_the_contract_are_byte_exact() -> None:
+    event, prediction, letter = (block.strip() for block in blocks("json"))
+    assert msgspec.json.decode(event)["ride_id"] == 256
+    assert encode_prediction(msgspec.json.decode(prediction, type=Prediction)).decode() == prediction
+    # The letter's data and numbers are abbreviated, so only its fields and their order can be compared.
+    fields = list(msgspec.json.decode(letter.replace("<the original bytes, base64>", "")))
+    sample = DeadLetter("e", Reason.SCHEMA, "$", "d", "s", "s", "1", "1", None, b"")
+    assert fields == list(msgspec.json.decode(encode_dead_letters([sample])))
+
+
+def test_the_python_of_the_readme_compiles() -> None:
+    assert blocks("python")
+    for block in blocks("python"):
+        compile(block, "README.md", "exec")
