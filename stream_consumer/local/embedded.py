@@ -19,6 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from botocore.exceptions import ClientError
+
 from stream_consumer.errors import LocalPlatformError, UsageError
 from stream_consumer.local.aws import LOCAL_KEY, LOCAL_REGION, Clients, connect
 from stream_consumer.local.processes import Child
@@ -126,12 +128,18 @@ class EmbeddedAws:
     def _fill(self) -> None:
         clients = self.clients()
         for name, shards in self._streams.items():
-            clients.kinesis.create_stream(StreamName=name, ShardCount=shards)
+            try:
+                clients.kinesis.create_stream(StreamName=name, ShardCount=shards)
+            except ClientError as error:
+                raise UsageError(f"stream {name!r} cannot be made: {error}") from error
             clients.kinesis.get_waiter("stream_exists").wait(
                 StreamName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
             )
         for bucket in self._buckets:
-            clients.s3.create_bucket(Bucket=bucket)
+            try:
+                clients.s3.create_bucket(Bucket=bucket)
+            except ClientError as error:
+                raise UsageError(f"bucket {bucket!r} cannot be made: {error}") from error
 
     def _last_lines(self) -> str:
         return "\n".join(self._lines) or "(it wrote nothing)"

@@ -126,10 +126,12 @@ class Environment:
             return Invocation(request_id, error=_worded(error or _GONE, request_id, timeout))
         deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
         worker.hand_over(Request(request_id, payload, self._config.function.arn, deadline_ms))
-        fault = worker.wait(lambda: worker.api.answer is not None, deadline)
+        # Over when the worker asks for its next invocation; one that dies after its answer has answered all the same.
+        fault = worker.wait(lambda: worker.api.answer is not None and worker.api.asking, deadline)
+        if fault is not None:
+            self.close()
         answer = worker.api.answer
         if answer is None:
-            self.close()
             return Invocation(request_id, error=_worded(fault or _GONE, request_id, timeout))
         if isinstance(answer, FunctionError):
             return Invocation(request_id, error=answer)
@@ -146,7 +148,7 @@ class Environment:
         self.close()
         worker = self._worker = _Worker(self._config)
         api = worker.api
-        fault = worker.wait(lambda: api.ready or api.init_error is not None, time.monotonic() + limit)
+        fault = worker.wait(lambda: api.asking or api.init_error is not None, time.monotonic() + limit)
         error = api.init_error or fault
         if error is not None:
             self.close()

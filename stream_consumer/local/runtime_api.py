@@ -46,8 +46,8 @@ class RuntimeApi:
 
     def __init__(self, idle: "Callable[[], None]") -> None:
         self.changed = threading.Condition()
-        self.ready = False
-        """The worker has asked for an invocation: init is over."""
+        self.asking = False
+        """The worker waits for an invocation: its init, or the one before, is over."""
         self.init_error: FunctionError | None = None
         self.answer: Answer | None = None
         self._request: Request | None = None
@@ -79,12 +79,12 @@ class RuntimeApi:
     def next_request(self) -> Request | None:
         """For the worker: wait for an invocation; None when there will be none."""
         with self.changed:
-            self.ready = True
+            self.asking = True
             self.changed.notify_all()
             while self._request is None and not self._closed:
                 self._idle()
                 self.changed.wait()
-            self._current, self._request = self._request, None
+            self._current, self._request, self.asking = self._request, None, False
             return self._current
 
     def answered(self, request_id: str, answer: Answer) -> bool:

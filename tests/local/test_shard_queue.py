@@ -307,7 +307,7 @@ def test_a_key_is_settled_in_order(plan: Plan, data: st.DataObject) -> None:
 
 @given(plans(retries=st.integers(0, 3), poison=True), st.data())
 def test_invocations_are_bounded(plan: Plan, data: st.DataObject) -> None:
-    """For n records and r retries there are at most n (r + 3) invocations, throttles apart: r + 1 each, and two for every split."""
+    """For n records and r retries there are at most n (r + 3) invocations: r + 1 a record, and two for a split."""
     world = World(plan, data).run()
 
     assert len(world.invoked) <= len(plan.keys) * (plan.config.maximum_retry_attempts + 3)
