@@ -14,6 +14,12 @@ from typing import Any, NamedTuple
 
 MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
+# Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry".
+_MAX_KEY = 256
+# The shortest ride event, {"ride":{},"ride_id":0}, takes 29 bytes of an aggregate, but six are enough for a user record
+# that is nothing, and would become a dead letter a hundred times its size: a batch of crumbs must not fill the memory.
+_SHORTEST_EVENT = 29
+_FEW = 20
 
 
 class CorruptAggregate(ValueError):
@@ -32,7 +38,8 @@ def unfold(data: bytes) -> list[SubRecord]:
     Return the user records of an aggregate, in the producer's order, at least one.
 
     Raises:
-        CorruptAggregate: Wrong digest, not the protobuf message, a key index out of range, or no user record at all.
+        CorruptAggregate: Wrong digest, not the protobuf message, a key index out of range, a key that Kinesis would
+            refuse, no user record at all, or so many of so few bytes that hardly any can be an event.
     """
     body = data[len(MAGIC) : -_DIGEST_BYTES]
     if (
@@ -40,17 +47,26 @@ def unfold(data: bytes) -> list[SubRecord]:
         or hashlib.md5(body, usedforsecurity=False).digest() != data[-_DIGEST_BYTES:]
     ):
         raise CorruptAggregate("KPL aggregate whose MD5 digest does not match its content")
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 (see _aggregated_record)
+
     try:
         message = _aggregated_record().FromString(body)
-        keys = message.partition_key_table
+        # A list, since each access to the message's own table makes the key anew: a small aggregate would fill the
+        # memory with copies of one long key.
+        keys = [key.decode() for key in message.partition_key_table]
         sub_records = [SubRecord(keys[record.partition_key_index], record.data) for record in message.records]
     except IndexError:
         raise CorruptAggregate("KPL aggregate with a partition key index out of range") from None
-    except Exception as error:  # noqa: BLE001 (see below)
-        # protobuf raises DecodeError, and UnicodeDecodeError for a key that is not UTF-8: they share no narrower class.
+    except (DecodeError, UnicodeDecodeError) as error:
         raise CorruptAggregate(f"KPL aggregate that is not a valid message ({type(error).__name__})") from None
+    if not message.IsInitialized():
+        raise CorruptAggregate("KPL aggregate with a user record that lacks its key or its data")
     if not sub_records:
         raise CorruptAggregate("KPL aggregate without a single user record")
+    if max(map(len, keys)) > _MAX_KEY:
+        raise CorruptAggregate(f"KPL aggregate with a partition key of more than {_MAX_KEY} characters")
+    if len(sub_records) > _FEW and len(body) < len(sub_records) * _SHORTEST_EVENT:
+        raise CorruptAggregate(f"KPL aggregate of {len(sub_records)} user records in {len(body)} bytes")
     return sub_records
 
 
@@ -59,7 +75,7 @@ def fold(sub_records: list[SubRecord]) -> bytes:
     keys = list(dict.fromkeys(sub_record.partition_key for sub_record in sub_records))
     index = {key: position for position, key in enumerate(keys)}
     message = _aggregated_record()(
-        partition_key_table=keys,
+        partition_key_table=[key.encode() for key in keys],
         records=[{"partition_key_index": index[key], "data": data} for key, data in sub_records],
     )
     body: bytes = message.SerializeToString()
@@ -78,8 +94,10 @@ def _aggregated_record() -> Any:
     record.field.add(name="explicit_hash_key_index", number=2, type=field.TYPE_UINT64, label=field.LABEL_OPTIONAL)
     record.field.add(name="data", number=3, type=field.TYPE_BYTES, label=field.LABEL_REQUIRED)
     aggregate = file.message_type.add(name="AggregatedRecord")
-    aggregate.field.add(name="partition_key_table", number=1, type=field.TYPE_STRING, label=field.LABEL_REPEATED)
-    aggregate.field.add(name="explicit_hash_key_table", number=2, type=field.TYPE_STRING, label=field.LABEL_REPEATED)
+    # Strings in the specification. On the wire they are the same, but what protobuf does with bytes that are not UTF-8
+    # differs between its implementations.
+    aggregate.field.add(name="partition_key_table", number=1, type=field.TYPE_BYTES, label=field.LABEL_REPEATED)
+    aggregate.field.add(name="explicit_hash_key_table", number=2, type=field.TYPE_BYTES, label=field.LABEL_REPEATED)
     aggregate.field.add(
         name="records",
         number=3,

@@ -11,6 +11,7 @@ order holds across requests. Within one request Kinesis promises none when it re
 
 import hashlib
 import random
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
@@ -69,7 +70,8 @@ class Sink(Protocol):
 
 
 def _unfinished(futures: Collection[Future[Any]], seconds: float) -> set[Future[Any]]:
-    return wait(futures, timeout=seconds).not_done
+    # An infinite deadline is no timeout that a lock can take.
+    return wait(futures, timeout=min(seconds, threading.TIMEOUT_MAX)).not_done
 
 
 @dataclass(frozen=True, slots=True)
