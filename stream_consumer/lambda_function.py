@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
-from threadpoolctl import threadpool_limits
-
 from stream_consumer.consumer import BatchResult, Consumer, Identity
 from stream_consumer.contract import records_from_lambda
 from stream_consumer.errors import BatchFailed, InitError
@@ -104,10 +102,6 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         InitError: The environment or the model is wrong; nothing is consumed until it is mended.
     """
     settings = Settings.of(environ)
-    if "OMP_NUM_THREADS" not in environ:
-        # A batch is predicted in milliseconds. OpenMP's threads would spend longer spinning for each other, and for
-        # cores that are visible but not granted: two workers on two busy cores took 16 s instead of 0.7 s.
-        threadpool_limits(1, user_api="openmp")
     session = boto3.session.Session()
     model = load_model(
         settings.model_location,

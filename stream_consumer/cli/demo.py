@@ -44,7 +44,7 @@ def demo(  # noqa: PLR0913 (each is an option)
         str, typer.Option(help="The model to serve: a directory, s3:// or models:/name@alias.")
     ] = CHAMPION,
     limit: Annotated[int, typer.Option(help="Put only the first so many rides.")] = SYNTHETIC_RIDES,
-    rate: Annotated[float | None, typer.Option(help="Rides a second; without it as fast as they go.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Rides put a second; 0 for as fast as they go.")] = 2_500,
     malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
     runtime: Annotated[
         bool, typer.Option("--runtime", help="Run the function as Lambda does, in processes of its own.")
@@ -74,7 +74,7 @@ def demo(  # noqa: PLR0913 (each is an option)
         position = np.arange(len(everything))
         put = everything.where((position >= behind) & (position < behind + limit))
         console.print(f"rides: {put.origin}; putting {len(put):,}" + (f" and {malformed} malformed" if share else ""))
-        plan = Plan(rides=put, malformed=share, rate=rate, batch_size=batch_size, seed=seed)
+        plan = Plan(rides=put, malformed=share, rate=rate or None, batch_size=batch_size, seed=seed)
         outcome = _run(plan, directory, runtime=runtime, shards=shards)
     rows = _summary(outcome)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))

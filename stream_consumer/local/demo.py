@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_consumer.contract import Reason
+from stream_consumer.errors import LocalPlatformError
 from stream_consumer.local.config import MappingConfig, Pace
 from stream_consumer.local.dead_letters import stored_letters
 from stream_consumer.local.emf import MetricsTally
@@ -180,7 +181,11 @@ def run(
         function: The consumer, publishing to the output stream of the same endpoint.
         metrics: Gets the function's log lines.
         show: Called now and then with how far the run is.
+
+    Raises:
+        LocalPlatformError: The function does not start.
     """
+    _warm_up(function)
     entries, expected = mixed_in(list(ride_events(plan.rides)), plan.malformed, plan.seed)
     expected[Reason.BOUNDS] += len(plan.rides) - len(plan.rides.within_bounds())
     progress = Progress(len(entries), len(entries) - sum(expected.values()))
@@ -218,6 +223,13 @@ def run(
         metrics=metrics.sums(),
         **_measures(plan.rides, reading.received, started, begun),
     )
+
+
+def _warm_up(function: "Function") -> None:
+    """Have the function load its model before the clock runs: an empty batch is a success."""
+    error = function.invoke(b'{"Records":[]}').error
+    if error:
+        raise LocalPlatformError(f"the function does not start: {error.error_type}: {error.message}")
 
 
 def _mapping(plan: Plan, clients: "Clients", function: "Function", tally: Tally) -> EventSourceMapping:
