@@ -75,7 +75,7 @@ class Pace:
     """The waits that AWS chooses for its customers; seconds, all of them."""
 
     poll_seconds: float = 1.0
-    """Between reads of a shard at its tip; a shard that is behind is read without pause. AWS: once a second."""
+    """Between reads of a shard at its tip; AWS: once a second. A shard that is behind is read five times a second."""
     retry_seconds: float = 1.0
     """Before the first retry of a failed or throttled invocation; doubles up to ``retry_limit_seconds``."""
     retry_limit_seconds: float = 60.0

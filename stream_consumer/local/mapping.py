@@ -156,7 +156,7 @@ class EventSourceMapping:
 
     def _start_shard(self, shard_id: str, start: Start) -> None:
         source = ShardSource(self._stream_arn, shard_id)
-        reader = ShardReader(self._kinesis, source, start)
+        reader = ShardReader(self._kinesis, source, start, self._clock)
         wake = self._wakes[shard_id] = threading.Event()
         executor = LaneThreads(self._config.parallelization_factor, shard_id)
         consumer = ShardConsumer(source, reader, self._around, executor, wake)
@@ -182,8 +182,10 @@ class EventSourceMapping:
     def _loop(self, consumer: ShardConsumer, wake: threading.Event) -> None:
         reads_before_drain: int | None = None
         try:
-            while not self._stopping.is_set():
+            while True:
                 wake.clear()
+                if self._stopping.is_set():  # asked after the clearing, or a stop between the two would be slept over
+                    return
                 pause = consumer.step()
                 if self._draining.is_set():
                     reads_before_drain = consumer.reads if reads_before_drain is None else reads_before_drain

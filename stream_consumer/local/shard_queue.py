@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from stream_consumer.local.functions import Invocation
 
+SPAN = 100_000
+"""Records that may lie between the checkpoint and the last read: a lane that is stuck stops the reading at last."""
+
 
 @dataclass(slots=True)
 class Lane:
@@ -39,7 +42,7 @@ class ShardQueue:
         self._config = config
         self._pace = pace
         self.lanes = tuple(Lane() for _ in range(config.parallelization_factor))
-        self._unsettled: deque[StreamRecord] = deque()
+        self._unsettled: deque[str] = deque()
         self._settled: set[str] = set()
         self._waiting = 0
         self._weight = 0
@@ -53,14 +56,15 @@ class ShardQueue:
     def full(self) -> bool:
         """Enough waits for every lane's next batch, so reading on would only take memory."""
         lanes = len(self.lanes)
-        return self._waiting >= self._config.batch_size * lanes or self._weight >= PAYLOAD_LIMIT * lanes
+        enough = self._waiting >= self._config.batch_size * lanes or self._weight >= PAYLOAD_LIMIT * lanes
+        return enough or len(self._unsettled) >= SPAN
 
     def add(self, records: "Iterable[StreamRecord]", now: float) -> None:
         """Append what was read from the shard, in its order."""
         for record in records:
             lane = self.lanes[zlib.crc32(record.partition_key.encode()) % len(self.lanes)]
             lane.waiting.append((record, now))
-            self._unsettled.append(record)
+            self._unsettled.append(record.sequence_number)
             self._waiting += 1
             self._weight += record.weight
 
@@ -109,8 +113,8 @@ class ShardQueue:
     def checkpoint(self) -> "tuple[int, str] | None":
         """How many records the checkpoint advances over since the last call and its sequence number, if it does."""
         count, last = 0, ""
-        while self._unsettled and self._unsettled[0].sequence_number in self._settled:
-            last = self._unsettled.popleft().sequence_number
+        while self._unsettled and self._unsettled[0] in self._settled:
+            last = self._unsettled.popleft()
             self._settled.remove(last)
             count += 1
         return (count, last) if count else None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
     from types_boto3_kinesis.type_defs import GetShardIteratorInputTypeDef
 
+    from stream_consumer.local.clock import Clock
     from stream_consumer.local.records import ShardSource, StreamRecord
 
 READ_LIMIT = 10_000
@@ -64,10 +65,11 @@ class Page:
 
 
 class ShardReader:
-    def __init__(self, kinesis: "KinesisClient", source: "ShardSource", start: Start) -> None:
+    def __init__(self, kinesis: "KinesisClient", source: "ShardSource", start: Start, clock: "Clock") -> None:
         self._kinesis = kinesis
         self._source = source
         self._start = start
+        self._clock = clock
         self._iterator: str | None = None
 
     def read(self) -> Page:
@@ -89,7 +91,12 @@ class ShardReader:
 
     def _page(self) -> Page:
         if self._iterator is None:
+            asked = self._clock.now()
             self._iterator = self._kinesis.get_shard_iterator(**self._iterator_request())["ShardIterator"]
+            if (
+                self._start.position == "LATEST"
+            ):  # the tip of now; an iterator got later must not skip what came between
+                self._start = Start(timestamp=asked)
         try:
             response = self._kinesis.get_records(
                 ShardIterator=self._iterator, StreamARN=self._source.stream_arn, Limit=READ_LIMIT

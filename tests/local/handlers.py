@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 COLD = [True]
@@ -57,6 +58,11 @@ def misbehave(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001, C901
             return "x" * 6_291_554
         case "return a decimal":
             return {"seconds": Decimal("1.5")}
+        case "meet":
+            folder = Path(event["folder"])
+            (folder / str(os.getpid())).touch()
+            while len(list(folder.iterdir())) < event["count"]:
+                time.sleep(0.01)
         case "print":
             sys.stdout.write("a line on standard output\n")
             sys.stderr.write("a line on standard error\n")

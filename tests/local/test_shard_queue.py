@@ -126,6 +126,21 @@ def test_the_queue_is_full_by_weight() -> None:
     assert not queue.full
 
 
+def test_reading_stops_far_beyond_a_stuck_lane() -> None:
+    """Lanes run ahead of a stuck one only so far: everything behind it comes again after a restart."""
+    queue = queue_of(batch_size=10_000, parallelization_factor=10)
+    queue.add(stream_records([0], key="a"), START)
+    queue.take(START)
+    for begin in range(1, 100_000, 10_000):
+        assert not queue.full
+        queue.add(stream_records(range(begin, begin + 10_000), key="b"), START)
+        [(lane, work)] = queue.take(START)
+        settle(queue, lane, work)
+        assert queue.checkpoint() is None
+
+    assert queue.full
+
+
 def test_keys_run_beside_each_other_and_each_in_order() -> None:
     """With a parallelization factor a key always goes to the same lane, and a lane has one batch at a time."""
     queue = queue_of(batch_size=1, parallelization_factor=10)
