@@ -130,7 +130,7 @@ def test_isolating_stops_at_the_deadline() -> None:
         raise ValueError
 
     model = FakeModel(slow)
-    with pytest.raises(OutOfTime, match="found among 2$"):
+    with pytest.raises(OutOfTime, match=r"found among 2$"):
         Scorer(model, time.clock).score(columns(*range(8)), deadline=2.5)
     assert model.calls == [8, 4, 2]
 
