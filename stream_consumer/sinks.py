@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 from botocore.parsers import ResponseParserError
 
 from stream_consumer.contract import DeadLetter, encode_dead_letters
@@ -38,6 +38,8 @@ MAX_ENTRY_BYTES = 2**20
 _BACKOFF_BASE_SECONDS = 0.05
 _BACKOFF_CAP_SECONDS = 2.0
 
+# Errors whose message quotes what was refused; reasons are logged, and no log carries a payload.
+_QUOTING = frozenset({"SerializationException", "ValidationException"})
 
 class Entry(NamedTuple):
     """One record to put on a stream."""
@@ -129,7 +131,9 @@ class _Calls:
         self._pool: Executor | None = None
 
     def run(self, calls: Sequence[Callable[[], Any]], deadline: float) -> list[Any]:
-        """Return for each call its result or the :class:`_Failure` it met, in order."""
+        """Return for each call its result or the :class:`_Failure` it met, in order; start none after *deadline*."""
+        if self._patience.clock() >= deadline:
+            return [_Failure(_OUT_OF_TIME, transient=False)] * len(calls)
         # Made on first use: a SnapStart snapshot must not hold threads.
         self._pool = self._pool or self._patience.executor(self.in_flight)
         futures = [self._pool.submit(_attempt, call) for call in calls]
@@ -138,22 +142,21 @@ class _Calls:
             # The abandoned calls end by their own timeouts; the next write must not queue behind them.
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
-        return [_Failure(_OUT_OF_TIME, transient=False) if call in late else _result(call) for call in futures]
-
-
-def _result(future: Future[Any]) -> Any:
-    return future.result()
+        return [_Failure(_OUT_OF_TIME, transient=False) if call in late else call.result() for call in futures]
 
 
 def _attempt(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ClientError as error:
-        return _Failure(f"{error.response['Error'].get('Code')}: {error}", is_transient(error))
+        code = error.response["Error"].get("Code", "Unknown")
+        return _Failure(code if code in _QUOTING else str(error), is_transient(error))
     except (ConnectionError, HTTPClientError, ResponseParserError) as error:
         return _Failure(f"{type(error).__name__}: {error}", transient=True)
-    except Exception as error:  # noqa: BLE001 (no credentials, a bad endpoint: for an operator, and no reason to lose our place)
+    except BotoCoreError as error:  # no credentials, no region: for an operator
         return _Failure(f"{type(error).__name__}: {error}", transient=False)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost us our place; it may quote a payload)
+        return _Failure(type(error).__name__, transient=False)
 
 
 class PredictionStream:
