@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+
 from stream_consumer.consumer import BatchResult, Consumer, Identity
 from stream_consumer.contract import records_from_lambda
 from stream_consumer.errors import BatchFailed, InitError

@@ -5,6 +5,7 @@ The rule: a read gives each record once, in order, without a gap. What went wron
 be tried again and ``StreamUnreadable`` if it may not.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,11 +53,20 @@ class Page:
 class ShardReader:
     """Reads one shard onwards from *start*."""
 
-    def __init__(self, kinesis: "KinesisClient", stream_arn: str, shard_id: str, start: Start) -> None:
+    def __init__(
+        self,
+        kinesis: "KinesisClient",
+        stream_arn: str,
+        shard_id: str,
+        start: Start,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._kinesis = kinesis
         self._stream_arn = stream_arn
         self._shard_id = shard_id
         self._start = start
+        self._now = now
         self._iterator: str | None = None
 
     def read(self) -> Page:
@@ -71,7 +81,11 @@ class ShardReader:
 
     def _page(self) -> Page:
         if self._iterator is None:
+            asked = self._now()
             self._iterator = self._kinesis.get_shard_iterator(**self._iterator_request())["ShardIterator"]
+            if self._start.position == "LATEST":
+                # The tip of now: an iterator got again later must not skip what came in between.
+                self._start = Start("AT_TIMESTAMP", timestamp=asked)
         try:
             response = self._kinesis.get_records(
                 ShardIterator=self._iterator, StreamARN=self._stream_arn, Limit=READ_LIMIT

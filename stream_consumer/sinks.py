@@ -41,6 +41,7 @@ _BACKOFF_CAP_SECONDS = 2.0
 # Errors whose message quotes what was refused; reasons are logged, and no log carries a payload.
 _QUOTING = frozenset({"SerializationException", "ValidationException"})
 
+
 class Entry(NamedTuple):
     """One record to put on a stream."""
 

@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)
-# app.command("train")(models.train)
+app.command("train")(models.train)
 app.command("model")(models.model)
 app.command("put")(streams.put)
 app.command("consume")(streams.consume)

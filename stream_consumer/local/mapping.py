@@ -16,9 +16,9 @@ from stream_consumer.local.config import MappingConfig, Pace
 from stream_consumer.local.observer import Event, Observer, ShardFinished, ShardStarted, unobserved
 from stream_consumer.local.records import ShardSource
 from stream_consumer.local.shard import ShardConsumer, Surroundings
-from stream_consumer.local.shard_reader import ShardReader, Start
 from stream_consumer.local.stream import Shard, Stream
 from stream_consumer.local.threads import LaneThreads
+from stream_consumer.shards import ShardReader, Start
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -123,7 +123,7 @@ class EventSourceMapping:
         """Begin every shard that nobody has begun and whose parents are finished."""
         with self._lock:
             looked_for, self._ended = self._ended | self._childless, set()
-        shards = self._stream.shards(self._stopping)
+        shards = self._stream.shards(self._stream_arn, self._stopping)
         if self._stopping.is_set():
             return  # the list may be half a list
         starts = {shard.shard_id: self._start(shard, first=first) for shard in shards}
@@ -156,7 +156,7 @@ class EventSourceMapping:
 
     def _start_shard(self, shard_id: str, start: Start) -> None:
         source = ShardSource(self._stream_arn, shard_id)
-        reader = ShardReader(self._kinesis, source, start, self._clock)
+        reader = ShardReader(self._kinesis, self._stream_arn, shard_id, start, now=self._clock.now)
         wake = self._wakes[shard_id] = threading.Event()
         executor = LaneThreads(self._config.parallelization_factor, shard_id)
         consumer = ShardConsumer(source, reader, self._around, executor, wake)

@@ -11,14 +11,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stream_consumer.errors import ReadFailed
 from stream_consumer.local.delivery import Batch, Discarded, Work
 from stream_consumer.local.functions import Function, FunctionError, Invocation
 from stream_consumer.local.observer import Checkpointed, DeliveryFailed, GivenUp, Invoked, Observer, Read, ReadingFailed
 from stream_consumer.local.on_failure import DestinationUnavailable, OnFailureDestination, Origin
 from stream_consumer.local.records import PAYLOAD_LIMIT, ShardSource, render_event
 from stream_consumer.local.shard_queue import Lane, ShardQueue
-from stream_consumer.local.shard_reader import ReadFailed, ShardReader
 from stream_consumer.local.threads import Executor, Job, Patience
+from stream_consumer.shards import ShardReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +128,7 @@ class ShardConsumer:
         self._tip_read = self._reads if page.at_tip else self._tip_read
         pause = self._around.pace.poll_seconds
         self._next_read = now + (min(pause, READ_SECONDS) if page.millis_behind_latest else pause)
-        self._queue.add(page.records, self._around.clock.now())
+        self._queue.add(list(map(self._source.record, page.records)), self._around.clock.now())
         self._around.observer(Read(self._source.shard_id, len(page.records), page.millis_behind_latest))
 
     def _begin(self, lane: Lane, work: Work) -> None:

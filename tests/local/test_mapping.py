@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from stream_consumer.errors import LocalPlatformError, UsageError
+from stream_consumer.errors import LocalPlatformError, StreamUnreadable, UsageError
 from stream_consumer.local.checkpoints import Checkpoints, FileCheckpoints, MemoryCheckpoints
 from stream_consumer.local.config import MappingConfig, Pace
 from stream_consumer.local.functions import Function, FunctionError, Invocation
@@ -349,7 +349,7 @@ def test_access_denied_ends_the_mapping_at_once() -> None:
     kinesis = FakeKinesis(2)
     kinesis.faults["get_records"] = [client_error("AccessDeniedException")]
 
-    with pytest.raises(LocalPlatformError, match="AccessDeniedException"):
+    with pytest.raises(StreamUnreadable, match="AccessDeniedException"):
         mapping_of(kinesis, ScriptedFunction()).run()
 
 
@@ -357,7 +357,7 @@ def test_a_stream_that_does_not_exist_is_named() -> None:
     kinesis = FakeKinesis()
     kinesis.faults["describe_stream_summary"] = [client_error("ResourceNotFoundException")]
 
-    with pytest.raises(LocalPlatformError, match=r"stream 'rides' cannot be read.*ResourceNotFoundException"):
+    with pytest.raises(StreamUnreadable, match=r"the stream .rides..*ResourceNotFoundException"):
         consume(kinesis, ScriptedFunction())
 
 
@@ -375,7 +375,7 @@ def test_a_list_of_shards_that_is_denied_ends_the_mapping() -> None:
     kinesis = FakeKinesis()
     kinesis.faults["list_shards"] = [client_error("AccessDeniedException")]
 
-    with pytest.raises(LocalPlatformError, match="the shards of 'rides' cannot be listed"):
+    with pytest.raises(StreamUnreadable, match="the shards of arn:aws:kinesis:"):
         consume(kinesis, ScriptedFunction())
 
 
