@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli import options
+from stream_consumer.cli.models import show
 from stream_consumer.cli.progress import run_bars, stages
 from stream_consumer.cli.streams import OWN_HANDLER
 from stream_consumer.errors import UsageError
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from stream_consumer.local.functions import Function
     from stream_consumer.training.rides import Rides
 
-CHAMPION = "models:/ride-duration@champion"
+CHAMPION_NAME = "ride-duration"
+CHAMPION = f"models:/{CHAMPION_NAME}@champion"
 SYNTHETIC_RIDES = 25_000
 
 
@@ -69,7 +71,7 @@ def demo(  # noqa: PLR0913 (each is an option)
     share = options.share(malformed)
     with contextlib.ExitStack() as stack:
         everything = _rides(rides, limit, seed)
-        first = functools.partial(_first_model, console, train, everything, seed)
+        first = functools.partial(_first_model, train, everything, seed)
         directory, behind = _model(stack, model, first)
         position = np.arange(len(everything))
         put = everything.where((position >= behind) & (position < behind + limit))
@@ -104,23 +106,33 @@ def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
 def _model(stack: contextlib.ExitStack, location: str, first: Callable[[], int]) -> tuple[Path, int]:
     """Return the model's directory, made by *first* if there is none, and how many of the rides it was trained on."""
     from stream_consumer.model import model_directory
-    from stream_consumer.training.register import has_champion
 
-    trained_on = first() if location == CHAMPION and not has_champion() else 0
+    trained_on = first() if location == CHAMPION and not _has_champion() else 0
     return stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3)), trained_on
 
 
-def _first_model(console: Console, train: list[str] | None, everything: "Rides", seed: int) -> int:
+def _has_champion() -> bool:
+    from stream_consumer.training.register import find_champion, mlflow_at
+
+    with stages() as stage, mlflow_at(None) as mlflow:
+        stage("looking for a model")
+        return find_champion(mlflow.MlflowClient(), CHAMPION_NAME) is not None
+
+
+def _first_model(train: list[str] | None, everything: "Rides", seed: int) -> int:
     """Train the first champion, on rides of its own or on the first half of *everything*; how many of these it took."""
-    from stream_consumer.training.rides import load_rides
+    from stream_consumer.training.train import TrainingOptions, train_on
     from stream_consumer.training.train import train as fit
 
+    wanted = TrainingOptions(name=CHAMPION_NAME, seed=seed)
     taken = 0 if train else len(everything) // 2
-    rides = load_rides(train) if train else everything.where(np.arange(len(everything)) < taken).within_bounds()
-    console.print(f"no model yet: training one on {len(rides):,} rides ({rides.origin})")
+    print("There is no model yet, so one is trained first.")
     with stages() as stage:
-        result = fit(rides, seed=seed, progress=stage)
-    console.print(f"RMSE {result.rmse:.2f} min on rides held out; the linear baseline {result.baseline_rmse:.2f}")
+        if train:
+            result = fit(train, options=wanted, progress=stage)
+        else:
+            result = train_on(everything.where(np.arange(len(everything)) < taken), options=wanted, progress=stage)
+    show(result)
     return taken
 
 

@@ -1,12 +1,65 @@
 """``train`` and ``model``: making a model, and looking at one."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli import options
+from stream_consumer.cli.progress import stages
+
+if TYPE_CHECKING:
+    from stream_consumer.training.train import TrainingResult
+
+
+def train(  # noqa: PLR0913 (each is an option)
+    rides: Annotated[
+        list[str],
+        typer.Argument(help="TLC rides: Parquet or CSV, paths, s3:// or https:// URLs; the last month is held out."),
+    ],
+    *,
+    name: Annotated[str, typer.Option(help="Registered model.")] = "ride-duration",
+    experiment: Annotated[str, typer.Option(help="Experiment to log the run in.")] = "ride-duration",
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's store; by default mlflow.db in this directory."),
+    ] = None,
+    seed: options.Seed = 42,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Train a model on trip records, test it on the last of them, and register it with MLflow.
+
+    Several months are trained on but for the last, which is held out; of a single one the last fifth is. The alias
+    champion moves to the new version only if it beats the present champion on the same rides.
+    """
+    from stream_consumer.training.train import TrainingOptions
+    from stream_consumer.training.train import train as fit
+
+    wanted = TrainingOptions(name=name, experiment=experiment, seed=seed, tracking_uri=tracking_uri)
+    with stages() as stage:
+        result = fit(rides, options=wanted, progress=stage, s3=lambda: options.aws(endpoint_url, region, profile).s3)
+    show(result)
+
+
+def show(result: "TrainingResult") -> None:
+    """Print what came of a training."""
+    trial = result.trial
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in trial.rows.dropped.items() if count)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("rides", f"{trial.rows.kept:,} of {trial.rows.read:,}" + (f"; dropped: {dropped}" if dropped else ""))
+    table.add_row("trained on", f"{trial.training_rides:,} (seed {trial.seed})")
+    table.add_row("held out", f"{len(trial.test):,}: {trial.holdout}")
+    table.add_row("RMSE", f"{trial.model.rmse:.2f} min; the linear baseline {trial.baseline.rmse:.2f}")
+    table.add_row("MAE, R²", f"{trial.model.mae:.2f} min, {trial.model.r2:.3f}")
+    table.add_row("registered", f"{result.model_uri} (run {result.run_id})")
+    moved = "moved here" if result.verdict.promoted else "stays"
+    table.add_row("champion", f"{moved}: {result.verdict.reason}")
+    table.add_row("tracking", result.tracking_uri)
+    Console(highlight=False, soft_wrap=True).print(table)
 
 
 def model(
