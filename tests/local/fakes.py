@@ -82,7 +82,11 @@ class FakeShard:
 
 
 class FakeKinesis:
-    """As much of a Kinesis client as a mapping calls. ``faults[operation]`` are raised first, one a call."""
+    """
+    As much of a Kinesis client as a mapping calls.
+
+    ``faults[operation]`` are raised first, one a call; the first ``empty_pages`` reads give nothing, as Kinesis may.
+    """
 
     class exceptions:  # noqa: N801 - botocore's name
         ExpiredIteratorException = ExpiredIteratorException
@@ -94,6 +98,7 @@ class FakeKinesis:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.page = page
         self.shards_a_page = 1000
+        self.empty_pages = 0
         self._iterators: dict[str, tuple[str, int]] = {}
         self._made = 0
         self._numbers = FIRST_NUMBER
@@ -150,7 +155,8 @@ class FakeKinesis:
         shard_id, begin = self._iterators[request["ShardIterator"]]
         with self._lock:
             shard = self.shards[shard_id]
-            records = shard.records[begin : begin + min(self.page, request["Limit"])]
+            page, self.empty_pages = (0, self.empty_pages - 1) if self.empty_pages else (self.page, 0)
+            records = shard.records[begin : begin + min(page, request["Limit"])]
             end = begin + len(records)
             behind = 0 if end == len(shard.records) else 1000
             over = shard.closed and not behind

@@ -127,6 +127,17 @@ def test_every_page_of_a_shard_and_every_shard_is_read() -> None:
     assert sorted(delivered(function)) == sorted(number for numbers in put for number in numbers)
 
 
+def test_an_empty_page_is_not_the_tip() -> None:
+    """Kinesis may give pages without records in the middle of a shard; drain reads on."""
+    kinesis, function = FakeKinesis(), ScriptedFunction()
+    numbers = kinesis.put("a")
+    kinesis.empty_pages = 5
+
+    consume(kinesis, function)
+
+    assert delivered(function) == numbers
+
+
 def test_every_page_of_the_list_of_shards_is_read() -> None:
     kinesis, tally = FakeKinesis(5), Tally()
     kinesis.shards_a_page = 2
