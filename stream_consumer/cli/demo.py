@@ -214,6 +214,8 @@ def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
             ("RMSE", f"{outcome.rmse:.2f} min against the true durations"),
         ]
     invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0) / 1000:.2f} s in the model"
+    if outcome.failed_invocations:
+        rows.append(("failed invocations", f"{outcome.failed_invocations:,}, the last with {outcome.last_error}"))
     return [*rows, ("invocations", f"{invocations}, {outcome.metrics.get('EntriesResent', 0):,.0f} entries resent")]
 
 

@@ -54,10 +54,11 @@ def put(  # noqa: PLR0913 (each is an option)
 
     if rate is not None and rate <= 0:
         raise UsageError(f"--rate {rate}: wanted a number of rides a second, more than 0")
+    spoiled = options.share(malformed)
     with stages() as stage:
         # What serving would refuse is put all the same: it is for the consumer to sort out.
         events = list(ride_events(load_rides(rides, bounded=False, progress=stage)))[:limit]
-    entries, _ = mixed_in(events, options.share(malformed), seed)
+    entries, _ = mixed_in(events, spoiled, seed)
     sink = PredictionStream(options.aws(endpoint_url, region, profile).kinesis, stream)
     with bar("putting rides", len(entries)) as advance:
         again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))

@@ -22,7 +22,7 @@ from stream_consumer.local.dead_letters import stored_letters
 from stream_consumer.local.emf import MetricsTally
 from stream_consumer.local.malformed import mixed_in
 from stream_consumer.local.mapping import EventSourceMapping
-from stream_consumer.local.observer import Tally
+from stream_consumer.local.observer import Event, Invoked, Tally
 from stream_consumer.local.on_failure import S3Destination
 from stream_consumer.local.producer import Producer, ride_events
 from stream_consumer.reader import PredictionReader, Received
@@ -79,6 +79,9 @@ class Outcome:
     seconds: float
     """From the first put to the last prediction."""
     invocations: int
+    failed_invocations: int
+    last_error: str
+    """What the function last failed with; empty if it never did."""
     metrics: Mapping[str, float]
     """Sums of the function's own metrics."""
     predicted_minutes: NDArray[np.float64] = field(repr=False)
@@ -189,7 +192,7 @@ def run(
     entries, expected = mixed_in(list(ride_events(plan.rides)), plan.malformed, plan.seed)
     expected[Reason.BOUNDS] += len(plan.rides) - len(plan.rides.within_bounds())
     progress = Progress(len(entries), len(entries) - sum(expected.values()))
-    tally = Tally()
+    tally = _Watch()
     mapping = _mapping(plan, clients, function, tally)
     started: dict[str, float] = {}
 
@@ -220,6 +223,8 @@ def run(
         discarded=counts.records_discarded,
         seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
         invocations=counts.invocations,
+        failed_invocations=counts.errors,
+        last_error=tally.last_error,
         metrics=metrics.sums(),
         **_measures(plan.rides, reading.received, started, begun),
     )
@@ -248,6 +253,17 @@ def _mapping(plan: Plan, clients: "Clients", function: "Function", tally: Tally)
         observer=tally,
         pace=Pace(poll_seconds=POLL_SECONDS, retry_seconds=POLL_SECONDS),
     )
+
+
+class _Watch(Tally):
+    """Counts, and keeps what the function last failed with."""
+
+    last_error = ""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, Invoked) and event.invocation.error:
+            self.last_error = f"{event.invocation.error.error_type}: {event.invocation.error.message}"
 
 
 class _Consuming:

@@ -1,0 +1,53 @@
+"""
+Which rides the model is tested on.
+
+One rule: the test is on rides later than those of the training, as it will be in service.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stream_consumer.errors import UsageError
+from stream_consumer.training.rides import Rides
+
+SPLIT_SHARE = 0.2
+MINIMUM_RIDES = 100
+_MONTH_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """The rides picked up at *begins* or later; *description* tells a reader which those are."""
+
+    begins: np.datetime64
+    description: str
+
+    def split(self, rides: Rides) -> tuple[Rides, Rides]:
+        """The rides to train on and those to test on."""
+        late = rides.pickup_time >= self.begins
+        return rides.where(~late), rides.where(late)
+
+
+def choose_holdout(rides: Rides) -> Holdout:
+    """
+    The last month where the rides span several, else the last fifth by pickup time.
+
+    A month counts with a tenth of the rides of the fullest: the TLC's file of one month holds strays of others, some
+    years away, since taxis' clocks can be wrong.
+
+    Raises:
+        UsageError: Too few rides, or all picked up at one time.
+    """
+    if len(rides) < MINIMUM_RIDES:
+        raise UsageError(f"{len(rides)} rides are too few to train and to test on; {MINIMUM_RIDES} are the least")
+    months, counts = np.unique(rides.pickup_time.astype("datetime64[M]"), return_counts=True)
+    full = months[counts >= _MONTH_SHARE * counts.max()]
+    if len(full) > 1:
+        return Holdout(full[-1].astype("datetime64[s]"), f"{full[-1]}, the last of {len(full)} months")
+    begins = np.sort(rides.pickup_time)[-int(SPLIT_SHARE * len(rides))]
+    if begins == rides.pickup_time.min():
+        raise UsageError(
+            f"{rides.origin}: most rides have the same pickup time {begins}, so there is no later part to test on"
+        )
+    return Holdout(begins, f"the last {SPLIT_SHARE:.0%} by pickup time, from {begins} on")

@@ -1,0 +1,206 @@
+"""
+The run in MLflow: what is logged, how the model is saved, and which version is champion.
+
+One rule: a model is saved so that loading it executes nothing of its file, and registered whatever the verdict on it.
+"""
+
+import logging
+import os
+import platform
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.errors import ModelError, UsageError
+from stream_consumer.model import TRUSTED_TYPES, load_model
+from stream_consumer.training.fit import HYPERPARAMETERS, Predict
+from stream_consumer.training.plots import evaluation_plots
+from stream_consumer.training.promotion import Champion, Rival, Verdict
+from stream_consumer.training.rides import BOUNDS, FEATURES
+from stream_consumer.training.sources import default_s3, shown
+from stream_consumer.training.trial import Trial
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+ALIAS = "champion"
+DEFAULT_NAME = "ride-duration"
+EXAMPLE_RIDES = 5
+_LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
+
+# Set before mlflow is imported, which reads them; what the user has set wins.
+_QUIET: Final[Mapping[str, str]] = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # by default four minutes of silence before a wrong address is an error
+}
+_KNOWN_WARNINGS = (
+    (UserWarning, ".*Any type hint is inferred as AnyType"),  # mlflow 3.17 about itself, on import
+    (DeprecationWarning, "The ``noload`` loader strategy"),  # mlflow 3.17 with SQLAlchemy 2.1
+    (DeprecationWarning, "Operation with range is deprecated"),  # mlflow 3.17 with pandas 3
+    (UserWarning, "X has feature names"),  # mlflow tries the example as a DataFrame on a model fitted on arrays
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Where MLflow has the run and its model."""
+
+    run_id: str
+    model_id: str
+
+
+@contextmanager
+def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
+    """
+    Import mlflow without its chatter and point the process at *uri*.
+
+    Without *uri* it is ``MLFLOW_TRACKING_URI``, and without that sqlite in the working directory.
+
+    Raises:
+        UsageError: The store or its artifact place cannot be used.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    with warnings.catch_warnings():
+        for category, message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message, category)
+        # Here, since it takes seconds, which only training should pay, and since it reads what was just set.
+        import mlflow.pyfunc  # noqa: PLC0415
+        import mlflow.sklearn  # noqa: PLC0415
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+        logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+        try:
+            mlflow.set_tracking_uri(uri)
+            yield mlflow
+        except (mlflow.MlflowException, SQLAlchemyError, BotoCoreError, ClientError, OSError) as error:
+            raise UsageError(f"MLflow at {shown(uri)} cannot be used: {error}") from error
+
+
+def find_champion(client: "MlflowClient", name: str) -> Champion | None:
+    """The present champion of the registered model *name*, if there is one."""
+    for model in client.search_registered_models(f"name = '{name}'"):
+        if champion := model.aliases.get(ALIAS):
+            return Champion(str(champion), f"models:/{name}/{champion}")
+    return None
+
+
+def has_champion(name: str = DEFAULT_NAME, *, tracking_uri: str | None = None) -> bool:
+    """
+    Whether the registered model *name* has a champion; points mlflow at the tracking store as training does.
+
+    Raises:
+        UsageError: The store cannot be used.
+    """
+    with mlflow_at(tracking_uri) as mlflow:
+        return find_champion(mlflow.MlflowClient(), name) is not None
+
+
+def load_champion(uri: str) -> Predict:
+    """
+    The model at *uri*, loaded as serving loads it.
+
+    Raises:
+        ModelError: It cannot be served, or takes other columns than a ride's.
+    """
+    model = load_model(uri, s3=default_s3)
+    columns = tuple(column.name for column in model.schema.columns)
+    if columns != FEATURES:
+        raise ModelError(f"{uri} takes the columns {', '.join(columns)}; wanted {', '.join(FEATURES)}")
+    return lambda matrix: model.predict(matrix.T.tolist())
+
+
+def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str) -> Logged:
+    """Log *trial* as a run of the active experiment, with its model, which knows itself as *name*."""
+    with mlflow.start_run() as run:
+        mlflow.log_params(_params(trial))
+        mlflow.log_metrics(_metrics(trial, rival))
+        predicted = trial.fitted.model.predict(trial.test.matrix())
+        for path, figure in evaluation_plots(trial.test.trip_distance, trial.test.duration, predicted).items():
+            mlflow.log_figure(figure, path)
+        model = mlflow.sklearn.log_model(
+            trial.fitted.model,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=list(TRUSTED_TYPES),
+            signature=_signature(mlflow),
+            pip_requirements=[f"{package}=={version(package)}" for package in _LIBRARIES],
+            **_example(trial, name),
+        )
+    return Logged(run.info.run_id, model.model_id)
+
+
+def _params(trial: Trial) -> dict[str, object]:
+    return {
+        "rides": trial.origin,
+        "rows_read": trial.rows.read,
+        "rows_kept": trial.rows.kept,
+        **{f"rows dropped: {reason}": count for reason, count in trial.rows.dropped.items()},
+        "training_rides": trial.training_rides,
+        "test_rides": len(trial.test),
+        "holdout": trial.holdout,
+        "seed": trial.seed,
+        **HYPERPARAMETERS,
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("mlflow", *_LIBRARIES)},
+    }
+
+
+def _metrics(trial: Trial, rival: Rival | None) -> dict[str, float]:
+    """Errors in minutes; ``champion_rmse`` is there only when there was a champion that could be tested."""
+    return {
+        **asdict(trial.model),
+        **{f"baseline_{metric}": value for metric, value in asdict(trial.baseline).items()},
+        **{f"bounded_baseline_{metric}": value for metric, value in asdict(trial.bounded_baseline).items()},
+        **({"champion_rmse": rival.rmse} if rival and rival.rmse is not None else {}),
+    }
+
+
+def _signature(mlflow: ModuleType) -> object:
+    """The schema of a ride, which serving decodes by."""
+    column, schema = mlflow.types.ColSpec, mlflow.types.Schema
+    inputs = [column(kind, name) for kind, name in zip(("long", "long", "double"), FEATURES, strict=True)]
+    return mlflow.models.ModelSignature(inputs=schema(inputs), outputs=schema([column("double")]))
+
+
+def _example(trial: Trial, name: str) -> dict[str, Any]:
+    """The input example, and the facts that serving checks it and every ride against."""
+    from pandas import DataFrame  # noqa: PLC0415 - the one kind of example that mlflow saves with names
+
+    rows = {column: getattr(trial.test, column)[:EXAMPLE_RIDES] for column in FEATURES}
+    matrix = trial.test.matrix()[:EXAMPLE_RIDES]
+    facts = {
+        "name": name,
+        "bounds": {column: dict(bounds) for column, bounds in BOUNDS.items()},
+        "categories": dict(trial.fitted.categories),
+        "example_predictions": trial.fitted.model.predict(matrix).tolist(),
+    }
+    return {"input_example": DataFrame(rows), "metadata": {"stream_consumer": facts}}
+
+
+def register(client: "MlflowClient", logged: Logged, trial: Trial, verdict: Verdict, *, name: str) -> str:
+    """Register the logged model as the next version of *name*, and as champion if the verdict says so; the version."""
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    tags = {
+        "rmse": f"{trial.model.rmse:.4f}",
+        "baseline_rmse": f"{trial.baseline.rmse:.4f}",
+        "promoted": str(verdict.promoted).lower(),
+        "reason": verdict.reason,
+    }
+    uri = f"models:/{logged.model_id}"
+    registered = client.create_model_version(name, uri, logged.run_id, tags, model_id=logged.model_id)
+    if verdict.promoted:
+        client.set_registered_model_alias(name, ALIAS, registered.version)
+    return str(registered.version)

@@ -1,0 +1,165 @@
+"""
+Rides to train on: trip records that pass the usual filter and that serving would accept.
+
+One rule: every row read is either kept or counted under the reason why not.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_consumer.errors import UsageError
+from stream_consumer.training.progress import Progress, silent
+from stream_consumer.training.sources import default_s3, fetch, shown
+from stream_consumer.training.tables import Trips, read_trips
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+FEATURES = ("PULocationID", "DOLocationID", "trip_distance")
+"""The model's columns, in the order of its matrix."""
+
+BOUNDS: Mapping[str, Mapping[str, float]] = {
+    "PULocationID": {"minimum": 1, "maximum": 265},  # the TLC's taxi zones; 264 and 265 are unknown and outside
+    "DOLocationID": {"minimum": 1, "maximum": 265},
+    "trip_distance": {"minimum": 0.0, "maximum": 200.0},  # miles; meters report up to 244,152
+}
+"""What serving accepts: these travel with the model."""
+
+SHORTEST_MINUTES, LONGEST_MINUTES = 1.0, 60.0
+"""The usual filter on the duration, both ends included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowCounts:
+    """``read == kept + sum(dropped.values())``; a row that could be dropped for several reasons counts under the first."""
+
+    read: int
+    kept: int
+    dropped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rides:
+    """
+    Equally long columns, one entry a ride, in the order of the sources.
+
+    ``ride_id`` is the row's position among all rows read, so it stays the same whatever else is dropped.
+    ``duration`` is in minutes, ``trip_distance`` in miles. ``origin`` tells a reader where the rides are from.
+    """
+
+    origin: str
+    counts: RowCounts
+    ride_id: NDArray[np.int64]
+    PULocationID: NDArray[np.int64]
+    DOLocationID: NDArray[np.int64]
+    trip_distance: NDArray[np.float64]
+    duration: NDArray[np.float64]
+    pickup_time: NDArray[np.datetime64]
+
+    def __len__(self) -> int:
+        return len(self.ride_id)
+
+    def matrix(self) -> NDArray[np.float64]:
+        """The model's input: n x 3 in the order of FEATURES."""
+        return np.column_stack([self.PULocationID, self.DOLocationID, self.trip_distance]).astype(np.float64)
+
+    def where(self, mask: NDArray[np.bool_]) -> "Rides":
+        """The rides of *mask*, of the same origin, counted as if no others had been read."""
+        count = int(mask.sum())
+        return Rides(
+            origin=self.origin,
+            counts=RowCounts(count, count, {}),
+            ride_id=self.ride_id[mask],
+            PULocationID=self.PULocationID[mask],
+            DOLocationID=self.DOLocationID[mask],
+            trip_distance=self.trip_distance[mask],
+            duration=self.duration[mask],
+            pickup_time=self.pickup_time[mask],
+        )
+
+    def within_bounds(self) -> "Rides":
+        """The rides that serving would accept; the others are added to the counts of the dropped."""
+        faults = {f"{name} out of bounds": ~_within(getattr(self, name), BOUNDS[name]) for name in FEATURES}
+        keep, dropped = _sort_out(faults)
+        counts = RowCounts(self.counts.read, int(keep.sum()), {**self.counts.dropped, **dropped})
+        return replace(self.where(keep), counts=counts)
+
+
+def load_rides(
+    sources: Sequence[str],
+    *,
+    bounded: bool = True,
+    progress: Progress = silent,
+    s3: Callable[[], "S3Client"] = default_s3,
+) -> Rides:
+    """
+    The rides of TLC trip records in *sources*: paths, ``s3://`` or ``http(s)://`` URLs of Parquet or CSV files.
+
+    Args:
+        sources: Read in this order, as one table.
+        bounded: Whether to drop what serving would refuse; without it only the usual filter on the duration applies.
+        progress: Told of each file as it is downloaded and read.
+        s3: Makes the client; called only when a source is on S3.
+
+    Raises:
+        UsageError: A source is missing, unreadable, of the wrong shape or given twice, or no ride is left.
+    """
+    if not sources:
+        raise UsageError("no rides were given; name at least one Parquet or CSV file of TLC trip records")
+    if twice := {shown(source) for source in sources if sources.count(source) > 1}:
+        raise UsageError(f"given twice: {', '.join(sorted(twice))}; its rides would count double")
+    trips = []
+    for source in sources:
+        with tempfile.TemporaryDirectory(prefix="rides-") as directory:
+            path = fetch(source, Path(directory), progress=progress, s3=s3)
+            progress(f"reading {shown(source)}")
+            trips.append(read_trips(path, shown(source)))
+    rides = _usual_filter(trips, origin=", ".join(map(shown, sources)))
+    rides = rides.within_bounds() if bounded else rides
+    if not len(rides):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in rides.counts.dropped.items() if count)
+        raise UsageError(f"none of the {rides.counts.read} rows of {rides.origin} is a usable ride: {reasons}")
+    return rides
+
+
+def _usual_filter(trips: Sequence[Trips], *, origin: str) -> Rides:
+    pickup_zone = np.concatenate([part.pickup_zone for part in trips])
+    dropoff_zone = np.concatenate([part.dropoff_zone for part in trips])
+    distance = np.concatenate([part.trip_distance for part in trips])
+    pickup = np.concatenate([part.pickup_time for part in trips])
+    duration = (np.concatenate([part.dropoff_time for part in trips]) - pickup) / np.timedelta64(1, "m")
+    # NaN and NaT fail every comparison; a zone that is no whole number is no zone.
+    complete = np.isfinite(distance) & np.isfinite(duration) & (pickup_zone % 1 == 0) & (dropoff_zone % 1 == 0)
+    in_range = _within(duration, {"minimum": SHORTEST_MINUTES, "maximum": LONGEST_MINUTES})
+    keep, dropped = _sort_out({"value missing": ~complete, "duration not 1 to 60 minutes": ~in_range})
+    return Rides(
+        origin=origin,
+        counts=RowCounts(len(keep), int(keep.sum()), dropped),
+        ride_id=np.flatnonzero(keep),
+        PULocationID=pickup_zone[keep].astype(np.int64),
+        DOLocationID=dropoff_zone[keep].astype(np.int64),
+        trip_distance=distance[keep],
+        duration=duration[keep],
+        pickup_time=pickup[keep].astype("datetime64[s]"),
+    )
+
+
+def _within(values: NDArray[Any], bounds: Mapping[str, float]) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = (values >= bounds["minimum"]) & (values <= bounds["maximum"])
+    return inside
+
+
+def _sort_out(faults: Mapping[str, NDArray[np.bool_]]) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Which rows have no fault, and how many have each, every faulty row counted under its first."""
+    bad = np.zeros_like(next(iter(faults.values())))
+    counts = {}
+    for reason, fault in faults.items():
+        counts[reason] = int((fault & ~bad).sum())
+        bad |= fault
+    return ~bad, counts

@@ -1,0 +1,106 @@
+"""
+Where ride files come from: a local path, ``s3://`` or ``http(s)://``.
+
+One rule: whatever the source, what leaves here is the path of a readable local file, or a UsageError that names it.
+"""
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.errors import UsageError
+from stream_consumer.training.progress import Progress
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+HTTP_TIMEOUT_SECONDS = 30.0
+_CHUNK_BYTES = 1 << 20
+
+
+def default_s3() -> "S3Client":
+    """The S3 client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
+    return boto3.client("s3")
+
+
+def shown(source: str) -> str:
+    """*source* fit for a message or a log: a URL without its user, password and query, which may be credentials."""
+    parts = urlsplit(source)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl() if parts.netloc else source
+
+
+def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
+    """
+    The local file of *source*, downloaded into *directory* unless it is one already.
+
+    Raises:
+        UsageError: No such file, object or page, an unknown scheme or suffix, no permission, no connection.
+    """
+    parts = urlsplit(source) if "://" in source else SplitResult("", "", source, "", "")
+    name = PurePosixPath(parts.path).name
+    if not name.endswith(SUFFIXES):
+        raise UsageError(f"{shown(source)}: rides are read from {', '.join(SUFFIXES)} files; the name must end so")
+    match parts.scheme:
+        case "":
+            return _local(Path(source))
+        case "s3":
+            return _from_s3(parts, directory / name, progress=progress, s3=s3)
+        case "http" | "https":
+            return _from_http(source, directory / name, progress=progress)
+        case scheme:
+            raise UsageError(f"{shown(source)}: unknown scheme {scheme}://; give a path, s3:// or https://")
+
+
+def _local(path: Path) -> Path:
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; name the files in it")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    return path
+
+
+def _from_s3(parts: SplitResult, path: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
+    source, done = parts.geturl(), 0
+
+    def received(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(f"downloading {source}", done=done)
+
+    progress(f"downloading {source}")
+    try:
+        s3().download_file(parts.netloc, parts.path.removeprefix("/"), str(path), Callback=received)
+    except (BotoCoreError, ClientError) as error:
+        raise UsageError(f"{source} cannot be downloaded: {error}") from error
+    return path
+
+
+def _from_http(source: str, path: Path, *, progress: Progress) -> Path:
+    stage = f"downloading {shown(source)}"
+    progress(stage)
+    try:
+        # S310 warns of file:// and the like: the caller has let only http and https through.
+        with urllib.request.urlopen(source, timeout=HTTP_TIMEOUT_SECONDS) as response, path.open("wb") as file:  # noqa: S310
+            length = response.headers["Content-Length"]
+            total = int(length) if length else None
+            while chunk := response.read(_CHUNK_BYTES):
+                file.write(chunk)
+                progress(stage, done=file.tell(), total=total)
+            received = file.tell()
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise UsageError(f"{shown(source)} cannot be downloaded: HTTP {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise UsageError(f"{shown(source)} cannot be downloaded: {error}") from error
+    # A connection that closes early ends a chunked read without an error.
+    if total is not None and received < total:
+        raise UsageError(f"{shown(source)} ended after {received} of {total} bytes; try again")
+    return path

@@ -1,0 +1,133 @@
+"""``put``, ``consume``, ``tail`` and ``dead-letters`` on an embedded endpoint: a ride's way through the commands."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stream_consumer.local.embedded import EmbeddedAws
+from stream_consumer.training.synthetic import synthetic_rides
+from tests.cli.conftest import Command
+
+RIDES = 60
+
+
+@pytest.fixture(scope="module")
+def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rides = synthetic_rides(RIDES, seed=5)
+    pickup = rides.pickup_time.astype("datetime64[us]")
+    table = pa.table(
+        {
+            "lpep_pickup_datetime": pickup,
+            "lpep_dropoff_datetime": pickup + (rides.duration * 60e6).astype("timedelta64[us]"),
+            "PULocationID": rides.PULocationID,
+            "DOLocationID": rides.DOLocationID,
+            "trip_distance": rides.trip_distance,
+        }
+    )
+    path = tmp_path_factory.mktemp("rides") / "rides.parquet"
+    pq.write_table(table, path)
+    return path
+
+
+def test_a_ride_s_way_through_the_commands(
+    command: Command,
+    aws: EmbeddedAws,
+    rides_file: Path,
+    rides_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    there = ("--endpoint-url", aws.endpoint_url)
+    put = command("put", rides_file, "--malformed", "25%", *there)
+    assert (put.code, put.out) == (0, "80 records put on ride_events, 20 of them malformed, 0 put again\n")
+
+    monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
+    monkeypatch.setenv("DEAD_LETTER_BUCKET", "ride-failures")
+    checkpoint = tmp_path / "checkpoint.json"
+    consumed = command("consume", "--drain", "--poll", "0.05", "--checkpoint", checkpoint, *there)
+    assert consumed.code == 0, consumed.err
+    metrics = [json.loads(line) for line in consumed.out.splitlines() if line.startswith('{"_aws"')]
+    assert sum(blob["RecordsReceived"][0] for blob in metrics) == 80
+
+    again = command("consume", "--drain", "--poll", "0.05", "--checkpoint", checkpoint, *there)
+    assert (again.code, "RecordsReceived" in again.out) == (0, False), "it goes on where it stopped"
+
+    tailed = command("tail", "--from", "TRIM_HORIZON", "--no-follow", "--json", *there)
+    assert tailed.code == 0
+    assert len({json.loads(line)["prediction"]["ride_id"] for line in tailed.out.splitlines()}) == RIDES
+    table = command("tail", "--from", "TRIM_HORIZON", "--no-follow", "--limit", 3, *there)
+    assert len(table.out.splitlines()) == 4
+    assert max(map(len, table.out.splitlines())) <= 80
+
+    listed = command("dead-letters", "list", "--bucket", "ride-failures", *there)
+    assert listed.out.splitlines()[-1].startswith("20 dead letters: ")
+    as_json = command("dead-letters", "list", "--bucket", "ride-failures", "--reason", "schema", "--json", *there)
+    letters = [json.loads(line) for line in as_json.out.splitlines()]
+    assert {letter["reason"] for letter in letters} == {"schema"}
+    shown = command("dead-letters", "show", letters[0]["event_id"], "--bucket", "ride-failures", *there)
+    assert shown.code == 0
+    assert letters[0]["detail"].split("`")[0] in shown.out
+
+
+def test_anybody_s_handler_can_be_consumed_with(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    aws.clients().kinesis.create_stream(StreamName="anybody", ShardCount=1)
+    aws.clients().kinesis.put_record(StreamName="anybody", PartitionKey="1", Data=b"poison")
+    (tmp_path / "theirs.py").write_text("def handle(event, context):\n    raise ValueError('no such ride')\n")
+    monkeypatch.chdir(tmp_path)
+    ran = command(
+        *("consume", "--stream", "anybody", "--function", "theirs.handle", "--drain", "--poll", "0.05"),
+        *("--maximum-retry-attempts", 0, "--on-failure", "s3://ride-failures", "--endpoint-url", aws.endpoint_url),
+    )
+    assert ran.code == 0
+    assert "invocation with 1 records failed: ValueError: no such ride" in ran.err
+    assert "1 records discarded: RetryAttemptsExhausted" in ran.err
+    [document] = aws.clients().s3.list_objects_v2(Bucket="ride-failures", Prefix="aws/lambda/")["Contents"]
+    assert "/shardId-" in document["Key"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("put", "no-such-file.parquet"), "no-such-file.parquet"),
+        (("put", "rides.parquet", "--rate", "-1"), "--rate -1.0: wanted a number of rides a second"),
+        (("put", "rides.parquet", "--malformed", "2"), "'2' is no share; wanted 1% or 0.01"),
+        (("consume", "--on-failure", "somewhere"), "--on-failure somewhere: wanted s3://BUCKET or an SQS queue's URL"),
+        (("consume", "--starting-position", "yesterday"), "'yesterday' is no time; wanted TRIM_HORIZON"),
+        (("consume", "--batch-size", "0"), "batch"),
+        (("consume", "--function", "nowhere.handler"), "nowhere"),
+        (("tail", "--from", "soon"), "'soon' is no time; wanted TRIM_HORIZON"),
+        (("dead-letters", "show", "e", "--bucket", "ride-failures"), "no dead letter under s3://ride-failures/"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    command: Command, aws: EmbeddedAws, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = command(*arguments, "--endpoint-url", aws.endpoint_url)
+    assert ran.code == 2, ran
+    assert message in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_stream_that_is_not_there_is_named(command: Command, aws: EmbeddedAws) -> None:
+    ran = command("tail", "--stream", "nowhere", "--endpoint-url", aws.endpoint_url)
+    assert ran.code == 1
+    assert "nowhere" in ran.err
+
+
+def test_without_a_region_the_remedy_is_named(command: Command) -> None:
+    ran = command("tail")
+    assert ran.code == 2
+    assert "--region" in ran.err
+
+
+def test_help_teaches_every_command(command: Command) -> None:
+    top = command("--help")
+    assert top.code == 0
+    for name in ("demo", "train", "model", "put", "consume", "tail", "dead-letters", "local"):
+        assert name in top.out
+        assert command(name, "--help").code == 0

@@ -1,0 +1,124 @@
+"""What one training leaves in MLflow, and that serving can use it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import skops.io
+import yaml
+
+from stream_consumer.model import TRUSTED_TYPES, load_model
+from stream_consumer.training.register import has_champion, mlflow_at
+from stream_consumer.training.sources import default_s3
+from stream_consumer.training.synthetic import synthetic_rides
+from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on
+from tests.training.conftest import new_store
+
+
+@pytest.fixture(scope="module")
+def result(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingResult]:
+    """The first training of a store."""
+    with new_store(empty_store, tmp_path_factory.mktemp("trained")):
+        assert not has_champion()
+        yield train_on(synthetic_rides(2_000, seed=42), options=TrainingOptions(seed=7))
+
+
+@pytest.fixture(scope="module")
+def directory(result: TrainingResult) -> Path:
+    """The model's files."""
+    with mlflow_at(result.tracking_uri) as mlflow:
+        return Path(mlflow.artifacts.download_artifacts(result.model_uri, dst_path="downloaded"))
+
+
+def test_the_first_training_registers_the_tested_model_as_champion(result: TrainingResult) -> None:
+    assert (result.name, result.version, result.model_uri) == ("ride-duration", "1", "models:/ride-duration/1")
+    assert result.verdict.promoted
+    assert result.rival is None
+    assert has_champion()
+    assert not has_champion("another")
+
+
+def test_the_result_tells_what_was_trained_on_and_tested_on(result: TrainingResult) -> None:
+    trial = result.trial
+    assert (trial.origin, trial.seed) == ("2000 synthetic rides, seed 42", 7)
+    assert trial.holdout == "2021-02, the last of 2 months"
+    assert trial.training_rides + len(trial.test) == trial.rows.kept == 2_000
+    assert trial.model.rmse < trial.baseline.rmse == trial.bounded_baseline.rmse
+
+
+def test_the_run_has_the_parameters_that_would_repeat_it(result: TrainingResult) -> None:
+    with mlflow_at(result.tracking_uri) as mlflow:
+        params = mlflow.MlflowClient().get_run(result.run_id).data.params
+    assert params["rides"] == "2000 synthetic rides, seed 42"
+    assert (params["rows_read"], params["rows_kept"], params["seed"]) == ("2000", "2000", "7")
+    assert params["rows dropped: trip_distance out of bounds"] == "0"
+    assert params["max_iter"] == "56"
+    assert params["mlflow"] == "3.17.2"
+    assert set(params) >= {"python", "numpy", "scikit-learn", "scipy", "skops", "holdout", "training_rides"}
+
+
+def test_the_run_has_the_errors_beside_the_baselines_and_plots(result: TrainingResult) -> None:
+    with mlflow_at(result.tracking_uri) as mlflow:
+        client = mlflow.MlflowClient()
+        metrics = client.get_run(result.run_id).data.metrics
+        plots = [file.path for file in client.list_artifacts(result.run_id, "plots")]
+    assert metrics["rmse"] == result.trial.model.rmse
+    assert metrics["baseline_rmse"] == result.trial.baseline.rmse
+    assert set(metrics) == {
+        prefix + error for prefix in ("", "baseline_", "bounded_baseline_") for error in ("rmse", "mae", "r2")
+    }
+    assert plots == ["plots/error_by_distance.png", "plots/predicted_vs_actual.png", "plots/residuals.png"]
+
+
+def test_the_version_says_how_good_it_is_and_why_it_is_champion(result: TrainingResult) -> None:
+    with mlflow_at(result.tracking_uri) as mlflow:
+        tags = mlflow.MlflowClient().get_model_version("ride-duration", "1").tags
+    assert tags == {
+        "rmse": f"{result.trial.model.rmse:.4f}",
+        "baseline_rmse": f"{result.trial.baseline.rmse:.4f}",
+        "promoted": "true",
+        "reason": "there was no champion",
+    }
+
+
+def test_the_model_carries_the_schema_and_the_bounds_of_a_ride(result: TrainingResult, directory: Path) -> None:
+    described = yaml.safe_load((directory / "MLmodel").read_text())
+    assert json.loads(described["signature"]["inputs"]) == [
+        {"type": "long", "name": "PULocationID", "required": True},
+        {"type": "long", "name": "DOLocationID", "required": True},
+        {"type": "double", "name": "trip_distance", "required": True},
+    ]
+    assert json.loads(described["signature"]["outputs"]) == [{"type": "double", "required": True}]
+    facts = described["metadata"]["stream_consumer"]
+    assert facts["name"] == "ride-duration"
+    assert facts["bounds"] == {
+        "PULocationID": {"minimum": 1, "maximum": 265},
+        "DOLocationID": {"minimum": 1, "maximum": 265},
+        "trip_distance": {"minimum": 0.0, "maximum": 200.0},
+    }
+    assert facts["categories"] == result.trial.fitted.categories
+
+
+def test_the_example_is_five_tested_rides_with_their_predictions(result: TrainingResult, directory: Path) -> None:
+    rides, model = result.trial.test.matrix()[:5], result.trial.fitted.model
+    example = json.loads((directory / "input_example.json").read_text())
+    facts = yaml.safe_load((directory / "MLmodel").read_text())["metadata"]["stream_consumer"]
+    assert example["columns"] == ["PULocationID", "DOLocationID", "trip_distance"]
+    assert example["data"] == rides.tolist()
+    assert facts["example_predictions"] == model.predict(rides).tolist()
+
+
+def test_the_saved_model_predicts_the_same_loaded_with_our_allow_list_alone(
+    result: TrainingResult, directory: Path
+) -> None:
+    rides = result.trial.test.matrix()
+    saved = skops.io.load(directory / "model.skops", trusted=list(TRUSTED_TYPES))
+    assert saved.predict(rides).tolist() == result.trial.fitted.model.predict(rides).tolist()
+
+
+def test_serving_loads_the_champion(result: TrainingResult) -> None:
+    model = load_model("models:/ride-duration@champion", s3=default_s3)
+    assert (model.name, model.version) == ("ride-duration", "1")
+    rides = result.trial.test.matrix()
+    assert model.predict(rides.T.tolist()).tolist() == result.trial.fitted.model.predict(rides).tolist()
