@@ -7,6 +7,7 @@ settings pin its digest. A model that fails on its own input example is never se
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import os
@@ -15,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -44,6 +45,7 @@ _TOLERANCE = 1e-6
 
 Columns = Sequence[Sequence[Any]]
 Predict = Callable[[Columns], NDArray[np.float64]]
+_Shape = TypeVar("_Shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,9 @@ class Model:
                 f"the model at {self.location} predicts {minutes.tolist()} for the {rows} rows of its input example; "
                 "wanted one finite number a row"
             )
-        if self.expected and not np.allclose(minutes, self.expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+        if self.expected and not (
+            len(self.expected) == rows and np.allclose(minutes, self.expected, rtol=_TOLERANCE, atol=_TOLERANCE)
+        ):
             raise ModelError(
                 f"the model at {self.location} predicts {minutes.tolist()} for its input example, but training "
                 f"recorded {list(self.expected)}; other library versions load it than saved it: train it again"
@@ -120,25 +124,23 @@ def load_model(
         actual = directory_digest(path)
         if digest is not None and digest != actual:
             raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
-        description = _read_yaml(path / "MLmodel", location)
-        ours: Mapping[str, Any] = (description.get("metadata") or {}).get("stream_consumer") or {}
-        schema = EventSchema(_columns(description, ours.get("bounds") or {}, location))
-        predict = _loader(description, location, pinned=digest is not None)(path, schema)
-        registered = _read_yaml(path / _REGISTRY_META, location) if (path / _REGISTRY_META).exists() else {}
-        example = _example(path, description, schema, location)
+        description = _read(path / "MLmodel", _Description, location)
+        ours = description.metadata.stream_consumer if description.metadata else _Ours()
+        schema = EventSchema(_columns(description.signature, ours.bounds, location))
+        predict = _loader(description.flavors, location, pinned=digest is not None)(path, schema)
+        registered = _read(path / _REGISTRY_META, _Registered, location) if (path / _REGISTRY_META).exists() else None
+        example = _example(path, description.saved_input_example_info, schema, location)
+    run = description.run_id or description.model_id
     model = Model(
-        name=registered.get("model_name") or ours.get("name") or description.get("model_id") or "model",
-        version=version
-        or str(
-            registered.get("model_version") or description.get("run_id") or description.get("model_id") or actual[:12]
-        ),
+        name=registered.model_name if registered else ours.name or description.model_id or "model",
+        version=version or str(registered.model_version if registered else run or actual[:12]),
         location=location,
         digest=actual,
         schema=schema,
         predict=predict,
-        categories={name: frozenset(values) for name, values in (ours.get("categories") or {}).items()},
+        categories={name: frozenset(values) for name, values in ours.categories.items()},
         example=example,
-        expected=ours.get("example_predictions") or (),
+        expected=ours.example_predictions,
     )
     model.check()
     return model
@@ -227,29 +229,84 @@ def _mlflow(because: str) -> Any:
         ) from error
 
 
-def _read_yaml(path: Path, location: str) -> dict[str, Any]:
+# What we read of the file MLmodel. Source: mlflow.models.Model and the flavours' own add_to_model.
+class _Bounds(msgspec.Struct, forbid_unknown_fields=True):
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+
+
+class _Ours(msgspec.Struct):
+    name: str | None = None
+    bounds: dict[str, _Bounds] = {}
+    categories: dict[str, list[bool | int | float | str]] = {}
+    example_predictions: list[float] = []
+
+
+class _Metadata(msgspec.Struct):
+    stream_consumer: _Ours = msgspec.field(default_factory=_Ours)
+
+
+class _Sklearn(msgspec.Struct):
+    pickled_model: str
+    sklearn_version: str
+    serialization_format: str = "pickle"
+
+
+class _Flavors(msgspec.Struct):
+    sklearn: _Sklearn | None = None
+    python_function: dict[str, Any] | None = None
+
+
+class _Signature(msgspec.Struct):
+    inputs: str
+
+
+class _ColSpec(msgspec.Struct):
+    name: str
+    type: str
+    required: bool = True
+
+
+class _ExampleInfo(msgspec.Struct):
+    artifact_path: str
+
+
+class _Description(msgspec.Struct):
+    flavors: _Flavors
+    signature: _Signature | None = None
+    metadata: _Metadata | None = None
+    run_id: str | None = None
+    model_id: str | None = None
+    saved_input_example_info: _ExampleInfo | None = None
+
+
+class _Registered(msgspec.Struct):
+    model_name: str
+    model_version: str | int
+
+
+def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), shape)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ModelError(f"{path.name} of the model at {location} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path.name} of the model at {location} is not a mapping; log the model again")
-    return content
-
-
-def _columns(description: Mapping[str, Any], bounds: Mapping[str, Any], location: str) -> list[Column]:
-    signature = description.get("signature") or {}
-    try:
-        inputs = msgspec.json.decode(signature["inputs"])
-        columns = [
-            Column(spec["name"], spec["type"], spec.get("required", True), **bounds.get(spec["name"], {}))
-            for spec in inputs
-        ]
-    except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"the model at {location} has no signature of named columns ({type(error).__name__}: {error}), so there is "
-            "nothing to decode rides by; log it with signature=ModelSignature(inputs=Schema([ColSpec(…), …]))"
+            f"{path.name} of the model at {location} cannot be read: {error}; log the model again"
         ) from error
+
+
+def _columns(signature: _Signature | None, bounds: Mapping[str, _Bounds], location: str) -> list[Column]:
+    try:
+        inputs = msgspec.json.decode(signature.inputs if signature else b"", type=list[_ColSpec])
+    except ValueError as error:
+        raise ModelError(
+            f"the model at {location} has no signature of named columns ({error}), so there is nothing to decode rides "
+            "by; log it with signature=ModelSignature(inputs=Schema([ColSpec(…), …]))"
+        ) from error
+    columns = [
+        Column(spec.name, spec.type, spec.required, bound.minimum, bound.maximum)
+        for spec in inputs
+        for bound in [bounds.get(spec.name, _Bounds())]
+    ]
     if not columns or set(bounds) - {column.name for column in columns}:
         raise ModelError(
             f"the model at {location} has the columns {[column.name for column in columns]} and declares bounds for "
@@ -258,21 +315,22 @@ def _columns(description: Mapping[str, Any], bounds: Mapping[str, Any], location
     return columns
 
 
-def _loader(description: Mapping[str, Any], location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:
-    flavors: Mapping[str, Any] = description.get("flavors") or {}
-    sklearn: Mapping[str, Any] = flavors.get("sklearn") or {}
-    if not sklearn and "python_function" not in flavors:
-        raise ModelError(f"the model at {location} has the flavours {list(flavors)}; wanted sklearn or python_function")
-    safe = sklearn.get("serialization_format") == "skops"
+def _loader(flavors: _Flavors, location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:
+    sklearn = flavors.sklearn
+    if sklearn is None and flavors.python_function is None:
+        raise ModelError(
+            f"the model at {location} has neither the flavour sklearn nor python_function; log it with one"
+        )
+    safe = sklearn is not None and sklearn.serialization_format == "skops"
     if not safe and not pinned:
         raise ModelError(
             f"loading the model at {location} can run code from its files; save it with "
             'mlflow.sklearn.log_model(…, serialization_format="skops"), or, if you trust it, pin it with MODEL_DIGEST'
         )
-    if not sklearn:
-        return _load_pyfunc
-    _check_version(sklearn, location)
-    file = str(sklearn["pickled_model"])
+    if sklearn is None:
+        return functools.partial(_load_pyfunc, location=location)
+    _check_version(sklearn.sklearn_version, location)
+    file = sklearn.pickled_model
 
     def load(path: Path, schema: EventSchema) -> Predict:
         estimator = _load_skops(path / file, location) if safe else _load_pickle(path / file, location)
@@ -281,9 +339,8 @@ def _loader(description: Mapping[str, Any], location: str, *, pinned: bool) -> C
     return load
 
 
-def _check_version(flavor: Mapping[str, Any], location: str) -> None:
+def _check_version(saved: str, location: str) -> None:
     installed = importlib.import_module("sklearn").__version__
-    saved = str(flavor.get("sklearn_version"))
     if saved.split(".")[:2] != installed.split(".")[:2]:
         raise ModelError(
             f"the model at {location} was saved by scikit-learn {saved} and this is {installed}; other minor versions "
@@ -346,39 +403,55 @@ def _native(estimator: Any, schema: EventSchema, location: str) -> Predict:
     return predict_quietly
 
 
-# What pandas calls the column types whose missing values it cannot hold otherwise.
-_PANDAS_TYPES = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64", "boolean": "bool"}
-
-
-def _load_pyfunc(path: Path, schema: EventSchema) -> Predict:
+def _load_pyfunc(path: Path, schema: EventSchema, *, location: str) -> Predict:
     """Load any other flavour through mlflow, which wants a DataFrame."""
     mlflow = _mlflow("the model is of a flavour other than sklearn")
     pandas = importlib.import_module("pandas")
-    model = mlflow.pyfunc.load_model(str(path))
+    try:
+        model = mlflow.pyfunc.load_model(str(path))
+    except Exception as error:  # (a model's own code may raise anything)
+        raise ModelError(f"the model at {location} cannot be loaded: {type(error).__name__}: {error}") from error
 
     def predict(columns: Columns) -> NDArray[np.float64]:
         frame = pandas.DataFrame(
             {
-                column.name: pandas.Series(
-                    values, dtype=_PANDAS_TYPES.get(column.type, "object") if column.required else None
-                )
+                column.name: _series(pandas, column.type, values)
                 for column, values in zip(schema.columns, columns, strict=True)
-            }
+                # mlflow takes an integer column without its missing values, or not at all.
+                if column.type not in {"integer", "long"} or any(value is not None for value in values)
+            },
+            index=range(len(columns[0])),
         )
         return np.asarray(model.predict(frame), dtype=np.float64)
 
     return predict
 
 
-def _example(path: Path, description: Mapping[str, Any], schema: EventSchema, location: str) -> Columns:
+# What pandas calls the column types; mlflow refuses any other, even a wider one.
+_PANDAS_TYPES = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64", "boolean": "bool"}
+
+
+def _series(pandas: Any, kind: str, values: Sequence[Any]) -> Any:
+    if kind == "datetime":  # mlflow's have no time zone
+        return pandas.Series(pandas.to_datetime(values, utc=True)).dt.tz_localize(None)
+    dtype = _PANDAS_TYPES.get(kind, "object")
+    # Only floats can be missing.
+    return pandas.Series(values, dtype="object" if None in values and not dtype.startswith("float") else dtype)
+
+
+class _Rows(msgspec.Struct):
+    columns: list[str]
+    data: list[list[Any]]
+
+
+def _example(path: Path, info: _ExampleInfo | None, schema: EventSchema, location: str) -> Columns:
     """Return the input example by column, read as a ride event would be."""
-    info = description.get("saved_input_example_info") or {}
-    if not info:
+    if info is None:
         return ()
     try:
-        content = msgspec.json.decode((path / info["artifact_path"]).read_bytes())
-        rows = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        content = msgspec.json.decode((path / info.artifact_path).read_bytes(), type=_Rows)
+        rows = [dict(zip(content.columns, row, strict=True)) for row in content.data]
+    except (OSError, ValueError) as error:
         raise ModelError(
             f"the input example of the model at {location} cannot be read: {error}; log it as rows"
         ) from error

@@ -154,9 +154,9 @@ class Settings:
                 values[name] = field.parse(text) if text else field.default
             except ValueError as error:
                 faults.append(f"{field.variable}={text!r}: {error}")
-                values[name] = None
+                values[name] = text  # wrong, but not missing
         bucket, experiment = values.pop("model_bucket"), values.pop("mlflow_experiment_id")
-        if values["model_location"] is None and not any(fault.startswith("MODEL_") for fault in faults):
+        if values["model_location"] is None:
             values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")

@@ -1,0 +1,96 @@
+"""
+The whole handler on fakes: batches in, a response or an exception out, and all that it left behind.
+
+How to use it::
+
+    run = Harness([RESET_AFTER])                       # faults of PutRecords, one a call; s3_faults likewise
+    run.invoke([ride_event(1), b"not JSON"])           # one batch; `first` numbers its records, for a redelivery
+    run.kinesis.records, run.s3.letters, run.logs      # what is on the stream, in the bucket, and in the log
+"""
+
+import io
+import itertools
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
+
+from stream_consumer.consumer import BatchResult, Consumer, Identity
+from stream_consumer.contract import Prediction, decode_prediction
+from stream_consumer.lambda_function import Handler
+from stream_consumer.scoring import Scorer
+from stream_consumer.settings import Settings
+from stream_consumer.sinks import DeadLetters, PredictionStream
+from stream_consumer.telemetry import Telemetry
+from tests.fakes import FakeKinesis, FakeS3, FakeTime, Fault
+from tests.rides import ARRIVAL, FakeContext, FakeModel, kinesis_event
+
+BUCKET = "dead-letters-bucket"
+IDENTITY = Identity("ride_duration_prediction_model", "Test123")
+
+# Powertools keeps one logger a name, with the stream it was first given.
+_names = itertools.count()
+
+
+class Harness:
+    """One environment of the function; the metrics' lines go to standard output."""
+
+    def __init__(
+        self,
+        faults: Iterable[Fault | None] = (),
+        *,
+        s3_faults: Iterable[Fault | None] = (),
+        model: FakeModel | None = None,
+        time: FakeTime | None = None,
+        bucket: bool = True,
+        **environ: str,
+    ) -> None:
+        """*environ* are further settings, by their variables' names."""
+        self.time = time or FakeTime()
+        self.kinesis = FakeKinesis(self.time, faults)
+        self.s3 = FakeS3(self.time, s3_faults)
+        self.model = model or FakeModel()
+        self.settings = Settings.of({"MODEL_LOCATION": "unused", "PUBLISH_CONCURRENCY": "2"} | environ)
+        patience = self.time.patience()
+        in_flight = self.settings.publish_concurrency
+        predictions = PredictionStream(self.kinesis.client, "ride_predictions", in_flight=in_flight, patience=patience)
+        dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", patience=patience)
+        self.consumer = Consumer(
+            schema=self.model.schema,
+            scorer=Scorer(self.model, self.time.clock),
+            identity=IDENTITY,
+            predictions=None if self.settings.test_run else predictions,
+            dead_letters=dead_letters if bucket else None,
+            clock=self.time.clock,
+        )
+        self._log = io.StringIO()
+        telemetry = Telemetry(
+            Logger(service=f"harness-{next(_names)}", stream=self._log, level="INFO"),
+            lambda: EphemeralMetrics(namespace="StreamConsumer", service="stream-consumer"),
+        )
+        self.handler = Handler(
+            self.consumer, self.settings, telemetry, monotonic=self.time.clock, now=lambda: ARRIVAL + 2.5
+        )
+
+    def invoke(self, datas: Iterable[bytes], *, first: int = 0, remaining_ms: int = 60_000) -> dict[str, Any]:
+        return self.handler(kinesis_event(datas, first), FakeContext(remaining_ms))
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return [decode_prediction(entry.data) for entry in self.kinesis.records]
+
+    @property
+    def ride_ids(self) -> list[int | str]:
+        """What is on the output stream, in short."""
+        return [prediction.prediction.ride_id for prediction in self.predictions]
+
+    @property
+    def logs(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._log.getvalue().splitlines()]
+
+
+def outline(result: BatchResult) -> tuple[int, str]:
+    """Return how far a batch is settled, and why no further."""
+    return result.settled, result.cause
