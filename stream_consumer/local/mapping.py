@@ -128,10 +128,11 @@ class EventSourceMapping:
             return  # the list may be half a list
         starts = {shard.shard_id: self._start(shard, first=first) for shard in shards}
         with self._lock:
-            for shard in shards:
-                at_once = first and shard.closed and self._config.starting_position == "LATEST"
-                self._progress.shards.setdefault(shard.shard_id, Position(finished=at_once))
-            self._checkpoints.save(self._progress)
+            if first:
+                over = self._config.starting_position == "LATEST"
+                there = {shard.shard_id: Position(finished=over and shard.closed) for shard in shards}
+                self._progress.shards.update(there)
+                self._checkpoints.save(self._progress)
             finished = {shard_id for shard_id, position in self._progress.shards.items() if position.finished}
         self._childless = looked_for - {parent for shard in shards for parent in shard.parents}
         unfinished = starts.keys() - finished
@@ -199,7 +200,7 @@ class EventSourceMapping:
 
     def _finished(self, shard_id: str) -> None:
         with self._lock:
-            position = self._progress.shards[shard_id]
+            position = self._progress.shards.get(shard_id, Position())
             self._progress.shards[shard_id] = replace(position, finished=True)
             self._checkpoints.save(self._progress)
             self._ended.add(shard_id)

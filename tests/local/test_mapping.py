@@ -205,6 +205,24 @@ def test_latest_ignores_shards_that_were_closed_before_the_start() -> None:
     assert tally.counts.shards_started == 2
 
 
+def test_from_latest_children_are_read_from_their_beginning() -> None:
+    """Also a child that had to wait for its other parent, and whatever Kinesis' clock says of its records."""
+    kinesis, function, reads = FakeKinesis(2), ScriptedFunction(), list[Event]()
+    late: list[str] = []
+
+    def observe(event: Event) -> None:
+        reads.append(event)
+        if len({read.shard_id for read in reads if isinstance(read, Read)}) == 2 and not late:
+            merged = kinesis.merge(0, 1)
+            late.extend(kinesis.put("late", shard=merged, age=60))
+            mapping.drain()
+
+    mapping = mapping_of(kinesis, function, observer=observe, starting_position="LATEST")
+    mapping.run()
+
+    assert delivered(function) == late
+
+
 # Resharding
 
 
