@@ -6,10 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from stream_consumer.model import model_directory
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, train_on
-
-from stream_consumer.model import model_directory
 
 
 def main(target: Path) -> None:

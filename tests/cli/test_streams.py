@@ -32,7 +32,7 @@ def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_ride_s_way_through_the_commands(
+def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
     command: Command,
     aws: EmbeddedAws,
     rides_file: Path,

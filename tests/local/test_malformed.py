@@ -5,13 +5,12 @@ import pytest
 from stream_consumer.contract import Column, EventSchema, InvalidRecord, Reason
 from stream_consumer.local.malformed import KINDS, mixed_in
 from stream_consumer.sinks import Entry
-from stream_consumer.training.rides import BOUNDS
 
 SCHEMA = EventSchema(
     [
-        Column("PULocationID", "long", **BOUNDS["PULocationID"]),
-        Column("DOLocationID", "long", **BOUNDS["DOLocationID"]),
-        Column("trip_distance", "double", **BOUNDS["trip_distance"]),
+        Column("PULocationID", "long", minimum=1, maximum=265),
+        Column("DOLocationID", "long", minimum=1, maximum=265),
+        Column("trip_distance", "double", minimum=0, maximum=200),
     ]
 )
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from stream_consumer.training.synthetic import synthetic_rides
 
 from stream_consumer.local.producer import NotPut, Producer, ride_events
 from stream_consumer.sinks import Entry, PredictionStream
+from stream_consumer.training.synthetic import synthetic_rides
 from tests.fakes import FakeKinesis, FakeTime, Fault, rejecting
 
 
