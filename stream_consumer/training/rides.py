@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 FEATURES = ("PULocationID", "DOLocationID", "trip_distance")
 """The model's columns, in the order of its matrix."""
 
-BOUNDS: Mapping[str, Mapping[str, float]] = {
+
+class Bounds(TypedDict):
+    """What a column may hold, both ends included."""
+
+    minimum: float
+    maximum: float
+
+
+BOUNDS: Mapping[str, Bounds] = {
     "PULocationID": {"minimum": 1, "maximum": 265},  # the TLC's taxi zones; 264 and 265 are unknown and outside
     "DOLocationID": {"minimum": 1, "maximum": 265},
     "trip_distance": {"minimum": 0.0, "maximum": 200.0},  # miles; meters report up to 244,152
@@ -37,7 +45,7 @@ SHORTEST_MINUTES, LONGEST_MINUTES = 1.0, 60.0
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """``read == kept + sum(dropped.values())``; a row that could be dropped for several reasons counts under the first."""
+    """``read == kept + sum(dropped.values())``; a row with several reasons counts under the first."""
 
     read: int
     kept: int
@@ -150,7 +158,7 @@ def _usual_filter(trips: Sequence[Trips], *, origin: str) -> Rides:
     )
 
 
-def _within(values: NDArray[Any], bounds: Mapping[str, float]) -> NDArray[np.bool_]:
+def _within(values: NDArray[Any], bounds: Bounds) -> NDArray[np.bool_]:
     inside: NDArray[np.bool_] = (values >= bounds["minimum"]) & (values <= bounds["maximum"])
     return inside
 

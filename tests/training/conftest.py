@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from stream_consumer.training.register import mlflow_at
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """OpenMP's threads spin for each other when tests run on every core."""
     with threadpool_limits(limits=1):
