@@ -32,6 +32,20 @@ def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "C
     return connect(environ=os.environ, endpoint_url=endpoint_url, region=region, profile=profile)
 
 
+def environment(clients: "Clients") -> dict[str, str]:
+    """
+    Return the variables by which a function reaches the same AWS as *clients*, as Lambda sets them.
+
+    So ``--endpoint-url``, ``--region`` and ``--profile`` are meant for the function, too.
+    """
+    variables = {"AWS_DEFAULT_REGION": clients.session.region_name, "AWS_ENDPOINT_URL": clients.endpoint_url}
+    credentials = clients.session.get_credentials()
+    if credentials:
+        key, secret, token = credentials.get_frozen_credentials()[:3]
+        variables |= {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+    return {name: value for name, value in variables.items() if value}
+
+
 def start_at(text: str) -> Start:
     """
     Return the start that *text* names: TRIM_HORIZON, LATEST or an ISO 8601 time.

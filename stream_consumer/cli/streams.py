@@ -120,6 +120,7 @@ def consume(  # noqa: PLR0913 (each is an option)
     from stream_consumer.local.config import MappingConfig, Pace
     from stream_consumer.local.functions import FunctionConfig
     from stream_consumer.local.mapping import EventSourceMapping
+    from stream_consumer.shards import list_shards, stream_arn
 
     start = options.start_at(starting_position)
     config = MappingConfig(
@@ -135,13 +136,16 @@ def consume(  # noqa: PLR0913 (each is an option)
         report_batch_item_failures=report_batch_item_failures,
     )
     clients = options.aws(endpoint_url, region, profile)
-    runs_as = FunctionConfig(function, timeout_seconds=timeout, memory_mb=memory)
-    with _function(runs_as, runtime=runtime, environments=parallelization_factor, endpoint_url=endpoint_url) as called:
+    destination = _destination(on_failure, clients)
+    os.environ.update(options.environment(clients))
+    runs_as = FunctionConfig(function, timeout_seconds=timeout, memory_mb=memory, region=clients.session.region_name)
+    shards = len(list_shards(clients.kinesis, stream_arn(clients.kinesis, stream)))
+    with _function(runs_as, runtime=runtime, environments=shards * parallelization_factor) as called:
         mapping = EventSourceMapping(
             clients.kinesis,
             called,
             config,
-            on_failure=_destination(on_failure, clients),
+            on_failure=destination,
             observer=functools.partial(_narrate, Console(stderr=True, highlight=False)),
             checkpoints=FileCheckpoints(checkpoint) if checkpoint else None,
             pace=Pace(poll_seconds=poll),
@@ -152,22 +156,26 @@ def consume(  # noqa: PLR0913 (each is an option)
 
 
 @contextlib.contextmanager
-def _function(
-    config: "FunctionConfig", *, runtime: bool, environments: int, endpoint_url: str | None
-) -> "Iterator[Function]":
-    """Give the function, in this process or in processes of its own; ``--endpoint-url`` is meant for it, too."""
-    if endpoint_url:
-        os.environ["AWS_ENDPOINT_URL"] = endpoint_url
+def _function(config: "FunctionConfig", *, runtime: bool, environments: int) -> "Iterator[Function]":
+    """
+    Give the function, in this process or in processes of its own, with this process's environment.
+
+    Raises:
+        LocalPlatformError: It does not start; it would only be retried for ever.
+    """
+    from stream_consumer.local.functions import EMPTY_BATCH, InProcessFunction, started
+
     if runtime:
         from stream_consumer.local.runtime import RuntimeFunction
 
         with RuntimeFunction(config, environments=environments, environment=dict(os.environ), log=print) as function:
+            started(function.warm_up())
             yield function
-    else:
-        from stream_consumer.local.functions import InProcessFunction
-
-        with InProcessFunction(config) as function:
-            yield function
+        return
+    with InProcessFunction(config) as in_process:
+        if config.handler == OWN_HANDLER:
+            started(in_process.invoke(EMPTY_BATCH).error)
+        yield in_process
 
 
 def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination | None":

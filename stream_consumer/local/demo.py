@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_consumer.contract import Reason
-from stream_consumer.errors import LocalPlatformError
 from stream_consumer.local.config import MappingConfig, Pace
 from stream_consumer.local.dead_letters import stored_letters
 from stream_consumer.local.emf import MetricsTally
+from stream_consumer.local.functions import EMPTY_BATCH, started
 from stream_consumer.local.malformed import mixed_in
 from stream_consumer.local.mapping import EventSourceMapping
 from stream_consumer.local.observer import Event, Invoked, Tally
@@ -188,16 +188,16 @@ def run(
     Raises:
         LocalPlatformError: The function does not start.
     """
-    _warm_up(function)
+    started(function.invoke(EMPTY_BATCH).error)  # the model is loaded before the clock runs
     entries, expected = mixed_in(list(ride_events(plan.rides)), plan.malformed, plan.seed)
     expected[Reason.BOUNDS] += len(plan.rides) - len(plan.rides.within_bounds())
     progress = Progress(len(entries), len(entries) - sum(expected.values()))
     tally = _Watch()
     mapping = _mapping(plan, clients, function, tally)
-    started: dict[str, float] = {}
+    put_at: dict[str, float] = {}
 
     def put(chunk: Sequence[Entry], at: float) -> None:
-        started.update((entry.partition_key, at) for entry in chunk)
+        put_at.update((entry.partition_key, at) for entry in chunk)
         progress.put += len(chunk)
         show(progress)
 
@@ -226,15 +226,8 @@ def run(
         failed_invocations=counts.errors,
         last_error=tally.last_error,
         metrics=metrics.sums(),
-        **_measures(plan.rides, reading.received, started, begun),
+        **_measures(plan.rides, reading.received, put_at, begun),
     )
-
-
-def _warm_up(function: "Function") -> None:
-    """Have the function load its model before the clock runs: an empty batch is a success."""
-    error = function.invoke(b'{"Records":[]}').error
-    if error:
-        raise LocalPlatformError(f"the function does not start: {error.error_type}: {error.message}")
 
 
 def _mapping(plan: Plan, clients: "Clients", function: "Function", tally: Tally) -> EventSourceMapping:
@@ -300,13 +293,13 @@ def _dead_letters(clients: "Clients") -> Counter[Reason]:
 
 
 def _measures(
-    rides: Rides, received: Sequence[tuple[Received, float]], started: Mapping[str, float], begun: float
+    rides: Rides, received: Sequence[tuple[Received, float]], put_at: Mapping[str, float], begun: float
 ) -> dict[str, NDArray[np.float64]]:
     durations = dict(zip(rides.ride_id.tolist(), rides.duration.tolist(), strict=True))
     made = [(one.prediction, when) for one, when in received]
     return {
         "predicted_minutes": np.array([prediction.prediction.ride_duration for prediction, _ in made]),
         "actual_minutes": np.array([durations[prediction.prediction.ride_id] for prediction, _ in made]),
-        "latencies": np.array([when - started[prediction.partition_key] for prediction, when in made]),
+        "latencies": np.array([when - put_at[prediction.partition_key] for prediction, when in made]),
         "read_at": np.array([when - begun for _, when in made]),
     }

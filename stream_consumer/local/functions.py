@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import LocalPlatformError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,3 +201,18 @@ def _reported(error: BaseException) -> FunctionError:
         return FunctionError("Runtime.ExitError", f"Runtime exited with error: exit status {error.code}")
     own_frame_left_out = traceback.extract_tb(error.__traceback__)[1:]
     return FunctionError(type(error).__name__, str(error), tuple(traceback.format_list(own_frame_left_out)))
+
+
+EMPTY_BATCH = b'{"Records":[]}'
+"""An event that a Kinesis consumer takes for a success, and by which it is made to load what it needs."""
+
+
+def started(error: FunctionError | None) -> None:
+    """
+    Say so if a function's first invocation, or its init, failed.
+
+    Raises:
+        LocalPlatformError: There is an *error*.
+    """
+    if error:
+        raise LocalPlatformError(f"the function does not start: {error.error_type}: {error.message}")

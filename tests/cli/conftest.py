@@ -1,5 +1,6 @@
 """The command line as a user has it: its output, its exit code, and an embedded endpoint to point it at."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TERM", "dumb")
 
     def command(*arguments: object) -> Ran:
-        lambda_function._handler.cache_clear()  # noqa: SLF001 (a process of its own would have none)
+        # A process of its own would have neither a consumer nor a logger that writes to an older standard output.
+        lambda_function._handler.cache_clear()  # noqa: SLF001
+        logging.Logger.manager.loggerDict.pop("stream-consumer", None)
         code = run(lambda: app([str(argument) for argument in arguments]))
         return Ran(code, *capfd.readouterr())
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import stream_consumer
 from tests.cli.conftest import Command
 
 
@@ -40,7 +41,10 @@ def test_malformed_records_come_out_as_dead_letters_by_reason(command: Command, 
     assert rows(ran.out)["dead letters"] == "75: 27 undecodable, 36 schema, 12 bounds"
 
 
-def test_it_runs_the_function_as_lambda_does(command: Command, rides_model: Path) -> None:
+def test_it_runs_the_function_as_lambda_does(
+    command: Command, rides_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(stream_consumer.__file__).parent.parent))  # where it is not installed
     ran = command("demo", "--model", rides_model, "--limit", 200, "--rate", 0, "--runtime", "--shards", 1)
     assert ran.code == 0, ran
     assert rows(ran.out)["adds up"] == "yes: 200 = 200 + 0 + 0"
