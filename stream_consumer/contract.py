@@ -269,7 +269,7 @@ _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 
 def _too_deep(data: bytes) -> bool:
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    return max(itertools.accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
+    return any(map(MAX_NESTING.__lt__, itertools.accumulate(map(_STEPS.__getitem__, brackets))))
 
 
 def _look(data: bytes) -> str | None:

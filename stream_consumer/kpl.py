@@ -41,33 +41,41 @@ def unfold(data: bytes) -> list[SubRecord]:
         CorruptAggregate: Wrong digest, not the protobuf message, a key index out of range, a key that Kinesis would
             refuse, no user record at all, or so many of so few bytes that hardly any can be an event.
     """
-    body = data[len(MAGIC) : -_DIGEST_BYTES]
-    if (
-        len(data) < len(MAGIC) + _DIGEST_BYTES
-        or hashlib.md5(body, usedforsecurity=False).digest() != data[-_DIGEST_BYTES:]
-    ):
-        raise CorruptAggregate("KPL aggregate whose MD5 digest does not match its content")
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 (see _aggregated_record)
-
+    message = _message(data)
+    # Read once: each access to the message's own table makes the key anew, and a small aggregate would fill the memory
+    # with copies of one long key.
     try:
-        message = _aggregated_record().FromString(body)
-        # A list, since each access to the message's own table makes the key anew: a small aggregate would fill the
-        # memory with copies of one long key.
         keys = [key.decode() for key in message.partition_key_table]
         sub_records = [SubRecord(keys[record.partition_key_index], record.data) for record in message.records]
+    except UnicodeDecodeError:
+        raise CorruptAggregate("KPL aggregate with a partition key that is not UTF-8") from None
     except IndexError:
         raise CorruptAggregate("KPL aggregate with a partition key index out of range") from None
-    except (DecodeError, UnicodeDecodeError) as error:
-        raise CorruptAggregate(f"KPL aggregate that is not a valid message ({type(error).__name__})") from None
-    if not message.IsInitialized():
-        raise CorruptAggregate("KPL aggregate with a user record that lacks its key or its data")
-    if not sub_records:
-        raise CorruptAggregate("KPL aggregate without a single user record")
     if max(map(len, keys)) > _MAX_KEY:
         raise CorruptAggregate(f"KPL aggregate with a partition key of more than {_MAX_KEY} characters")
-    if len(sub_records) > _FEW and len(body) < len(sub_records) * _SHORTEST_EVENT:
-        raise CorruptAggregate(f"KPL aggregate of {len(sub_records)} user records in {len(body)} bytes")
     return sub_records
+
+
+def _message(data: bytes) -> Any:
+    """Parse the aggregate; what is wrong with it as a whole is found before any record is made of it."""
+    from google.protobuf.message import DecodeError  # noqa: PLC0415 (see _aggregated_record)
+
+    body = data[len(MAGIC) : -_DIGEST_BYTES]
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    if len(data) < len(MAGIC) + _DIGEST_BYTES or digest != data[-_DIGEST_BYTES:]:
+        raise CorruptAggregate("KPL aggregate whose MD5 digest does not match its content")
+    try:
+        message = _aggregated_record().FromString(body)
+    except DecodeError:
+        raise CorruptAggregate("KPL aggregate that is not a valid message") from None
+    if not message.IsInitialized():
+        raise CorruptAggregate("KPL aggregate with a user record that lacks its key or its data")
+    count = len(message.records)
+    if not count:
+        raise CorruptAggregate("KPL aggregate without a single user record")
+    if count > _FEW and len(body) < count * _SHORTEST_EVENT:
+        raise CorruptAggregate(f"KPL aggregate of {count} user records in {len(body)} bytes")
+    return message
 
 
 def fold(sub_records: list[SubRecord]) -> bytes:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError
 
 from stream_consumer.consumer import BatchResult, Consumer, Identity
 from stream_consumer.contract import records_from_lambda
-from stream_consumer.errors import BatchFailed, InitError
+from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.model import load_model
 from stream_consumer.scoring import Scorer
 from stream_consumer.settings import Settings
@@ -107,7 +108,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     model = load_model(
         settings.model_location,
         # With botocore's own patience: fetching a large model outlasts the timeouts of a dead letter.
-        s3=lambda: session.client("s3"),
+        s3=lambda: _client(session, "s3"),
         digest=settings.model_digest,
         version=settings.run_id,
     )
@@ -115,7 +116,8 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     predictions = dead_letters = None
     if not settings.test_run:
         # Validation costs as much as the call itself; the contract stands before it.
-        kinesis = session.client(
+        kinesis = _client(
+            session,
             "kinesis",
             endpoint_url=settings.kinesis_endpoint_url,
             config=client_config(settings.publish_concurrency, parameter_validation=False),
@@ -124,7 +126,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
             kinesis, settings.predictions_stream_name, in_flight=settings.publish_concurrency
         )
         if settings.dead_letter_bucket:
-            s3 = session.client("s3", config=client_config(1))
+            s3 = _client(session, "s3", config=client_config(1))
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
     consumer = Consumer(
         schema=model.schema,
@@ -134,6 +136,15 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         dead_letters=dead_letters,
     )
     return Handler(consumer, settings, report)
+
+
+def _client(session: boto3.session.Session, service: Any, **options: Any) -> Any:
+    try:
+        return session.client(service, **options)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        raise SettingsError(
+            f"no client of {service} can be made: {error}; look at AWS_REGION and the AWS_ENDPOINT_URL… variables"
+        ) from error
 
 
 @functools.cache

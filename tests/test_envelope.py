@@ -113,11 +113,11 @@ CORRUPT: dict[str, tuple[bytes, str]] = {
         sealed(GOLDEN_BODY)[:9] + b"x" + sealed(GOLDEN_BODY)[10:],
         "KPL aggregate whose MD5 digest does not match its content",
     ),
-    "a truncated message": (sealed(GOLDEN_BODY[:-1]), "KPL aggregate that is not a valid message (DecodeError)"),
-    "no protobuf at all": (sealed(b'{"ride":1}'), "KPL aggregate that is not a valid message (DecodeError)"),
+    "a truncated message": (sealed(GOLDEN_BODY[:-1]), "KPL aggregate that is not a valid message"),
+    "no protobuf at all": (sealed(b'{"ride":1}'), "KPL aggregate that is not a valid message"),
     "a key that is not UTF-8": (
         sealed(b"\x0a\x01\xff\x1a\x05\x08\x00\x1a\x01x"),
-        "KPL aggregate that is not a valid message (UnicodeDecodeError)",
+        "KPL aggregate with a partition key that is not UTF-8",
     ),
     "a record without data": (
         sealed(b"\x0a\x01a\x1a\x02\x08\x00"),

@@ -1,0 +1,20 @@
+"""Where fuzzing begins: every record of the tables of verdicts and of the tests of aggregates."""
+
+from stream_consumer import kpl
+from stream_consumer.kpl import SubRecord
+from tests.fuzz.target import FOLDED, RAW, SEALED
+from tests.rides import ride_event
+from tests.test_envelope import CORRUPT, GOLDEN_BODY
+from tests.test_verdicts import GOOD, INVALID
+
+_LONGEST = 4_096
+
+
+def seeds() -> list[bytes]:
+    records = [data for data, _ in [*GOOD.values(), *INVALID.values(), *CORRUPT.values()] if len(data) < _LONGEST]
+    aggregates = [GOLDEN_BODY, kpl.fold([SubRecord("k", ride_event(at)) for at in range(3)])[4:-16]]
+    return [
+        *(RAW + data for data in records),
+        *(SEALED + body for body in aggregates),
+        *(FOLDED + b"\n".join([ride_event(1), data, ride_event(2)]) for data in records),
+    ]
