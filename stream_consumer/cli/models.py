@@ -77,15 +77,12 @@ def model(
     from stream_consumer.model import load_model
 
     loaded = load_model(location, s3=lambda: options.aws(endpoint_url, region, profile).s3)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("model", loaded.name)
-    table.add_row("version", loaded.version)
-    table.add_row("location", loaded.location)
-    table.add_row("digest", loaded.digest)
+    rows = len(loaded.example[0]) if loaded.example else 0
+    check = f"predicts its example of {rows} rows" if rows else "no input example to check"
+    # Not a table, which would break the digest at 80 columns.
+    print(f"model        {loaded.name}\nversion      {loaded.version}\nlocation     {loaded.location}")
+    print(f"digest       {loaded.digest}\nself-check   {check}")
     for column in loaded.schema.columns:
         needed = "required" if column.required else "optional"
         bounds = "" if column.minimum is column.maximum is None else f", {column.minimum} to {column.maximum}"
-        table.add_row(f"ride.{column.name}", f"{column.type}, {needed}{bounds}")
-    rows = len(loaded.example[0]) if loaded.example else 0
-    table.add_row("self-check", f"predicts its example of {rows} rows" if rows else "no input example to check")
-    Console(highlight=False, soft_wrap=True).print(table)
+        print(f"column       {column.name}: {column.type}, {needed}{bounds}")

@@ -4,12 +4,18 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from stream_consumer import lambda_function
 from stream_consumer.cli.app import app, run
 from stream_consumer.local.embedded import EmbeddedAws
+from stream_consumer.training.synthetic import synthetic_rides
+
+RIDES = 120
 
 
 @dataclass(frozen=True)
@@ -51,3 +57,21 @@ def aws() -> Iterator[EmbeddedAws]:
     streams = {"ride_events": 2, "ride_predictions": 2}
     with EmbeddedAws(streams=streams, buckets=["ride-failures"]) as embedded:
         yield embedded
+
+
+@pytest.fixture(scope="module")
+def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rides = synthetic_rides(RIDES, seed=5)
+    pickup = rides.pickup_time.astype("datetime64[us]")
+    table = pa.table(
+        {
+            "lpep_pickup_datetime": pickup,
+            "lpep_dropoff_datetime": pickup + (rides.duration * 60e6).astype("timedelta64[us]"),
+            "PULocationID": rides.PULocationID,
+            "DOLocationID": rides.DOLocationID,
+            "trip_distance": rides.trip_distance,
+        }
+    )
+    path = tmp_path_factory.mktemp("rides") / "rides.parquet"
+    pq.write_table(table, path)
+    return path

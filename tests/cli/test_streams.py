@@ -3,34 +3,11 @@
 import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from stream_consumer.local.embedded import EmbeddedAws
 from stream_consumer.local.emf import MetricsTally
-from stream_consumer.training.synthetic import synthetic_rides
-from tests.cli.conftest import Command
-
-RIDES = 60
-
-
-@pytest.fixture(scope="module")
-def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rides = synthetic_rides(RIDES, seed=5)
-    pickup = rides.pickup_time.astype("datetime64[us]")
-    table = pa.table(
-        {
-            "lpep_pickup_datetime": pickup,
-            "lpep_dropoff_datetime": pickup + (rides.duration * 60e6).astype("timedelta64[us]"),
-            "PULocationID": rides.PULocationID,
-            "DOLocationID": rides.DOLocationID,
-            "trip_distance": rides.trip_distance,
-        }
-    )
-    path = tmp_path_factory.mktemp("rides") / "rides.parquet"
-    pq.write_table(table, path)
-    return path
+from tests.cli.conftest import RIDES, Command
 
 
 def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
@@ -43,14 +20,14 @@ def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
 ) -> None:
     there = ("--endpoint-url", aws.endpoint_url)
     put = command("put", rides_file, "--malformed", "25%", *there)
-    assert (put.code, put.out) == (0, "80 records put on ride_events, 20 of them malformed, 0 put again\n")
+    assert (put.code, put.out) == (0, "160 records put on ride_events, 40 of them malformed, 0 put again\n")
 
     monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
     monkeypatch.setenv("DEAD_LETTER_BUCKET", "ride-failures")
     checkpoint = tmp_path / "checkpoint.json"
     consumed = command("consume", "--drain", "--poll", "0.05", "--checkpoint", checkpoint, *there)
     assert consumed.code == 0, consumed.err
-    assert records_received(consumed.out) == 80
+    assert records_received(consumed.out) == 160
 
     again = command("consume", "--drain", "--poll", "0.05", "--checkpoint", checkpoint, *there)
     assert (again.code, records_received(again.out)) == (0, 0), "it goes on where it stopped"
@@ -63,7 +40,7 @@ def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
     assert max(map(len, table.out.splitlines())) <= 80
 
     listed = command("dead-letters", "list", "--bucket", "ride-failures", *there)
-    assert listed.out.splitlines()[-1].startswith("20 dead letters: ")
+    assert listed.out.splitlines()[-1].startswith("40 dead letters: ")
     as_json = command("dead-letters", "list", "--bucket", "ride-failures", "--reason", "schema", "--json", *there)
     letters = [json.loads(line) for line in as_json.out.splitlines()]
     assert {letter["reason"] for letter in letters} == {"schema"}

@@ -1,7 +1,6 @@
 """Every malformed kind gets the verdict that it is made for, so a run that mixes them in can be checked."""
 
 import pytest
-from stream_consumer.training.rides import BOUNDS
 
 from stream_consumer.contract import Column, EventSchema, InvalidRecord, Reason
 from stream_consumer.local.malformed import KINDS, mixed_in
