@@ -116,6 +116,6 @@ def test_without_a_region_the_remedy_is_named(command: Command) -> None:
 def test_help_teaches_every_command(command: Command) -> None:
     top = command("--help")
     assert top.code == 0
-    for name in ("demo", "train", "model", "put", "consume", "tail", "dead-letters", "local"):
+    for name in ("demo", "train", "model", "put", "consume", "tail", "dead-letters", "local", "replay"):
         assert name in top.out
         assert command(name, "--help").code == 0
