@@ -74,9 +74,9 @@ class Record(msgspec.Struct, frozen=True, gc=False):
         return self.stream_arn.rpartition("/")[2] if self.stream_arn else None
 
 
-def records_from_lambda(event: Mapping[str, Any]) -> list[Record]:
+def records_from_lambda(event: Mapping[str, Any], *, unfold: bool = True) -> list[Record]:
     """
-    Return the records of Lambda's *event* in order, KPL aggregates unfolded.
+    Return the records of Lambda's *event* in order, KPL aggregates unfolded unless they are wanted as they came.
 
     Sub-records of an aggregate share its sequence number; their event id is the aggregate's with ``.<index>`` appended.
     A corrupt aggregate stays one record and is found undecodable later.
@@ -102,7 +102,7 @@ def records_from_lambda(event: Mapping[str, Any]) -> list[Record]:
         )
         for item in items
     ]
-    if any(record.data.startswith(kpl.MAGIC) for record in records):
+    if unfold and any(record.data.startswith(kpl.MAGIC) for record in records):
         return [part for record in records for part in _unfolded(record)]
     return records
 

@@ -172,6 +172,11 @@ def test_sub_records_share_the_sequence_number_and_append_their_index() -> None:
     assert {(record.arrival, record.stream_arn) for record in records} == {(ARRIVAL, STREAM_ARN)}
 
 
+def test_an_aggregate_stays_folded_where_it_is_wanted_as_it_came() -> None:
+    event = kinesis_event([kpl.fold(GOLDEN_PARTS)])
+    assert [record.data for record in records_from_lambda(event, unfold=False)] == [sealed(GOLDEN_BODY)]
+
+
 def test_sub_records_of_a_direct_invocation_have_no_event_id() -> None:
     event = kinesis_event([kpl.fold([SubRecord("x", b"0")])])
     del event["Records"][0]["eventID"]

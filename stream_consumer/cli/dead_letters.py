@@ -1,26 +1,27 @@
-"""``dead-letters``: what could not be scored, and why."""
+"""``dead-letters``: what was not scored, and why; ``redrive`` puts it back."""
 
 from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from stream_consumer.cli import options
-from stream_consumer.contract import DeadLetter, Reason
+from stream_consumer.cli import options, redrive
+from stream_consumer.cli.letters import Bucket, Prefix, Reasons, Search, Shards, Since, Until, printable, selection
 from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.local.dead_letters import Letter
 
 app = typer.Typer(
     name="dead-letters",
-    help="List and show the records that could not be scored.",
+    help="List, show and put back the records that were not scored: dead letters, and what the mapping gave up on.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-Bucket = Annotated[str, typer.Option(envvar="DEAD_LETTER_BUCKET", help="Bucket of the dead letters.")]
-Prefix = Annotated[str, typer.Option(envvar="DEAD_LETTER_PREFIX", help="Their key prefix.")]
+app.command("redrive")(redrive.redrive)
 
 
 @app.command("list")
@@ -28,30 +29,49 @@ def list_(  # noqa: PLR0913 (each is an option)
     *,
     bucket: Bucket,
     prefix: Prefix = "dead-letters",
-    reason: Annotated[Reason | None, typer.Option(help="Only these.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as it is stored.")] = False,
+    reason: Reasons = None,
+    shard: Shards = None,
+    since: Since = None,
+    until: Until = None,
+    pending: Annotated[bool, typer.Option("--pending", help="Only those that were not redriven.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, data in base64.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """List dead letters, each event once, with the totals by reason."""
-    from stream_consumer.local.dead_letters import stored_letters
+    """
+    List letters, each event once, with the totals by reason.
 
-    clients = options.aws(endpoint_url, region, profile)
-    console = Console(highlight=False, soft_wrap=True)
+    Both kinds of document are read: our dead letters, and the documents of the event source mapping's on-failure
+    destination. An object that is neither is named on standard error, and the exit code is 1.
+    """
+    from stream_consumer.local.dead_letters import DeadLetterBucket
+    from stream_consumer.local.redrive import Marks
+
+    wanted = selection(None, reason, shard, since, until)
+    s3 = options.aws(endpoint_url, region, profile).s3
+    search, done = Search(DeadLetterBucket(s3, bucket, prefix)), Marks(s3, bucket).load()
     totals: Counter[str] = Counter()
-    for stored in stored_letters(clients.s3, bucket, prefix):
-        letter = stored.letter
-        if reason in {None, letter.reason}:
-            totals[letter.reason.value] += 1
-            print(msgspec.json.encode(letter).decode() if as_json else _row(letter))
+    redriven = 0
+    for letter in search.letters(wanted):
+        is_redriven = letter.identity in done
+        if not (pending and is_redriven):
+            totals[letter.reason] += 1
+            redriven += is_redriven
+            print(_json(letter, redriven=is_redriven) if as_json else _row(letter, redriven=is_redriven))
     if not as_json:
-        counts = ", ".join(f"{count} {name}" for name, count in totals.most_common())
-        console.print(f"[bold]{totals.total()} dead letters[/]" + (f": {counts}" if counts else ""))
+        counts = "".join(f", {count:,} {name}" for name, count in totals.most_common())
+        Console(highlight=False, soft_wrap=True).print(f"{totals.total():,} in all, {redriven:,} redriven{counts}")
+    search.end()
 
 
-def _row(letter: DeadLetter) -> str:
-    return f"{letter.arrival or '-':<25} {letter.reason.value:<12} {letter.path:<26} {letter.event_id or '-'}"
+def _json(letter: "Letter", *, redriven: bool) -> str:
+    return msgspec.json.encode({**msgspec.structs.asdict(letter), "redriven": redriven}).decode()
+
+
+def _row(letter: "Letter", *, redriven: bool) -> str:
+    about = printable(f"{letter.reason:<23} {letter.path or '-':<22} {letter.event_id or '-'}")
+    return f"{letter.arrival or '-':<24} {'redriven' if redriven else '':<8} {about}"
 
 
 @app.command("show")
@@ -60,21 +80,27 @@ def show(  # noqa: PLR0913 (each is an option)
     *,
     bucket: Bucket,
     prefix: Prefix = "dead-letters",
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object, data in base64.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """Show one dead letter with its original bytes."""
-    from stream_consumer.local.dead_letters import stored_letters
+    """Show one letter with its original bytes."""
+    from stream_consumer.local.dead_letters import DeadLetterBucket
+    from stream_consumer.local.redrive import Marks
 
-    clients = options.aws(endpoint_url, region, profile)
-    for key, letter in stored_letters(clients.s3, bucket, prefix):
-        if letter.event_id == event_id:
-            table = Table(show_header=False, box=None)
-            for name in DeadLetter.__struct_fields__:
-                value = getattr(letter, name)
-                table.add_row(name, repr(value) if isinstance(value, bytes) else str(value))
-            table.add_row("object", f"s3://{bucket}/{key}")
-            Console(highlight=False, markup=False).print(table)
-            return
-    raise UsageError(f"no dead letter under s3://{bucket}/{prefix}/ has the event id {event_id!r}; `list` shows them")
+    s3 = options.aws(endpoint_url, region, profile).s3
+    search = Search(DeadLetterBucket(s3, bucket, prefix))
+    letter = next(search.letters(selection([event_id], None, None, None, None)), None)
+    if letter is None:
+        raise UsageError(f"no letter in s3://{bucket} has the event id {event_id!r}; `dead-letters list` shows them")
+    redriven = letter.identity in Marks(s3, bucket).load()
+    if as_json:
+        print(_json(letter, redriven=redriven))
+    else:
+        table = Table(show_header=False, box=None)
+        for name, value in {**msgspec.structs.asdict(letter), "redriven": redriven}.items():
+            # repr says which bytes they are, whatever they are.
+            table.add_row(name, repr(value) if isinstance(value, bytes) else printable(str(value)))
+        Console(highlight=False, markup=False).print(table)
+    search.end()

@@ -58,7 +58,10 @@ def start_at(text: str) -> Start:
     return Start("AT_TIMESTAMP", timestamp=timestamp(text).timestamp())
 
 
-def timestamp(text: str) -> datetime:
+TIME = "2026-11-21T01:02:03Z"
+
+
+def timestamp(text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> datetime:
     """
     Return the time that *text* means, UTC if it names no zone.
 
@@ -68,7 +71,7 @@ def timestamp(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{text!r} is no time; wanted TRIM_HORIZON, LATEST or 2026-11-21T01:02:03Z") from None
+        raise UsageError(f"{text!r} is no time; wanted {wanted}") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

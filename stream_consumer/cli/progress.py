@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar for *total* steps; the value given advances it."""
+def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar for *total* steps, None if nobody knows how many; the value given advances it."""
     with _progress() as progress:
         task = progress.add_task(label, total=total)
         yield lambda steps: progress.advance(task, steps)

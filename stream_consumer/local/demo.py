@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stream_consumer.contract import Reason
 from stream_consumer.local.config import MappingConfig, Pace
-from stream_consumer.local.dead_letters import stored_letters
+from stream_consumer.local.dead_letters import MAPPING_PREFIX, DeadLetterBucket, Selection, letters
 from stream_consumer.local.emf import MetricsTally
 from stream_consumer.local.functions import EMPTY_BATCH, started
 from stream_consumer.local.malformed import mixed_in
@@ -289,7 +289,11 @@ class _Consuming:
 
 
 def _dead_letters(clients: "Clients") -> Counter[Reason]:
-    return Counter(stored.letter.reason for stored in stored_letters(clients.s3, BUCKET, DEAD_LETTER_PREFIX))
+    bucket = DeadLetterBucket(clients.s3, BUCKET, DEAD_LETTER_PREFIX)
+    # An object that holds no letters leaves the counts short, which is a fault of its own.
+    found = letters(bucket.documents(bucket.keys()), Selection(), lambda _: None)
+    # What the mapping gave up on is counted where it did.
+    return Counter(Reason(letter.reason) for letter in found if not letter.document.startswith(MAPPING_PREFIX))
 
 
 def _measures(

@@ -1,5 +1,6 @@
 """The command line as a user has it: its output, its exit code, and an embedded endpoint to point it at."""
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -9,9 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.loaders import JSONFileLoader
+from moto import mock_aws
 
 from stream_consumer import lambda_function
 from stream_consumer.cli.app import app, run
+from stream_consumer.local.aws import Clients, connect
 from stream_consumer.local.embedded import EmbeddedAws
 from stream_consumer.training.synthetic import synthetic_rides
 
@@ -75,3 +79,30 @@ def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rides") / "rides.parquet"
     pq.write_table(table, path)
     return path
+
+
+@pytest.fixture(scope="package")
+def _models_parsed_once() -> Iterator[None]:
+    """Each command makes clients of its own, and botocore takes longer to parse their models than the command runs."""
+    load_file = JSONFileLoader.load_file
+    parsed = functools.cache(lambda path: load_file(JSONFileLoader(), path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: parsed(path))
+        yield
+
+
+@pytest.fixture
+def mocked_aws(
+    command: Command,  # noqa: ARG001 (it clears the environment, which is filled here)
+    monkeypatch: pytest.MonkeyPatch,
+    _models_parsed_once: None,
+) -> Iterator[Clients]:
+    """AWS in this process, empty but for the streams and the bucket; a test has it for itself."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("DEAD_LETTER_BUCKET", "ride-failures")
+    with mock_aws():
+        clients = connect(environ={}, region="us-east-1")
+        clients.s3.create_bucket(Bucket="ride-failures")
+        for stream in ("ride_events", "ride_predictions"):
+            clients.kinesis.create_stream(StreamName=stream, ShardCount=1)
+        yield clients

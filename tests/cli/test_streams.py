@@ -40,7 +40,7 @@ def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
     assert max(map(len, table.out.splitlines())) <= 80
 
     listed = command("dead-letters", "list", "--bucket", "ride-failures", *there)
-    assert listed.out.splitlines()[-1].startswith("40 dead letters: ")
+    assert listed.out.splitlines()[-1].startswith("40 in all, 0 redriven, ")
     as_json = command("dead-letters", "list", "--bucket", "ride-failures", "--reason", "schema", "--json", *there)
     letters = [json.loads(line) for line in as_json.out.splitlines()]
     assert {letter["reason"] for letter in letters} == {"schema"}
@@ -86,7 +86,10 @@ def records_received(out: str) -> float:
         (("consume", "--batch-size", "0"), "batch"),
         (("consume", "--function", "nowhere.handler"), "nowhere"),
         (("tail", "--from", "soon"), "'soon' is no time; wanted TRIM_HORIZON"),
-        (("dead-letters", "show", "e", "--bucket", "ride-failures"), "no dead letter under s3://ride-failures/"),
+        (
+            ("dead-letters", "show", "e", "--bucket", "ride-failures"),
+            "no letter in s3://ride-failures has the event id 'e'",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -113,6 +116,6 @@ def test_without_a_region_the_remedy_is_named(command: Command) -> None:
 def test_help_teaches_every_command(command: Command) -> None:
     top = command("--help")
     assert top.code == 0
-    for name in ("demo", "train", "model", "put", "consume", "tail", "dead-letters", "local"):
+    for name in ("demo", "train", "model", "put", "consume", "tail", "dead-letters", "local", "replay"):
         assert name in top.out
         assert command(name, "--help").code == 0

@@ -202,6 +202,9 @@ def _position(shard: FakeShard, request: dict[str, Any]) -> int:
         case "AT_TIMESTAMP":
             older = [r for r in shard.records if r["ApproximateArrivalTimestamp"] < request["Timestamp"]]
             return len(older)
+        case "AT_SEQUENCE_NUMBER":
+            at = int(request["StartingSequenceNumber"])
+            return sum(int(record["SequenceNumber"]) < at for record in shard.records)
         case "AFTER_SEQUENCE_NUMBER":
             after = int(request["StartingSequenceNumber"])
             return sum(int(record["SequenceNumber"]) <= after for record in shard.records)

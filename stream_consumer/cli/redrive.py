@@ -1,0 +1,218 @@
+"""``dead-letters redrive``: letters go back on their stream."""
+
+import contextlib
+import difflib
+import functools
+import itertools
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from stream_consumer.cli import options
+from stream_consumer.cli.letters import (
+    Bucket,
+    Prefix,
+    Reasons,
+    Search,
+    Shards,
+    Since,
+    Until,
+    printable,
+    selection,
+    told,
+)
+from stream_consumer.cli.progress import bar
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.contract import EventSchema
+    from stream_consumer.local.aws import Clients
+    from stream_consumer.local.dead_letters import DeadLetterBucket, Identity, Letter
+    from stream_consumer.local.edit import Edit
+    from stream_consumer.local.redrive import Outcome, Preparation, Refused
+
+INTERRUPTED = 130
+
+
+def redrive(  # noqa: PLR0913 (each is an option)
+    event_ids: Annotated[
+        list[str] | None, typer.Argument(help="Only these events, as `list` prints their ids.")
+    ] = None,
+    *,
+    bucket: Bucket,
+    prefix: Prefix = "dead-letters",
+    reason: Reasons = None,
+    shard: Shards = None,
+    since: Since = None,
+    until: Until = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go back, and what --edit changes; write nothing.")
+    ] = False,
+    edit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JQ", help="A jq program that mends the data, or @FILE: '.ride.trip_distance |= tonumber'."
+        ),
+    ] = None,
+    check: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Put back only what is valid by this model's schema and bounds.")
+    ] = None,
+    stream: Annotated[str | None, typer.Option(help="Stream to put them on; by default where they came from.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Records a second; without it as fast as the stream takes them.")
+    ] = None,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Then delete documents of which every letter was redriven, now or before.")
+    ] = False,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Put letters back on their stream, with their bytes and partition key, each event once.
+
+    What was put is marked under redriven/ in the bucket, and the next run passes it over: run the same command again
+    after a failure. Ctrl-C stops after the chunk at hand. What goes back is a new record with a new event id; if it is
+    still invalid it becomes a new dead letter. A crash between a put and its mark puts at most 500 records twice.
+    """
+    from stream_consumer.local.dead_letters import DeadLetterBucket
+    from stream_consumer.local.redrive import Marks, Preparation, Redrive
+    from stream_consumer.sinks import PredictionStream
+
+    if rate is not None and not 0 < rate < math.inf:
+        raise UsageError(f"--rate {rate}: wanted a number of records a second, more than 0")
+    wanted = selection(event_ids, reason, shard, since, until)
+    clients = options.aws(endpoint_url, region, profile)
+    prepare = Preparation(stream, _edit(edit), _schema(check, clients))
+    store, marks = DeadLetterBucket(clients.s3, bucket, prefix), Marks(clients.s3, bucket)
+    search, done = Search(store), marks.load()
+    if dry_run:
+        failures = _rehearse((letter for letter in search.letters(wanted) if letter.identity not in done), prepare)
+    else:
+        sink = functools.cache(functools.partial(PredictionStream, clients.kinesis))
+        keys = store.keys()
+        with finishing("the chunk at hand") as stopping, bar("reading documents", len(keys)) as advance:
+            letters = search.letters(wanted, keys, advance)
+            outcome = Redrive(prepare, sink, marks, rate).run(
+                itertools.takewhile(lambda _: not stopping(), letters), done
+            )
+        _report(outcome)
+        failures = len(outcome.refused) + len(outcome.unput)
+        if stopping():
+            raise typer.Exit(INTERRUPTED)
+        if delete:
+            _delete(store, done)
+    if failures:
+        raise typer.Exit(1)
+    search.end()
+
+
+def _edit(text: str | None) -> "Edit | None":
+    from stream_consumer.local.edit import Edit
+
+    if text is None or not text.startswith("@"):
+        return Edit(text) if text is not None else None
+    try:
+        return Edit(Path(text[1:]).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--edit {text}: {error}") from None
+
+
+def _schema(location: str | None, clients: "Clients") -> "EventSchema | None":
+    if location is None:
+        return None
+    from stream_consumer.model import load_model
+
+    return load_model(location, s3=lambda: clients.s3).schema
+
+
+@contextlib.contextmanager
+def finishing(what: str) -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C only ask to stop after *what*, which the value given tells; a second one stops at once."""
+    asked = threading.Event()
+
+    def ask(*_: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        Console(stderr=True).print(f"stopping after {what}; Ctrl-C again stops at once")
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
+    """Show what would become of *letters*; how many would be refused."""
+    from stream_consumer.local.redrive import Refused
+
+    refused = would_go = 0
+    for letter in letters:
+        order = prepare(letter)
+        if isinstance(order, Refused):
+            refused += 1
+            _say_refused(order)
+            continue
+        would_go += 1
+        entry = order.entry
+        print(
+            printable(f"{_name(letter)} ({letter.reason}): {len(entry.data):,} bytes would go on {order.stream}, ")
+            + f"partition key {entry.partition_key!r}"
+        )
+        for line in _difference(letter.data, entry.data):
+            print(f"  {printable(line)}")
+    print(f"dry run, nothing was written: {would_go:,} would go back, {refused:,} would not")
+    return refused
+
+
+def _difference(before: bytes, after: bytes) -> list[str]:
+    """Return the lines of JSON that differ, with two of context."""
+    if before == after:
+        return []
+    # The first two lines name the files.
+    return list(difflib.unified_diff(_pretty(before), _pretty(after), n=2, lineterm=""))[2:]
+
+
+def _pretty(data: bytes) -> list[str]:
+    try:
+        return msgspec.json.format(data, indent=2).decode().splitlines()
+    except msgspec.DecodeError:  # jq takes NaN for JSON
+        return [data.decode()]
+
+
+def _report(outcome: "Outcome") -> None:
+    for refused in (*outcome.refused, *outcome.unput):
+        _say_refused(refused)
+    print(f"put back: {outcome.put:,}, redriven before: {outcome.skipped:,}")
+    if outcome.unput:
+        print("stopped where the stream took no more: run the same command again to go on")
+
+
+def _say_refused(refused: "Refused") -> None:
+    complaints = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    complaints.print(printable(f"not put back: {_name(refused.letter)}: {refused.why}"))
+
+
+def _name(letter: "Letter") -> str:
+    return letter.event_id or f"a record without event id in {letter.document}"
+
+
+def _delete(store: "DeadLetterBucket", done: set["Identity"]) -> None:
+    """Read the documents again and delete those of which every letter went back."""
+    from stream_consumer.local.redrive import delete_redriven
+
+    keys = store.keys()
+    with bar("deleting documents", len(keys)) as advance:
+        deleted, changed = delete_redriven(store, told(store.documents(keys), advance), done)
+    print(f"documents deleted: {deleted:,} of {len(keys):,}")
+    for key in changed:
+        print(printable(f"kept, since it has changed meanwhile: s3://{store.name}/{key}"))

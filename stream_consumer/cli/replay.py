@@ -1,0 +1,200 @@
+"""``replay``: a stretch of the input stream once more, for a backfill or to compare two models."""
+
+import contextlib
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from stream_consumer.cli import options
+from stream_consumer.cli.progress import bar
+from stream_consumer.errors import UsageError
+from stream_consumer.shards import Start
+
+if TYPE_CHECKING:
+    from stream_consumer.consumer import Consumer
+    from stream_consumer.local.aws import Clients
+    from stream_consumer.local.compare import Comparison
+    from stream_consumer.local.replay import Stretch
+    from stream_consumer.model import Model
+    from stream_consumer.sinks import Entry, Sink
+
+_RESULT = "What comes of it (one of these)"
+_RECORD = re.compile(r"(shardId-\d+):(\d+)(?:\.\d+)?")
+_PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-…:4963…)"
+
+
+def replay(  # noqa: PLR0913 (each is an option)
+    *,
+    stream: Annotated[str, typer.Option(help="Stream of ride events.")] = "ride_events",
+    start: Annotated[
+        str, typer.Option("--from", metavar="PLACE", help=f"TRIM_HORIZON, {_PLACE}; that one included.")
+    ] = "TRIM_HORIZON",
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="A time, not included, or an event id, included; by default now."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(envvar="MODEL_LOCATION", help="The model: a directory, s3:// or models:/name@alias.")
+    ],
+    digest: Annotated[
+        str | None, typer.Option(envvar="MODEL_DIGEST", help="Its digest; obligatory for pickled models.")
+    ] = None,
+    output_stream: Annotated[
+        str | None, typer.Option(help="Publish the predictions on this stream.", rich_help_panel=_RESULT)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the predictions to it, NDJSON; - for here.", rich_help_panel=_RESULT),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="Report how this model's predictions differ.", rich_help_panel=_RESULT),
+    ] = None,
+    compare_digest: Annotated[str | None, typer.Option(help="Digest of the model to compare.")] = None,
+    keep: Annotated[int, typer.Option(min=0, help="How many of the largest differences to name.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="The comparison as one JSON object.")] = False,
+    dead_letters: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write invalid records to it; by default they are only counted.")
+    ] = None,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Feed a stretch of the input stream through the consumer again: its predictions go to another stream or a file.
+
+    They carry the event ids of the first time, so a reader that keeps the first of each event_id recognises what was
+    there. With --compare nothing is published: both models score the same records, and how they differ is reported.
+    """
+    from stream_consumer.contract import encode_dead_letters
+    from stream_consumer.local.compare import compare as compare_models
+    from stream_consumer.local.replay import LinesSink, NoSink, batches
+    from stream_consumer.local.replay import replay as replay_batches
+    from stream_consumer.sinks import PredictionStream
+
+    if sum(result is not None for result in (output_stream, output, compare)) != 1:
+        raise UsageError("wanted one of --output-stream, --output and --compare: what should come of the replay")
+    if output_stream == stream:
+        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
+    stretch = _stretch(start, until)
+    clients = options.aws(endpoint_url, region, profile)
+    loaded = _load(model, digest, clients)
+    records = batches(clients.kinesis, stream, stretch)
+    if compare is not None:
+        other = _load(compare, compare_digest, clients)
+        with bar("comparing", None) as advance:
+            one, another = _consumer(loaded), _consumer(other)
+            comparison = compare_models(records, one, another, keep=keep, progress=advance)
+        print(msgspec.json.encode(comparison).decode() if as_json else _text(comparison, loaded, other))
+        return
+    with whole_file(output) as made, whole_file(dead_letters) as failed, bar("replaying", None) as advance:
+        predictions = LinesSink(made, _lines) if made else PredictionStream(clients.kinesis, str(output_stream))
+        invalid = LinesSink(failed, encode_dead_letters) if failed else NoSink()
+        tally = replay_batches(records, _consumer(loaded, predictions, invalid), progress=advance)
+    reasons = "".join(f", {count:,} {reason.value}" for reason, count in tally.dead_letters.most_common())
+    # Standard output may be the predictions'.
+    Console(stderr=True, highlight=False).print(
+        f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}"
+    )
+
+
+def _stretch(start: str, until: str | None) -> "Stretch":
+    from stream_consumer.local.replay import Stretch
+
+    first, last = (_RECORD.fullmatch(text or "") for text in (start, until))
+    if first and last and first[1] != last[1]:
+        raise UsageError(f"--from is in {first[1]} and --until in {last[1]}: an event id bounds its own shard only")
+    if first:
+        begin = Start(at=first[2])
+    elif start.upper() == "TRIM_HORIZON":
+        begin = Start()
+    else:
+        begin = Start(timestamp=options.timestamp(start, wanted=f"TRIM_HORIZON, {_PLACE}").timestamp())
+    end = math.inf
+    if not last:
+        end = options.timestamp(until, wanted=_PLACE).timestamp() if until else time.time()
+    either = first or last
+    return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
+
+
+def _load(location: str, digest: str | None, clients: "Clients") -> "Model":
+    from stream_consumer.model import load_model
+
+    return load_model(location, s3=lambda: clients.s3, digest=digest)
+
+
+def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "Sink | None" = None) -> "Consumer":
+    from stream_consumer.consumer import Consumer, Identity
+    from stream_consumer.scoring import Scorer
+
+    return Consumer(
+        schema=model.schema,
+        scorer=Scorer(model),
+        identity=Identity(model.name, model.version),
+        predictions=predictions,
+        dead_letters=dead_letters,
+    )
+
+
+@contextlib.contextmanager
+def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
+    """
+    Give a file that takes its name when all of it is written, until then with ``.part``; ``-`` is standard output.
+
+    Raises:
+        ReplayStopped: It cannot be written.
+    """
+    from stream_consumer.local.replay import ReplayStopped
+
+    if path is None or path == Path("-"):
+        yield sys.stdout.buffer if path else None
+        return
+    aside = path.with_name(path.name + ".part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+        os.replace(aside, path)  # noqa: PTH105 (says that it is atomic)
+    except OSError as error:
+        raise ReplayStopped(f"{path} cannot be written: {error}") from error
+
+
+def _lines(entries: "Sequence[Entry]") -> bytes:
+    return b"".join(entry.data + b"\n" for entry in entries)
+
+
+def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
+    names = [f"{model.name} {model.version}" for model in (one, other)]
+    lines = [
+        f"one:   {names[0]}  {one.location}",
+        f"other: {names[1]}  {other.location}",
+        "",
+        f"records            {comparison.records:>12,}",
+        f"scored by both     {comparison.scored_by_both:>12,}, {comparison.differing:,} of them differently",
+        "",
+        "other less one, minutes",
+        f"mean               {comparison.mean:>12.4f}",
+        f"RMS                {comparison.rms:>12.4f}",
+        f"p50, p95 absolute  {comparison.p50:>12.4f} {comparison.p95:>12.4f}",
+        f"largest absolute   {comparison.largest:>12.4f}",
+    ]
+    if comparison.largest_differences:
+        lines += ["", f"{'one':>10} {'other':>10} {'less':>10}  ride_id, event_id"]
+        lines += [
+            f"{found.one:>10.2f} {found.other:>10.2f} {found.minutes:>10.2f}  {found.ride_id!r}, {found.event_id}"
+            for found in comparison.largest_differences
+        ]
+    if comparison.verdicts:
+        lines += ["", f"{'records':>10} {'one':<12} {'other':<12} such as"]
+        lines += [
+            f"{found.records:>10,} {found.one:<12} {found.other:<12} {found.example}" for found in comparison.verdicts
+        ]
+    return "\n".join(lines)
