@@ -218,8 +218,10 @@ def test_the_handler_is_composed_from_the_environment(
     kinesis, s3 = aws.client("kinesis"), aws.client("s3")
     kinesis.create_stream(StreamName="ride_predictions", ShardCount=1)
     s3.create_bucket(Bucket="letters")
-    for name, value in {"MODEL_LOCATION": rides_model, "RUN_ID": "Test123", "DEAD_LETTER_BUCKET": "letters"}.items():
-        monkeypatch.setenv(name, str(value))
+    # A service of its own: Powertools keeps one logger a name, with the standard output it first met.
+    environ = {"MODEL_LOCATION": str(rides_model), "RUN_ID": "Test123", "DEAD_LETTER_BUCKET": "letters"}
+    for name, value in (environ | {"POWERTOOLS_SERVICE_NAME": "composed"}).items():
+        monkeypatch.setenv(name, value)
 
     assert lambda_handler(kinesis_event([ride_event(256), b"bad"]), FakeContext()) == {"batchItemFailures": []}
     assert lambda_handler({"Records": []}, None) == {"batchItemFailures": []}
