@@ -354,14 +354,19 @@ class DeadLetter(msgspec.Struct, frozen=True):
             record.event_id,
             fault.reason,
             fault.path,
-            fault.detail,
+            _encodable(fault.detail),
             record.stream,
             record.shard,
             record.sequence_number,
-            record.partition_key,
+            _encodable(record.partition_key) if record.partition_key is not None else None,
             iso_milliseconds(record.arrival) if record.arrival is not None else None,
             record.data,
         )
+
+
+def _encodable(text: str) -> str:
+    """Replace lone surrogates: Python can read them from JSON, but UTF-8 cannot say them."""
+    return text.encode(errors="replace").decode()
 
 
 _decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode

@@ -302,17 +302,16 @@ def _columns(signature: _Signature | None, bounds: Mapping[str, _Bounds], locati
             f"the model at {location} has no signature of named columns ({error}), so there is nothing to decode rides "
             "by; log it with signature=ModelSignature(inputs=Schema([ColSpec(…), …]))"
         ) from error
-    columns = [
-        Column(spec.name, spec.type, spec.required, bound.minimum, bound.maximum)
-        for spec in inputs
-        for bound in [bounds.get(spec.name, _Bounds())]
-    ]
-    if not columns or set(bounds) - {column.name for column in columns}:
+    names = [spec.name for spec in inputs]
+    if not names or set(bounds) - set(names):
         raise ModelError(
-            f"the model at {location} has the columns {[column.name for column in columns]} and declares bounds for "
-            f"{sorted(bounds)}; bounds are for columns, and there must be at least one"
+            f"the model at {location} has the columns {names} and declares bounds for {sorted(bounds)}; bounds are for "
+            "columns, and there must be at least one"
         )
-    return columns
+    return [
+        Column(spec.name, spec.type, spec.required, **msgspec.structs.asdict(bounds.get(spec.name, _Bounds())))
+        for spec in inputs
+    ]
 
 
 def _loader(flavors: _Flavors, location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:

@@ -20,6 +20,9 @@ from stream_consumer.errors import StreamConsumerError
 Columns = Sequence[Sequence[Any]]
 """One sequence of n values for each column of the signature, in its order; a missing optional value is None."""
 
+# Libraries quote what they refuse, which may be a megabyte.
+_MAX_DETAIL = 500
+
 
 class Model(Protocol):
     """What scoring needs of a model."""
@@ -90,7 +93,8 @@ class Scorer:
             raise
         except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
             if rows == 1:
-                return [InvalidRecord(Reason.UNSCORABLE, "$.ride", f"{type(error).__name__}: {error}")]
+                fault = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+                return [InvalidRecord(Reason.UNSCORABLE, "$.ride", fault)]
         if self._clock() > deadline:
             raise OutOfTime(f"the deadline came before the rows that the model refuses were found among {rows}")
         half = rows // 2
