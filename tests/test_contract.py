@@ -94,6 +94,14 @@ def test_dead_letters_have_exactly_these_bytes(letters: list[DeadLetter], data: 
     assert decode_dead_letters(data) == letters
 
 
+def test_what_utf_8_cannot_say_does_not_keep_a_dead_letter_from_being_written() -> None:
+    """Python reads lone surrogates from JSON, so a partition key or a model's complaint may hold one."""
+    record = Record(b"bad", partition_key="a\ud800b")
+    letter = DeadLetter.of(record, InvalidRecord(Reason.UNSCORABLE, "$.ride", "ValueError: \udfff"))
+    assert (letter.partition_key, letter.detail) == ("a?b", "ValueError: ?")
+    assert decode_dead_letters(encode_dead_letters([letter])) == [letter]
+
+
 @pytest.mark.parametrize(("ride_id", "key"), [(256, "256"), (-1, "-1"), ("256", "256"), ("🚕", "🚕")])
 def test_the_partition_key_is_the_ride_id_as_text(ride_id: int | str, key: str) -> None:
     assert Prediction("m", "1", RideDuration(1.0, ride_id), None).partition_key == key

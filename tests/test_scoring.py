@@ -78,6 +78,12 @@ def test_a_prediction_that_is_not_finite_costs_only_its_own_row(value: float) ->
     assert model.calls == [3]
 
 
+def test_a_detail_is_short_whatever_the_model_says() -> None:
+    model = FakeModel(refusing(1, error=ValueError("x" * 1_000_000)))
+    [outcome] = Scorer(model).score(columns(1), DEADLINE)
+    assert outcome == unscorable("ValueError: " + "x" * 488)
+
+
 def test_when_every_row_fails_with_a_healthy_model_the_rows_are_at_fault() -> None:
     model = FakeModel(refusing(1, 2))
     assert Scorer(model).score(columns(1, 2), DEADLINE) == [
