@@ -26,7 +26,8 @@ def test_training_prints_the_errors_beside_the_baseline(
     command: Command, rides_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ran = command("train", rides_file, "--tracking-uri", "sqlite:///mlflow.db")
+    # A store of its own by its full path: mlflow keeps a connection to every address for as long as the process lives.
+    ran = command("train", rides_file, "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
     assert ran.code == 0, ran
     assert "the linear baseline" in ran.out
     assert "moved here: there was no champion" in ran.out
