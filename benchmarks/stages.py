@@ -15,6 +15,7 @@ from benchmarks.worker import Worker, cost
 from benchmarks.workload import Say, Workload
 from stream_consumer.contract import InvalidRecord, Prediction, RideDuration, encode_prediction, records_from_lambda
 from stream_consumer.model import Model, load_model
+from stream_consumer.put_records import shorten
 from stream_consumer.scoring import Scorer
 from stream_consumer.sinks import Entry, PredictionStream, client_config
 
@@ -41,7 +42,7 @@ def parts(place: Place) -> Parts:
 
 def stream(place: Place, in_flight: int) -> PredictionStream:
     config = client_config(in_flight, parameter_validation=False)
-    client = boto3.client("kinesis", endpoint_url=place.endpoint_url, config=config)
+    client = shorten(boto3.client("kinesis", endpoint_url=place.endpoint_url, config=config))
     return PredictionStream(client, STREAM, in_flight=in_flight)
 
 

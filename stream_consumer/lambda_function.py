@@ -19,6 +19,7 @@ from stream_consumer.consumer import BatchResult, Consumer, Identity
 from stream_consumer.contract import records_from_lambda
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.model import load_model
+from stream_consumer.put_records import shorten
 from stream_consumer.scoring import Scorer
 from stream_consumer.settings import Settings
 from stream_consumer.sinks import DeadLetters, PredictionStream, client_config
@@ -123,7 +124,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
             config=client_config(settings.publish_concurrency, parameter_validation=False),
         )
         predictions = PredictionStream(
-            kinesis, settings.predictions_stream_name, in_flight=settings.publish_concurrency
+            shorten(kinesis), settings.predictions_stream_name, in_flight=settings.publish_concurrency
         )
         if settings.dead_letter_bucket:
             s3 = _client(session, "s3", config=client_config(1))
