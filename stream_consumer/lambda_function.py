@@ -6,6 +6,7 @@ success. What cannot be said with it is said by raising.
 """
 
 import functools
+import gc
 import json
 import os
 import time
@@ -30,6 +31,10 @@ _SECONDS_WITHOUT_CONTEXT = 30.0
 
 # Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for a synchronous response; a little is left for the rest.
 _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
+
+# A full batch makes some 100,000 objects that the collector can see, none of them in a cycle. With Python's own
+# threshold it would look through them 150 times for nothing, which takes a twentieth of the batch's time.
+_ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
 
 class Handler:
@@ -151,11 +156,17 @@ def _client(session: boto3.session.Session, service: Any, **options: Any) -> Any
 @functools.cache
 def _handler() -> Handler:
     report = telemetry(os.environ)
+    # What init makes, it makes for good; looking through it for garbage again and again takes a tenth of init.
+    gc.disable()
     try:
         return build_handler(os.environ, report)
     except InitError as error:
         report.failed_to_start(error)
         raise
+    finally:
+        gc.freeze()
+        gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
+        gc.enable()
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
