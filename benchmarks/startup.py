@@ -7,6 +7,7 @@ environment has and that scikit-learn or skops import where they find them.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,12 +24,8 @@ if TYPE_CHECKING:
     from benchmarks.workload import Say, Workload
 
 _NOT_IN_THE_IMAGE = ("matplotlib", "mlflow", "pandas", "polars", "pyarrow", "pytest", "rich")
-OURS, FLOOR, LITERAL, LINEAGE = (
-    "this project",
-    "sklearn.ensemble + client",
-    "sklearn + client",
-    "mlflow pyfunc + client",
-)
+OURS, PINNED = "this project", "this project, model pickled and pinned by MODEL_DIGEST"
+FLOOR, LITERAL, LINEAGE = "import of the model's module + client", "import sklearn + client", "mlflow pyfunc + client"
 _MEGABYTE = 1e6
 
 
@@ -59,12 +56,13 @@ def startup(workload: "Workload", stub: "StubKinesis", directory: Path, rounds: 
     payload, _ = workload.largest_event()
     event = directory / "event.json"
     event.write_bytes(payload)
-    arguments = [str(workload.models["default"]), stub.endpoint_url]
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in _MAKERS}
     for number in range(rounds):
         for name in _MAKERS:
             say(f"init, round {number + 1} of {rounds}: {name}")
-            runs[name].append(_child([name, *arguments, *([str(event)] if name == OURS else [])]))
+            model = workload.pickled if name == PINNED else workload.models["default"]
+            consumed = [str(event)] if name == OURS else []
+            runs[name].append(_child([name, str(model), stub.endpoint_url, *consumed]))
     inits = {
         name: Init(_median(run["seconds"] for run in some), _median(run["megabytes"] for run in some))
         for name, some in runs.items()
@@ -104,6 +102,13 @@ def _ours(place: "Place") -> Callable[[bytes], object]:
     return lambda payload: contestant(payload)()
 
 
+def _pinned(place: "Place") -> None:
+    from stream_consumer.model import directory_digest  # noqa: PLC0415
+
+    os.environ["MODEL_DIGEST"] = directory_digest(place.model)
+    _ours(place)
+
+
 def _floor(_: "Place") -> None:
     import sklearn.ensemble  # noqa: F401, PLC0415 (the module of the model's class)
 
@@ -130,7 +135,13 @@ def _lineage(place: "Place") -> None:
     model.predict({"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66})
 
 
-_MAKERS: dict[str, Callable[["Place"], Any]] = {OURS: _ours, FLOOR: _floor, LITERAL: _literal, LINEAGE: _lineage}
+_MAKERS: dict[str, Callable[["Place"], Any]] = {
+    OURS: _ours,
+    PINNED: _pinned,
+    FLOOR: _floor,
+    LITERAL: _literal,
+    LINEAGE: _lineage,
+}
 
 
 def _memory(field: str) -> float:

@@ -35,6 +35,8 @@ class Workload:
     """Model directories and the records of one long shard."""
 
     models: dict[str, Path]
+    pickled: Path
+    """The default model once more, in a form that is loaded only if MODEL_DIGEST pins it."""
     description: dict[str, str]
     """What each model is."""
     rides: Rides
@@ -62,6 +64,7 @@ def workload(directory: Path, train: Sequence[str], rides: Sequence[str]) -> Wor
             "default": _saved(fitted.model, directory / "default", seen, {"categories": categories}),
             "linear": _saved(linear, directory / "linear", seen, {}),
         },
+        pickled=_saved(fitted.model, directory / "pickled", seen, {}, "cloudpickle"),
         description={
             "default": f"HistGradientBoosting, {fitted.model.n_iter_} trees",
             "linear": "linear on the three columns",
@@ -71,7 +74,7 @@ def workload(directory: Path, train: Sequence[str], rides: Sequence[str]) -> Wor
     )
 
 
-def _saved(estimator: Any, path: Path, rides: Rides, facts: dict[str, Any]) -> Path:
+def _saved(estimator: Any, path: Path, rides: Rides, facts: dict[str, Any], form: str = "skops") -> Path:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow.sklearn  # noqa: PLC0415 (two seconds, after its environment is set)
     from mlflow.models import ModelSignature  # noqa: PLC0415
@@ -83,8 +86,8 @@ def _saved(estimator: Any, path: Path, rides: Rides, facts: dict[str, Any]) -> P
     mlflow.sklearn.save_model(
         estimator,
         path,
-        serialization_format="skops",
-        skops_trusted_types=list(TRUSTED_TYPES),
+        serialization_format=form,
+        skops_trusted_types=list(TRUSTED_TYPES) if form == "skops" else None,
         signature=ModelSignature(
             inputs=Schema([ColSpec(kind, name) for kind, name in zip(kinds, FEATURES, strict=True)]),
             outputs=Schema([ColSpec("double")]),
