@@ -9,7 +9,7 @@ TRAIN ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types imports docs check lock clean
+.PHONY: help demo test coverage bench bench-check lint types imports docs check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -34,6 +34,12 @@ test: $(VENV)/.dev ## the unit tests, under two minutes
 coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fall below the bar in pyproject.toml
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest -n auto -q --cov --cov-report=term
+
+bench: $(VENV)/.dev ## measure, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for the demo)
+	@$(BIN)/python -m benchmarks --write $(if $(TRAIN),--train $(TRAIN)) $(if $(RIDES),--rides $(RIDES))
+
+bench-check: $(VENV)/.dev ## measure in a minute; fails if a ratio is more than a third below its bar
+	@$(BIN)/python -m benchmarks --quick
 
 lint: $(VENV)/.dev ## ruff: style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

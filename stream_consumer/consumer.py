@@ -6,11 +6,13 @@ first record that is not. Dead letters go first and nothing is published at or b
 so that what comes again has been published as little as possible.
 """
 
+import bisect
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from stream_consumer.contract import (
     DeadLetter,
@@ -127,23 +129,24 @@ class Consumer:
 
     def _decide(self, result: BatchResult, deadline: float) -> tuple[list[int], list[int]]:
         """Give each record a prediction or a dead letter; the positions of the records that got one or the other."""
-        decoded = list(map(self._schema.decode, [record.data for record in result.records]))
-        valid = [at for at, event in enumerate(decoded) if event.__class__ is not InvalidRecord]
-        minutes = iter(self._score(result, [decoded[at] for at in valid], deadline))  # type: ignore[misc]
-        scored, invalid = [], []
-        for at in range(result.settled):
-            event = decoded[at]
-            outcome = event if isinstance(event, InvalidRecord) else next(minutes)
-            if isinstance(outcome, InvalidRecord):
-                invalid.append(at)
-                result.dead_letters.append(DeadLetter.of(result.records[at], outcome))
-            else:
-                scored.append(at)
-                duration = RideDuration(outcome, event.ride_id)  # type: ignore[union-attr]
-                result.predictions.append(
-                    Prediction(self._identity.model, self._identity.version, duration, result.records[at].event_id)
-                )
-        return scored, invalid
+        records = result.records
+        decoded = list(map(self._schema.decode, [record.data for record in records]))
+        faults = {at: event for at, event in enumerate(decoded) if isinstance(event, InvalidRecord)}
+        valid = [at for at in range(len(records)) if at not in faults]
+        events = cast("list[Event]", [decoded[at] for at in valid])
+        minutes = self._score(result, events, deadline)
+        if not result.settled:
+            return [], []
+        faults |= {at: fault for at, fault in zip(valid, minutes, strict=True) if isinstance(fault, InvalidRecord)}
+        model, version = self._identity.model, self._identity.version
+        result.predictions = [
+            Prediction(model, version, RideDuration(duration, event.ride_id), records[at].event_id)
+            for at, event, duration in zip(valid, events, minutes, strict=True)
+            if not isinstance(duration, InvalidRecord)
+        ]
+        invalid = sorted(faults)
+        result.dead_letters = [DeadLetter.of(records[at], faults[at]) for at in invalid]
+        return [at for at in valid if at not in faults], invalid
 
     def _score(self, result: BatchResult, events: Sequence[Event], deadline: float) -> Sequence[float | InvalidRecord]:
         started = self._clock()
@@ -175,11 +178,9 @@ class Consumer:
 
     def _publish(self, result: BatchResult, positions: Sequence[int], deadline: float, sink: Sink) -> None:
         """Publish the predictions before the first record that cannot be settled."""
-        entries = [
-            Entry(prediction.partition_key, encode_prediction(prediction))
-            for at, prediction in zip(positions, result.predictions, strict=True)
-            if at < result.settled
-        ]
+        settling = result.predictions[: bisect.bisect_left(positions, result.settled)]
+        keys = [prediction.partition_key for prediction in settling]
+        entries = list(map(Entry, keys, map(encode_prediction, settling)))
         if not entries:
             return
         started = self._clock()

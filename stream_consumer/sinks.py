@@ -9,7 +9,9 @@ nothing is published beyond the wave it struck. Entries of one partition key are
 order holds across requests. Within one request Kinesis promises none when it rejects some of the entries.
 """
 
+import bisect
 import hashlib
+import itertools
 import random
 import threading
 import time
@@ -64,6 +66,11 @@ class Written:
     """Ascending by position. What is not listed was acknowledged."""
     resent: int = 0
     """How often an entry was sent again."""
+
+
+Request = Sequence[int]
+"""Positions, ascending."""
+Wave = list[Request]
 
 
 class Sink(Protocol):
@@ -178,9 +185,10 @@ class PredictionStream:
 
         Source: Amazon Kinesis Data Streams API reference, "PutRecords".
         """
-        fitting = next((at for at, entry in enumerate(items) if _size(entry) > MAX_ENTRY_BYTES), len(items))
+        sizes = [len(data) + len(key.encode()) for key, data in items]
+        fitting = next((at for at, size in enumerate(sizes) if size > MAX_ENTRY_BYTES), len(items))
         resent = 0
-        for wave in _waves(items, fitting, self._calls.in_flight):
+        for wave in _waves(items, sizes[:fitting], self._calls.in_flight):
             rejected, again = self._settle(items, wave, deadline)
             resent += again
             if rejected:
@@ -189,7 +197,7 @@ class PredictionStream:
         too_large = f"larger than {MAX_ENTRY_BYTES} bytes with its key"
         return Written([Unwritten(at, too_large) for at in range(fitting, len(items))], resent)
 
-    def _settle(self, items: Sequence[Entry], wave: list[list[int]], deadline: float) -> tuple[list[Unwritten], int]:
+    def _settle(self, items: Sequence[Entry], wave: Wave, deadline: float) -> tuple[list[Unwritten], int]:
         """Send a wave until all of it is acknowledged or nothing more helps; what is left, and the entries resent."""
         attempt = resent = 0
         while True:
@@ -203,7 +211,7 @@ class PredictionStream:
             wave = [[entry.position for entry in request] for request in rejected if request]
 
     def _send(
-        self, items: Sequence[Entry], wave: list[list[int]], deadline: float
+        self, items: Sequence[Entry], wave: Wave, deadline: float
     ) -> tuple[list[list[Unwritten]], bool]:
         """Send the requests of a wave once; for each what was rejected, and whether trying again is hopeless."""
         answers = self._calls.run([self._call(items, request) for request in wave], deadline)
@@ -215,7 +223,7 @@ class PredictionStream:
         ]
         return rejected, any(isinstance(answer, _Failure) and not answer.transient for answer in answers)
 
-    def _call(self, items: Sequence[Entry], request: list[int]) -> Callable[[], list[str | None]]:
+    def _call(self, items: Sequence[Entry], request: Request) -> Callable[[], list[str | None]]:
         def put() -> list[str | None]:
             records: Any = [{"Data": items[at].data, "PartitionKey": items[at].partition_key} for at in request]
             response = self._client.put_records(Records=records, **self._stream)
@@ -227,31 +235,29 @@ class PredictionStream:
         return put
 
 
-def _size(entry: Entry) -> int:
-    return len(entry.data) + len(entry.partition_key.encode())
+def _waves(items: Sequence[Entry], sizes: Sequence[int], in_flight: int) -> Iterator[Wave]:
+    """Yield the positions of *sizes*, which are those of the items' bytes, as waves of requests, in order."""
+    first, wave, keys_before = 0, list[Request](), set[str]()
+    while first < len(sizes):
+        end = first + _fitting(sizes[first : first + MAX_ENTRIES])
+        keys = [entry.partition_key for entry in items[first:end]]
+        repeated = not keys_before.isdisjoint(keys)
+        if repeated:
+            end = first + next(at for at, key in enumerate(keys) if key in keys_before)
+        if first < end:
+            wave.append(range(first, end))
+            keys_before.update(keys)
+        if repeated or len(wave) == in_flight:
+            yield wave
+            wave, keys_before = [], set()
+        first = end
+    if wave:
+        yield wave
 
 
-def _waves(items: Sequence[Entry], end: int, in_flight: int) -> Iterator[list[list[int]]]:
-    """Yield the positions up to *end* as waves of requests, in order."""
-    wave: list[list[int]] = []
-    request: list[int] = []
-    size = 0
-    keys_before: set[str] = set()  # of the requests of this wave that are already full
-    for position in range(end):
-        entry = items[position]
-        cost = _size(entry)
-        if len(request) == MAX_ENTRIES or size + cost > MAX_REQUEST_BYTES:
-            wave.append(request)
-            keys_before.update(items[at].partition_key for at in request)
-            request, size = [], 0
-        if len(wave) == in_flight or entry.partition_key in keys_before:
-            yield [*wave, request] if request else wave
-            wave, request, size = [], [], 0
-            keys_before.clear()
-        request.append(position)
-        size += cost
-    if request:
-        yield [*wave, request]
+def _fitting(sizes: Sequence[int]) -> int:
+    """How many of the first entries fit into one request."""
+    return bisect.bisect_right(list(itertools.accumulate(sizes)), MAX_REQUEST_BYTES)
 
 
 class DeadLetters:

@@ -152,8 +152,9 @@ def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
     yield Metric.PUBLISH_TIME, round(result.publish_seconds * 1000, 3)
     yield Metric.DEAD_LETTER_TIME, round(result.dead_letter_seconds * 1000, 3)
     yield Metric.UNSEEN_ZONES, result.unseen_categories
-    if result.oldest_arrival is not None:
-        yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - result.oldest_arrival) * 1000)
+    oldest = result.oldest_arrival
+    if oldest is not None:
+        yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - oldest) * 1000)
     if result.predictions:
         minutes = sorted(prediction.prediction.ride_duration for prediction in result.predictions)
         yield Metric.PREDICTION_MEAN, statistics.fmean(minutes)

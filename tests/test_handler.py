@@ -1,5 +1,6 @@
 """The Lambda shell: what is answered, how it is composed from the environment, and what it never says."""
 
+import gc
 import io
 import json
 import tracemalloc
@@ -206,8 +207,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.session.Session]:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     lambda_function._handler.cache_clear()  # noqa: SLF001 (one environment a process, and each test is one)
+    threshold = gc.get_threshold()
     with mock_aws():
         yield boto3.session.Session()
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
     lambda_function._handler.cache_clear()  # noqa: SLF001
 
 
@@ -245,6 +249,19 @@ def test_the_handler_is_composed_from_the_environment(
         "Test123",
         str(rides_model),
     )
+
+
+@pytest.mark.usefixtures("aws")
+def test_after_init_garbage_is_looked_for_rarely_and_not_in_what_init_made(
+    rides_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
+    gc.unfreeze()
+    lambda_handler({"Records": []}, None)
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    assert gc.get_threshold()[0] == 50_000
+    capsys.readouterr()
 
 
 def test_a_test_run_needs_neither_streams_nor_credentials(rides_model: Path) -> None:

@@ -1,0 +1,44 @@
+"""``python -m benchmarks``: measure, print one table, write JSON; ``--quick`` fails if a ratio is far below its bar."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.bars import bars
+from benchmarks.measurement import FULL, QUICK, measure
+from benchmarks.report import as_json, summary, table, write
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> None:
+    options = _options()
+    measured = measure(
+        QUICK if options.quick else FULL,
+        options.train,
+        options.rides,
+        lambda stage: print(stage, file=sys.stderr),
+    )
+    print(table(measured))
+    if options.json:
+        options.json.write_text(as_json(measured), encoding="utf-8")
+    if options.write:
+        write(_ROOT / "README.md", summary(measured))
+        write(_ROOT / "docs" / "benchmarks.md", table(measured))
+    far_off = [bar.what for bar in bars(measured) if bar.far_off]
+    if options.quick and far_off:
+        sys.exit(f"more than a third below the bar: {'; '.join(far_off)}")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few rounds, and check the ratios against their bars")
+    parser.add_argument("--train", nargs="+", default=[], help="TLC rides to fit the models on (else synthetic ones)")
+    parser.add_argument("--rides", nargs="+", default=[], help="TLC rides to consume (else synthetic ones)")
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    parser.add_argument("--write", action="store_true", help="put the tables into README.md and docs/benchmarks.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""
+Four ways from Lambda's event to the acknowledged output, each as its own users would write it.
+
+The rule: a contestant is made once, in a process of its own; then it is given an event's JSON and returns the work to
+be measured. All parse the JSON as Lambda's runtime client does, and all publish to the same stub, which counts.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
+STREAM = "ride_predictions"
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a contestant is given."""
+
+    model: Path
+    endpoint_url: str
+
+
+Work = Callable[[], object]
+Contestant = Callable[[bytes], Work]
+"""An event's JSON → what is to be measured."""
+
+
+class Context:
+    """Lambda's context, as far as it is asked."""
+
+    aws_request_id = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+    function_name = "benchmark"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def ours(place: Place) -> Contestant:
+    """This project, through the handler that Lambda calls."""
+    os.environ |= {
+        "MODEL_LOCATION": str(place.model),
+        "PREDICTIONS_STREAM_NAME": STREAM,
+        "KINESIS_ENDPOINT_URL": place.endpoint_url,
+        "DEAD_LETTER_BUCKET": "dead-letters-bucket",
+        "AWS_LAMBDA_RUNTIME_API": "127.0.0.1",  # so that the import is the init phase
+    }
+    from stream_consumer.lambda_function import lambda_handler  # noqa: PLC0415
+
+    parse, context = runtime_parse(), Context()
+    return lambda payload: lambda: lambda_handler(parse(payload), context)
+
+
+def lineage(place: Place) -> Contestant:
+    """A pyfunc call and a PutRecord for each record. Source: DataTalksClub/mlops-zoomcamp, 06-best-practices."""
+    import mlflow  # noqa: PLC0415
+
+    model = mlflow.pyfunc.load_model(str(place.model))
+    kinesis = _client(place)
+    parse = runtime_parse()
+
+    def consume(event: Any) -> dict[str, Any]:
+        predictions = []
+        for record in event["Records"]:
+            ride_event = json.loads(base64.b64decode(record["kinesis"]["data"]).decode("utf-8"))
+            prediction_event = {
+                "model": "ride_duration_prediction_model",
+                "version": "Test123",
+                "prediction": {
+                    "ride_duration": float(model.predict(ride_event["ride"])[0]),
+                    "ride_id": ride_event["ride_id"],
+                },
+            }
+            kinesis.put_record(
+                StreamName=STREAM, Data=json.dumps(prediction_event), PartitionKey=str(ride_event["ride_id"])
+            )
+            predictions.append(prediction_event)
+        return {"predictions": predictions}
+
+    return lambda payload: lambda: consume(parse(payload))
+
+
+def powertools(place: Place) -> Contestant:
+    """Powertools' BatchProcessor: a record handler that predicts natively and puts, for each record."""
+    from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415
+        BatchProcessor,
+        EventType,
+        process_partial_response,
+    )
+    from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamRecord  # noqa: PLC0415
+
+    processor = BatchProcessor(event_type=EventType.KinesisDataStreams)
+    predict, kinesis, context = native(place), _client(place), Context()
+    parse = runtime_parse()
+
+    def handle(record: KinesisStreamRecord) -> None:
+        event = record.kinesis.data_as_json()
+        ride = event["ride"]
+        [minutes] = predict([[ride["PULocationID"], ride["DOLocationID"], ride["trip_distance"]]])
+        data = {
+            "model": "ride-duration",
+            "version": "1",
+            "prediction": {"ride_duration": float(minutes), "ride_id": event["ride_id"]},
+            "event_id": record.event_id,
+        }
+        kinesis.put_record(StreamName=STREAM, Data=json.dumps(data), PartitionKey=str(event["ride_id"]))
+
+    def consume(event: Any) -> object:
+        return process_partial_response(event, record_handler=handle, processor=processor, context=context)  # type: ignore[arg-type]
+
+    return lambda payload: lambda: consume(parse(payload))
+
+
+def floor(place: Place) -> Contestant:
+    """scikit-learn's predict on a ready array and boto3's PutRecords on ready entries: no Python between them."""
+    import numpy as np  # noqa: PLC0415
+
+    predict, kinesis = native(place), _client(place, parameter_validation=False)
+
+    def prepare(payload: bytes) -> Work:
+        events = [json.loads(base64.b64decode(item["kinesis"]["data"])) for item in json.loads(payload)["Records"]]
+        matrix = np.array([list(event["ride"].values()) for event in events], dtype=np.float64)
+        entries = [prediction_entry(event["ride_id"]) for event in events]
+        requests: Any = [entries[first : first + _CHUNK] for first in range(0, len(entries), _CHUNK)]
+
+        def work() -> None:
+            predict(matrix)
+            for request in requests:
+                kinesis.put_records(StreamName=STREAM, Records=request)
+
+        return work
+
+    return prepare
+
+
+CONTESTANTS: dict[str, Callable[[Place], Contestant]] = {
+    "this project": ours,
+    "floor: predict + boto3, nothing else": floor,
+    "Powertools BatchProcessor, per record": powertools,
+    "lineage: mlflow pyfunc, per record": lineage,
+}
+
+
+def prediction_entry(ride_id: int) -> dict[str, Any]:
+    """An entry of a PutRecords request, as long as ours are."""
+    data = (
+        b'{"model":"ride-duration","version":"0123456789ab","prediction":{"ride_duration":21.294545348333408,'
+        b'"ride_id":%d},"event_id":"shardId-000000000000:49630081666084879290581185630324770398608704880802529282"}'
+    )
+    return {"Data": data % ride_id, "PartitionKey": str(ride_id)}
+
+
+def native(place: Place) -> Callable[[Any], Any]:
+    """scikit-learn's own predict, on one thread: the environment of a worker says so."""
+    import skops.io  # noqa: PLC0415
+
+    from stream_consumer.model import TRUSTED_TYPES  # noqa: PLC0415
+
+    predict: Callable[[Any], Any] = skops.io.load(place.model / "model.skops", trusted=list(TRUSTED_TYPES)).predict
+    return predict
+
+
+def runtime_parse() -> Callable[[bytes], Any]:
+    """What ``awslambdaric`` does with an event before it calls the handler."""
+    from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # noqa: PLC0415
+
+    parse: Callable[[bytes], Any] = LambdaMarshaller().unmarshal_request
+    return parse
+
+
+def _client(place: Place, **options: Any) -> "KinesisClient":
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    return boto3.client("kinesis", endpoint_url=place.endpoint_url, config=Config(**options))

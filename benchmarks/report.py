@@ -1,0 +1,112 @@
+"""The figures as one table, for the terminal, for the documents and, in full, as JSON."""
+
+import json
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.bars import Bar, bars
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.measurement import Measurement
+from benchmarks.stages import BATCH, FAR
+from benchmarks.throughput import SIZES
+
+WIDTH = 96
+_LABEL = 52
+
+
+def table(measured: Measurement) -> str:
+    """Return everything that a reader wants to see, at most WIDTH wide."""
+    return "\n".join(
+        [*_about(measured), *_throughput(measured), *_stages(measured), *_rest(measured), *verdicts(measured)]
+    )
+
+
+def summary(measured: Measurement) -> str:
+    """Return the figures that have a bar."""
+    return "\n".join([*_about(measured), *verdicts(measured)])
+
+
+def verdicts(measured: Measurement) -> Iterator[str]:
+    yield from ("", _row("to reach", ["bar", "reached", ""]))
+    for bar in bars(measured):
+        wanted = ("≥ " if bar.wanted == "at least" else "≤ ") + _number(bar.bar)
+        yield _row(_named(bar), [wanted, _number(bar.value), "yes" if bar.met else "NO"])
+
+
+def as_json(measured: Measurement) -> str:
+    every = [asdict(bar) | {"met": bar.met} for bar in bars(measured)]
+    return json.dumps(asdict(measured) | {"bars": every}, indent=1, ensure_ascii=False)
+
+
+def write(path: Path, text: str) -> None:
+    """
+    Put *text* between the markers of the document.
+
+    Raises:
+        ValueError: The document does not have them exactly once.
+    """
+    document = path.read_text(encoding="utf-8")
+    pattern = re.compile(r"(<!-- benchmark: [^\n]*-->\n).*?(<!-- /benchmark -->)", re.DOTALL)
+    document, found = pattern.subn(lambda match: f"{match[1]}```text\n{text}\n```\n{match[2]}", document)
+    if found != 1:
+        raise ValueError(f"{path} has {found} places for the benchmark's table; wanted one")
+    path.write_text(document, encoding="utf-8")
+
+
+def _about(measured: Measurement) -> Iterator[str]:
+    models = "; ".join(f"{name} model: {what}" for name, what in measured.models.items())
+    for line in (measured.machine, f"rides: {measured.rides}; {models}"):
+        yield from textwrap.wrap(line, WIDTH, subsequent_indent="  ")
+
+
+def _throughput(measured: Measurement) -> Iterator[str]:
+    for model in measured.models:
+        yield ""
+        yield _row(f"records per processor-second, {model} model, batch of", [f"{size:,}" for size in SIZES])
+        for name in CONTESTANTS:
+            yield _row(f"  {name}", [_number(1e6 / measured.throughput.micros(model, name, size)) for size in SIZES])
+
+
+def _stages(measured: Measurement) -> Iterator[str]:
+    stages = measured.stages
+    yield from ("", _row(f"processor µs a record, default model, batch of {BATCH:,}", [_number(stages.whole)]))
+    parts = [f"{stage} {_number(micros)}" for stage, micros in stages.stages.items()]
+    parts.append(f"the rest {_number(stages.whole - sum(stages.stages.values()))}")
+    yield from textwrap.wrap("  " + ", ".join(parts), WIDTH, subsequent_indent="  ")
+
+
+def _rest(measured: Measurement) -> Iterator[str]:
+    yield from ("", _row("init", ["processor s", "resident MB"]))
+    for name, init in measured.startup.inits.items():
+        yield _row(f"  {name}", [f"{init.seconds:.2f}", f"{init.megabytes:.0f}"])
+    added, event = measured.startup.batch_megabytes, measured.startup.event_megabytes
+    yield _row(f"  and while a batch of {event:.1f} MB is consumed", ["", f"+{added:.0f}"])
+    yield ""
+    yield _row(
+        f"records/s (wall) to a stream {FAR * 1000:.0f} ms away, in flight",
+        [str(in_flight) for in_flight in measured.far_stream],
+    )
+    yield _row("", [_number(rate) for rate in measured.far_stream.values()])
+    if measured.platform:
+        yield ""
+        yield _row("put to prediction through the local platform, ms", [f"p{at}" for at in measured.platform.latencies])
+        yield _row("", [_number(value) for value in measured.platform.latencies.values()])
+        rates = measured.platform.rides_per_second
+        yield _row("rides/s (wall) of the whole platform, shards", [str(shards) for shards in rates])
+        yield _row("", [_number(rate) for rate in rates.values()])
+
+
+def _named(bar: Bar) -> str:
+    return f"  {bar.what}" + ("" if bar.unit == "x" else f", {bar.unit}")
+
+
+def _row(label: str, cells: list[str]) -> str:
+    return (f"{label:<{_LABEL}}" + "".join(f"{cell:>11}" for cell in cells)).rstrip()
+
+
+def _number(value: float) -> str:
+    """Three digits that say something."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004

@@ -1,0 +1,135 @@
+"""Where the processor time of one batch goes, stage by stage, and how long publishing takes when the stream is far."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from benchmarks.contestants import STREAM, Place, ours, runtime_parse
+from benchmarks.stub import StubKinesis
+from benchmarks.worker import Worker, cost
+from benchmarks.workload import Say, Workload
+from stream_consumer.contract import InvalidRecord, Prediction, RideDuration, encode_prediction, records_from_lambda
+from stream_consumer.model import Model, load_model
+from stream_consumer.put_records import shorten
+from stream_consumer.scoring import Scorer
+from stream_consumer.sinks import Entry, PredictionStream, client_config
+
+BATCH = 10_000
+STAGES = ("parse", "unpack", "decode", "features", "predict", "encode", "publish")
+FAR = 0.02
+"""Seconds that a far stream takes to answer."""
+_IN_FLIGHT = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The core's parts, as the handler composes them."""
+
+    parse: Callable[[bytes], Any]
+    model: Model
+    stream: PredictionStream
+
+
+def parts(place: Place) -> Parts:
+    model = load_model(str(place.model), s3=lambda: boto3.client("s3"))
+    return Parts(runtime_parse(), model, stream(place, 4))
+
+
+def stream(place: Place, in_flight: int) -> PredictionStream:
+    config = client_config(in_flight, parameter_validation=False)
+    client = shorten(boto3.client("kinesis", endpoint_url=place.endpoint_url, config=config))
+    return PredictionStream(client, STREAM, in_flight=in_flight)
+
+
+def walk(subject: Parts, payload: bytes) -> dict[str, float]:
+    """Processor seconds of each stage of one batch."""
+    spent: dict[str, float] = {}
+    scorer = Scorer(subject.model)
+    with _timed(spent, "parse"):
+        event = subject.parse(payload)
+    with _timed(spent, "unpack"):
+        records = records_from_lambda(event)
+    with _timed(spent, "decode"):
+        events = [subject.model.schema.decode(record.data) for record in records]
+    valid = [event for event in events if not isinstance(event, InvalidRecord)]
+    with _timed(spent, "features"):
+        columns = scorer.columns(valid)
+        scorer.unseen(columns)
+    with _timed(spent, "predict"):
+        minutes = scorer.score(columns, float("inf"))
+    with _timed(spent, "encode"):
+        entries = []
+        for record, event, duration in zip(records, valid, minutes, strict=True):
+            ride = RideDuration(float(duration), event.ride_id)  # type: ignore[arg-type]
+            prediction = Prediction(subject.model.name, subject.model.version, ride, record.event_id)
+            entries.append(Entry(prediction.partition_key, encode_prediction(prediction)))
+    with _timed(spent, "publish"):
+        subject.stream.write(entries, float("inf"))
+    return spent
+
+
+@contextmanager
+def _timed(spent: dict[str, float], stage: str) -> Iterator[None]:
+    begun = time.process_time()
+    yield
+    spent[stage] = time.process_time() - begun
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Processor microseconds a record of a full batch with the default model."""
+
+    stages: Mapping[str, float]
+    whole: float
+    """Of the handler, measured in the same rounds."""
+
+    @property
+    def beside(self) -> float:
+        """All but the model's prediction and the publishing."""
+        return self.whole - self.stages["predict"] - self.stages["publish"]
+
+
+def stages(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Stages:
+    place, payload = Place(workload.models["default"], stub.endpoint_url), workload.event(BATCH)
+    walks: list[dict[str, float]] = []
+    wholes: list[float] = []
+    with Worker(parts, place) as walker, Worker(ours, place) as whole:
+        for number in range(rounds):
+            say(f"stages, round {number + 1} of {rounds}")
+            walker.run(walk, payload)
+            walks.append(walker.run(walk, payload))
+            wholes.append(whole.run(cost, payload, 1).processor)
+    micros = {stage: statistics.median(one[stage] for one in walks) / BATCH * 1e6 for stage in STAGES}
+    return Stages(micros, statistics.median(wholes) / BATCH * 1e6)
+
+
+def far_stream(workload: Workload, rounds: int, say: Say) -> dict[int, float]:
+    """Records a second (wall) that one worker publishes to a stream 20 ms away, by requests in flight."""
+    rates: dict[int, float] = {}
+    with ExitStack() as stack:
+        stub = stack.enter_context(StubKinesis(FAR))
+        worker = stack.enter_context(Worker(place_of, Place(workload.models["default"], stub.endpoint_url)))
+        for in_flight in _IN_FLIGHT:
+            say(f"publishing to a stream {FAR * 1000:.0f} ms away, {in_flight} in flight")
+            rates[in_flight] = worker.run(_publishing, in_flight, rounds)
+    return rates
+
+
+def place_of(place: Place) -> Place:
+    return place
+
+
+def _publishing(place: Place, in_flight: int, rounds: int) -> float:
+    sink = stream(place, in_flight)
+    entries = [Entry(str(number), b"%0180d" % number) for number in range(BATCH)]
+    seconds = []
+    for _ in range(rounds + 1):
+        begun = time.perf_counter()
+        sink.write(entries, float("inf"))
+        seconds.append(time.perf_counter() - begun)
+    return BATCH / statistics.median(seconds[1:])

@@ -1,0 +1,77 @@
+"""Records per processor-second of every contestant, in rounds in which they take turns."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from benchmarks.contestants import CONTESTANTS, Place
+from benchmarks.stub import StubKinesis
+from benchmarks.worker import Worker, cost
+from benchmarks.workload import Say, Workload
+
+SIZES = (1, 100, 1_000, 10_000)
+# A loop that handles each record by itself costs the same a record at any larger size, and takes minutes to show it.
+_PER_RECORD = "per record"
+_LOOP_SIZE = 100
+_SECONDS = 0.1  # of each measurement, roughly
+
+
+class NotPublished(Exception):
+    """A contestant did not put every record: what it costs says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Processor microseconds a record, one for each round, by model, contestant and batch size."""
+
+    rounds: Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
+
+    def micros(self, model: str, contestant: str, size: int) -> float:
+        return statistics.median(self.rounds[model][contestant][size])
+
+    def ratio(self, model: str, slow: str, fast: str, size: int) -> float:
+        """How many times the processor time of *fast* the *slow* one takes: the median of the rounds' ratios."""
+        pairs = zip(self.rounds[model][slow][size], self.rounds[model][fast][size], strict=True)
+        return statistics.median(one / other for one, other in pairs)
+
+    def growth(self, model: str, contestant: str) -> float:
+        """A record's cost in a batch of 10,000 to that in one of 1,000: 1 is linear, more is worse."""
+        by_size = self.rounds[model][contestant]
+        return statistics.median(large / small for large, small in zip(by_size[10_000], by_size[1_000], strict=True))
+
+
+def throughput(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Throughput:
+    """
+    Measure all.
+
+    Raises:
+        NotPublished: See there.
+    """
+    figures: dict[str, dict[str, dict[int, list[float]]]] = {}
+    for model, path in workload.models.items():
+        figures[model] = {name: {size: [] for size in SIZES} for name in CONTESTANTS}
+        with ExitStack() as stack:
+            place = Place(path, stub.endpoint_url)
+            workers = {name: stack.enter_context(Worker(make, place)) for name, make in CONTESTANTS.items()}
+            for number in range(rounds):
+                for size in SIZES:
+                    say(f"{model} model, round {number + 1} of {rounds}, batches of {size:,}")
+                    for name, worker in workers.items():
+                        figure = figures[model][name]
+                        if _PER_RECORD in name and size > _LOOP_SIZE:
+                            figure[size].append(figure[_LOOP_SIZE][-1])
+                        else:
+                            figure[size].append(_micros(worker, workload.event(size), size, stub))
+    return Throughput(figures)
+
+
+def _micros(worker: Worker, payload: bytes, records: int, stub: StubKinesis) -> float:
+    before = stub.acknowledged()
+    trial = worker.run(cost, payload, 1).processor
+    times = max(1, min(50, round(_SECONDS / trial)))
+    spent = worker.run(cost, payload, times).processor
+    published = stub.acknowledged() - before
+    if published != records * (times + 3):  # each cost begins with one invocation that does not count
+        raise NotPublished(f"{published} of {records * (times + 3)} predictions were published")
+    return spent / records * 1e6

@@ -1,0 +1,76 @@
+"""
+A process for each contestant: fresh, on one core, one thread for linear algebra, nobody else's memory.
+
+The rule: what is compared is processor time, which other programs of the machine do not lengthen much, in rounds in
+which the contestants take turns.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple, Self, TypeVar
+
+from benchmarks.contestants import Contestant, Place
+
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore",
+}
+
+_Result = TypeVar("_Result")
+_subject: object = None
+
+
+class Cost(NamedTuple):
+    """Seconds."""
+
+    processor: float
+    wall: float
+
+
+class Worker:
+    """Context manager: a process that has made its subject (a contestant, say) and runs functions on it."""
+
+    def __init__(self, make: Callable[[Place], object], place: Place) -> None:
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(make, place))
+
+    def run(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+        """What *function* of the subject and *arguments* returns in the process."""
+        return self._pool.submit(_call, function, arguments).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+
+def _begin(make: Callable[[Place], object], place: Place) -> None:
+    global _subject  # noqa: PLW0603 (the one thing that a worker process is for)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    # Metrics and logs are written as in Lambda, and nobody reads them.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _subject = make(place)
+
+
+def _call(function: Callable[..., _Result], arguments: tuple[object, ...]) -> _Result:
+    return function(_subject, *arguments)
+
+
+def cost(contestant: Contestant, payload: bytes, times: int) -> Cost:
+    """What one invocation with *payload* costs: the mean of so many, after one that does not count."""
+    work = contestant(payload)
+    work()
+    processor, wall = time.process_time(), time.perf_counter()
+    for _ in range(times):
+        work()
+    return Cost((time.process_time() - processor) / times, (time.perf_counter() - wall) / times)
