@@ -6,10 +6,14 @@ LOCKS := .ci/locks
 
 RIDES ?=
 TRAIN ?=
+MODEL ?=
+TAG ?= stream-consumer:latest
+PLATFORM ?=
+PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types imports docs check lock clean
+.PHONY: help demo test coverage lint types imports docs check lock clean image
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -48,6 +52,11 @@ docs: $(VENV)/.dev ## write the README's tables from the code
 	@$(BIN)/python .ci/docs.py
 
 check: lint types imports test ## all of the above
+
+# Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow.
+image: $(if $(MODEL),$(VENV)/.local) ## build the Lambda image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias)
+	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) \
+	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
