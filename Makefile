@@ -13,7 +13,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types imports docs check lock clean image
+.PHONY: help demo test coverage lint types imports docs check lock clean image image-test
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -57,6 +57,9 @@ check: lint types imports test ## all of the above
 image: $(if $(MODEL),$(VENV)/.local) ## build the Lambda image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias)
 	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
+
+image-test: $(VENV)/.dev $(VENV)/.tools ## run the image as Lambda does, look into it, scan it
+	@$(BIN)/python -m pytest integration_tests/image
 
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py

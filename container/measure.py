@@ -67,7 +67,7 @@ def _layer(image: tarfile.TarFile, name: str) -> Layer:
 
 def init_seconds(engine: Engine, image: str, options: Sequence[str] = ()) -> float:
     """
-    Return the quickest of a few inits at one vCPU, read-only and without privileges; a busy machine only adds.
+    Return the quickest of a few inits at one vCPU, read-only and without privileges.
 
     Raises:
         ContainerError: Init fails; the message has what the image said.
