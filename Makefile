@@ -13,7 +13,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types imports docs check lock clean image image-test
+.PHONY: help demo test coverage lint types imports docs check lock clean image image-test integration integration-local
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -61,8 +61,25 @@ image: $(if $(MODEL),$(VENV)/.local) ## build the Lambda image and hold it to it
 image-test: $(VENV)/.dev $(VENV)/.tools ## run the image as Lambda does, look into it, scan it
 	@$(BIN)/python -m pytest integration_tests/image
 
+# LocalStack wants versions of its own, and Python 3.11 or 3.12.
+.venv-localstack/.done: $(LOCKS)/localstack.txt
+	@$(PYTHON) -m venv .venv-localstack
+	@.venv-localstack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json
+	@npm ci --prefix .ci/node --ignore-scripts --no-audit --no-fund --silent
+
+SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image
+
+integration: $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
+	@$(SUITE) --tiers compose
+
+integration-local: $(VENV)/.dev .venv-localstack/.done .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
+	@$(SUITE) --tiers ministack,kinesis-local,localstack
+
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
 
 clean: ## remove everything that make made
-	@rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-localstack .ci/node/node_modules build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -41,3 +41,11 @@ use_containers() {
   export CONTAINER_RUN_FLAGS="--runtime runc --network host --ulimit nofile=4096:4096 --ulimit nproc=4096:4096"
   make_base_image
 }
+
+# Containers of a test that failed to end them would disturb the next run.
+leave_nothing_behind() {
+  local left
+  left=$(podman ps --all --quiet)
+  [[ -z $left ]] || { podman ps --all >&2; echo "containers were left behind" >&2; return 1; }
+  podman image prune --force >/dev/null
+}

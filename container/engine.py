@@ -39,7 +39,10 @@ class Engine:
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         command += ["--platform", platform] if platform else []
         if subprocess.run([*command, str(context)], check=False).returncode:  # noqa: S603 (the user's own tool)
-            raise ContainerError(f"{self.tool} build failed; the lines above say at which step and why")
+            raise ContainerError(
+                f"{self.tool} build failed; the lines above say at which step and why (the base image and the packages "
+                "come over the network)"
+            )
 
     def save(self, image: str, archive: Path) -> None:
         """Write *image* in docker's archive format."""

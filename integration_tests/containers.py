@@ -9,6 +9,7 @@ the Runtime API listens on its loopback only.
 import os
 import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -45,10 +46,12 @@ class Container:
         command = engine.run_command(
             [*JAIL, *size, "--name", self.name, *variables, *options], image, [launch.function.handler]
         )
+        # The tool's monitor leaves a note in its working directory when the kernel runs out of the container's memory.
+        self._scratch = tempfile.TemporaryDirectory(prefix="container-")
         self._child = Child(
             [full_path(command[0]), *command[1:]],
             environment=dict(os.environ),
-            directory=Path.cwd(),
+            directory=Path(self._scratch.name),
             on_line=launch.on_line,
             on_exit=launch.on_exit,
         )
@@ -77,6 +80,7 @@ class Container:
         if self._child.returncode is None:
             self.kill()
         self._child.stop()
+        self._scratch.cleanup()
 
 
 def in_containers(

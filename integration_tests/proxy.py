@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self, cast
 from urllib.parse import urlsplit
@@ -63,6 +63,8 @@ class FaultProxy:
         self._closing = threading.Event()
         self._local = threading.local()
         self.met: Counter[Fault | str] = Counter()
+        self.on_fault: Callable[[Fault], None] = lambda _: None
+        """Called when the service has acted, or not, and before the client learns anything."""
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -92,6 +94,10 @@ class FaultProxy:
         """Hold each shard of *stream* to *throughput*."""
         with self._lock:
             self._throughput[stream] = throughput
+
+    def unlimit(self, stream: str) -> None:
+        with self._lock:
+            self._throughput.pop(stream, None)
 
     def next_fault(self, operation: str) -> Fault | Rejected | None:
         with self._lock:
@@ -212,6 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.proxy.next_fault(request.operation)
         if isinstance(fault, Fault):
             answer = self.proxy.forward(request) if fault.reaches_the_service else None
+            self.proxy.on_fault(fault)
             self._fail(fault, answer)
         else:
             self._reply(self.proxy.forward(request, fault))

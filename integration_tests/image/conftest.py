@@ -1,60 +1,24 @@
-"""Images to test: built here for this run, or the one that IMAGE names."""
+"""Functions of the image."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from container.__main__ import main as make_image
-from container.engine import Engine, find_engine
-from container.example_model import write_example_model
+from container.engine import Engine
 from integration_tests.containers import TMP, in_containers
+from integration_tests.tiers import HANDLER, KEYS
 from stream_consumer.local.functions import FunctionConfig
 from stream_consumer.local.runtime import RuntimeFunction
-from stream_consumer.model import Model, load_model
-
-HANDLER = "stream_consumer.lambda_function.lambda_handler"
-IMAGE = "stream-consumer:image-test"
-
-# What Lambda's role would bring; nobody checks them here.
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+from stream_consumer.model import Model
 
 MakeFunction = Callable[..., RuntimeFunction]
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
-    return find_engine(os.environ)
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    write_example_model(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def model(model_folder: Path) -> Model:
-    """The same model, loaded here: what the image ought to predict."""
-
-    def nowhere() -> Any:
-        raise AssertionError("a folder is not on S3")
-
-    return load_model(str(model_folder), s3=nowhere)
-
-
-@pytest.fixture(scope="session")
-def image(engine: Engine, model_folder: Path) -> str:
-    """The image, with the model baked in."""
-    del engine  # no tool, no image: its own message first
-    base = os.environ.get("PYTHON_IMAGE")
-    arguments = ["build", "--tag", IMAGE, "--model", str(model_folder), *(["--base", base] if base else [])]
-    make_image(arguments, os.environ)
-    return IMAGE
+def model(champion: Model) -> Model:
+    """The model that is in the image, loaded outside of it."""
+    return champion
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from container.engine import Engine
-from integration_tests.image.conftest import HANDLER
+from integration_tests.tiers import HANDLER
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("opt/venv", "opt/model", "var/task")

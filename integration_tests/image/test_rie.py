@@ -14,9 +14,9 @@ import pytest
 
 from container.engine import ContainerError, Engine
 from integration_tests.containers import JAIL, TMP, mounted
-from integration_tests.image.conftest import HANDLER, KEYS
-from integration_tests.image.rie import ROOT, fetch_rie, invoke
 from integration_tests.image.test_lambda import GOLDEN, TEST_RUN, event, expected, ride
+from integration_tests.rie import RIE_FOLDER, fetch_rie, invoke
+from integration_tests.tiers import HANDLER, KEYS
 from stream_consumer.model import Model
 
 Start = Callable[..., int]
@@ -24,9 +24,7 @@ Start = Callable[..., int]
 
 @pytest.fixture(scope="session")
 def rie() -> Path:
-    folder = ROOT / ".venv" / "rie"
-    folder.mkdir(parents=True, exist_ok=True)
-    return fetch_rie(folder)
+    return fetch_rie(RIE_FOLDER)
 
 
 @pytest.fixture

