@@ -13,7 +13,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types imports docs check lock clean image image-test integration integration-local
+.PHONY: help demo test coverage lint types imports docs check lock clean image image-test integration integration-local workflows
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -77,6 +77,12 @@ integration: $(VENV)/.dev ## the image beside LocalStack, with docker compose: u
 
 integration-local: $(VENV)/.dev .venv-localstack/.done .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
 	@$(SUITE) --tiers ministack,kinesis-local,localstack
+
+workflows: $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
+	@node .ci/workflows.mjs .github/workflows/*.yml
+	@$(BIN)/zizmor --quiet --offline .github/workflows
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec integration_tests/compose.yaml
 
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py

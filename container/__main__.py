@@ -110,5 +110,5 @@ def _unmeasured(engine: Engine, wanted_platform: str) -> str:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:], os.environ)
-    except ContainerError as problem:
+    except (ContainerError, OSError) as problem:  # OSError: no space, a read-only file system, no temporary folder
         sys.exit(f"image: {problem}")

@@ -5,6 +5,7 @@ The rule: nothing here knows what it builds. Flags that only this machine needs 
 mode) come from CONTAINER_BUILD_FLAGS and CONTAINER_RUN_FLAGS.
 """
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -38,7 +39,9 @@ class Engine:
         command = [self.tool, "build", "--tag", tag, *self.build_flags]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         command += ["--platform", platform] if platform else []
-        if subprocess.run([*command, str(context)], check=False).returncode:  # noqa: S603 (the user's own tool)
+        # Lambda takes a manifest of one image, and buildx would push an attestation beside it.
+        environment = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+        if subprocess.run([*command, str(context)], check=False, env=environment).returncode:  # noqa: S603 (the user's own tool)
             raise ContainerError(
                 f"{self.tool} build failed; the lines above say at which step and why (the base image and the packages "
                 "come over the network)"

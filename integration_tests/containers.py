@@ -44,7 +44,9 @@ class Container:
         size = ["--memory", f"{megabytes}m", "--memory-swap", f"{megabytes}m"]
         size += ["--cpus", f"{min(megabytes / MEGABYTES_PER_VCPU, os.cpu_count() or 1):.2f}"]
         command = engine.run_command(
-            [*JAIL, *size, "--name", self.name, *variables, *options], image, [launch.function.handler]
+            [*on_this_network(engine), *JAIL, *size, "--name", self.name, *variables, *options],
+            image,
+            [launch.function.handler],
         )
         # The tool's monitor leaves a note in its working directory when the kernel runs out of the container's memory.
         self._scratch = tempfile.TemporaryDirectory(prefix="container-")
@@ -94,6 +96,11 @@ def in_containers(
         return container
 
     return start
+
+
+def on_this_network(engine: Engine) -> list[str]:
+    """Return the options that let a container reach this machine's loopback, unless CONTAINER_RUN_FLAGS has them."""
+    return [] if "--network" in engine.run_flags else ["--network", "host"]
 
 
 def full_path(tool: str) -> str:

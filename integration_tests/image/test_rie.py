@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from container.engine import ContainerError, Engine
-from integration_tests.containers import JAIL, TMP, mounted
+from integration_tests.containers import JAIL, TMP, mounted, on_this_network
 from integration_tests.image.test_lambda import GOLDEN, TEST_RUN, event, expected, ride
 from integration_tests.rie import RIE_FOLDER, fetch_rie, invoke
 from integration_tests.tiers import HANDLER, KEYS
@@ -37,7 +37,15 @@ def start(engine: Engine, image: str, rie: Path) -> Iterator[Start]:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 port: int = probe.getsockname()[1]
             variables = [f"--env={key}={value}" for key, value in (KEYS | dict(environment)).items()]
-            options = [*JAIL, *TMP, *variables, "--name", name, "--env=AWS_DEFAULT_REGION=us-east-1"]
+            options = [
+                *on_this_network(engine),
+                *JAIL,
+                *TMP,
+                *variables,
+                "--name",
+                name,
+                "--env=AWS_DEFAULT_REGION=us-east-1",
+            ]
             options += [*mounted(rie, "/rie"), "--entrypoint", "/rie"]
             arguments = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
             # Its Runtime API, too, listens on a port, which two of them on one network would share.
