@@ -6,10 +6,15 @@ LOCKS := .ci/locks
 
 RIDES ?=
 TRAIN ?=
+MODEL ?=
+TAG ?= stream-consumer:latest
+PLATFORM ?=
+PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage bench bench-check lint types imports docs check lock clean
+.PHONY: help demo test coverage bench bench-check lint types imports docs check lock clean image image-test \
+	integration integration-local workflows
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,8 +60,39 @@ docs: $(VENV)/.dev ## write the README's tables from the code
 
 check: lint types imports test ## all of the above
 
+# Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow.
+image: $(if $(MODEL),$(VENV)/.local) ## build the Lambda image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias)
+	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) \
+	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
+
+image-test: $(VENV)/.dev $(VENV)/.tools ## run the image as Lambda does, look into it, scan it
+	@$(BIN)/python -m pytest integration_tests/image
+
+# LocalStack wants versions of its own, and Python 3.11 or 3.12.
+.venv-localstack/.done: $(LOCKS)/localstack.txt
+	@$(PYTHON) -m venv .venv-localstack
+	@.venv-localstack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json
+	@npm ci --prefix .ci/node --ignore-scripts --no-audit --no-fund --silent
+
+SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image
+
+integration: $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
+	@$(SUITE) --tiers compose
+
+integration-local: $(VENV)/.dev .venv-localstack/.done .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
+	@$(SUITE) --tiers ministack,kinesis-local,localstack
+
+workflows: $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
+	@node .ci/workflows.mjs .github/workflows/*.yml
+	@$(BIN)/zizmor --quiet --offline .github/workflows
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec integration_tests/compose.yaml
+
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
 
 clean: ## remove everything that make made
-	@rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-localstack .ci/node/node_modules build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,5 +1,5 @@
 """
-Resolve ``.ci/locks/*.txt`` from ``pyproject.toml`` with uv: every hash, every interpreter, no index address.
+Resolve ``.ci/locks/*.txt`` with uv: every hash, every interpreter, no index address.
 
 ``dev`` is resolved first and constrains the smaller sets, so a test never runs on another version than the image.
 """
@@ -9,27 +9,23 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ROOT / ".ci" / "locks"
+LOCKS = Path(".ci") / "locks"
+
+# `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
+PACKAGE = ["pyproject.toml", "--universal", "--python-version", "3.11"]
+BUILD = str(LOCKS / "build.in")
+AS_DEV = ["--constraint", str(LOCKS / "dev.txt")]
 SETS = {
-    "dev": ["--all-extras", "--group", "dev"],
-    "local": ["--extra", "train", "--extra", "local"],
-    "runtime": [],
+    "dev": [*PACKAGE, BUILD, "--all-extras", "--group", "dev"],
+    "local": [*PACKAGE, BUILD, *AS_DEV, "--extra", "train", "--extra", "local"],
+    "runtime": [*PACKAGE, *AS_DEV],
+    "tools": [str(LOCKS / "tools.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
+    "rie": [str(LOCKS / "rie.in"), "--no-deps"],
+    "localstack": [str(LOCKS / "localstack.in"), "--python-version", "3.11", "--exclude-newer", "2026-02-26"],
 }
 
-
-def resolve(name: str, options: list[str], constraint: Path | None) -> None:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options]
-    command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
-    command += ["--no-annotate", "--quiet", "--output-file", str(LOCKS / f"{name}.txt")]
-    if (
-        name != "runtime"
-    ):  # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools
-        command += [str(LOCKS / "build.in")]
-    if constraint:
-        command += ["--constraint", str(constraint)]
+for name, arguments in SETS.items():
+    command = [sys.executable, "-m", "uv", "pip", "compile", *arguments, "--generate-hashes", "--no-emit-index-url"]
+    command += ["--no-header", "--no-annotate", "--quiet", "--output-file", str(LOCKS / f"{name}.txt")]
     subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 (our own arguments)
-
-
-for lock_name, lock_options in SETS.items():
-    resolve(lock_name, lock_options, None if lock_name == "dev" else LOCKS / "dev.txt")
-    print(f"resolved .ci/locks/{lock_name}.txt")
+    print(f"resolved .ci/locks/{name}.txt")

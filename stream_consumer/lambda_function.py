@@ -7,11 +7,13 @@ success. What cannot be said with it is said by raising.
 
 import functools
 import gc
+import importlib
 import json
 import os
+import random
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import boto3
 from botocore.exceptions import BotoCoreError
@@ -37,21 +39,29 @@ _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
 
+class Closable(Protocol):
+    """A client: closing it drops its connections, and its next call opens new ones."""
+
+    def close(self) -> None: ...
+
+
 class Handler:
     """Answers Lambda's invocations with one consumer."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
         self,
         consumer: Consumer,
         settings: Settings,
         report: Telemetry,
         *,
+        clients: Sequence[Closable] = (),
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._consumer = consumer
         self._settings = settings
         self._report = report
+        self._clients = clients
         self._monotonic = monotonic
         self._now = now
 
@@ -74,6 +84,19 @@ class Handler:
         if self._settings.return_predictions:
             response |= _returned(result)
         return response
+
+    def renew(self) -> None:
+        """
+        Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
+
+        The rest of init belongs in the snapshot: the model is loaded and has predicted its example, the clients are
+        built. There are no threads yet, and no clock is kept: each invocation reads it anew.
+
+        Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
+        """
+        for client in self._clients:
+            client.close()
+        random.seed()
 
     def _deadline(self, context: Any) -> float:
         ask = getattr(context, "get_remaining_time_in_millis", None)
@@ -120,6 +143,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     )
     report.started(model)
     predictions = dead_letters = None
+    clients: list[Closable] = []
     if not settings.test_run:
         # Validation costs as much as the call itself; the contract stands before it.
         kinesis = _client(
@@ -131,9 +155,11 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         predictions = PredictionStream(
             shorten(kinesis), settings.predictions_stream_name, in_flight=settings.publish_concurrency
         )
+        clients.append(kinesis)
         if settings.dead_letter_bucket:
             s3 = _client(session, "s3", config=client_config(1))
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
+            clients.append(s3)
     consumer = Consumer(
         schema=model.schema,
         scorer=Scorer(model),
@@ -141,7 +167,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         predictions=predictions,
         dead_letters=dead_letters,
     )
-    return Handler(consumer, settings, report)
+    return Handler(consumer, settings, report, clients=clients)
 
 
 def _client(session: boto3.session.Session, service: Any, **options: Any) -> Any:
@@ -176,4 +202,5 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 # Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    _handler()
+    # The hooks come with the runtime interface client, which calls them under SnapStart only.
+    importlib.import_module("snapshot_restore_py").register_after_restore(_handler().renew)

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from stream_consumer.local.functions import FunctionConfig, FunctionError, Invocation
 from stream_consumer.local.processes import Child
@@ -23,6 +24,40 @@ WATCH_SECONDS = 0.02
 _GONE = FunctionError("Runtime.ExitError", "Runtime exited without providing a reason")
 
 
+class Process(Protocol):
+    """A running worker."""
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def resident_bytes(self) -> int: ...
+
+    def signal(self, number: int) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a worker is started with."""
+
+    function: FunctionConfig
+    environment: Mapping[str, str]
+    on_line: Callable[[str], None]
+    on_exit: Callable[[], None]
+
+
+def start_python(launch: Launch) -> Process:
+    """Start a worker with this interpreter."""
+    return Child(
+        [sys.executable, "-m", "awslambdaric", launch.function.handler],
+        environment=launch.environment,
+        directory=launch.function.task_root,
+        on_line=launch.on_line,
+        on_exit=launch.on_exit,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
     """How the workers of a function are run."""
@@ -32,22 +67,17 @@ class WorkerConfig:
     log: Callable[[str], None]
     init_seconds: float
     freeze: bool
+    start: Callable[[Launch], Process] = start_python
 
 
 class _Worker:
-    """A running ``python -m awslambdaric`` with the Runtime API it talks to."""
+    """A running runtime interface client with the Runtime API it talks to."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self.api = RuntimeApi(self._freeze if config.freeze else lambda: None)
         with self.api.changed:  # nothing may ask for the child before there is one
-            self.child = Child(
-                [sys.executable, "-m", "awslambdaric", config.function.handler],
-                environment=self._environment(),
-                directory=config.function.task_root,
-                on_line=config.log,
-                on_exit=self._exited,
-            )
+            self.child = config.start(Launch(config.function, self._environment(), config.log, self._exited))
 
     def wait(self, done: Callable[[], bool], deadline: float) -> FunctionError | None:
         """Wait until *done* (asked under the API's condition); else why it was not: the end, memory or the deadline."""

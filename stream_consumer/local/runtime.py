@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from stream_consumer.errors import LocalPlatformError, UsageError
-from stream_consumer.local.environment import Environment, WorkerConfig
+from stream_consumer.local.environment import Environment, Launch, Process, WorkerConfig, start_python
 from stream_consumer.local.functions import FunctionConfig, FunctionError, Invocation
 
 INIT_SECONDS = 10.0
@@ -29,6 +29,7 @@ class RuntimeFunction:
         log: Called with each line that a worker writes, from a thread of its own.
         init_seconds: The limit of a first init.
         freeze: Stop an idle worker's process until its next invocation, as Lambda freezes environments.
+        start: Starts a worker; the default runs this interpreter, a container of the image is another.
 
     Raises:
         UsageError: awslambdaric is not installed.
@@ -43,13 +44,14 @@ class RuntimeFunction:
         log: Callable[[str], None] = unlogged,
         init_seconds: float = INIT_SECONDS,
         freeze: bool = False,
+        start: Callable[[Launch], Process] = start_python,
     ) -> None:
-        if importlib.util.find_spec("awslambdaric") is None:
+        if start is start_python and importlib.util.find_spec("awslambdaric") is None:
             raise UsageError(
                 "the package awslambdaric, Lambda's runtime interface client, is not installed; it exists for Linux "
                 "only: elsewhere invoke the handler in process"
             )
-        worker = WorkerConfig(config, environment, log, init_seconds, freeze)
+        worker = WorkerConfig(config, environment, log, init_seconds, freeze, start)
         self._arn = config.arn
         self._environments = tuple(Environment(worker) for _ in range(environments))
         self._idle: queue.LifoQueue[Environment] = queue.LifoQueue()

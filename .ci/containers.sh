@@ -1,0 +1,51 @@
+# Sourced by .ci/image.sh and .ci/integration.sh: a container tool that works without a daemon, and a base image for it.
+#
+# CI here reaches package registries and no image registry, so the base is made from Debian's packages: CPython 3.13 of
+# trixie, as the official python:3.13-slim-trixie is, without documentation and translations, as that is too.
+set -euo pipefail
+
+readonly STAND_IN=localhost/python:3.13-slim-trixie
+
+install_container_tools() {
+  command -v podman buildah runc mmdebstrap >/dev/null && return
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends buildah podman runc mmdebstrap >/dev/null
+}
+
+make_base_image() {
+  podman image exists "$STAND_IN" && return
+  local scratch container
+  scratch=$(mktemp -d)
+  mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3,python3-venv,python3-pip \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+    --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/cache/debconf/* "$1"/var/log/*' \
+    --customize-hook='rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/apt/apt.conf.d/99mmdebstrap' \
+    --customize-hook='for name in python python3; do ln -s /usr/bin/python3 "$1/usr/local/bin/$name"; done' \
+    trixie "$scratch/root.tar"
+  container=$(buildah from scratch)
+  buildah add --quiet "$container" "$scratch/root.tar" / >/dev/null
+  buildah config --cmd python3 "$container"
+  buildah commit --quiet --rm "$container" "$STAND_IN" >/dev/null
+  rm -rf "$scratch"
+}
+
+use_containers() {
+  install_container_tools
+  export BUILDAH_ISOLATION=chroot PYTHON_IMAGE=$STAND_IN CONTAINER_ENGINE=podman
+  # What pip needs on this machine goes in as secrets, mounted for one line of the Dockerfile.
+  export CONTAINER_BUILD_FLAGS="--network host --pull=never"
+  local pip_conf=/etc/pip.conf bundle=${PIP_CERT:-${SSL_CERT_FILE:-}}
+  [[ -r $pip_conf ]] && CONTAINER_BUILD_FLAGS+=" --secret id=pip-conf,src=$pip_conf"
+  [[ -r $bundle ]] && CONTAINER_BUILD_FLAGS+=" --secret id=ca-bundle,src=$bundle"
+  export CONTAINER_RUN_FLAGS="--runtime runc --network host --ulimit nofile=4096:4096 --ulimit nproc=4096:4096"
+  make_base_image
+}
+
+# Containers of a test that failed to end them would disturb the next run.
+leave_nothing_behind() {
+  local left
+  left=$(podman ps --all --quiet)
+  [[ -z $left ]] || { podman ps --all >&2; echo "containers were left behind" >&2; return 1; }
+  podman image prune --force >/dev/null
+}

@@ -1,0 +1,114 @@
+"""
+``python -m container build``: build the image, weigh it, time its init; over budget fails.
+
+The rule: without a model to fetch it needs the standard library only, so a bare python3 builds the image.
+"""
+
+import argparse
+import contextlib
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from container.engine import ContainerError, Engine, find_engine
+from container.measure import init_seconds, over_budget, weigh
+
+ROOT = Path(__file__).resolve().parent.parent
+_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """
+    Build and measure.
+
+    Raises:
+        ContainerError: There is no container tool, the model or the build is at fault, or the image is over budget.
+    """
+    wanted = _parser().parse_args(arguments)
+    engine = find_engine(environ)
+    with _model(wanted.model) as model:
+        build_arguments = model | {"REVISION": _revision()}
+        if wanted.base:
+            build_arguments["PYTHON_IMAGE"] = wanted.base
+        engine.build(ROOT, wanted.tag, build_arguments, wanted.platform)
+    _accept(engine, wanted.tag, wanted.platform)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m container", description=__doc__)
+    build = parser.add_subparsers(required=True).add_parser("build", help="build the image and hold it to its budget")
+    build.add_argument("--tag", default="stream-consumer:latest", help="name of the image (default: %(default)s)")
+    build.add_argument("--model", default="", help="bake in: a folder, s3://… or models:/name@alias")
+    build.add_argument("--base", default="", help="base image, best by digest (default: the Dockerfile's)")
+    build.add_argument("--platform", default="", help="linux/arm64 or linux/amd64 (default: this machine's)")
+    return parser
+
+
+@contextlib.contextmanager
+def _model(location: str) -> Iterator[dict[str, str]]:
+    """Give the build arguments that name the model."""
+    if not location:
+        yield {}
+        return
+    try:
+        from container.context import staged  # noqa: PLC0415 (needs the package's own dependencies)
+    except ModuleNotFoundError as error:
+        raise ContainerError(
+            f"fetching a model needs the package's environment, and {error.name} is missing; use `make image MODEL=…`"
+        ) from error
+    from stream_consumer.errors import ModelError  # noqa: PLC0415 (as above)
+
+    try:
+        with staged(location, ROOT) as model:
+            yield {"MODEL": model.folder, "MODEL_DIGEST": model.digest}
+    except ModelError as error:
+        raise ContainerError(str(error)) from error
+
+
+def _revision() -> str:
+    """Return the commit, if this is a work tree and git is there to ask."""
+    with contextlib.suppress(OSError):
+        answer = subprocess.run(  # noqa: S603
+            ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return answer.stdout.strip()
+    return ""
+
+
+def _accept(engine: Engine, image: str, wanted_platform: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / "image.tar"
+        engine.save(image, archive)
+        layers = weigh(archive)
+    for layer in layers:
+        print(f"  layer  {layer.unpacked / 1e6:6.1f} MB unpacked  {layer.compressed / 1e6:6.1f} MB compressed")  # noqa: T201
+    unpacked, compressed = sum(at.unpacked for at in layers), sum(at.compressed for at in layers)
+    seconds, unmeasured = None, _unmeasured(engine, wanted_platform)
+    if not unmeasured:
+        seconds = init_seconds(engine, image)
+    init = f"init {seconds:.2f} s at one vCPU" if seconds is not None else f"init SKIPPED: {unmeasured}"
+    faults = over_budget(layers, seconds)
+    print(f"{image}: {unpacked / 1e6:.0f} MB unpacked, {compressed / 1e6:.0f} MB compressed, {init}")  # noqa: T201
+    if faults:
+        raise ContainerError(f"{image} is over budget: {'; '.join(faults)}")
+
+
+def _unmeasured(engine: Engine, wanted_platform: str) -> str:
+    if engine.tool == "buildah":
+        return "buildah does not run images"
+    native = f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
+    return f"{wanted_platform} does not run here" if wanted_platform not in {"", native} else ""
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:], os.environ)
+    except (ContainerError, OSError) as problem:  # OSError: no space, a read-only file system, no temporary folder
+        sys.exit(f"image: {problem}")

@@ -1,0 +1,99 @@
+"""
+What an image weighs and how long its init takes, against the budget.
+
+The rule: sizes are summed over all layers, as a registry stores and Lambda fetches them, so deleting a file in a later
+layer gains nothing.
+"""
+
+import json
+import subprocess
+import tarfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from container.engine import ContainerError, Engine
+
+UNPACKED_BYTES = 420_000_000
+COMPRESSED_BYTES = 150_000_000
+INIT_SECONDS = 1.5
+
+# Source: AWS Lambda developer guide, "Configure Lambda function memory": at 1,769 MB a function has one vCPU.
+ONE_VCPU = ("--cpus", "1", "--memory", "1769m")
+
+# What Lambda sets and init cannot do without.
+_LAMBDA = ("--env", "AWS_DEFAULT_REGION=us-east-1", "--env", "AWS_ACCESS_KEY_ID=-", "--env", "AWS_SECRET_ACCESS_KEY=-")
+
+HANDLER = "stream_consumer.lambda_function.lambda_handler"
+_BLOCK = 2**20
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of an archive; what a registry keeps of it is gzip's doing."""
+
+    name: str
+    unpacked: int
+    compressed: int
+
+
+def weigh(archive: Path) -> list[Layer]:
+    """Return the layers of an archive in docker's format, the base's first."""
+    with tarfile.open(archive) as image:
+        [description] = json.load(_member(image, "manifest.json"))
+        return [_layer(image, name) for name in description["Layers"]]
+
+
+def _member(image: tarfile.TarFile, name: str) -> IO[bytes]:
+    file = image.extractfile(name)
+    if file is None:
+        raise ContainerError(f"the archive has no file {name}")
+    return file
+
+
+def _layer(image: tarfile.TarFile, name: str) -> Layer:
+    unpacked = compressed = 0
+    pack = zlib.compressobj(6, wbits=31)
+    with _member(image, name) as file:
+        while block := file.read(_BLOCK):
+            compressed += len(pack.compress(block))
+    with _member(image, name) as file, tarfile.open(fileobj=file) as layer:
+        unpacked = sum(member.size for member in layer if member.isfile())
+    return Layer(name, unpacked, compressed + len(pack.flush()))
+
+
+def init_seconds(engine: Engine, image: str, options: Sequence[str] = ()) -> float:
+    """
+    Return the quickest of a few inits at one vCPU, read-only and without privileges.
+
+    Raises:
+        ContainerError: Init fails; the message has what the image said.
+    """
+    jail = ["--read-only", "--cap-drop", "all", "--tmpfs", "/tmp", "--user", "1234:1234", *ONE_VCPU]  # noqa: S108
+    ours = ["--mount", f"type=bind,source={Path(__file__).parent},target=/probe/container,readonly"]
+    ours += ["--security-opt", "label=disable", "--env", "PYTHONPATH=/var/task:/probe", "--entrypoint", "python"]
+    command = engine.run_command([*jail, *_LAMBDA, *ours, *options], image, ["-m", "container.probe", HANDLER])
+    return min(_probed(command) for _ in range(_TRIES))
+
+
+def _probed(command: Sequence[str]) -> float:
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (the user's own tool)
+    if answer.returncode:
+        raise ContainerError(f"the image does not start: {answer.stderr.strip()}")
+    return float(answer.stdout)
+
+
+def over_budget(layers: Sequence[Layer], seconds: float | None) -> list[str]:
+    """Return a line for each limit that is passed."""
+    unpacked, compressed = (sum(sizes) for sizes in zip(*((at.unpacked, at.compressed) for at in layers), strict=True))
+    faults = []
+    if unpacked > UNPACKED_BYTES:
+        faults.append(f"{unpacked / 1e6:.0f} MB unpacked, {UNPACKED_BYTES / 1e6:.0f} allowed")
+    if compressed > COMPRESSED_BYTES:
+        faults.append(f"{compressed / 1e6:.0f} MB compressed, {COMPRESSED_BYTES / 1e6:.0f} allowed")
+    if seconds is not None and seconds > INIT_SECONDS:
+        faults.append(f"init takes {seconds:.2f} s at one vCPU, {INIT_SECONDS} allowed")
+    return faults
