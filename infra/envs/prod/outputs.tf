@@ -1,0 +1,4 @@
+output "system" {
+  description = "Everything that operators, `make rollback` and the smoke test ask for; modules/system describes it."
+  value       = module.system
+}
