@@ -8,13 +8,12 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_18: CloudTrail data events record access where it is wanted; a log bucket would need one of its own
   #checkov:skip=CKV_AWS_144: what a second region would hold can be made again: dead letters by replaying, models by training
   #checkov:skip=CKV2_AWS_62: nothing waits for these objects; operators list them
-  #trivy:ignore:AVD-AWS-0089 (as CKV_AWS_18)
   bucket        = var.name
   force_destroy = var.force_destroy
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
-  bucket                  = aws_s3_bucket.this.id
+  bucket                  = aws_s3_bucket.this.bucket
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
@@ -22,7 +21,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.this.bucket
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -30,7 +29,7 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.this.bucket
 
   versioning_configuration {
     status = "Enabled"
@@ -38,7 +37,7 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
+  bucket = aws_s3_bucket.this.bucket
 
   rule {
     # With a bucket key the encryption context is the bucket's ARN, which the consumers' policies ask for.
@@ -52,8 +51,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  bucket = aws_s3_bucket.this.bucket
+
   # Noncurrent versions can only expire where there are versions.
-  bucket = aws_s3_bucket_versioning.this.bucket
+  depends_on = [aws_s3_bucket_versioning.this]
 
   rule {
     id     = "housekeeping"

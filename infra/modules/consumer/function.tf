@@ -19,6 +19,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_338: a year is the default; an environment may choose less, as dev does
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.function.log_retention_days
   kms_key_id        = var.kms_key_arn
@@ -31,7 +32,6 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_173: the settings are names, not secrets; Lambda encrypts them with its own key
   #checkov:skip=CKV_AWS_272: code signing does not exist for images; the digest pins the code
   #checkov:skip=CKV_AWS_50: tracing is off: X-Ray's SDK ends in 2027 and a trace of a batch says no more than its metrics
-  #trivy:ignore:AVD-AWS-0066 (as CKV_AWS_50)
   function_name                  = var.name
   description                    = "Scores ${var.input_stream.name} onto ${var.output_stream.name}"
   role                           = aws_iam_role.this.arn

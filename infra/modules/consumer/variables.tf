@@ -248,7 +248,7 @@ variable "environment" {
 
   validation {
     condition = length(setintersection(keys(var.environment), [
-      "PREDICTIONS_STREAM_NAME", "MODEL_LOCATION", "MODEL_DIGEST", "DEAD_LETTER_BUCKET", "DEAD_LETTER_PREFIX",
+      "PREDICTIONS_STREAM_NAME", "MODEL_LOCATION", "MODEL_BUCKET", "MLFLOW_EXPERIMENT_ID", "MODEL_DIGEST", "DEAD_LETTER_BUCKET", "DEAD_LETTER_PREFIX",
       "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
     ])) == 0
     error_message = "These settings follow from other variables (output_stream, model, dead_letters, function.log_level, name), and so do the permissions and alarms: change those instead of environment."

@@ -2,7 +2,6 @@
 
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136: an image holds no customer data; AES-256 with ECR's own key leaves Lambda no key to lose
-  #trivy:ignore:AVD-AWS-0033 (as CKV_AWS_136)
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.force_delete
