@@ -14,16 +14,17 @@ SETS = {
     "dev": ["--all-extras", "--group", "dev"],
     "local": ["--extra", "train", "--extra", "local"],
     "runtime": [],
+    "infra": [],
 }
 
 
 def resolve(name: str, options: list[str], constraint: Path | None) -> None:
-    command = [sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *options]
+    source = ".ci/locks/infra.in" if name == "infra" else "pyproject.toml"
+    command = [sys.executable, "-m", "uv", "pip", "compile", source, *options]
     command += ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-emit-index-url", "--no-header"]
     command += ["--no-annotate", "--quiet", "--output-file", str(LOCKS / f"{name}.txt")]
-    if (
-        name != "runtime"
-    ):  # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools
+    # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
+    if name in {"dev", "local"}:
         command += [str(LOCKS / "build.in")]
     if constraint:
         command += ["--constraint", str(constraint)]
@@ -31,5 +32,5 @@ def resolve(name: str, options: list[str], constraint: Path | None) -> None:
 
 
 for lock_name, lock_options in SETS.items():
-    resolve(lock_name, lock_options, None if lock_name == "dev" else LOCKS / "dev.txt")
+    resolve(lock_name, lock_options, None if lock_name in {"dev", "infra"} else LOCKS / "dev.txt")
     print(f"resolved .ci/locks/{lock_name}.txt")

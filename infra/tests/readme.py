@@ -74,7 +74,8 @@ def _attributes(variable: str, lines: Iterable[str]) -> Iterator[str]:
         kind, default = found["type"], None
         if optional := _OPTIONAL.fullmatch(kind):
             kind, default = optional["type"], optional["default"] or "null"
-        kind = kind.removeprefix("optional(").removesuffix("({")
+        elif kind.startswith("optional("):
+            kind, default = kind.removeprefix("optional(").removesuffix("({"), "{}"
         yield _row(".".join(path), kind, default, found["meaning"] or "")
 
 
@@ -97,8 +98,8 @@ def alarms_table(plan: Mapping[str, Any], consumer: str) -> str:
         sign = "<" if values["comparison_operator"].startswith("Less") else ">"
         when = f"{values['metric_name']} ({values['statistic']}) {sign} {values['threshold']:g}"
         how_often = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']} × {values['period'] // 60} min"
-        rows.append(f"| {name} | {when}, {how_often} | {', '.join(values['dimensions'])} | {reason} | {runbook} |")
-    head = ["| alarm | when | dimensions | reason | runbook |", "| --- | --- | --- | --- | --- |"]
+        rows.append(f"| {name} | {when}, {how_often} | {reason} | {runbook} |")
+    head = ["| alarm | when | reason | runbook |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *sorted(rows)])
 
 

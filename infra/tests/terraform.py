@@ -28,6 +28,7 @@ terraform {
 }
 
 provider "aws" {
+  region                      = "eu-west-1"
   access_key                  = "%s"
   secret_key                  = "test"
   allowed_account_ids         = null
@@ -56,7 +57,7 @@ def provider_folder() -> Path | None:
 def copy_of_infra(destination: Path) -> Path:
     """Copy ``infra/`` without what earlier runs left in it."""
     shutil.rmtree(destination, ignore_errors=True)
-    leftovers = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars", "*.tfvars.json", "node_modules", "__pycache__")
+    leftovers = shutil.ignore_patterns(".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars.json", "node_modules", "__pycache__")
     shutil.copytree(INFRA, destination, ignore=leftovers)
     return destination
 
@@ -106,12 +107,12 @@ def _environment() -> dict[str, str]:
     return environment | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 
-def offline(root: Path, *, endpoint: str | None = None) -> None:
-    """Make the copied *root* run with fake credentials, against *endpoint* if there is one, on its example tfvars."""
+def offline(root: Path, variables: Path, *, endpoint: str | None = None) -> None:
+    """Make the copied *root* run on *variables* with fake credentials, against *endpoint* if there is one."""
     lines = "".join(f'    {service} = "{endpoint}"\n' for service in _SERVICES)
     endpoints = f"  s3_use_path_style = true\n\n  endpoints {{\n{lines}  }}\n" if endpoint else ""
     (root / "override.tf").write_text(_OVERRIDE % (ACCOUNT, endpoints), encoding="utf-8")
-    shutil.copy(root / "terraform.tfvars.example", root / "terraform.tfvars")
+    shutil.copy(variables, root / "terraform.tfvars")
 
 
 @dataclass(frozen=True, slots=True)

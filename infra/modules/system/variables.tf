@@ -70,7 +70,7 @@ variable "input" {
 }
 
 variable "consumers" {
-  description = "The consumers of the input stream, by name: each has its own model, output stream and alarms. A key's name is the function's, after name and environment."
+  description = "The consumers of the input stream, by name: each has its own model, output stream and alarms. A key is the end of the function's name; a null of `function`, `mapping` and `alarms` is that module's default."
   type = map(object({
     model = optional(object({
       location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
