@@ -79,7 +79,7 @@ class Terraform:
         done = subprocess.run(  # noqa: S603 (our own arguments)
             ["terraform", *arguments],  # noqa: S607 (the user's own Terraform)
             cwd=self.directory,
-            env=_environment(),
+            env=environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -99,12 +99,12 @@ class Terraform:
         return shown
 
 
-def _environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
-    configuration = environment.get("TF_CLI_CONFIG_FILE")
-    if configuration and not Path(configuration).exists():
-        del environment["TF_CLI_CONFIG_FILE"]  # Terraform would warn in every command
-    return environment | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+def environment() -> dict[str, str]:
+    """Return this process's environment without what would lead Terraform to an account, or astray."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    if not Path(ours.get("TF_CLI_CONFIG_FILE", "/")).exists():
+        del ours["TF_CLI_CONFIG_FILE"]  # Terraform would warn in every command
+    return ours | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 
 def offline(root: Path, variables: Path, *, endpoint: str | None = None) -> None:

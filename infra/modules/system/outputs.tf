@@ -46,3 +46,8 @@ output "dashboard" {
   description = "Name of the dashboard."
   value       = module.observability.dashboard
 }
+
+output "region" {
+  description = "Where it runs."
+  value       = var.account.region
+}

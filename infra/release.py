@@ -1,0 +1,194 @@
+"""
+``make deploy`` and ``make rollback``: which image runs, and which version of it the mapping invokes.
+
+Both write ``release.auto.tfvars.json`` beside the environment's tfvars and apply it. Commit the file: it is the record
+of what runs, and every later ``terraform plan`` of anybody starts from it.
+"""
+
+import argparse
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from infra.smoke import SmokeTestFailed, keeps_order, smoke
+
+_INFRA = Path(__file__).resolve().parent
+_ENGINES = ("docker", "podman", "buildah")
+
+
+class ReleaseFailed(Exception):
+    """Nothing was released, or not all; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One root of ``infra/envs``, driven as an operator drives it."""
+
+    root: Path
+    approve: bool
+    quiet: bool = False
+
+    def terraform(self, *arguments: str) -> None:
+        _run(["terraform", *arguments], self.root, quiet=self.quiet)
+
+    def init(self) -> None:
+        if not (self.root / ".terraform").exists():
+            backend = ["-backend-config=backend.hcl"] if (self.root / "backend.hcl").exists() else []
+            self.terraform("init", "-input=false", *backend)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs of modules/system and the registry's URL; empty before the first apply."""
+        shown = {name: item["value"] for name, item in json.loads(_output(["terraform", "output", "-json"], self.root)).items()}
+        return {**shown, **shown.get("system", {})}
+
+    def apply(self, release: Mapping[str, Any]) -> None:
+        """Make *release* the record, show what it changes, and apply exactly that."""
+        text = json.dumps(release, indent=2) + "\n"
+        (self.root / "release.auto.tfvars.json").write_text(text, encoding="utf-8")
+        self.terraform("plan", "-input=false", "-out=release.tfplan")
+        if not self.approve and input("Apply this plan? Only 'yes' is accepted: ") != "yes":
+            raise ReleaseFailed("not applied; release.auto.tfvars.json holds what would have been: git checkout brings it back")
+        self.terraform("apply", "-input=false", "release.tfplan")
+
+
+def deploy(environment: Environment) -> None:
+    """Build and push the image, apply it by digest, and see a ride through."""
+    environment.init()
+    digest = _push(_registry(environment))
+    environment.apply({"image_digest": digest, "releases": {}})
+    verify(environment.outputs())
+
+
+def _registry(environment: Environment) -> str:
+    """Return the registry's URL; the first time, make it alone: functions cannot be made before their image."""
+    if "registry_url" not in environment.outputs():
+        nothing_yet = f"-var=image_digest=sha256:{'0' * 64}"
+        approval = ["-auto-approve"] if environment.approve else []
+        environment.terraform("apply", "-target=module.system.module.registry", nothing_yet, *approval)
+    url: str = environment.outputs()["registry_url"]
+    return url
+
+
+def _push(url: str) -> str:
+    """Return the digest of this commit's image in the registry, built and pushed unless it is there."""
+    engine = next((name for name in _ENGINES if shutil.which(name)), None)
+    if engine is None:
+        raise ReleaseFailed(f"none of {', '.join(_ENGINES)} is installed, so no image can be pushed")
+    tag = _output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], _INFRA).strip()
+    if tag.endswith("-dirty"):
+        tag += f"-{int(time.time())}"  # a tag never moves, and these sources have no name of their own
+    host, _, repository = url.partition("/")
+    ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com
+    if not _digests(ecr, repository, tag):
+        _run(["make", "image", f"IMAGE={url}:{tag}"], _INFRA.parent)
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        password = base64.b64decode(token).partition(b":")[2]
+        _run([engine, "login", "--username", "AWS", "--password-stdin", host], _INFRA, password)
+        _run([engine, "push", f"{url}:{tag}"], _INFRA)
+    [digest] = _digests(ecr, repository, tag)
+    return digest
+
+
+def _digests(ecr: Any, repository: str, tag: str) -> list[str]:
+    try:
+        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+    except ecr.exceptions.ImageNotFoundException:
+        return []
+    return [image["imageDigest"] for image in found["imageDetails"]]
+
+
+def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> None:
+    """
+    See a ride through every consumer.
+
+    Raises:
+        ReleaseFailed: A consumer needs the order that its stream does not keep.
+        SmokeTestFailed: A prediction did not come.
+    """
+    kinesis = boto3.client("kinesis", region_name=outputs["region"])
+    consumers = outputs["consumers"]
+    ordered = [name for name, consumer in consumers.items() if consumer["ordered"]]
+    if ordered and not keeps_order(kinesis, outputs["input_stream"]):
+        raise ReleaseFailed(
+            f"{outputs['input_stream']} distributes records automatically, so {', '.join(ordered)} cannot keep their order: "
+            "set its record distribution to USER_PARTITION_KEY, or their ordered = false"
+        )
+    streams = [consumer["output_stream"] for consumer in consumers.values()]
+    for prediction in smoke(kinesis, outputs["input_stream"], streams, seconds=seconds):
+        print(json.dumps(prediction))
+
+
+def rollback(environment: Environment, only: str | None, to: str | None) -> None:
+    """Point the alias of each consumer (or of *only* one) at the version before the live one, or at *to*."""
+    environment.init()
+    outputs = environment.outputs()
+    consumers = outputs.get("consumers", {})
+    if only is not None and only not in consumers:
+        raise ReleaseFailed(f"there is no consumer {only!r} here, only {', '.join(consumers) or 'none at all'}")
+    functions = boto3.client("lambda", region_name=outputs.get("region"))
+    releases = {
+        name: {"version": consumer["live_version"]}
+        for name, consumer in consumers.items()
+        if consumer["live_version"] != consumer["newest_version"]
+    }
+    for name in [only] if only else list(consumers):
+        releases[name] = {"version": to or _before(functions, consumers[name])}
+        print(f"{name}: version {consumers[name]['live_version']} → {releases[name]['version']}")
+    environment.apply({"image_digest": outputs["image_digest"], "releases": releases})
+
+
+def _before(functions: Any, consumer: Mapping[str, str]) -> str:
+    pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=consumer["function_name"])
+    versions: Iterable[str] = pages.search("Versions[].Version")
+    older = [int(version) for version in versions if version != "$LATEST" and int(version) < int(consumer["live_version"])]
+    if not older:
+        raise ReleaseFailed(f"{consumer['function_name']} has no version before {consumer['live_version']}")
+    return str(max(older))
+
+
+def _run(command: Sequence[str], directory: Path, stdin: bytes | None = None, *, quiet: bool = False) -> None:
+    said = subprocess.DEVNULL if quiet else None
+    done = subprocess.run(command, cwd=directory, input=stdin, stdout=said, check=False)  # noqa: S603 (our own arguments)
+    if done.returncode:
+        raise ReleaseFailed(f"{' '.join(command)} ended with {done.returncode}")
+
+
+def _output(command: Sequence[str], directory: Path) -> str:
+    done = subprocess.run(command, cwd=directory, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 (our own arguments)
+    if done.returncode:
+        raise ReleaseFailed(f"{' '.join(command)} ended with {done.returncode}")
+    return done.stdout
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Deploy or roll back what the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["deploy", "rollback"])
+    parser.add_argument("environment", choices=sorted(path.name for path in (_INFRA / "envs").iterdir()))
+    parser.add_argument("--consumer", help="roll back this one only")
+    parser.add_argument("--to", help="roll back to this version, not to the one before")
+    options = parser.parse_args(arguments)
+    environment = Environment(_INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
+    try:
+        if options.what == "deploy":
+            deploy(environment)
+        else:
+            rollback(environment, options.consumer or None, options.to or None)
+    except (ReleaseFailed, SmokeTestFailed) as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
