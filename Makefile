@@ -9,7 +9,8 @@ TRAIN ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint types imports docs check lock clean
+.PHONY: help demo test coverage lint types imports docs check lock clean \
+	infra-test infra-apply-local infra-readme deploy rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -52,5 +53,30 @@ check: lint types imports test ## all of the above
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
 
+# The scanners ask for older libraries than the project, so they have an environment of their own.
+.venv-infra/.infra: $(LOCKS)/infra.txt | $(BIN)/python
+	@$(PYTHON) -m venv .venv-infra
+	@.venv-infra/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+infra-test: $(VENV)/.dev .venv-infra/.infra ## Terraform: rules, plans, policies, scans, without an account
+	@$(BIN)/python -m infra.tests.check --tools .venv-infra/bin
+
+infra-apply-local: $(VENV)/.dev ## Terraform: apply to an emulator, put a ride through, roll back, destroy
+	@$(BIN)/python -m infra.tests.apply_local
+
+infra-readme: $(VENV)/.dev ## write infra's tables from the code
+	@$(BIN)/python -m infra.tests.check --write-readmes
+
+ENV ?=
+CONSUMER ?=
+TO ?=
+
+deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev, APPROVE=1 to ask nothing)
+	@$(BIN)/python -m infra.release deploy "$(ENV)"
+
+rollback: $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
+	@$(BIN)/python -m infra.release rollback "$(ENV)" --consumer "$(CONSUMER)" --to "$(TO)"
+
 clean: ## remove everything that make made
-	@rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-infra build infra/tests/node_modules dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -48,7 +48,10 @@ class Environment:
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs of modules/system and the registry's URL; empty before the first apply."""
-        shown = {name: item["value"] for name, item in json.loads(_output(["terraform", "output", "-json"], self.root)).items()}
+        shown = {
+            name: item["value"]
+            for name, item in json.loads(_output(["terraform", "output", "-json"], self.root)).items()
+        }
         return {**shown, **shown.get("system", {})}
 
     def apply(self, release: Mapping[str, Any]) -> None:
@@ -57,7 +60,9 @@ class Environment:
         (self.root / "release.auto.tfvars.json").write_text(text, encoding="utf-8")
         self.terraform("plan", "-input=false", "-out=release.tfplan")
         if not self.approve and input("Apply this plan? Only 'yes' is accepted: ") != "yes":
-            raise ReleaseFailed("not applied; release.auto.tfvars.json holds what would have been: git checkout brings it back")
+            raise ReleaseFailed(
+                "not applied; release.auto.tfvars.json holds what would have been: git checkout brings it back"
+            )
         self.terraform("apply", "-input=false", "release.tfplan")
 
 
@@ -120,7 +125,7 @@ def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> None:
     ordered = [name for name, consumer in consumers.items() if consumer["ordered"]]
     if ordered and not keeps_order(kinesis, outputs["input_stream"]):
         raise ReleaseFailed(
-            f"{outputs['input_stream']} distributes records automatically, so {', '.join(ordered)} cannot keep their order: "
+            f"{outputs['input_stream']} distributes records automatically, so {', '.join(ordered)} cannot keep order: "
             "set its record distribution to USER_PARTITION_KEY, or their ordered = false"
         )
     streams = [consumer["output_stream"] for consumer in consumers.values()]
@@ -150,7 +155,9 @@ def rollback(environment: Environment, only: str | None, to: str | None) -> None
 def _before(functions: Any, consumer: Mapping[str, str]) -> str:
     pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=consumer["function_name"])
     versions: Iterable[str] = pages.search("Versions[].Version")
-    older = [int(version) for version in versions if version != "$LATEST" and int(version) < int(consumer["live_version"])]
+    older = [
+        int(version) for version in versions if version != "$LATEST" and int(version) < int(consumer["live_version"])
+    ]
     if not older:
         raise ReleaseFailed(f"{consumer['function_name']} has no version before {consumer['live_version']}")
     return str(max(older))

@@ -25,7 +25,9 @@ class SmokeTestFailed(Exception):
     """The system does not do what it is for; the message says where to look."""
 
 
-def smoke(kinesis: "KinesisClient", ride_stream: str, prediction_streams: Sequence[str], *, seconds: float) -> list[dict[str, Any]]:
+def smoke(
+    kinesis: "KinesisClient", ride_stream: str, prediction_streams: Sequence[str], *, seconds: float
+) -> list[dict[str, Any]]:
     """
     Return the ride's prediction from each of *prediction_streams*, in order.
 
@@ -82,7 +84,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("input", help="name of the stream that rides are put on")
     parser.add_argument("output", nargs="+", help="names of the streams that predictions come on")
-    parser.add_argument("--seconds", type=float, default=120, help="how long to wait (a new mapping takes a minute to start)")
+    parser.add_argument(
+        "--seconds", type=float, default=120, help="how long to wait (a new mapping takes a minute to start)"
+    )
     options = parser.parse_args(arguments)
     try:
         for prediction in smoke(boto3.client("kinesis"), options.input, options.output, seconds=options.seconds):

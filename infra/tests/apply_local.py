@@ -19,7 +19,18 @@ from infra import release
 from infra.tests import emulated, policies, ride
 from infra.tests.check import Checks, report
 from infra.tests.situations import Key, consumers
-from infra.tests.terraform import ACCOUNT, DIGEST, INFRA, CheckFailed, Terraform, copy_of_infra, environment, offline, provider_folder, resources
+from infra.tests.terraform import (
+    ACCOUNT,
+    DIGEST,
+    INFRA,
+    CheckFailed,
+    Terraform,
+    copy_of_infra,
+    environment,
+    offline,
+    provider_folder,
+    resources,
+)
 from stream_consumer.local.embedded import EmbeddedAws
 
 _BUILD = INFRA.parent / "build" / "infra-local"
@@ -89,7 +100,9 @@ class Steps:
 
     def _live(self) -> str:
         [consumer] = self.environment.outputs()["consumers"].values()
-        alias: Mapping[str, str] = self.aws("lambda").get_alias(FunctionName=consumer["function_name"], Name=consumer["alias"])
+        alias: Mapping[str, str] = self.aws("lambda").get_alias(
+            FunctionName=consumer["function_name"], Name=consumer["alias"]
+        )
         return alias["FunctionVersion"]
 
     def destroy(self) -> str:

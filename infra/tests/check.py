@@ -19,7 +19,17 @@ from typing import Any
 
 from infra.tests import policies, readme, rules
 from infra.tests.situations import Consumer, Key, consumers
-from infra.tests.terraform import DIGEST, INFRA, KEY, CheckFailed, Terraform, copy_of_infra, offline, provider_folder, resources
+from infra.tests.terraform import (
+    DIGEST,
+    INFRA,
+    KEY,
+    CheckFailed,
+    Terraform,
+    copy_of_infra,
+    offline,
+    provider_folder,
+    resources,
+)
 
 _BUILD = INFRA.parent / "build" / "infra"
 
@@ -75,7 +85,9 @@ class Checks:
     def environments(self) -> str:
         texts = {(root / "variables.tf").read_text(encoding="utf-8") for root in self.roots}
         if len(texts) != 1:
-            raise CheckFailed("envs/*/variables.tf differ: what differs between environments belongs in main.tf or the tfvars")
+            raise CheckFailed(
+                "envs/*/variables.tf differ: what differs between environments belongs in main.tf or the tfvars"
+            )
         return "the same variables everywhere"
 
     def plan(self) -> str:
@@ -110,7 +122,9 @@ class Checks:
         alone = self._planned(module, self.tree / "tests" / "fan_out.tfvars")
         deployed = [*consumers(found, self.key), *consumers(resources(alone), self.key)]
         if len(deployed) != 2:  # noqa: PLR2004 (ride-duration of prod, and the trial on its own)
-            raise CheckFailed(f"the policies of {[consumer.name for consumer in deployed]} are known, not those of two consumers")
+            raise CheckFailed(
+                f"the policies of {[consumer.name for consumer in deployed]} are known, not those of two consumers"
+            )
         return policies.compare(deployed, policies.resource_cases(found, deployed[0]), self.simulator)
 
     def widened(self) -> str:
@@ -165,7 +179,9 @@ class Checks:
         raise Skipped(f"{name} is not installed")
 
     def readmes(self, *, write: bool = False) -> str:
-        wanted = {INFRA / "modules" / module.name / "README.md": readme.module_readme(module) for module in self.modules}
+        wanted = {
+            INFRA / "modules" / module.name / "README.md": readme.module_readme(module) for module in self.modules
+        }
         main = INFRA / "README.md"
         table = readme.alarms_table(self.plans["prod"], "ride-duration")
         wanted[main] = readme.with_alarms(main.read_text(encoding="utf-8"), table)
@@ -188,9 +204,15 @@ def _mutants(consumer: Consumer) -> Iterable[tuple[str, Consumer]]:
         return replace(consumer, policies={**consumer.policies, name: text})
 
     yield "with one more action", with_policy(consume, [{**statements[0], "Action": "kinesis:*"}, *statements[1:]])
-    yield "on more streams", with_policy(consume, [*statements[:1], {**statements[1], "Resource": "*"}, *statements[2:]])
+    yield (
+        "on more streams",
+        with_policy(consume, [*statements[:1], {**statements[1], "Resource": "*"}, *statements[2:]]),
+    )
     yield "without one statement", with_policy(consume, statements[1:])
-    yield "without a key's conditions", with_policy(keys, [{k: v for k, v in use.items() if k != "Condition"} for use in uses])
+    yield (
+        "without a key's conditions",
+        with_policy(keys, [{k: v for k, v in use.items() if k != "Condition"} for use in uses]),
+    )
 
 
 def _in_parallel(work: Callable[[Path], int], directories: Sequence[Path]) -> list[int]:
@@ -201,14 +223,18 @@ def _in_parallel(work: Callable[[Path], int], directories: Sequence[Path]) -> li
 def _run(command: Sequence[str], directory: Path) -> str:
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
     if done.returncode and not done.stdout.startswith("{"):  # the scanners fail with a report
-        raise CheckFailed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+        raise CheckFailed(
+            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        )
     return done.stdout
 
 
 def _counted(counts: Iterable[tuple[int, int]], reports: Sequence[str]) -> str:
     passed, failed = (sum(column) for column in zip(*counts, strict=True))
     if failed or not passed:
-        raise CheckFailed(f"{passed} findings passed, {failed} failed:\n" + "\n".join(report[:6000] for report in reports))
+        raise CheckFailed(
+            f"{passed} findings passed, {failed} failed:\n" + "\n".join(report[:6000] for report in reports)
+        )
     return f"{passed} passed"
 
 

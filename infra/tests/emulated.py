@@ -13,25 +13,18 @@ from infra.tests.terraform import ACCOUNT, CheckFailed
 
 REGION = "eu-west-1"
 
-_ALARM = "the emulator's answer in the protocol that provider 5 speaks leaves it out; read back with botocore instead"
+_UNREADABLE = (
+    "the emulator's answer in the protocol that provider 5 speaks leaves it out; botocore reads it back instead"
+)
+_OF_EVERY_ALARM = ("actions_enabled", "alarm_actions", "alarm_description", "ok_actions")
+_OF_METRIC_ALARMS = ("dimensions", "period", "statistic", "treat_missing_data")
+_OF_COMPOSITE_ALARMS = ("arn", "id", "insufficient_data_actions", "tags")  # it is replaced, for want of the others
 TOLERATED: Mapping[str, Mapping[str, str]] = {
-    "aws_cloudwatch_metric_alarm": dict.fromkeys(
-        (
-            "actions_enabled", "alarm_actions", "alarm_description", "dimensions", "ok_actions", "period", "statistic",
-            "treat_missing_data",
-        ),
-        _ALARM,
-    ),
-    "aws_cloudwatch_composite_alarm": dict.fromkeys(
-        (
-            "actions_enabled", "alarm_actions", "alarm_description", "arn", "id", "insufficient_data_actions", "ok_actions",
-            "tags",
-        ),
-        _ALARM,
-    ),
+    "aws_cloudwatch_metric_alarm": dict.fromkeys((*_OF_EVERY_ALARM, *_OF_METRIC_ALARMS), _UNREADABLE),
+    "aws_cloudwatch_composite_alarm": dict.fromkeys((*_OF_EVERY_ALARM, *_OF_COMPOSITE_ALARMS), _UNREADABLE),
     "aws_kinesis_stream": {"tags_all": "the emulator keeps no tags that CreateStream brings"},
     "aws_lambda_event_source_mapping": {"metrics_config": "the emulator does not keep it"},
-}  # fmt: skip
+}
 
 
 def session() -> boto3.Session:
@@ -61,7 +54,7 @@ def drift(plan: Mapping[str, Any]) -> list[str]:
     return sorted(set(seen))
 
 
-_ALARM_FIELDS = {
+_FIELDS = {
     "AlarmDescription": "alarm_description",
     "Namespace": "namespace",
     "MetricName": "metric_name",
@@ -89,10 +82,10 @@ def alarms_as_planned(cloudwatch: Any, planned: Iterable[Mapping[str, Any]], top
     count = 0
     for wanted in planned:
         alarm = held[wanted["alarm_name"]]
-        seen: dict[str, Any] = {ours: alarm.get(theirs) for theirs, ours in _ALARM_FIELDS.items()}
+        seen: dict[str, Any] = {ours: alarm.get(theirs) for theirs, ours in _FIELDS.items()}
         seen["dimensions"] = {item["Name"]: item["Value"] for item in alarm.get("Dimensions", ())}
         seen["alarm_actions"] = alarm["AlarmActions"]
-        expected = {"alarm_actions": [topic], **wanted}  # the topic is not known in a plan, nor is a mapping's dimension
+        expected = {"alarm_actions": [topic], **wanted}
         wrong = {name: value for name, value in seen.items() if value != (expected.get(name, value) or value)}
         if wrong:
             raise CheckFailed(f"the alarm {wanted['alarm_name']} holds {wrong}")

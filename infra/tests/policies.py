@@ -1,5 +1,5 @@
 """
-Evaluate the rendered policies offline: the roles allow ``operations.json``, exactly, and resource policies what they say.
+Evaluate the rendered policies offline: the roles allow ``operations.json``, exactly.
 
 For each consumer every action of every service in question is tried in every situation: its own stream, another
 stream, its key through the right and the wrong service, and so on. What is allowed must equal the list, both ways.
@@ -38,7 +38,9 @@ def compare(deployed: Sequence[Consumer], cases: Sequence[Mapping[str, Any]], to
         possible = {situation["kind"] for situation in consumer.situations()}
         wanted = {operation for operation in operations() if operation[0] in possible}
         allowed = {(kind, action) for kind, action in result["allowed"]}
-        faults += [f"{consumer.name} may {action} on {kind}: not in operations.json" for kind, action in allowed - wanted]
+        faults += [
+            f"{consumer.name} may {action} on {kind}: not in operations.json" for kind, action in allowed - wanted
+        ]
         faults += [f"{consumer.name} may not {action} on {kind}: it must" for kind, action in wanted - allowed]
     for case, verdict in zip(cases, answer["cases"], strict=True):
         if verdict != case["expect"]:
@@ -61,7 +63,7 @@ def _question(consumer: Consumer) -> dict[str, Any]:
 
 
 def _simulate(question: Mapping[str, Any], tools: Path) -> dict[str, Any]:
-    done = subprocess.run(  # noqa: S603 (our own arguments)
+    done = subprocess.run(
         ["node", "simulate.mjs"],  # noqa: S607 (the user's own Node)
         cwd=tools,
         input=json.dumps(question),
@@ -116,7 +118,9 @@ def _service_cases(policies: Mapping[str, Sequence[Mapping[str, Any]]], of: Cons
     [pull] = policies["aws_ecr_repository_policy"]
     for source, expect in ((function, "Allowed"), (f"{function}-2", "ImplicitlyDenied")):
         yield _by_service("lambda", "ecr:BatchGetImage", registry, {"aws:SourceArn": source}, pull, of, expect)
-    yield _by_service("ecs-tasks", "ecr:BatchGetImage", registry, {"aws:SourceArn": function}, pull, of, "ImplicitlyDenied")
+    yield _by_service(
+        "ecs-tasks", "ecr:BatchGetImage", registry, {"aws:SourceArn": function}, pull, of, "ImplicitlyDenied"
+    )
     for trust in policies["aws_iam_role"]:
         yield _by_service("lambda", "sts:AssumeRole", of.role, {}, trust, of, "Allowed")
         yield _by_service("ec2", "sts:AssumeRole", of.role, {}, trust, of, "ImplicitlyDenied")
@@ -144,7 +148,13 @@ def _key_cases(of: Consumer) -> Iterable[dict[str, Any]]:
 
 
 def _by_service(  # noqa: PLR0913, PLR0917 (a request has as many parts)
-    service: str, action: str, resource: str, context: Mapping[str, str], policy: Mapping[str, Any], of: Consumer, expect: str
+    service: str,
+    action: str,
+    resource: str,
+    context: Mapping[str, str],
+    policy: Mapping[str, Any],
+    of: Consumer,
+    expect: str,
 ) -> dict[str, Any]:
     return {
         "name": f"{action} by {service} with {context}",

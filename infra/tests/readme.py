@@ -21,7 +21,9 @@ _OPTIONAL = re.compile(r"optional\((?P<type>.*?)(?:, (?P<default>[^()]*|\[\]|\{\
 
 def module_readme(module: Path) -> str:
     """Return the README of *module*: its first comment, its inputs, its outputs."""
-    files = sorted(module.glob("*.tf"), key=lambda file: (file.name != "main.tf", file.name != "function.tf", file.name))
+    files = sorted(
+        module.glob("*.tf"), key=lambda file: (file.name != "main.tf", file.name != "function.tf", file.name)
+    )
     head = " ".join(re.findall(r"^# (.*)$", files[0].read_text(encoding="utf-8").partition("\n\n")[0], re.MULTILINE))
     rows = list(_inputs(_blocks(module / "variables.tf")))
     outputs = [f"| `{name}` | {_description(body)} |" for name, body in _blocks(module / "outputs.tf")]
@@ -97,12 +99,15 @@ def alarms_table(plan: Mapping[str, Any], consumer: str) -> str:
         reason, _, runbook = values["alarm_description"].partition(" → ")
         sign = "<" if values["comparison_operator"].startswith("Less") else ">"
         when = f"{values['metric_name']} ({values['statistic']}) {sign} {values['threshold']:g}"
-        how_often = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']} × {values['period'] // 60} min"
-        rows.append(f"| {name} | {when}, {how_often} | {reason} | {runbook} |")
+        periods = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']}"
+        how_often = f"in {periods} periods of {values['period'] // 60} min"
+        rows.append(f"| {name} | {when} {how_often} | {reason} | {runbook} |")
     head = ["| alarm | when | reason | runbook |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *sorted(rows)])
 
 
 def with_alarms(readme: str, table: str) -> str:
     """Return *readme* with *table* between its markers."""
-    return re.sub(r"(<!-- alarms -->\n).*?(\n<!-- end -->)", lambda found: found[1] + table + found[2], readme, flags=re.DOTALL)
+    return re.sub(
+        r"(<!-- alarms -->\n).*?(\n<!-- end -->)", lambda found: found[1] + table + found[2], readme, flags=re.DOTALL
+    )

@@ -38,7 +38,9 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
         SmokeTestFailed: The ride's prediction did not come.
     """
     [consumer] = outputs["consumers"].values()
-    function = aws("lambda").get_function_configuration(FunctionName=consumer["function_name"], Qualifier=consumer["alias"])
+    function = aws("lambda").get_function_configuration(
+        FunctionName=consumer["function_name"], Qualifier=consumer["alias"]
+    )
     mapping = aws("lambda").get_event_source_mapping(UUID=consumer["mapping_id"])
     settings = function["Environment"]["Variables"]
     _upload_model(aws("s3"), settings["MODEL_LOCATION"])
@@ -47,7 +49,9 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
         thread = threading.Thread(target=consuming.run)
         thread.start()
         try:
-            aws("kinesis").put_record(StreamName=outputs["input_stream"], Data=b'{"ride": 1, "ride_id": 2}', PartitionKey="2")
+            aws("kinesis").put_record(
+                StreamName=outputs["input_stream"], Data=b'{"ride": 1, "ride_id": 2}', PartitionKey="2"
+            )
             [prediction] = smoke(aws("kinesis"), outputs["input_stream"], [consumer["output_stream"]], seconds=30)
             consuming.drain()
             thread.join()

@@ -63,9 +63,13 @@ class Consumer:
     def _of_buckets(self) -> Iterable[dict[str, Any]]:
         failures = f"arn:aws:s3:::{self.failures_bucket}"
         yield _situation("failures bucket", failures)
-        yield _situation("dead letter", f"{failures}/{self.dead_letter_prefix}/ride_events/shardId-000000000000/496.jsonl")
+        yield _situation(
+            "dead letter", f"{failures}/{self.dead_letter_prefix}/ride_events/shardId-000000000000/496.jsonl"
+        )
         yield _situation("on-failure document", f"{failures}/aws/lambda/1234/shardId-000000000000/2026/11/21/document")
-        yield _situation("another consumer's dead letter", f"{failures}/{self.dead_letter_prefix}-2/ride_events/s/1.jsonl")
+        yield _situation(
+            "another consumer's dead letter", f"{failures}/{self.dead_letter_prefix}-2/ride_events/s/1.jsonl"
+        )
         yield _situation("any other object of the failures bucket", f"{failures}/reports/1.csv")
         yield _situation("another bucket", "arn:aws:s3:::payroll")
         yield _situation("an object of another bucket", "arn:aws:s3:::payroll/dead-letters/1.jsonl")

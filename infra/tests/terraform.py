@@ -1,7 +1,7 @@
 """
 Terraform on a copy of ``infra/``, without an account and, where the provider is on disk, without a registry.
 
-The rule: the tree that is checked is the tree that is deployed; what makes it run here is in override files of the copy.
+The rule: the tree that is checked is the tree that is deployed; what makes it run here is in the copy's override files.
 """
 
 import json
@@ -45,7 +45,7 @@ class CheckFailed(Exception):
 
 
 def provider_folder() -> Path | None:
-    """Return the plugin folder with hashicorp/aws (``TF_PLUGIN_DIR``, or found); None means Terraform asks the registry."""
+    """Return the plugin folder with hashicorp/aws (``TF_PLUGIN_DIR``, or found); None: Terraform asks the registry."""
     if named := os.environ.get("TF_PLUGIN_DIR"):
         return Path(named)
     for place in _PROVIDER_PLACES:
@@ -57,7 +57,9 @@ def provider_folder() -> Path | None:
 def copy_of_infra(destination: Path) -> Path:
     """Copy ``infra/`` without what earlier runs left in it."""
     shutil.rmtree(destination, ignore_errors=True)
-    leftovers = shutil.ignore_patterns(".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars.json", "node_modules", "__pycache__")
+    leftovers = shutil.ignore_patterns(
+        ".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars.json", "node_modules", "__pycache__"
+    )
     shutil.copytree(INFRA, destination, ignore=leftovers)
     return destination
 
@@ -86,7 +88,9 @@ class Terraform:
         )
         if done.returncode not in accepted:
             said = re.sub(r"\n{2,}", "\n", done.stdout[-6000:] + done.stderr[-6000:])
-            raise CheckFailed(f"terraform {' '.join(arguments)} in {self.directory} ended with {done.returncode}:\n{said}")
+            raise CheckFailed(
+                f"terraform {' '.join(arguments)} in {self.directory} ended with {done.returncode}:\n{said}"
+            )
         return done
 
     def init(self, *, backend: bool = False) -> None:
