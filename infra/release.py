@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,10 @@ from infra.smoke import SmokeTestFailed, keeps_order, smoke
 
 _INFRA = Path(__file__).resolve().parent
 _ENGINES = ("docker", "podman", "buildah")
+_PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
+
+Push = Callable[[Any, str, str], None]
+"""Gets an ECR client, the reference to push to, and the architecture."""
 
 
 class ReleaseFailed(Exception):
@@ -66,12 +70,20 @@ class Environment:
         self.terraform("apply", "-input=false", "release.tfplan")
 
 
-def deploy(environment: Environment) -> None:
-    """Build and push the image, apply it by digest, and see a ride through."""
+def deploy(environment: Environment, architecture: str | None, build_and_push: Push) -> None:
+    """
+    Build and push the image, and apply it by digest.
+
+    Args:
+        environment: Where to.
+        architecture: What the image is for, arm64 or x86_64; None: what runs there, or arm64.
+        build_and_push: Puts the image of an architecture where a reference says.
+    """
     environment.init()
-    digest = _push(_registry(environment))
-    environment.apply({"image_digest": digest, "releases": {}})
-    verify(environment.outputs())
+    url = _registry(environment)
+    architecture = architecture or environment.outputs().get("architecture", "arm64")
+    digest = _pushed(url, architecture, build_and_push)
+    environment.apply({"image_digest": digest, "architecture": architecture, "releases": {}})
 
 
 def _registry(environment: Environment) -> str:
@@ -84,24 +96,31 @@ def _registry(environment: Environment) -> str:
     return url
 
 
-def _push(url: str) -> str:
+def _pushed(url: str, architecture: str, build_and_push: Push) -> str:
     """Return the digest of this commit's image in the registry, built and pushed unless it is there."""
-    engine = next((name for name in _ENGINES if shutil.which(name)), None)
-    if engine is None:
-        raise ReleaseFailed(f"none of {', '.join(_ENGINES)} is installed, so no image can be pushed")
     tag = _output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], _INFRA).strip()
     if tag.endswith("-dirty"):
         tag += f"-{int(time.time())}"  # a tag never moves, and these sources have no name of their own
+    tag += f"-{architecture}"
     host, _, repository = url.partition("/")
     ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com
     if not _digests(ecr, repository, tag):
-        _run(["make", "image", f"IMAGE={url}:{tag}"], _INFRA.parent)
-        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-        password = base64.b64decode(token).partition(b":")[2]
-        _run([engine, "login", "--username", "AWS", "--password-stdin", host], _INFRA, password)
-        _run([engine, "push", f"{url}:{tag}"], _INFRA)
+        build_and_push(ecr, f"{url}:{tag}", architecture)
     [digest] = _digests(ecr, repository, tag)
     return digest
+
+
+def make_image(ecr: Any, reference: str, architecture: str) -> None:
+    """Build the image with ``make image`` and push it with the container tool that is here."""
+    engine = next((name for name in _ENGINES if shutil.which(name)), None)
+    if engine is None:
+        raise ReleaseFailed(f"none of {', '.join(_ENGINES)} is installed, so no image can be pushed")
+    _run(["make", "image", f"TAG={reference}", f"PLATFORM={_PLATFORMS[architecture]}"], _INFRA.parent)
+    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    password = base64.b64decode(token).partition(b":")[2]
+    host = reference.partition("/")[0]
+    _run([engine, "login", "--username", "AWS", "--password-stdin", host], _INFRA, password)
+    _run([engine, "push", reference], _INFRA)
 
 
 def _digests(ecr: Any, repository: str, tag: str) -> list[str]:
@@ -112,9 +131,9 @@ def _digests(ecr: Any, repository: str, tag: str) -> list[str]:
     return [image["imageDigest"] for image in found["imageDetails"]]
 
 
-def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> None:
+def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> list[dict[str, Any]]:
     """
-    See a ride through every consumer.
+    See a ride through every consumer; return its predictions.
 
     Raises:
         ReleaseFailed: A consumer needs the order that its stream does not keep.
@@ -129,8 +148,7 @@ def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> None:
             "set its record distribution to USER_PARTITION_KEY, or their ordered = false"
         )
     streams = [consumer["output_stream"] for consumer in consumers.values()]
-    for prediction in smoke(kinesis, outputs["input_stream"], streams, seconds=seconds):
-        print(json.dumps(prediction))
+    return smoke(kinesis, outputs["input_stream"], streams, seconds=seconds)
 
 
 def rollback(environment: Environment, only: str | None, to: str | None) -> None:
@@ -149,7 +167,8 @@ def rollback(environment: Environment, only: str | None, to: str | None) -> None
     for name in [only] if only else list(consumers):
         releases[name] = {"version": to or _before(functions, consumers[name])}
         print(f"{name}: version {consumers[name]['live_version']} → {releases[name]['version']}")
-    environment.apply({"image_digest": outputs["image_digest"], "releases": releases})
+    kept = {name: outputs[name] for name in ("image_digest", "architecture")}
+    environment.apply({**kept, "releases": releases})
 
 
 def _before(functions: Any, consumer: Mapping[str, str]) -> str:
@@ -182,13 +201,18 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["deploy", "rollback"])
     parser.add_argument("environment", choices=sorted(path.name for path in (_INFRA / "envs").iterdir()))
+    parser.add_argument(
+        "--architecture", choices=sorted(_PLATFORMS), help="what to build for; default: what runs, or arm64"
+    )
     parser.add_argument("--consumer", help="roll back this one only")
     parser.add_argument("--to", help="roll back to this version, not to the one before")
     options = parser.parse_args(arguments)
     environment = Environment(_INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
     try:
         if options.what == "deploy":
-            deploy(environment)
+            deploy(environment, options.architecture, make_image)
+            for prediction in verify(environment.outputs()):
+                print(json.dumps(prediction))
         else:
             rollback(environment, options.consumer or None, options.to or None)
     except (ReleaseFailed, SmokeTestFailed) as fault:

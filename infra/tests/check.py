@@ -256,10 +256,13 @@ def main(arguments: Sequence[str]) -> int:
     return report([*run, checks.widened, checks.checkov, checks.trivy, checks.readmes])
 
 
-def report(checks: Iterable[Callable[[], str]]) -> int:
+def report(checks: Sequence[Callable[[], str]], *, each_rests_on_the_last: bool = False) -> int:
     """Run *checks* in order, print a line for each and a last line that counts them; return the exit code."""
     passed, failed, skipped = 0, 0, []
     for check in checks:
+        if failed and each_rests_on_the_last:
+            skipped.append(f"{check.__name__} (a step before it failed)")
+            continue
         started = time.monotonic()
         try:
             outcome = check()

@@ -18,7 +18,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.linear_model import LinearRegression
 
-from infra.smoke import smoke
+from infra.release import verify
 from infra.tests.terraform import ACCOUNT, CheckFailed
 from stream_consumer.local.config import MappingConfig, Pace
 from stream_consumer.local.functions import FunctionConfig
@@ -52,7 +52,7 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
             aws("kinesis").put_record(
                 StreamName=outputs["input_stream"], Data=b'{"ride": 1, "ride_id": 2}', PartitionKey="2"
             )
-            [prediction] = smoke(aws("kinesis"), outputs["input_stream"], [consumer["output_stream"]], seconds=30)
+            [prediction] = verify(outputs, seconds=30)
             consuming.drain()
             thread.join()
         finally:

@@ -38,6 +38,7 @@ module "system" {
   account      = { id = var.account_id, region = var.region }
   kms_key_arn  = var.kms_key_arn
   image_digest = var.image_digest
+  architecture = var.architecture
   input        = var.input
   consumers    = var.consumers
   releases     = var.releases

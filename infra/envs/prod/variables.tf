@@ -15,6 +15,12 @@ variable "image_digest" {
   type        = string
 }
 
+variable "architecture" {
+  description = "What the image was built for, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
+  type        = string
+  default     = "arm64"
+}
+
 variable "kms_key_arn" {
   description = "A key of yours for streams, buckets, logs and alarms; null: one is made."
   type        = string

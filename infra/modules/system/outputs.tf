@@ -27,6 +27,11 @@ output "image_digest" {
   value       = var.image_digest
 }
 
+output "architecture" {
+  description = "What the image was built for."
+  value       = var.architecture
+}
+
 output "models_uri" {
   description = "Where models go."
   value       = module.models.models_uri
