@@ -71,12 +71,13 @@ infra-readme: $(VENV)/.dev ## write infra's tables from the code
 ENV ?=
 CONSUMER ?=
 TO ?=
+ARCH ?=
 
-deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev, APPROVE=1 to ask nothing)
-	@$(BIN)/python -m infra.release deploy "$(ENV)"
+deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 APPROVE=1)
+	@$(BIN)/python -m infra.release deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 rollback: $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
-	@$(BIN)/python -m infra.release rollback "$(ENV)" --consumer "$(CONSUMER)" --to "$(TO)"
+	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
 
 clean: ## remove everything that make made
 	@rm -rf $(VENV) .venv-infra build infra/tests/node_modules dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

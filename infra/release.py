@@ -6,32 +6,18 @@ of what runs, and every later ``terraform plan`` of anybody starts from it.
 """
 
 import argparse
-import base64
 import json
 import os
-import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from infra.publish import INFRA, PLATFORMS, Push, ReleaseFailed, make_image, output, published, run
 from infra.smoke import SmokeTestFailed, keeps_order, smoke
-
-_INFRA = Path(__file__).resolve().parent
-_ENGINES = ("docker", "podman", "buildah")
-_PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
-
-Push = Callable[[Any, str, str], None]
-"""Gets an ECR client, the reference to push to, and the architecture."""
-
-
-class ReleaseFailed(Exception):
-    """Nothing was released, or not all; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +29,7 @@ class Environment:
     quiet: bool = False
 
     def terraform(self, *arguments: str) -> None:
-        _run(["terraform", *arguments], self.root, quiet=self.quiet)
+        run(["terraform", *arguments], self.root, quiet=self.quiet)
 
     def init(self) -> None:
         if not (self.root / ".terraform").exists():
@@ -54,7 +40,7 @@ class Environment:
         """Return the outputs of modules/system and the registry's URL; empty before the first apply."""
         shown = {
             name: item["value"]
-            for name, item in json.loads(_output(["terraform", "output", "-json"], self.root)).items()
+            for name, item in json.loads(output(["terraform", "output", "-json"], self.root)).items()
         }
         return {**shown, **shown.get("system", {})}
 
@@ -82,7 +68,7 @@ def deploy(environment: Environment, architecture: str | None, build_and_push: P
     environment.init()
     url = _registry(environment)
     architecture = architecture or environment.outputs().get("architecture", "arm64")
-    digest = _pushed(url, architecture, build_and_push)
+    digest = published(url, architecture, build_and_push)
     environment.apply({"image_digest": digest, "architecture": architecture, "releases": {}})
 
 
@@ -94,41 +80,6 @@ def _registry(environment: Environment) -> str:
         environment.terraform("apply", "-target=module.system.module.registry", nothing_yet, *approval)
     url: str = environment.outputs()["registry_url"]
     return url
-
-
-def _pushed(url: str, architecture: str, build_and_push: Push) -> str:
-    """Return the digest of this commit's image in the registry, built and pushed unless it is there."""
-    tag = _output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], _INFRA).strip()
-    if tag.endswith("-dirty"):
-        tag += f"-{int(time.time())}"  # a tag never moves, and these sources have no name of their own
-    tag += f"-{architecture}"
-    host, _, repository = url.partition("/")
-    ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com
-    if not _digests(ecr, repository, tag):
-        build_and_push(ecr, f"{url}:{tag}", architecture)
-    [digest] = _digests(ecr, repository, tag)
-    return digest
-
-
-def make_image(ecr: Any, reference: str, architecture: str) -> None:
-    """Build the image with ``make image`` and push it with the container tool that is here."""
-    engine = next((name for name in _ENGINES if shutil.which(name)), None)
-    if engine is None:
-        raise ReleaseFailed(f"none of {', '.join(_ENGINES)} is installed, so no image can be pushed")
-    _run(["make", "image", f"TAG={reference}", f"PLATFORM={_PLATFORMS[architecture]}"], _INFRA.parent)
-    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    password = base64.b64decode(token).partition(b":")[2]
-    host = reference.partition("/")[0]
-    _run([engine, "login", "--username", "AWS", "--password-stdin", host], _INFRA, password)
-    _run([engine, "push", reference], _INFRA)
-
-
-def _digests(ecr: Any, repository: str, tag: str) -> list[str]:
-    try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
-    except ecr.exceptions.ImageNotFoundException:
-        return []
-    return [image["imageDigest"] for image in found["imageDetails"]]
 
 
 def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> list[dict[str, Any]]:
@@ -182,39 +133,25 @@ def _before(functions: Any, consumer: Mapping[str, str]) -> str:
     return str(max(older))
 
 
-def _run(command: Sequence[str], directory: Path, stdin: bytes | None = None, *, quiet: bool = False) -> None:
-    said = subprocess.DEVNULL if quiet else None
-    done = subprocess.run(command, cwd=directory, input=stdin, stdout=said, check=False)  # noqa: S603 (our own arguments)
-    if done.returncode:
-        raise ReleaseFailed(f"{' '.join(command)} ended with {done.returncode}")
-
-
-def _output(command: Sequence[str], directory: Path) -> str:
-    done = subprocess.run(command, cwd=directory, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 (our own arguments)
-    if done.returncode:
-        raise ReleaseFailed(f"{' '.join(command)} ended with {done.returncode}")
-    return done.stdout
-
-
 def main(arguments: Sequence[str]) -> int:
     """Deploy or roll back what the command line names; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["deploy", "rollback"])
-    parser.add_argument("environment", choices=sorted(path.name for path in (_INFRA / "envs").iterdir()))
+    parser.add_argument("environment", choices=sorted(path.name for path in (INFRA / "envs").iterdir()))
     parser.add_argument(
-        "--architecture", choices=sorted(_PLATFORMS), help="what to build for; default: what runs, or arm64"
+        "--architecture", choices=sorted(PLATFORMS), help="what to build for; default: what runs, or arm64"
     )
     parser.add_argument("--consumer", help="roll back this one only")
     parser.add_argument("--to", help="roll back to this version, not to the one before")
     options = parser.parse_args(arguments)
-    environment = Environment(_INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
+    environment = Environment(INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
     try:
         if options.what == "deploy":
             deploy(environment, options.architecture, make_image)
             for prediction in verify(environment.outputs()):
                 print(json.dumps(prediction))
         else:
-            rollback(environment, options.consumer or None, options.to or None)
+            rollback(environment, options.consumer, options.to)
     except (ReleaseFailed, SmokeTestFailed) as fault:
         print(fault, file=sys.stderr)
         return 1

@@ -17,7 +17,8 @@ from typing import Any
 
 from infra import release
 from infra.tests import emulated, policies, ride
-from infra.tests.check import Checks, report
+from infra.tests.check import Checks
+from infra.tests.report import report
 from infra.tests.situations import Key, consumers
 from infra.tests.terraform import (
     ACCOUNT,

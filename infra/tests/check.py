@@ -7,9 +7,7 @@ The last line counts what passed, failed and was skipped for want of a tool; a t
 import argparse
 import json
 import shutil
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from infra.tests import policies, readme, rules
+from infra.tests import policies, readme, rules, scan
+from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
 from infra.tests.terraform import (
     DIGEST,
@@ -32,10 +31,6 @@ from infra.tests.terraform import (
 )
 
 _BUILD = INFRA.parent / "build" / "infra"
-
-
-class Skipped(Exception):
-    """A tool that the check needs is not here."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +94,20 @@ class Checks:
         given = [f"-var=image_digest={DIGEST}", f"-var=kms_key_arn={KEY}"]
         return {root.name: self._planned(root, root / "terraform.tfvars.example", *given) for root in self.roots}
 
+    @cached_property
+    def scanned_plans(self) -> list[Path]:
+        """The plans as files, in the tree: the scanners look up there what a plan was made from."""
+        files = [self.tree / "envs" / name / "plan.json" for name in self.plans]
+        for file, plan in zip(files, self.plans.values(), strict=True):
+            file.write_text(json.dumps(plan), encoding="utf-8")
+        return files
+
     def _planned(self, root: Path, tfvars: Path, *variables: str) -> dict[str, Any]:
         offline(root, tfvars)
         terraform = Terraform(root, self.plugins)
         terraform.init(backend=True)
         terraform.run("plan", "-no-color", "-input=false", "-out=out.tfplan", *variables)
-        shown = terraform.show("out.tfplan")
-        (root / "plan.json").write_text(json.dumps(shown), encoding="utf-8")
-        return shown
+        return terraform.show("out.tfplan")
 
     @cached_property
     def key(self) -> Key:
@@ -144,35 +145,16 @@ class Checks:
         if not (shutil.which("node") and shutil.which("npm")):
             raise Skipped("node and npm are not installed")
         here = self.tree / "tests"
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], here)
+        scan.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], here)
         return here
 
     def checkov(self) -> str:
-        tool = self._tool("checkov")
-        common = ["--skip-download", "--compact", "--output=json"]
-        skip = ["--skip-path=.terraform", "--skip-path=node_modules"]
-        reports = [_run([tool, "--directory=.", "--framework=terraform", *skip, *common], self.tree)]
-        for root in self.roots:
-            enriched = ["--repo-root-for-plan-enrichment=.", "--framework=terraform_plan"]
-            plan = root.relative_to(self.tree) / "plan.json"
-            reports.append(_run([tool, f"--file={plan}", *enriched, *common], self.tree))
-        summaries = [json.loads(report)["summary"] for report in reports]
-        return _counted([(item["passed"], item["failed"]) for item in summaries], reports) + f", {len(summaries)} scans"
+        return scan.checkov(self.tool("checkov"), self.tree, self.scanned_plans)
 
     def trivy(self) -> str:
-        tool = self._tool("trivy")
-        options = ["--skip-check-update", "--skip-version-check", "--disable-telemetry", "--quiet", "--format=json"]
-        options += ["--include-non-failures", f"--ignorefile={self.tree / '.trivyignore.yaml'}"]
-        targets = [self.tree, *(root / "plan.json" for root in self.roots)]
-        reports = [_run([tool, "config", *options, str(target)], self.tree) for target in targets]
-        counts = []
-        for report in reports:
-            results = json.loads(report).get("Results", ())
-            summaries = [item["MisconfSummary"] for item in results if "MisconfSummary" in item]
-            counts.append((sum(s["Successes"] for s in summaries), sum(s["Failures"] for s in summaries)))
-        return _counted(counts, reports) + f", {len(targets)} scans"
+        return scan.trivy(self.tool("trivy"), self.tree, self.scanned_plans)
 
-    def _tool(self, name: str) -> str:
+    def tool(self, name: str) -> str:
         for place in (self.tools / name, shutil.which(name)):
             if place and Path(place).exists():
                 return str(place)
@@ -220,24 +202,6 @@ def _in_parallel(work: Callable[[Path], int], directories: Sequence[Path]) -> li
         return list(pool.map(work, directories))
 
 
-def _run(command: Sequence[str], directory: Path) -> str:
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
-    if done.returncode and not done.stdout.startswith("{"):  # the scanners fail with a report
-        raise CheckFailed(
-            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
-        )
-    return done.stdout
-
-
-def _counted(counts: Iterable[tuple[int, int]], reports: Sequence[str]) -> str:
-    passed, failed = (sum(column) for column in zip(*counts, strict=True))
-    if failed or not passed:
-        raise CheckFailed(
-            f"{passed} findings passed, {failed} failed:\n" + "\n".join(report[:6000] for report in reports)
-        )
-    return f"{passed} passed"
-
-
 def main(arguments: Sequence[str]) -> int:
     """Run the checks, or bring the READMEs into step; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -254,31 +218,6 @@ def main(arguments: Sequence[str]) -> int:
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.policies]
     return report([*run, checks.widened, checks.checkov, checks.trivy, checks.readmes])
-
-
-def report(checks: Sequence[Callable[[], str]], *, each_rests_on_the_last: bool = False) -> int:
-    """Run *checks* in order, print a line for each and a last line that counts them; return the exit code."""
-    passed, failed, skipped = 0, 0, []
-    for check in checks:
-        if failed and each_rests_on_the_last:
-            skipped.append(f"{check.__name__} (a step before it failed)")
-            continue
-        started = time.monotonic()
-        try:
-            outcome = check()
-            passed += 1
-            word = "ok"
-        except Skipped as reason:
-            skipped.append(f"{check.__name__} ({reason})")
-            word, outcome = "skipped", str(reason)
-        except CheckFailed as fault:
-            failed += 1
-            word, outcome = "FAILED", str(fault)
-        print(f"{word:8}{check.__name__:14}{time.monotonic() - started:6.1f} s  {outcome}", flush=True)
-    if skipped:
-        print("skipped: " + "; ".join(skipped))
-    print(f"{passed} passed, {failed} failed" + (f", {len(skipped)} skipped" if skipped else ""))
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
