@@ -14,7 +14,7 @@ DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage bench bench-check lint types imports docs check lock clean image image-test \
-	integration integration-local workflows
+	integration integration-local workflows infra-test infra-apply-local infra-readme deploy rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -94,5 +94,32 @@ workflows: $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the 
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
 
+# The scanners ask for older libraries than the project, so they have an environment of their own.
+.venv-infra/.infra: $(LOCKS)/infra.txt | $(BIN)/python
+	@$(PYTHON) -m venv .venv-infra
+	@.venv-infra/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+infra-test: $(VENV)/.dev .venv-infra/.infra ## Terraform: rules, plans, policies, scans, without an account
+	@$(BIN)/python -m infra.tests.check --tools .venv-infra/bin
+
+infra-apply-local: $(VENV)/.dev ## Terraform: apply to an emulator, put a ride through, roll back, destroy
+	@$(BIN)/python -m infra.tests.apply_local
+
+infra-readme: $(VENV)/.dev ## write infra's tables from the code
+	@$(BIN)/python -m infra.tests.check --write-readmes
+
+ENV ?=
+CONSUMER ?=
+TO ?=
+ARCH ?=
+
+deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 APPROVE=1)
+	@$(BIN)/python -m infra.release deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
+
+rollback: $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
+	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
+
 clean: ## remove everything that make made
-	@rm -rf $(VENV) .venv-localstack .ci/node/node_modules build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf $(VENV) .venv-infra .venv-localstack .ci/node/node_modules infra/tests/node_modules build dist *.egg-info \
+		.coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,47 @@
+# The dev environment: what it is made of is in modules/system, its sizes and consumers are in terraform.tfvars.
+
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7.0"
+    }
+  }
+
+  # The bucket and its region come from backend.hcl: terraform init -backend-config=backend.hcl
+  backend "s3" {
+    key          = "stream-consumer/dev.tfstate"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+provider "aws" {
+  region              = var.region
+  allowed_account_ids = [var.account_id]
+
+  default_tags {
+    tags = {
+      Project     = "stream-consumer"
+      Environment = "dev"
+      ManagedBy   = "terraform"
+    }
+  }
+}
+
+module "system" {
+  source = "../../modules/system"
+
+  environment  = "dev"
+  account      = { id = var.account_id, region = var.region }
+  kms_key_arn  = var.kms_key_arn
+  image_digest = var.image_digest
+  architecture = var.architecture
+  input        = var.input
+  consumers    = var.consumers
+  releases     = var.releases
+  emails       = var.emails
+  disposable   = true
+}

@@ -1,0 +1,51 @@
+# The same file in every environment, held so by the checks: what differs is in main.tf and in the tfvars.
+
+variable "account_id" {
+  description = "The account to deploy to; credentials of any other are refused."
+  type        = string
+}
+
+variable "region" {
+  description = "Region to deploy to."
+  type        = string
+}
+
+variable "image_digest" {
+  description = "Digest of the image to run, sha256:…; `make deploy` writes it to release.auto.tfvars.json."
+  type        = string
+}
+
+variable "architecture" {
+  description = "What the image was built for, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
+  type        = string
+  default     = "arm64"
+}
+
+variable "kms_key_arn" {
+  description = "A key of yours for streams, buckets, logs and alarms; null: one is made."
+  type        = string
+  default     = null
+}
+
+variable "input" {
+  description = "The input stream; `input` of modules/system says what it may hold."
+  type        = any
+  default     = {}
+}
+
+variable "consumers" {
+  description = "The consumers of the input stream, by name; `consumers` of modules/system says what each may hold."
+  type        = any
+}
+
+variable "releases" {
+  description = "Consumers that do not run their newest version; `make rollback` writes it to release.auto.tfvars.json."
+  type        = any
+  default     = {}
+}
+
+variable "emails" {
+  description = "Who is told of alarms."
+  type        = set(string)
+  default     = []
+}

@@ -1,0 +1,129 @@
+# What the function may do, and nothing else. infra/operations.json lists the operations; `make infra-test` evaluates this
+# policy for each of them and for what must be refused.
+
+locals {
+  log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda/${var.name}"
+
+  model_s3     = try(regex("^s3://(?P<bucket>[^/]+)/(?P<prefix>.+)$", var.model.location), null)
+  model_bucket = local.model_s3 == null ? "" : "arn:${var.account.partition}:s3:::${local.model_s3.bucket}"
+
+  through_kinesis = "kinesis.${var.account.region}.amazonaws.com"
+  through_s3      = "s3.${var.account.region}.amazonaws.com"
+
+  # Each use of a key: allowed only through the service, and only for the one stream or bucket (the encryption context).
+  key_uses = [
+    { sid = "DecryptInput", key = var.input_stream.kms_key_arn, action = "kms:Decrypt", service = local.through_kinesis, context = "aws:kinesis:arn", of = var.input_stream.arn },
+    { sid = "EncryptPredictions", key = var.output_stream.kms_key_arn, action = "kms:GenerateDataKey", service = local.through_kinesis, context = "aws:kinesis:arn", of = var.output_stream.arn },
+    { sid = "EncryptDeadLetters", key = var.kms_key_arn, action = "kms:GenerateDataKey", service = local.through_s3, context = "aws:s3:arn", of = var.dead_letters.bucket_arn },
+    { sid = "DecryptModel", key = local.model_s3 == null ? null : var.model.kms_key_arn, action = "kms:Decrypt", service = local.through_s3, context = "aws:s3:arn", of = local.model_bucket },
+  ]
+
+  statements = concat(
+    [
+      {
+        Sid      = "ReadInput"
+        Effect   = "Allow"
+        Action   = ["kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:ListShards"]
+        Resource = [var.input_stream.arn]
+      },
+      {
+        Sid      = "PutPredictions"
+        Effect   = "Allow"
+        Action   = ["kinesis:PutRecords"]
+        Resource = [var.output_stream.arn]
+      },
+      {
+        Sid    = "WriteFailures"
+        Effect = "Allow"
+        Action = ["s3:PutObject"]
+        Resource = [
+          "${var.dead_letters.bucket_arn}/${var.dead_letters.prefix}/*",            # wildcard: an object's key is its sequence number
+          "${var.dead_letters.bucket_arn}/${var.dead_letters.on_failure_prefix}/*", # wildcard: Lambda chooses the key, and the mapping's id is not known before it exists
+        ]
+      },
+      {
+        # Lambda refuses a mapping with an S3 destination without it.
+        Sid      = "CheckFailuresBucket"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket"]
+        Resource = [var.dead_letters.bucket_arn]
+      },
+      {
+        Sid      = "WriteOwnLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["${local.log_group_arn}:*"] # wildcard: Lambda names the log streams
+      },
+    ],
+    [for model in local.model_s3[*] :
+      {
+        Sid      = "ReadModel"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = ["${local.model_bucket}/${model.prefix}/*"] # wildcard: the files of a model directory
+      }
+    ],
+    [for model in local.model_s3[*] :
+      {
+        Sid       = "ListModel"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket"]
+        Resource  = [local.model_bucket]
+        Condition = { StringLike = { "s3:prefix" = ["${model.prefix}/*"] } } # wildcard: the folder and what is below it
+      }
+    ],
+  )
+
+  # Apart from what is known only after an apply (a new key's ARN, a fan-out consumer's), so that a plan shows the rest.
+  policies = merge(
+    {
+      consume = local.statements
+      use-keys = [for use in local.key_uses :
+        {
+          Sid      = use.sid
+          Effect   = "Allow"
+          Action   = [use.action]
+          Resource = [use.key]
+          Condition = {
+            StringEquals = {
+              "kms:ViaService"                       = use.service
+              "kms:EncryptionContext:${use.context}" = use.of
+            }
+          }
+        } if use.key != null
+      ]
+    },
+    { for fan_out in var.input_stream.fan_out[*] : "subscribe" => [
+      {
+        Sid      = "SubscribeToInput"
+        Effect   = "Allow"
+        Action   = ["kinesis:SubscribeToShard"]
+        Resource = [fan_out.arn]
+      },
+    ] },
+  )
+}
+
+resource "aws_iam_role" "this" {
+  name        = var.name
+  description = "Runs the function ${var.name}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Principal = { Service = "lambda.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = local.policies
+
+  name   = each.key
+  role   = aws_iam_role.this.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = each.value })
+}

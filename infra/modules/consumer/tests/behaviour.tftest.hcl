@@ -1,0 +1,187 @@
+# What is made of good settings. The policy is evaluated elsewhere (infra/tests/policies.py); here stands what it rests on.
+
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/sc" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sc", version = "8" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sc:live" }
+  }
+}
+
+variables {
+  name          = "sc-test-rides"
+  account       = { id = "123456789012", region = "eu-west-1" }
+  kms_key_arn   = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  image_uri     = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sc@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  input_stream  = { name = "ride_events", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events", shards = 4, retention_hours = 24 }
+  output_stream = { name = "ride_predictions", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_predictions" }
+  dead_letters  = { bucket = "sc-failures", bucket_arn = "arn:aws:s3:::sc-failures", prefix = "dead-letters/rides" }
+}
+
+run "a_failed_batch_comes_again_is_split_and_ends_in_the_bucket" {
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.function_response_types == toset(["ReportBatchItemFailures"])
+    error_message = "Without the response type every failure is a silent success."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.bisect_batch_on_function_error
+    error_message = "Without bisecting, one bad record fails its whole batch."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts == 10 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == 86400
+    error_message = "Retries and age are finite by default."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.destination_config[0].on_failure[0].destination_arn == "arn:aws:s3:::sc-failures"
+    error_message = "What is given up goes to the failures bucket."
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.metrics_config[0].metrics == toset(["EventCount"])
+    error_message = "The alarms on dropped records need the mapping's metrics."
+  }
+}
+
+run "the_mapping_invokes_the_alias_and_the_alias_the_newest_version" {
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.function_name == aws_lambda_alias.live.arn && aws_lambda_alias.live.function_version == "8"
+    error_message = "A mapping on the function itself could not be rolled back."
+  }
+}
+
+run "a_rolled_back_consumer_stays_on_its_version" {
+  variables {
+    release = { version = "7" }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "The alias names the version of the release, alone."
+  }
+}
+
+run "a_canary_gets_its_share_of_the_batches" {
+  variables {
+    release = { version = "7", canary_weight = 0.1 }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && aws_lambda_alias.live.routing_config[0].additional_version_weights == tomap({ "8" = 0.1 })
+    error_message = "The newest version is the canary."
+  }
+}
+
+run "settings_follow_from_variables" {
+  variables {
+    model       = { location = "s3://sc-models/models/7", digest = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb" }
+    environment = { PUBLISH_CONCURRENCY = "8" }
+  }
+
+  assert {
+    condition = aws_lambda_function.this.environment[0].variables == tomap({
+      PREDICTIONS_STREAM_NAME      = "ride_predictions"
+      MODEL_LOCATION               = "s3://sc-models/models/7"
+      MODEL_DIGEST                 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+      DEAD_LETTER_BUCKET           = "sc-failures"
+      DEAD_LETTER_PREFIX           = "dead-letters/rides"
+      POWERTOOLS_SERVICE_NAME      = "sc-test-rides"
+      POWERTOOLS_METRICS_NAMESPACE = "StreamConsumer"
+      POWERTOOLS_LOG_LEVEL         = "INFO"
+      PUBLISH_CONCURRENCY          = "8"
+    })
+    error_message = "The handler reads where to read, write and fail from its environment."
+  }
+}
+
+run "snap_start_and_a_cap" {
+  variables {
+    function = { snap_start = true, reserved_concurrency = 8 }
+    mapping  = { parallelization_factor = 2 }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.snap_start[0].apply_on == "PublishedVersions" && aws_lambda_function.this.reserved_concurrent_executions == 8
+    error_message = "Snapshots are of published versions; shards × factor environments are reserved."
+  }
+}
+
+run "warm_environments_serve_the_alias" {
+  variables {
+    function = { provisioned_concurrency = 3 }
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 3
+    error_message = "Only the alias is invoked, so only the alias is kept warm."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == -1
+    error_message = "Without reserved concurrency the account's pool serves the mapping."
+  }
+}
+
+run "enhanced_fan_out_reads_through_the_stream_consumer" {
+  variables {
+    input_stream = {
+      name            = "ride_events"
+      arn             = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events"
+      shards          = 4
+      retention_hours = 24
+      fan_out         = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events/consumer/rides:1700000000" }
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.event_source_arn == "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events/consumer/rides:1700000000"
+    error_message = "The mapping subscribes to the fan-out consumer."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role_policy.this["subscribe"].policy).Statement == [{
+      Sid      = "SubscribeToInput"
+      Effect   = "Allow"
+      Action   = ["kinesis:SubscribeToShard"]
+      Resource = ["arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events/consumer/rides:1700000000"]
+    }]
+    error_message = "The role may subscribe to this fan-out consumer and no other."
+  }
+}
+
+run "a_filter_reaches_the_mapping" {
+  variables {
+    mapping = { filter_patterns = ["{\"data\":{\"ride\":{\"PULocationID\":[130]}}}"] }
+  }
+
+  assert {
+    condition     = one(one(aws_lambda_event_source_mapping.this.filter_criteria).filter).pattern == "{\"data\":{\"ride\":{\"PULocationID\":[130]}}}"
+    error_message = "The pattern is passed on as it is."
+  }
+}
+
+run "order_does_not_matter_to_everybody" {
+  variables {
+    ordered = false
+    input_stream = {
+      name                = "ride_events"
+      arn                 = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events"
+      shards              = 4
+      retention_hours     = 24
+      record_distribution = "AUTO"
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.enabled
+    error_message = "A consumer that does not need order may read a stream that has none."
+  }
+}

@@ -1,0 +1,27 @@
+variable "name" {
+  description = "Name of the bucket: unique in the whole of AWS."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts every object."
+  type        = string
+}
+
+variable "partition" {
+  description = "AWS partition of the account."
+  type        = string
+  default     = "aws"
+}
+
+variable "keep_training_days" {
+  description = "Days for which training data is kept; models are kept for ever."
+  type        = number
+  default     = 400
+}
+
+variable "force_destroy" {
+  description = "Let `terraform destroy` delete the models."
+  type        = bool
+  default     = false
+}

@@ -1,0 +1,161 @@
+# Each alarm says why it exists (reason) and what to do first (runbook); both are in the alarm's mail, and the README's table
+# is made from here. "page" means events are late or lost now, "ticket" that somebody should look today.
+
+locals {
+  alarms = merge([for key, c in var.consumers : {
+    for alarm, definition in {
+      iterator-age = {
+        severity  = "page", namespace = "AWS/Lambda", metric = "IteratorAge", statistic = "Maximum", dimensions = local.alias_dimensions[key]
+        threshold = c.alarms.iterator_age_seconds * 1000, period = 60, periods = 5, breaching = 5, missing = "notBreaching"
+        reason    = "The consumer is behind by more than ${c.alarms.iterator_age_seconds} s and not catching up; records older than ${c.maximum_record_age_seconds} s are given up."
+        runbook   = "If Errors or Throttles rose too, fix those first; else raise mapping.parallelization_factor or the shards (docs/capacity.md)."
+      }
+      errors = {
+        severity  = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = local.alias_dimensions[key]
+        threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
+        reason    = "Whole batches fail: init does not succeed, nothing can be written, or the function runs out of time or memory."
+        runbook   = "Read the newest ERROR in the log group; after a deployment, roll back: make rollback ENV=…"
+      }
+      throttles = {
+        severity  = "page", namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", dimensions = local.alias_dimensions[key]
+        threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
+        reason    = "Batches wait because no environment may start; age runs on meanwhile."
+        runbook   = "Raise function.reserved_concurrency, or the account's limit if the pool is empty."
+      }
+      duration = {
+        severity  = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "Maximum", dimensions = local.alias_dimensions[key]
+        threshold = floor(c.timeout_seconds * 1000 * c.alarms.duration_share), period = 300, periods = 3, breaching = 2, missing = "notBreaching"
+        reason    = "Batches come near the timeout of ${c.timeout_seconds} s, after which they fail and come again."
+        runbook   = "Compare ModelTime and PublishTime on the dashboard; lower mapping.batch_size, or raise function.memory_mb or timeout_seconds."
+      }
+      dead-letters = {
+        severity  = "ticket", namespace = "StreamConsumer", metric = "DeadLetters", statistic = "Sum", dimensions = local.service_dimensions[key]
+        threshold = c.alarms.dead_letters, period = 300, periods = 1, breaching = 1, missing = "notBreaching"
+        reason    = "Events were invalid: somebody produces what the model's signature does not allow."
+        runbook   = "stream-consumer dead-letters list, then show; tell the producer; redrive what can be mended."
+      }
+      on-failure = {
+        severity  = "page", namespace = "AWS/Lambda", metric = "OnFailureDestinationDeliveredEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key]
+        threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
+        reason    = "The mapping gave records up after their retries or their age; they are in the failures bucket under aws/lambda/."
+        runbook   = "Mend what the errors say, then stream-consumer dead-letters redrive."
+      }
+      dropped = {
+        severity  = "page", namespace = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key]
+        threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
+        reason    = "The mapping dropped records. Those that are not in the failures bucket are only on the stream, until it expires them."
+        runbook   = "Note the time; stream-consumer replay that stretch of the stream before its retention ends."
+      }
+      destination-failures = {
+        severity  = "page", namespace = "AWS/Lambda", metric = "DestinationDeliveryFailures", statistic = "Sum", dimensions = local.function_dimensions[key]
+        threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
+        reason    = "Lambda could not write an on-failure document: this is how records get lost."
+        runbook   = "Check the failures bucket, its policy, the key's policy and the role; then replay the stretch."
+      }
+      output-throttled = {
+        severity  = "ticket", namespace = "AWS/Kinesis", metric = "WriteProvisionedThroughputExceeded", statistic = "Sum", dimensions = { StreamName = c.output_stream_name }
+        threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
+        reason    = "The output stream rejects predictions; they are sent again, and the batch takes longer."
+        runbook   = "Give the output stream more shards, or on-demand capacity."
+      }
+      no-data = {
+        severity  = "ticket", namespace = "StreamConsumer", metric = "RecordsReceived", statistic = "Sum", dimensions = local.service_dimensions[key]
+        threshold = 1, period = max(c.alarms.no_data_minutes, 5) * 60, periods = 1, breaching = 1, missing = "breaching"
+        reason    = "Nothing arrived for ${c.alarms.no_data_minutes} minutes: producers stopped, or the mapping is disabled."
+        runbook   = "Look at the input stream's IncomingRecords, then at the mapping's state."
+      }
+    } : "${key}/${alarm}" => merge(definition, { consumer = key, name = "${c.function_name}-${alarm}" })
+    if alarm != "no-data" || c.alarms.no_data_minutes > 0
+  }]...)
+
+  # A mapping on an alias reports under the alias (Resource), and an alarm on the bare function would add up all aliases.
+  alias_dimensions    = { for key, c in var.consumers : key => { FunctionName = c.function_name, Resource = "${c.function_name}:${c.alias}" } }
+  function_dimensions = { for key, c in var.consumers : key => { FunctionName = c.function_name } }
+  mapping_dimensions  = { for key, c in var.consumers : key => { EventSourceMappingUUID = c.mapping_id } }
+  service_dimensions  = { for key, c in var.consumers : key => { service = c.function_name } }
+
+  severities = {
+    page   = "Events are late or lost now"
+    ticket = "Somebody should look today"
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = each.value.name
+  alarm_description   = "${each.value.reason} → ${each.value.runbook}"
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  comparison_operator = each.value.missing == "breaching" ? "LessThanThreshold" : "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  datapoints_to_alarm = each.value.breaching
+  treat_missing_data  = each.value.missing
+}
+
+# One mail for an incident of a consumer, not one for each of its symptoms.
+resource "aws_cloudwatch_composite_alarm" "this" {
+  for_each = merge([for key, c in var.consumers : { for severity in keys(local.severities) : "${key}/${severity}" => { consumer = key, severity = severity } }]...)
+
+  alarm_name        = "${var.consumers[each.value.consumer].function_name}-${each.value.severity}"
+  alarm_description = "${local.severities[each.value.severity]}; the alarms in state ALARM say what and what to do."
+  alarm_actions     = [aws_sns_topic.alarms.arn]
+  ok_actions        = [aws_sns_topic.alarms.arn]
+
+  alarm_rule = join(" OR ", [
+    for key, alarm in local.alarms : "ALARM(\"${aws_cloudwatch_metric_alarm.this[key].alarm_name}\")"
+    if alarm.consumer == each.value.consumer && alarm.severity == each.value.severity
+  ])
+}
+
+resource "aws_cloudwatch_metric_alarm" "read_throttled" {
+  alarm_name          = "${var.name}-read-throttled"
+  alarm_description   = "The consumers together read more than 2 MB/s or 5 times a second from a shard. → Give one of them enhanced_fan_out = true, or the stream more shards."
+  namespace           = "AWS/Kinesis"
+  metric_name         = "ReadProvisionedThroughputExceeded"
+  dimensions          = { StreamName = var.input_stream.name }
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 60
+  evaluation_periods  = 15
+  datapoints_to_alarm = 10
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+resource "aws_sns_topic" "alarms" {
+  name              = "${var.name}-alarms"
+  kms_master_key_id = var.kms_key_arn
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn = aws_sns_topic.alarms.arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AlarmsOfThisAccount"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
+      },
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.emails
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.key
+}

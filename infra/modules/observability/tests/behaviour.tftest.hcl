@@ -1,0 +1,115 @@
+mock_provider "aws" {
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:sc-alarms" }
+  }
+}
+
+variables {
+  name         = "sc-test"
+  account      = { id = "123456789012", region = "eu-west-1" }
+  kms_key_arn  = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  input_stream = { name = "ride_events", shards = 4, mode = "PROVISIONED" }
+  emails       = ["on-call@example.com"]
+  consumers = {
+    rides = {
+      function_name              = "sc-test-rides"
+      alias                      = "live"
+      mapping_id                 = "11111111-2222-3333-4444-555555555555"
+      output_stream_name         = "ride_predictions"
+      memory_mb                  = 1769
+      timeout_seconds            = 60
+      maximum_record_age_seconds = 86400
+    }
+    quiet = {
+      function_name              = "sc-test-quiet"
+      alias                      = "live"
+      mapping_id                 = "66666666-2222-3333-4444-555555555555"
+      output_stream_name         = "quiet_predictions"
+      memory_mb                  = 512
+      timeout_seconds            = 30
+      maximum_record_age_seconds = 86400
+      alarms                     = { no_data_minutes = 0 }
+    }
+  }
+}
+
+run "alarms_watch_the_dimensions_that_aws_and_the_handler_report" {
+  assert {
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => "${alarm.namespace} ${alarm.metric_name} ${jsonencode(alarm.dimensions)}" if startswith(key, "rides/") } == {
+      "rides/iterator-age"         = "AWS/Lambda IteratorAge {\"FunctionName\":\"sc-test-rides\",\"Resource\":\"sc-test-rides:live\"}"
+      "rides/errors"               = "AWS/Lambda Errors {\"FunctionName\":\"sc-test-rides\",\"Resource\":\"sc-test-rides:live\"}"
+      "rides/throttles"            = "AWS/Lambda Throttles {\"FunctionName\":\"sc-test-rides\",\"Resource\":\"sc-test-rides:live\"}"
+      "rides/duration"             = "AWS/Lambda Duration {\"FunctionName\":\"sc-test-rides\",\"Resource\":\"sc-test-rides:live\"}"
+      "rides/dead-letters"         = "StreamConsumer DeadLetters {\"service\":\"sc-test-rides\"}"
+      "rides/on-failure"           = "AWS/Lambda OnFailureDestinationDeliveredEventCount {\"EventSourceMappingUUID\":\"11111111-2222-3333-4444-555555555555\"}"
+      "rides/dropped"              = "AWS/Lambda DroppedEventCount {\"EventSourceMappingUUID\":\"11111111-2222-3333-4444-555555555555\"}"
+      "rides/destination-failures" = "AWS/Lambda DestinationDeliveryFailures {\"FunctionName\":\"sc-test-rides\"}"
+      "rides/output-throttled"     = "AWS/Kinesis WriteProvisionedThroughputExceeded {\"StreamName\":\"ride_predictions\"}"
+      "rides/no-data"              = "StreamConsumer RecordsReceived {\"service\":\"sc-test-rides\"}"
+    }
+    error_message = "An alarm on a dimension that nobody reports is silent for ever."
+  }
+}
+
+run "silence_alarms_only_where_it_is_odd" {
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["rides/no-data"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.this["rides/no-data"].period == 3600
+    error_message = "No metric at all is no data."
+  }
+
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "quiet/no-data")
+    error_message = "no_data_minutes = 0 means never."
+  }
+}
+
+run "thresholds_follow_the_function" {
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["rides/duration"].threshold == 48000 && aws_cloudwatch_metric_alarm.this["quiet/duration"].threshold == 24000
+    error_message = "Duration alarms at 80 % of the timeout, in milliseconds."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["rides/iterator-age"].threshold == 300000
+    error_message = "Iterator age alarms at 300 s, in milliseconds."
+  }
+}
+
+run "each_incident_is_told_once_and_to_somebody" {
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_actions == null])
+    error_message = "The symptoms tell nobody; their composite alarm does."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_actions == toset([aws_sns_topic.alarms.arn])])
+    error_message = "Composite alarms go to the topic."
+  }
+
+  assert {
+    condition = toset(flatten([for alarm in aws_cloudwatch_composite_alarm.this : regexall("ALARM\\(\"([^\"]+)\"\\)", alarm.alarm_rule)])) == toset([
+      for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name
+    ])
+    error_message = "Every alarm is in a composite alarm."
+  }
+}
+
+run "the_dashboard_answers_four_questions_for_each_consumer" {
+  assert {
+    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title] == [
+      "sc-test-quiet: are we keeping up?", "sc-test-quiet: are we losing?", "sc-test-quiet: what does it cost ($/hour)?", "sc-test-quiet: is the model sane?",
+      "sc-test-rides: are we keeping up?", "sc-test-rides: are we losing?", "sc-test-rides: what does it cost ($/hour)?", "sc-test-rides: is the model sane?",
+    ]
+    error_message = "One row of four widgets for each consumer."
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[7].properties.metrics[0] == ["StreamConsumer", "PredictionMean", "service", "sc-test-rides", { stat = "Average", label = "mean prediction (min)" }]
+    error_message = "A metric is written as CloudWatch reads it."
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[6].properties.metrics[4][0].expression == "bytes*0+0.06"
+    error_message = "Four shards cost $0.06 an hour."
+  }
+}

@@ -1,0 +1,82 @@
+variable "name" {
+  description = "Name of the topic and the dashboard."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,240}$", var.name))
+    error_message = "The name is letters, digits, hyphens and underscores."
+  }
+}
+
+variable "account" {
+  description = "The account that is watched."
+  type = object({
+    id        = string                  # twelve digits
+    region    = string                  # e.g. eu-west-1
+    partition = optional(string, "aws") # aws, aws-cn or aws-us-gov
+  })
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts the topic; CloudWatch must be allowed to use it."
+  type        = string
+}
+
+variable "emails" {
+  description = "Who is told; each address must confirm once."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for email in var.emails : can(regex("^[^@ ]+@[^@ ]+$", email))])
+    error_message = "An element of emails is not an e-mail address."
+  }
+}
+
+variable "input_stream" {
+  description = "The stream that all consumers read."
+  type = object({
+    name   = string
+    shards = number
+    mode   = optional(string, "ON_DEMAND")
+  })
+}
+
+variable "consumers" {
+  description = "What to watch, by consumer."
+  type = map(object({
+    function_name              = string
+    alias                      = string
+    mapping_id                 = string
+    output_stream_name         = string
+    memory_mb                  = number
+    timeout_seconds            = number
+    maximum_record_age_seconds = number
+    alarms = optional(object({
+      iterator_age_seconds = optional(number, 300) # how far behind is too far
+      duration_share       = optional(number, 0.8) # of the timeout
+      dead_letters         = optional(number, 0)   # tolerated in five minutes
+      no_data_minutes      = optional(number, 60)  # silence that is odd; 0: never
+    }), {})
+  }))
+
+  validation {
+    condition     = alltrue([for c in values(var.consumers) : c.alarms.iterator_age_seconds >= 1 && c.alarms.iterator_age_seconds < c.maximum_record_age_seconds])
+    error_message = "An alarm that comes when records are already given up is too late: set alarms.iterator_age_seconds below mapping.maximum_record_age_seconds."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.consumers) : c.alarms.duration_share > 0 && c.alarms.duration_share < 1])
+    error_message = "alarms.duration_share is a share of the timeout, between 0 and 1: no batch lasts longer than the timeout."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.consumers) : c.alarms.dead_letters >= 0])
+    error_message = "alarms.dead_letters is 0 or more."
+  }
+
+  validation {
+    condition     = alltrue([for c in values(var.consumers) : contains([0, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440], c.alarms.no_data_minutes)])
+    error_message = "alarms.no_data_minutes is 0 (never), 5, 10, 15, 30, 60, 120, 180, 360, 720 or 1440."
+  }
+}

@@ -1,0 +1,57 @@
+# The repository that the functions' image is pushed to. A tag never moves; functions name images by digest.
+
+resource "aws_ecr_repository" "this" {
+  #checkov:skip=CKV_AWS_136: an image holds no customer data; AES-256 with ECR's own key leaves Lambda no key to lose
+  name                 = var.name
+  image_tag_mutability = "IMMUTABLE"
+  force_delete         = var.force_delete
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+
+  encryption_configuration {
+    encryption_type = "AES256"
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  repository = aws_ecr_repository.this.name
+
+  policy = jsonencode({
+    rules = [
+      {
+        rulePriority = 1
+        description  = "Images that lost their tag"
+        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
+        action       = { type = "expire" }
+      },
+      {
+        rulePriority = 2
+        description  = "All but the newest ${var.keep_images}"
+        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
+        action       = { type = "expire" }
+      },
+    ]
+  })
+}
+
+# Without it Lambda writes a policy of its own here, which the next plan would remove.
+resource "aws_ecr_repository_policy" "this" {
+  count = length(var.function_arns) > 0 ? 1 : 0
+
+  repository = aws_ecr_repository.this.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "LambdaPullsTheImage"
+        Effect    = "Allow"
+        Principal = { Service = "lambda.amazonaws.com" }
+        Action    = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Condition = { StringLike = { "aws:SourceArn" = var.function_arns } }
+      },
+    ]
+  })
+}

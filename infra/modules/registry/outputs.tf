@@ -1,0 +1,9 @@
+output "name" {
+  description = "Name of the repository."
+  value       = aws_ecr_repository.this.name
+}
+
+output "url" {
+  description = "Where to push; an image is `<url>@sha256:…`."
+  value       = aws_ecr_repository.this.repository_url
+}

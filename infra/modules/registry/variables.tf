@@ -1,0 +1,32 @@
+variable "name" {
+  description = "Name of the repository."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9]+([._/-][a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 256
+    error_message = "A repository name is 2 to 256 lower-case letters and digits, with single dots, hyphens, underscores or slashes between them."
+  }
+}
+
+variable "function_arns" {
+  description = "The functions that Lambda may pull images for."
+  type        = list(string)
+  default     = []
+}
+
+variable "keep_images" {
+  description = "Images kept, newest first: how far back a rollback reaches."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.keep_images >= 2
+    error_message = "Keep 2 images or more: with one there is nothing to roll back to."
+  }
+}
+
+variable "force_delete" {
+  description = "Let `terraform destroy` delete the repository with its images."
+  type        = bool
+  default     = false
+}

@@ -1,0 +1,17 @@
+output "stream" {
+  description = "What a consumer must know of the stream; name and ARN are known before it exists."
+  value = {
+    name                = var.name
+    arn                 = local.arn
+    shards              = local.shards
+    retention_hours     = var.retention_hours
+    record_distribution = var.record_distribution
+    kms_key_arn         = var.kms_key_arn
+  }
+  depends_on = [aws_kinesis_stream.this]
+}
+
+output "fan_out_arns" {
+  description = "Name of each enhanced fan-out consumer to its ARN."
+  value       = { for name, consumer in aws_kinesis_stream_consumer.this : name => consumer.arn }
+}

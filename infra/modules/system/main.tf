@@ -1,0 +1,107 @@
+# The whole system: one input stream, any number of consumers, each with its output stream, and what they share.
+
+locals {
+  prefix = "${var.name}-${var.environment}"
+
+  function_names = { for name in keys(var.consumers) : name => "${local.prefix}-${name}" }
+  output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, length(var.consumers) == 1 ? "ride_predictions" : "ride_predictions_${name}") }
+  function_arns  = [for name in values(local.function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
+}
+
+module "input" {
+  source = "../stream"
+
+  name                       = var.input.name
+  account                    = var.account
+  kms_key_arn                = local.kms_key_arn
+  capacity                   = { mode = var.input.mode, shards = var.input.shards, expected_shards = var.input.expected_shards }
+  retention_hours            = var.input.retention_hours
+  maximum_record_age_seconds = max([for c in values(var.consumers) : c.mapping.maximum_record_age_seconds]...)
+  shard_level_metrics        = var.input.shard_level_metrics
+  record_distribution        = var.input.record_distribution
+  fan_out_consumers          = [for name, c in var.consumers : local.function_names[name] if c.enhanced_fan_out]
+}
+
+module "output" {
+  source   = "../stream"
+  for_each = var.consumers
+
+  name            = local.output_names[each.key]
+  account         = var.account
+  kms_key_arn     = local.kms_key_arn
+  capacity        = { mode = each.value.output.mode, shards = each.value.output.shards }
+  retention_hours = each.value.output.retention_hours
+}
+
+module "registry" {
+  source = "../registry"
+
+  name          = local.prefix
+  function_arns = local.function_arns
+  force_delete  = var.disposable
+}
+
+module "failures" {
+  source = "../failures"
+
+  name          = "${local.prefix}-failures-${var.account.id}"
+  kms_key_arn   = local.kms_key_arn
+  partition     = var.account.partition
+  force_destroy = var.disposable
+}
+
+module "models" {
+  source = "../models"
+
+  name          = "${local.prefix}-models-${var.account.id}"
+  kms_key_arn   = local.kms_key_arn
+  partition     = var.account.partition
+  force_destroy = var.disposable
+}
+
+module "consumer" {
+  source   = "../consumer"
+  for_each = var.consumers
+
+  name          = local.function_names[each.key]
+  account       = var.account
+  kms_key_arn   = local.kms_key_arn
+  image_uri     = "${module.registry.url}@${coalesce(each.value.image_digest, var.image_digest)}"
+  architecture  = var.architecture
+  function      = each.value.function
+  input_stream  = merge(module.input.stream, { fan_out = each.value.enhanced_fan_out ? { arn = module.input.fan_out_arns[local.function_names[each.key]] } : null })
+  ordered       = each.value.ordered
+  mapping       = each.value.mapping
+  output_stream = module.output[each.key].stream
+  model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, local.kms_key_arn), null) })
+  environment   = each.value.environment
+  release       = lookup(var.releases, each.key, null)
+
+  dead_letters = {
+    bucket            = module.failures.name
+    bucket_arn        = module.failures.arn
+    prefix            = "${module.failures.dead_letter_prefix}/${each.key}"
+    on_failure_prefix = module.failures.on_failure_prefix
+  }
+}
+
+module "observability" {
+  source = "../observability"
+
+  name         = local.prefix
+  account      = var.account
+  kms_key_arn  = local.kms_key_arn
+  emails       = var.emails
+  input_stream = { name = var.input.name, shards = module.input.stream.shards, mode = var.input.mode }
+
+  consumers = { for name, c in var.consumers : name => {
+    function_name              = module.consumer[name].function_name
+    alias                      = module.consumer[name].alias
+    mapping_id                 = module.consumer[name].mapping_id
+    output_stream_name         = local.output_names[name]
+    memory_mb                  = module.consumer[name].memory_mb
+    timeout_seconds            = module.consumer[name].timeout_seconds
+    maximum_record_age_seconds = c.mapping.maximum_record_age_seconds
+    alarms                     = c.alarms
+  } }
+}

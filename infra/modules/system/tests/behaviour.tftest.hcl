@@ -1,0 +1,70 @@
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/sc" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sc", version = "8" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sc:live" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:sc-alarms" }
+  }
+
+  mock_resource "aws_kinesis_stream" {
+    defaults = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/sc" }
+  }
+
+  mock_resource "aws_kinesis_stream_consumer" {
+    defaults = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/sc/consumer/sc:1700000000" }
+  }
+
+  mock_resource "aws_ecr_repository" {
+    defaults = { repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test" }
+  }
+}
+
+variables {
+  environment  = "test"
+  account      = { id = "123456789012", region = "eu-west-1" }
+  image_digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  kms_key_arn  = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  consumers = {
+    rides = {}
+    trial = {
+      model            = { location = "s3://stream-consumer-test-models-123456789012/models/8" }
+      image_digest     = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+      enhanced_fan_out = true
+    }
+  }
+}
+
+run "each_consumer_has_its_own_stream_dead_letters_and_image" {
+  assert {
+    condition = { for name, consumer in output.consumers : name => [consumer.function_name, consumer.output_stream, consumer.dead_letters] } == {
+      rides = ["stream-consumer-test-rides", "ride_predictions_rides", "s3://stream-consumer-test-failures-123456789012/dead-letters/rides/"]
+      trial = ["stream-consumer-test-trial", "ride_predictions_trial", "s3://stream-consumer-test-failures-123456789012/dead-letters/trial/"]
+    }
+    error_message = "Consumers of one stream share nothing that they write."
+  }
+
+  assert {
+    condition     = length(output.composite_alarms) == 4
+    error_message = "Each consumer has its own alarms."
+  }
+}
+
+run "one_consumer_keeps_the_lineages_stream_names" {
+  variables {
+    consumers = { rides = {} }
+  }
+
+  assert {
+    condition     = output.input_stream == "ride_events" && output.consumers["rides"].output_stream == "ride_predictions"
+    error_message = "ride_events in, ride_predictions out."
+  }
+}

@@ -1,0 +1,90 @@
+# Every rule of variables.tf has a case that breaks it and nothing else.
+
+mock_provider "aws" {}
+
+variables {
+  environment  = "test"
+  account      = { id = "123456789012", region = "eu-west-1" }
+  image_digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  consumers    = { rides = {} }
+}
+
+run "name_too_long_for_buckets" {
+  command = plan
+
+  variables {
+    name = "a-very-long-name-of-a-system"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "environment_with_a_hyphen" {
+  command = plan
+
+  variables {
+    environment = "pre-prod"
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "account_that_is_a_name" {
+  command = plan
+
+  variables {
+    account = { id = "production", region = "eu-west-1" }
+  }
+
+  expect_failures = [var.account]
+}
+
+run "image_by_tag" {
+  command = plan
+
+  variables {
+    image_digest = "latest"
+  }
+
+  expect_failures = [var.image_digest]
+}
+
+run "no_consumer" {
+  command = plan
+
+  variables {
+    consumers = {}
+  }
+
+  expect_failures = [var.consumers]
+}
+
+run "consumer_with_capitals" {
+  command = plan
+
+  variables {
+    consumers = { Rides = {} }
+  }
+
+  expect_failures = [var.consumers]
+}
+
+run "two_consumers_on_one_output" {
+  command = plan
+
+  variables {
+    consumers = { a = { output = { name = "predictions" } }, b = { output = { name = "predictions" } } }
+  }
+
+  expect_failures = [var.consumers]
+}
+
+run "release_of_an_unknown_consumer" {
+  command = plan
+
+  variables {
+    releases = { others = { version = "3" } }
+  }
+
+  expect_failures = [var.releases]
+}

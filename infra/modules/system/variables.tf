@@ -1,0 +1,153 @@
+variable "name" {
+  description = "First part of every name."
+  type        = string
+  default     = "stream-consumer"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,24}$", var.name))
+    error_message = "name is 2 to 25 lower-case letters, digits and hyphens, a letter first: bucket names are made from it."
+  }
+}
+
+variable "environment" {
+  description = "Second part of every name, such as dev or prod."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
+    error_message = "environment is 2 to 10 lower-case letters and digits, a letter first."
+  }
+}
+
+variable "account" {
+  description = "The account to deploy to."
+  type = object({
+    id        = string                  # twelve digits
+    region    = string                  # e.g. eu-west-1
+    partition = optional(string, "aws") # aws, aws-cn or aws-us-gov
+  })
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account.id))
+    error_message = "account.id is the account's twelve digits, as a string."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "A key of yours for streams, buckets, logs and alarms, whose policy says what key.tf says; null: one is made."
+  type        = string
+  default     = null
+}
+
+variable "image_digest" {
+  description = "Digest of the image in the registry that is deployed, sha256:…"
+  type        = string
+
+  validation {
+    condition     = can(regex("^sha256:[0-9a-f]{64}$", var.image_digest))
+    error_message = "image_digest is sha256: and 64 hex digits, as the registry prints it after a push; `make deploy` sets it."
+  }
+}
+
+variable "architecture" {
+  description = "What the image was built for: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+}
+
+variable "input" {
+  description = "The input stream."
+  type = object({
+    name                = optional(string, "ride_events")
+    mode                = optional(string, "ON_DEMAND") # ON_DEMAND or PROVISIONED
+    shards              = optional(number)              # PROVISIONED only
+    expected_shards     = optional(number, 4)           # ON_DEMAND only: shards to size consumers for
+    retention_hours     = optional(number, 168)
+    shard_level_metrics = optional(set(string), [])
+    record_distribution = optional(string, "USER_PARTITION_KEY") # or AUTO
+  })
+  default = {}
+}
+
+variable "consumers" {
+  description = "The consumers of the input stream, by name: each has its own model, output stream and alarms. A key is the end of the function's name; a null of `function`, `mapping` and `alarms` is that module's default."
+  type = map(object({
+    model = optional(object({
+      location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
+      digest      = optional(string) # sha256 of the model directory
+      kms_key_arn = optional(string) # key of a bucket that is not ours
+    }), {})
+    output = optional(object({
+      name            = optional(string) # null: ride_predictions for one consumer, ride_predictions_<consumer> for several
+      mode            = optional(string, "ON_DEMAND")
+      shards          = optional(number)
+      retention_hours = optional(number, 24)
+    }), {})
+    image_digest     = optional(string)      # null: the system's
+    enhanced_fan_out = optional(bool, false) # 2 MB/s a shard of its own, pushed
+    ordered          = optional(bool, true)  # refuses an input stream that does not keep order
+    function = optional(object({
+      memory_mb               = optional(number)
+      timeout_seconds         = optional(number)
+      snap_start              = optional(bool)
+      provisioned_concurrency = optional(number)
+      reserved_concurrency    = optional(number)
+      log_level               = optional(string)
+      log_retention_days      = optional(number)
+    }), {})
+    mapping = optional(object({
+      enabled                    = optional(bool)
+      batch_size                 = optional(number)
+      window_seconds             = optional(number)
+      parallelization_factor     = optional(number)
+      maximum_retry_attempts     = optional(number)
+      maximum_record_age_seconds = optional(number, 86400)
+      starting_position          = optional(string)
+      starting_timestamp         = optional(string)
+      filter_patterns            = optional(list(string))
+    }), {})
+    alarms = optional(object({
+      iterator_age_seconds = optional(number)
+      duration_share       = optional(number)
+      dead_letters         = optional(number)
+      no_data_minutes      = optional(number)
+    }), {})
+    environment = optional(map(string), {}) # more settings of the handler
+  }))
+
+  validation {
+    condition     = length(var.consumers) >= 1 && alltrue([for name in keys(var.consumers) : can(regex("^[a-z][a-z0-9-]{0,27}$", name))])
+    error_message = "There is at least one consumer; a consumer's name is 1 to 28 lower-case letters, digits and hyphens, a letter first."
+  }
+
+  validation {
+    condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "ride_predictions_${name}")])) == length(var.consumers)
+    error_message = "Two consumers put on one output stream, and readers could not tell their predictions apart: give each an output.name of its own."
+  }
+}
+
+variable "releases" {
+  description = "Consumers that do not run their newest version: written by `make rollback` and by canary deployments."
+  type = map(object({
+    version       = string
+    canary_weight = optional(number, 0)
+  }))
+  default = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.releases), keys(var.consumers))) == 0
+    error_message = "releases names a consumer that is not in consumers: remove it."
+  }
+}
+
+variable "emails" {
+  description = "Who is told of alarms."
+  type        = set(string)
+  default     = []
+}
+
+variable "disposable" {
+  description = "Let `terraform destroy` delete buckets and images with what is in them."
+  type        = bool
+  default     = false
+}

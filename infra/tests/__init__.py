@@ -1,0 +1,1 @@
+"""The checks of infra/: `make infra-test` and `make infra-apply-local`."""

@@ -1,0 +1,155 @@
+"""
+``make infra-apply-local``: apply ``infra/envs/dev`` to an emulator on loopback, use it, and destroy it.
+
+It ends with a line that counts the checks, as ``make infra-test`` does.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from infra import release
+from infra.tests import emulated, policies, ride
+from infra.tests.check import Checks
+from infra.tests.report import report
+from infra.tests.situations import Key, consumers
+from infra.tests.terraform import (
+    ACCOUNT,
+    INFRA,
+    CheckFailed,
+    Terraform,
+    copy_of_infra,
+    environment,
+    offline,
+    provider_folder,
+    resources,
+)
+from stream_consumer.local.embedded import EmbeddedAws
+
+_BUILD = INFRA.parent / "build" / "infra-local"
+_NEXT_DIGEST = "sha256:" + "b" * 64
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps, in order; each rests on the ones before."""
+
+    terraform: Terraform
+    endpoint: str
+
+    def aws(self, service: str) -> Any:
+        return emulated.session().client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload] # any service
+
+    @cached_property
+    def environment(self) -> release.Environment:
+        return release.Environment(self.terraform.directory, approve=True, quiet=True)
+
+    @property
+    def shell(self) -> dict[str, str]:
+        return {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": self.endpoint}
+
+    def deploy(self) -> str:
+        self.terraform.init(backend=True)
+        with _shell(self.shell):
+            release.deploy(self.environment, None, _push_something)
+        return f"the registry, then {len(self.resources)} resources with the digest that it gave the image"
+
+    @property
+    def resources(self) -> list[Any]:
+        return list(resources(self.terraform.show()))
+
+    def no_drift(self) -> str:
+        self.terraform.run("plan", "-input=false", "-no-color", "-out=again.tfplan")
+        seen = emulated.drift(self.terraform.show("again.tfplan"))
+        kinds = {"aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm"}
+        planned = resources(self.terraform.show("release.tfplan"))
+        alarms = [resource.values for resource in planned if resource.kind in kinds]
+        [topic] = [resource.values["arn"] for resource in self.resources if resource.kind == "aws_sns_topic"]
+        count = emulated.alarms_as_planned(self.aws("cloudwatch"), alarms, topic)
+        return f"only what the emulator is known for ({', '.join(seen)}); {count} alarms read back as planned"
+
+    def policies(self) -> str:
+        found = self.resources
+        [made] = [resource.values for resource in found if resource.kind == "aws_kms_key"]
+        [consumer] = consumers(found, Key(made["arn"], json.loads(made["policy"])))
+        tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
+        return policies.compare([consumer], policies.resource_cases(found, consumer), tools)
+
+    def ride(self) -> str:
+        with _shell(self.shell):
+            return ride.through(self.aws, self.environment.outputs(), self.endpoint)
+
+    def rollback(self) -> str:
+        # Else every release would also mend what the emulator does not show.
+        with _shell({**self.shell, "TF_CLI_ARGS_plan": "-refresh=false"}):
+            self.environment.apply({"image_digest": _NEXT_DIGEST, "releases": {}})
+            before = self._live()
+            release.rollback(self.environment, None, None)
+            after = self._live()
+        if (before, after) != ("2", "1"):
+            raise CheckFailed(f"the alias went from version {before} to {after}, not from 2 to 1")
+        return "alias of the second release back on the first"
+
+    def _live(self) -> str:
+        [consumer] = self.environment.outputs()["consumers"].values()
+        alias: Mapping[str, str] = self.aws("lambda").get_alias(
+            FunctionName=consumer["function_name"], Name=consumer["alias"]
+        )
+        return alias["FunctionVersion"]
+
+    def destroy(self) -> str:
+        self.terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
+        if left := emulated.leftovers(self.aws):
+            raise CheckFailed(f"left behind: {', '.join(left)}")
+        return "nothing left"
+
+
+def _push_something(ecr: Any, reference: str, architecture: str) -> None:
+    """Put an image's manifest where the image would be pushed: the emulator looks no further."""
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": f"sha256:{'c' * 64}"}
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []}
+    repository, _, tag = reference.partition("/")[2].partition(":")
+    if not tag.endswith(architecture):
+        raise CheckFailed(f"the tag {tag} does not name the architecture {architecture}")
+    text = json.dumps(manifest)
+    ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=text, imageManifestMediaType=media_type)
+
+
+@contextmanager
+def _shell(variables: Mapping[str, str]) -> Iterator[None]:
+    """Make this process's environment that of an operator's shell with *variables* set."""
+    before = dict(os.environ)
+    changed = environment() | variables
+    os.environ.clear()
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def main() -> int:
+    """Run the steps; return the exit code."""
+    if not shutil.which("terraform"):
+        print("Terraform 1.11 or newer is needed: install it and try again")
+        return 2
+    tree = copy_of_infra(_BUILD)
+    root = tree / "envs" / "dev"
+    with EmbeddedAws(region=emulated.REGION) as embedded:
+        offline(root, tree / "tests" / "local.tfvars", endpoint=embedded.endpoint_url)
+        steps = Steps(Terraform(root, provider_folder()), embedded.endpoint_url)
+        run = [steps.deploy, steps.no_drift, steps.policies, steps.ride, steps.rollback, steps.destroy]
+        return report(run, each_rests_on_the_last=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""
+Evaluate the rendered policies offline: the roles allow ``operations.json``, exactly.
+
+For each consumer every action of every service in question is tried in every situation: its own stream, another
+stream, its key through the right and the wrong service, and so on. What is allowed must equal the list, both ways.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.tests.situations import Consumer
+from infra.tests.terraform import INFRA, CheckFailed, Resource
+
+TRIED_SERVICES = (
+    "cloudwatch", "ecr", "iam", "kinesis", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
+)  # fmt: skip
+
+
+def operations() -> set[tuple[str, str]]:
+    """Return (situation, action) of every operation that a consumer needs."""
+    listed = json.loads((INFRA / "operations.json").read_text(encoding="utf-8"))["operations"]
+    return {(item["resource"], item["action"]) for item in listed}
+
+
+def compare(deployed: Sequence[Consumer], cases: Sequence[Mapping[str, Any]], tools: Path) -> str:
+    """
+    Hold the consumers' policies against operations.json, and each of *cases* against its ``expect``.
+
+    Raises:
+        CheckFailed: Something is allowed that is not listed, or listed and not allowed, or a case came out otherwise.
+    """
+    answer = _simulate({"roles": [_question(consumer) for consumer in deployed], "cases": list(cases)}, tools)
+    faults = []
+    for consumer, result in zip(deployed, answer["roles"], strict=True):
+        possible = {situation["kind"] for situation in consumer.situations()}
+        wanted = {operation for operation in operations() if operation[0] in possible}
+        allowed = {(kind, action) for kind, action in result["allowed"]}
+        faults += [
+            f"{consumer.name} may {action} on {kind}: not in operations.json" for kind, action in allowed - wanted
+        ]
+        faults += [f"{consumer.name} may not {action} on {kind}: it must" for kind, action in wanted - allowed]
+    for case, verdict in zip(cases, answer["cases"], strict=True):
+        if verdict != case["expect"]:
+            faults.append(f"{case['name']}: {verdict}, not {case['expect']}")
+    if faults:
+        raise CheckFailed("\n".join(sorted(faults)))
+    evaluated = sum(result["evaluated"] for result in answer["roles"]) + len(cases)
+    return f"{evaluated} requests of {', '.join(consumer.name for consumer in deployed)}: only the operations listed"
+
+
+def _question(consumer: Consumer) -> dict[str, Any]:
+    policies = [{"name": name, "policy": json.loads(text)} for name, text in consumer.policies.items()]
+    return {
+        "principal": consumer.role,
+        "account": consumer.account,
+        "policies": policies,
+        "situations": consumer.situations(),
+        "services": TRIED_SERVICES,
+    }
+
+
+def _simulate(question: Mapping[str, Any], tools: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        ["node", "simulate.mjs"],  # noqa: S607 (the user's own Node)
+        cwd=tools,
+        input=json.dumps(question),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CheckFailed(f"the policies could not be evaluated:\n{done.stderr[-4000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def resource_cases(found: Iterable[Resource], consumer: Consumer) -> list[dict[str, Any]]:
+    """Return requests that the buckets', the key's, the topic's and the registry's policies decide, for *consumer*."""
+    policies: dict[str, list[Mapping[str, Any]]] = {}
+    for resource in found:
+        text = resource.values.get("assume_role_policy" if resource.kind == "aws_iam_role" else "policy")
+        if text:
+            policies.setdefault(resource.kind, []).append(json.loads(text))
+    return [
+        *_bucket_cases(policies["aws_s3_bucket_policy"], consumer),
+        *_service_cases(policies, consumer),
+        *_key_cases(consumer),
+    ]
+
+
+def _bucket_cases(policies: Sequence[Mapping[str, Any]], consumer: Consumer) -> Iterable[dict[str, Any]]:
+    for policy in policies:
+        objects = policy["Statement"][0]["Resource"][1]
+        for secure, expect in (("true", "Allowed"), ("false", "ExplicitlyDenied")):
+            yield {
+                "name": f"PutObject on {objects} with TLS {secure}",
+                "principal": consumer.role,
+                "account": consumer.account,
+                "action": "s3:PutObject",
+                "resource": objects.replace("*", "1.jsonl"),
+                "context": {"aws:SecureTransport": secure},
+                "policies": [{"name": "admin", "policy": _allow("s3:*", "*")}],
+                "resourcePolicy": policy,
+                "expect": expect,
+            }
+
+
+def _allow(action: str, resource: str) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]}
+
+
+def _service_cases(policies: Mapping[str, Sequence[Mapping[str, Any]]], of: Consumer) -> Iterable[dict[str, Any]]:
+    function = f"arn:aws:lambda:{of.region}:{of.account}:function:{of.name}"
+    registry = f"arn:aws:ecr:{of.region}:{of.account}:repository/sc"
+    [pull] = policies["aws_ecr_repository_policy"]
+    for source, expect in ((function, "Allowed"), (f"{function}-2", "ImplicitlyDenied")):
+        yield _by_service("lambda", "ecr:BatchGetImage", registry, {"aws:SourceArn": source}, pull, of, expect)
+    yield _by_service(
+        "ecs-tasks", "ecr:BatchGetImage", registry, {"aws:SourceArn": function}, pull, of, "ImplicitlyDenied"
+    )
+    for trust in policies["aws_iam_role"]:
+        yield _by_service("lambda", "sts:AssumeRole", of.role, {}, trust, of, "Allowed")
+        yield _by_service("ec2", "sts:AssumeRole", of.role, {}, trust, of, "ImplicitlyDenied")
+    for publish in policies.get("aws_sns_topic_policy", ()):  # not known before the topic is
+        topic = publish["Statement"][0]["Resource"]
+        for account, expect in ((of.account, "Allowed"), ("999999999999", "ImplicitlyDenied")):
+            context = {"aws:SourceAccount": account}
+            yield _by_service("cloudwatch", "sns:Publish", topic, context, publish, of, expect)
+
+
+def _key_cases(of: Consumer) -> Iterable[dict[str, Any]]:
+    logs, group = f"logs.{of.region}", f"arn:aws:logs:{of.region}:{of.account}:log-group:/aws/lambda/{of.name}"
+    for name, expect in ((group, "Allowed"), (f"{group}-2", "ImplicitlyDenied")):
+        context = {"kms:EncryptionContext:aws:logs:arn": name}
+        yield _by_service(logs, "kms:GenerateDataKey", of.key.arn, context, of.key.policy, of, expect)
+    for account, expect in ((of.account, "Allowed"), ("999999999999", "ImplicitlyDenied")):
+        context = {"aws:SourceAccount": account}
+        yield _by_service("cloudwatch", "kms:Decrypt", of.key.arn, context, of.key.policy, of, expect)
+    stranger = _by_service("", "kms:Decrypt", of.key.arn, {}, of.key.policy, of, "ImplicitlyDenied")
+    yield stranger | {
+        "name": "kms:Decrypt by another account",
+        "principal": "arn:aws:iam::999999999999:role/admin",
+        "policies": [{"name": "admin", "policy": _allow("kms:*", "*")}],
+    }
+
+
+def _by_service(  # noqa: PLR0913, PLR0917 (a request has as many parts)
+    service: str,
+    action: str,
+    resource: str,
+    context: Mapping[str, str],
+    policy: Mapping[str, Any],
+    of: Consumer,
+    expect: str,
+) -> dict[str, Any]:
+    return {
+        "name": f"{action} by {service} with {context}",
+        "principal": f"{service}.amazonaws.com",
+        "account": of.account,
+        "action": action,
+        "resource": resource,
+        "context": context,
+        "resourcePolicy": policy,
+        "expect": expect,
+    }

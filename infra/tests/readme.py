@@ -1,0 +1,113 @@
+"""
+What the READMEs take from the code: each module's inputs and outputs, and the table of alarms.
+
+It reads files in Terraform's own format (``terraform fmt -check`` runs first), so lines and indentation mean something.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.tests.terraform import resources
+
+_BLOCK = re.compile(r'^(variable|output) "(?P<name>[\w-]+)" \{\n(?P<body>.*?)^\}', re.MULTILINE | re.DOTALL)
+_DESCRIPTION = re.compile(r'^  description += "(.*)"$', re.MULTILINE)
+_TYPE = re.compile(r"^  type += (.*?)(?=^  \w|^$|\Z)", re.MULTILINE | re.DOTALL)
+_DEFAULT = re.compile(r"^  default += (.*)$", re.MULTILINE)
+_ATTRIBUTE = re.compile(r"^(?P<indent> +)(?P<name>\w+) += (?P<type>.*?)(?: +# (?P<meaning>.*))?$")
+_OPTIONAL = re.compile(r"optional\((?P<type>.*?)(?:, (?P<default>[^()]*|\[\]|\{\}))?\)")
+
+
+def module_readme(module: Path) -> str:
+    """Return the README of *module*: its first comment, its inputs, its outputs."""
+    files = sorted(
+        module.glob("*.tf"), key=lambda file: (file.name != "main.tf", file.name != "function.tf", file.name)
+    )
+    head = " ".join(re.findall(r"^# (.*)$", files[0].read_text(encoding="utf-8").partition("\n\n")[0], re.MULTILINE))
+    rows = list(_inputs(_blocks(module / "variables.tf")))
+    outputs = [f"| `{name}` | {_description(body)} |" for name, body in _blocks(module / "outputs.tf")]
+    return "\n".join(
+        [
+            f"# {module.name}",
+            "",
+            head,
+            "",
+            "| input | type | default | meaning |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+            "| output | meaning |",
+            "| --- | --- |",
+            *outputs,
+            "",
+            "Made from the code by `make infra-readme`.",
+            "",
+        ]
+    )
+
+
+def _blocks(file: Path) -> Iterator[tuple[str, str]]:
+    for found in _BLOCK.finditer(file.read_text(encoding="utf-8")):
+        yield found["name"], found["body"]
+
+
+def _description(body: str) -> str:
+    [text] = _DESCRIPTION.findall(body)
+    return text.replace('\\"', '"').replace("|", "\\|")
+
+
+def _inputs(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, body in variables:
+        [kind] = _TYPE.findall(body)
+        default = next(iter(_DEFAULT.findall(body)), None)
+        first, *attributes = kind.rstrip().splitlines()
+        shown = first.removesuffix("({").removesuffix("(object")
+        yield _row(name, shown, default, _description(body))
+        yield from _attributes(name, attributes)
+
+
+def _attributes(variable: str, lines: Iterable[str]) -> Iterator[str]:
+    path = [variable]
+    for line in lines:
+        if not (found := _ATTRIBUTE.match(line)):
+            continue  # a closing bracket
+        path = [*path[: len(found["indent"]) // 2 - 1], found["name"]]
+        kind, default = found["type"], None
+        if optional := _OPTIONAL.fullmatch(kind):
+            kind, default = optional["type"], optional["default"] or "null"
+        elif kind.startswith("optional("):
+            kind, default = kind.removeprefix("optional(").removesuffix("({"), "{}"
+        yield _row(".".join(path), kind, default, found["meaning"] or "")
+
+
+def _row(name: str, kind: str, default: str | None, meaning: str) -> str:
+    return f"| `{name}` | {kind} | {'required' if default is None else f'`{default}`'} | {meaning} |"
+
+
+def alarms_table(plan: Mapping[str, Any], consumer: str) -> str:
+    """Return the table of the alarms that *plan* makes for *consumer* and for all consumers together."""
+    rows = []
+    for resource in resources(plan):
+        values = resource.values
+        if resource.kind != "aws_cloudwatch_metric_alarm":
+            continue
+        key = re.search(r'\["(.+)/(.+)"\]$', resource.address)
+        if key and key[1] != consumer:
+            continue
+        name = key[2] if key else "read-throttled"
+        reason, _, runbook = values["alarm_description"].partition(" → ")
+        sign = "<" if values["comparison_operator"].startswith("Less") else ">"
+        when = f"{values['metric_name']} ({values['statistic']}) {sign} {values['threshold']:g}"
+        periods = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']}"
+        how_often = f"in {periods} periods of {values['period'] // 60} min"
+        rows.append(f"| {name} | {when} {how_often} | {reason} | {runbook} |")
+    head = ["| alarm | when | reason | runbook |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *sorted(rows)])
+
+
+def with_alarms(readme: str, table: str) -> str:
+    """Return *readme* with *table* between its markers."""
+    return re.sub(
+        r"(<!-- alarms -->\n).*?(\n<!-- end -->)", lambda found: found[1] + table + found[2], readme, flags=re.DOTALL
+    )

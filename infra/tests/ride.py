@@ -1,0 +1,121 @@
+"""
+See rides through what was applied: its streams, its buckets, its function's settings and its mapping's parameters.
+
+The function runs as Lambda runs it, in workers of the local platform; only the image is missing.
+"""
+
+import base64
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+from sklearn.linear_model import LinearRegression
+
+from infra.release import verify
+from infra.tests.terraform import ACCOUNT, CheckFailed
+from stream_consumer.local.config import MappingConfig, Pace
+from stream_consumer.local.functions import FunctionConfig
+from stream_consumer.local.mapping import EventSourceMapping
+from stream_consumer.local.on_failure import S3Destination
+from stream_consumer.local.runtime import RuntimeFunction
+
+Aws = Callable[[str], Any]
+
+
+def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
+    """
+    Put a ride and an event that is none; return what came of them.
+
+    Raises:
+        CheckFailed: The event did not become a dead letter where Terraform says.
+        SmokeTestFailed: The ride's prediction did not come.
+    """
+    [consumer] = outputs["consumers"].values()
+    function = aws("lambda").get_function_configuration(
+        FunctionName=consumer["function_name"], Qualifier=consumer["alias"]
+    )
+    mapping = aws("lambda").get_event_source_mapping(UUID=consumer["mapping_id"])
+    settings = function["Environment"]["Variables"]
+    _upload_model(aws("s3"), settings["MODEL_LOCATION"])
+    with _worker(function, settings, endpoint, outputs["region"]) as worker:
+        consuming = _mapping(aws, worker, mapping)
+        thread = threading.Thread(target=consuming.run)
+        thread.start()
+        try:
+            aws("kinesis").put_record(
+                StreamName=outputs["input_stream"], Data=b'{"ride": 1, "ride_id": 2}', PartitionKey="2"
+            )
+            [prediction] = verify(outputs, seconds=30)
+            consuming.drain()
+            thread.join()
+        finally:
+            consuming.stop()
+            thread.join()
+    letter = _dead_letter(aws("s3"), consumer["dead_letters"])
+    minutes = prediction["prediction"]["ride_duration"]
+    return f"a ride of {minutes:.1f} min predicted; a malformed event kept as dead letter ({letter['reason']})"
+
+
+def _worker(function: Mapping[str, Any], settings: Mapping[str, str], endpoint: str, region: str) -> RuntimeFunction:
+    credentials = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
+    config = FunctionConfig(
+        handler="stream_consumer.lambda_function.lambda_handler",
+        name=function["FunctionName"],
+        timeout_seconds=function["Timeout"],
+        memory_mb=function["MemorySize"],
+        region=region,
+    )
+    return RuntimeFunction(config, environment={**settings, **credentials, "AWS_REGION": region}, environments=2)
+
+
+def _mapping(aws: Aws, worker: RuntimeFunction, applied: Mapping[str, Any]) -> EventSourceMapping:
+    config = MappingConfig(
+        stream_name=applied["EventSourceArn"].partition("/")[2],
+        starting_position=applied["StartingPosition"],
+        batch_size=applied["BatchSize"],
+        maximum_batching_window_in_seconds=applied["MaximumBatchingWindowInSeconds"],
+        parallelization_factor=applied["ParallelizationFactor"],
+        maximum_retry_attempts=applied["MaximumRetryAttempts"],
+        maximum_record_age_in_seconds=applied["MaximumRecordAgeInSeconds"],
+        bisect_batch_on_function_error=applied["BisectBatchOnFunctionError"],
+        report_batch_item_failures="ReportBatchItemFailures" in applied["FunctionResponseTypes"],
+    )
+    bucket = applied["DestinationConfig"]["OnFailure"]["Destination"].rpartition(":")[2]
+    pace = Pace(poll_seconds=0.1, retry_seconds=0.1)
+    return EventSourceMapping(aws("kinesis"), worker, config, on_failure=S3Destination(aws("s3"), bucket), pace=pace)
+
+
+def _upload_model(s3: Any, location: str) -> None:
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch) / "model"
+        _save_model(directory)
+        for file in directory.rglob("*"):
+            if file.is_file():
+                s3.upload_file(str(file), bucket, f"{prefix}/{file.relative_to(directory)}")
+
+
+def _save_model(directory: Path) -> None:
+    rides = np.array([[130, 205, 3.66], [66, 33, 1.2], [74, 41, 9.0]])
+    model = LinearRegression().fit(rides, [21.0, 8.0, 33.0])
+    columns = [ColSpec("long", "PULocationID"), ColSpec("long", "DOLocationID"), ColSpec("double", "trip_distance")]
+    signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double")]))
+    mlflow.sklearn.save_model(model, directory, signature=signature)
+
+
+def _dead_letter(s3: Any, location: str) -> dict[str, Any]:
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    objects: Sequence[Mapping[str, Any]] = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())
+    if len(objects) != 1:
+        raise CheckFailed(f"{len(objects)} objects under {location}, not one dead letter")
+    line: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=objects[0]["Key"])["Body"].read())
+    if base64.b64decode(line["data"]) != b'{"ride": 1, "ride_id": 2}':
+        raise CheckFailed(f"the dead letter holds {line['data']}, not the bytes that were put")
+    return line

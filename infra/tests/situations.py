@@ -1,0 +1,149 @@
+"""
+A deployed consumer, and the situations it may get into: a resource, and what AWS says of the request.
+
+The rule: what a consumer is about is read off its function and mapping, not off the policies that are judged by it.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.tests.terraform import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The key of the system: the roles' policies count only as far as its own policy lets them."""
+
+    arn: str
+    policy: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """What a consumer is about, read off its function and mapping: not off the policies that are judged by it."""
+
+    name: str
+    input_arn: str
+    fan_out_arn: str | None
+    output_name: str
+    failures_bucket: str
+    dead_letter_prefix: str
+    model_location: str | None
+    key: Key
+    policies: Mapping[str, str]
+
+    @property
+    def region(self) -> str:
+        return self.key.arn.split(":")[3]
+
+    @property
+    def account(self) -> str:
+        return self.key.arn.split(":")[4]
+
+    @property
+    def role(self) -> str:
+        return f"arn:aws:iam::{self.account}:role/{self.name}"
+
+    def situations(self) -> list[dict[str, Any]]:
+        """Return resources and request contexts, by the names that operations.json uses; other names allow nothing."""
+        return [*self._of_streams(), *self._of_buckets(), *self._of_keys(), *self._of_others()]
+
+    def _of_streams(self) -> Iterable[dict[str, Any]]:
+        stream = f"arn:aws:kinesis:{self.region}:{self.account}:stream"
+        yield _situation("input stream", self.input_arn)
+        yield _situation("output stream", f"{stream}/{self.output_name}")
+        yield _situation("another stream", f"{stream}/payments")
+        yield _situation("a stream with a longer name", f"{self.input_arn}_2")
+        yield _situation("another's fan-out consumer", f"{self.input_arn}/consumer/other:1700000000")
+        if self.fan_out_arn:
+            yield _situation("fan-out consumer", self.fan_out_arn)
+
+    def _of_buckets(self) -> Iterable[dict[str, Any]]:
+        failures = f"arn:aws:s3:::{self.failures_bucket}"
+        yield _situation("failures bucket", failures)
+        yield _situation(
+            "dead letter", f"{failures}/{self.dead_letter_prefix}/ride_events/shardId-000000000000/496.jsonl"
+        )
+        yield _situation("on-failure document", f"{failures}/aws/lambda/1234/shardId-000000000000/2026/11/21/document")
+        yield _situation(
+            "another consumer's dead letter", f"{failures}/{self.dead_letter_prefix}-2/ride_events/s/1.jsonl"
+        )
+        yield _situation("any other object of the failures bucket", f"{failures}/reports/1.csv")
+        yield _situation("another bucket", "arn:aws:s3:::payroll")
+        yield _situation("an object of another bucket", "arn:aws:s3:::payroll/dead-letters/1.jsonl")
+        if self.model_bucket:
+            bucket, folder = f"arn:aws:s3:::{self.model_bucket[0]}", self.model_bucket[1]
+            yield _situation("model folder", bucket, {"s3:prefix": f"{folder}/"})
+            yield _situation("a folder beside the model", bucket, {"s3:prefix": f"{folder}0/"})
+            yield _situation("the whole model bucket", bucket)
+            yield _situation("model file", f"{bucket}/{folder}/MLmodel")
+            yield _situation("training data", f"{bucket}/training/rides.parquet")
+
+    @property
+    def model_bucket(self) -> tuple[str, str] | None:
+        found = re.fullmatch(r"s3://([^/]+)/(.+)", self.model_location or "")
+        return (found[1], found[2]) if found else None
+
+    def _of_keys(self) -> Iterable[dict[str, Any]]:
+        def use(kind: str, service: str, context: str, of: str, key: str = self.key.arn) -> dict[str, Any]:
+            through = f"{service}.{self.region}.amazonaws.com"
+            request = {"kms:ViaService": through, f"kms:EncryptionContext:{context}": of}
+            return _situation(kind, key, request) | {"resourcePolicy": self.key.policy}
+
+        stream = f"arn:aws:kinesis:{self.region}:{self.account}:stream"
+        failures = f"arn:aws:s3:::{self.failures_bucket}"
+        yield use("key for the input stream", "kinesis", "aws:kinesis:arn", self.input_arn)
+        yield use("key for the output stream", "kinesis", "aws:kinesis:arn", f"{stream}/{self.output_name}")
+        yield use("key for the failures bucket", "s3", "aws:s3:arn", failures)
+        if self.model_bucket:
+            yield use("key for the model bucket", "s3", "aws:s3:arn", f"arn:aws:s3:::{self.model_bucket[0]}")
+        yield use("key for another stream", "kinesis", "aws:kinesis:arn", f"{stream}/payments")
+        yield use("key for the input stream, through S3", "s3", "aws:kinesis:arn", self.input_arn)
+        yield use("another key", "kinesis", "aws:kinesis:arn", self.input_arn, f"{self.key.arn[:-4]}0000")
+        yield _situation("key, directly", self.key.arn) | {"resourcePolicy": self.key.policy}
+
+    def _of_others(self) -> Iterable[dict[str, Any]]:
+        logs = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda/{self.name}"
+        yield _situation("log stream", f"{logs}:log-stream:2026/11/21/[1]abc")
+        yield _situation("another function's log stream", f"{logs}-2:log-stream:2026/11/21/[1]abc")
+        yield _situation("itself", f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}")
+        yield _situation("its role", self.role)
+        yield _situation("a queue", f"arn:aws:sqs:{self.region}:{self.account}:jobs")
+        yield _situation("a secret", f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:password-a1b2c3")
+        yield _situation("anything", "*")
+
+
+def _situation(kind: str, resource: str, context: Mapping[str, str] | None = None) -> dict[str, Any]:
+    return {"kind": kind, "resource": resource, "context": dict(context or {})}
+
+
+def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
+    """Read the consumers off a plan or a state; one whose policies are not wholly known yet is left out."""
+    by_module: dict[str, dict[str, list[Resource]]] = {}
+    for resource in found:
+        module = resource.address.partition("aws_")[0]
+        by_module.setdefault(module, {}).setdefault(resource.kind, []).append(resource)
+    known = []
+    for kinds in by_module.values():
+        policies = {item.address: item.values.get("policy") for item in kinds.get("aws_iam_role_policy", ())}
+        if "aws_lambda_event_source_mapping" not in kinds or not all(policies.values()):
+            continue
+        [function], [mapping] = kinds["aws_lambda_function"], kinds["aws_lambda_event_source_mapping"]
+        settings = function.values["environment"][0]["variables"]
+        source = mapping.values["event_source_arn"]
+        known.append(
+            Consumer(
+                name=function.values["function_name"],
+                input_arn=source.partition("/consumer/")[0],
+                fan_out_arn=source if "/consumer/" in source else None,
+                output_name=settings["PREDICTIONS_STREAM_NAME"],
+                failures_bucket=settings["DEAD_LETTER_BUCKET"],
+                dead_letter_prefix=settings["DEAD_LETTER_PREFIX"],
+                model_location=settings.get("MODEL_LOCATION"),
+                key=key,
+                policies={address: policy for address, policy in policies.items() if policy},
+            )
+        )
+    return known

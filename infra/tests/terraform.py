@@ -1,0 +1,138 @@
+"""
+Terraform on a copy of ``infra/``, without an account and, where the provider is on disk, without a registry.
+
+The rule: the tree that is checked is the tree that is deployed; what makes it run here is in the copy's override files.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+INFRA = Path(__file__).resolve().parent.parent
+ACCOUNT = "123456789012"  # the account of the example tfvars
+DIGEST = "sha256:" + "a" * 64
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+
+_PROVIDER_PLACES = (Path("/opt"), Path("/usr/local/share/terraform"), Path.home() / ".terraform.d")
+
+# Nothing of the environments' own provider block is taken away but what asks a real account who it is.
+_OVERRIDE = """\
+terraform {
+  backend "local" {}
+}
+
+provider "aws" {
+  region                      = "eu-west-1"
+  access_key                  = "%s"
+  secret_key                  = "test"
+  allowed_account_ids         = null
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+%s}
+"""
+_SERVICES = ("cloudwatch", "ecr", "iam", "kinesis", "kms", "lambda", "logs", "s3", "sns", "sts")
+
+
+class CheckFailed(Exception):
+    """What was checked does not hold; the message is what the user reads."""
+
+
+def provider_folder() -> Path | None:
+    """Return the plugin folder with hashicorp/aws (``TF_PLUGIN_DIR``, or found); None: Terraform asks the registry."""
+    if named := os.environ.get("TF_PLUGIN_DIR"):
+        return Path(named)
+    for place in _PROVIDER_PLACES:
+        for binary in place.glob("**/hashicorp/aws/*/*/terraform-provider-aws_*"):
+            return binary.parents[5]
+    return None
+
+
+def copy_of_infra(destination: Path) -> Path:
+    """Copy ``infra/`` without what earlier runs left in it."""
+    shutil.rmtree(destination, ignore_errors=True)
+    leftovers = shutil.ignore_patterns(
+        ".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars.json", "node_modules", "__pycache__"
+    )
+    shutil.copytree(INFRA, destination, ignore=leftovers)
+    return destination
+
+
+@dataclass(frozen=True, slots=True)
+class Terraform:
+    """Terraform in one directory."""
+
+    directory: Path
+    plugins: Path | None
+
+    def run(self, *arguments: str, accepted: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
+        """
+        Run ``terraform *arguments*``.
+
+        Raises:
+            CheckFailed: The exit code is not one of *accepted*; the message holds what Terraform printed.
+        """
+        done = subprocess.run(  # noqa: S603 (our own arguments)
+            ["terraform", *arguments],  # noqa: S607 (the user's own Terraform)
+            cwd=self.directory,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in accepted:
+            said = re.sub(r"\n{2,}", "\n", done.stdout[-6000:] + done.stderr[-6000:])
+            raise CheckFailed(
+                f"terraform {' '.join(arguments)} in {self.directory} ended with {done.returncode}:\n{said}"
+            )
+        return done
+
+    def init(self, *, backend: bool = False) -> None:
+        where = [f"-plugin-dir={self.plugins}"] if self.plugins else []
+        self.run("init", "-no-color", "-input=false", *where, *([] if backend else ["-backend=false"]))
+
+    def show(self, *plan: str) -> dict[str, Any]:
+        """Return the state, or the plan in the named file, as JSON."""
+        shown: dict[str, Any] = json.loads(self.run("show", "-json", *plan).stdout)
+        return shown
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment without what would lead Terraform to an account, or astray."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    if not Path(ours.get("TF_CLI_CONFIG_FILE", "/")).exists():
+        del ours["TF_CLI_CONFIG_FILE"]  # Terraform would warn in every command
+    return ours | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+
+def offline(root: Path, variables: Path, *, endpoint: str | None = None) -> None:
+    """Make the copied *root* run on *variables* with fake credentials, against *endpoint* if there is one."""
+    lines = "".join(f'    {service} = "{endpoint}"\n' for service in _SERVICES)
+    endpoints = f"  s3_use_path_style = true\n\n  endpoints {{\n{lines}  }}\n" if endpoint else ""
+    (root / "override.tf").write_text(_OVERRIDE % (ACCOUNT, endpoints), encoding="utf-8")
+    shutil.copy(variables, root / "terraform.tfvars")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource of a plan or a state."""
+
+    address: str
+    kind: str
+    values: Mapping[str, Any]
+
+
+def resources(shown: Mapping[str, Any]) -> Iterator[Resource]:
+    """Yield every resource of what :meth:`Terraform.show` returned."""
+    modules = [(shown.get("planned_values") or shown["values"])["root_module"]]
+    while modules:
+        module = modules.pop()
+        modules.extend(module.get("child_modules", ()))
+        for item in module.get("resources", ()):
+            yield Resource(item["address"], item["type"], item.get("values", {}))
