@@ -13,7 +13,7 @@ RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     python3 -m venv --without-pip /opt/venv \
  && python3 -m pip --python /opt/venv/bin/python install --quiet --disable-pip-version-check --root-user-action ignore \
     --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt
-COPY container/trim.py ./
+COPY infra/container/trim.py ./
 # Checked by their hash or not at all: an image's files do not change, and its time stamps may.
 RUN /opt/venv/bin/python trim.py \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
@@ -22,7 +22,7 @@ RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /va
 # The name of a folder in .image/ with an MLflow model in it, and what it hashes to. Without one MODEL_LOCATION is read at init.
 ARG MODEL=""
 ARG MODEL_DIGEST=""
-COPY container/bake.py .image* ./context/
+COPY infra/container/bake.py .image* ./context/
 RUN PYTHONPATH=/var/task /opt/venv/bin/python context/bake.py "${MODEL}" "${MODEL_DIGEST}"
 
 FROM ${PYTHON_IMAGE}

@@ -62,7 +62,7 @@ check: lint types imports test ## all of the above
 
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow.
 image: $(if $(MODEL),$(VENV)/.local) ## build the Lambda image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias)
-	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) \
+	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
 
 image-test: $(VENV)/.dev $(VENV)/.tools ## run the image as Lambda does, look into it, scan it

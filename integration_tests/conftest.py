@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from container.__main__ import main as make_image
-from container.engine import Engine, find_engine
-from container.example_model import write_example_model
+from infra.container.__main__ import main as make_image
+from infra.container.engine import Engine, find_engine
+from infra.container.example_model import write_example_model
 from integration_tests.tiers import MISSING, Material, opened
 from integration_tests.world import Capability, World
 from stream_consumer.model import Model, load_model

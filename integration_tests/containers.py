@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from container.engine import ContainerError, Engine
+from infra.container.engine import ContainerError, Engine
 from stream_consumer.local.environment import Launch, Process
 from stream_consumer.local.processes import Child
 

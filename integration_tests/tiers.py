@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.engine import Engine
+from infra.container.engine import Engine
 from integration_tests import compose
 from integration_tests.containers import TMP, Container, in_containers, mounted
 from integration_tests.emulators import kinesis_local, kinesis_local_missing, localstack, localstack_missing

@@ -210,9 +210,7 @@ class PredictionStream:
             # Each request keeps its own entries: merging two could put one partition key in two requests.
             wave = [[entry.position for entry in request] for request in rejected if request]
 
-    def _send(
-        self, items: Sequence[Entry], wave: Wave, deadline: float
-    ) -> tuple[list[list[Unwritten]], bool]:
+    def _send(self, items: Sequence[Entry], wave: Wave, deadline: float) -> tuple[list[list[Unwritten]], bool]:
         """Send the requests of a wave once; for each what was rejected, and whether trying again is hopeless."""
         answers = self._calls.run([self._call(items, request) for request in wave], deadline)
         rejected = [

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from container.example_model import write_example_model
+from infra.container.example_model import write_example_model
 from stream_consumer.lambda_function import Handler, build_handler
 from stream_consumer.telemetry import telemetry
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from container.engine import Engine
+from infra.container.engine import Engine
 from integration_tests.containers import TMP, in_containers
 from integration_tests.tiers import HANDLER, KEYS
 from stream_consumer.local.functions import FunctionConfig

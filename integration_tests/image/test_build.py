@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from container.engine import Engine
+from infra.container.engine import Engine
 from integration_tests.rie import ROOT
 
 
@@ -16,7 +16,7 @@ def built(*prefix: str, **environ: str) -> tuple[int, str]:
     environment = {**os.environ, **environ}
     environment["CONTAINER_BUILD_FLAGS"] = f"{environ.get('CONTAINER_BUILD_FLAGS', '')} --no-cache"
     base = environment.get("PYTHON_IMAGE")
-    command = [*prefix, sys.executable, "-m", "container", "build", "--tag", "stream-consumer:unbuildable"]
+    command = [*prefix, sys.executable, "-m", "infra.container", "build", "--tag", "stream-consumer:unbuildable"]
     command += ["--base", base] if base else []
     answer = subprocess.run(  # noqa: S603 (our own arguments)
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

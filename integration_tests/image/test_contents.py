@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from container.engine import Engine
+from infra.container.engine import Engine
 from integration_tests.tiers import HANDLER
 
 ROOT = Path(__file__).parent.parent.parent

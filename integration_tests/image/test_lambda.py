@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from container.engine import Engine
-from container.example_model import write_example_model
+from infra.container.engine import Engine
+from infra.container.example_model import write_example_model
 from integration_tests.containers import TMP, mounted
 from integration_tests.image.conftest import MakeFunction
 from stream_consumer.model import Model, directory_digest

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from container.engine import ContainerError, Engine
+from infra.container.engine import ContainerError, Engine
 from integration_tests.containers import JAIL, TMP, mounted, on_this_network
 from integration_tests.image.test_lambda import GOLDEN, TEST_RUN, event, expected, ride
 from integration_tests.rie import RIE_FOLDER, fetch_rie, invoke

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from container.bake import bake
-from container.context import staged
-from container.example_model import write_example_model
-from container.measure import Layer, over_budget, weigh
+from infra.container.bake import bake
+from infra.container.context import staged
+from infra.container.example_model import write_example_model
+from infra.container.measure import Layer, over_budget, weigh
 from stream_consumer.errors import ModelError
 from stream_consumer.model import directory_digest
 
@@ -47,7 +47,7 @@ def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def image(tmp_path: Path, *arguments: str, tool: str | None = None, isolated: bool = False) -> tuple[int, str, str]:
-    """Run ``python -m container build`` where *tool*, a shell script, is the only container tool."""
+    """Run ``python -m infra.container build`` where *tool*, a shell script, is the only container tool."""
     if tool is not None:
         (tmp_path / "podman").write_text(f"#!/bin/sh\n{tool}\n")
         (tmp_path / "podman").chmod(0o755)
@@ -55,7 +55,7 @@ def image(tmp_path: Path, *arguments: str, tool: str | None = None, isolated: bo
     (tmp_path / "git").chmod(0o755)
     environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "CONTAINER_ENGINE": "podman", "PYTHONPATH": str(ROOT)}
     python = [sys.executable, *(["-S"] if isolated else [])]
-    command = [*python, "-m", "container", "build", *arguments]
+    command = [*python, "-m", "infra.container", "build", *arguments]
     answer = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603
     return answer.returncode, answer.stdout, answer.stderr
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from container.engine import ContainerError, Engine, find_engine
+from infra.container.engine import ContainerError, Engine, find_engine
 
 WORKS = "exit 0"
 NO_DAEMON = "echo 'Cannot connect to the Docker daemon. Is it running?' >&2; exit 1"

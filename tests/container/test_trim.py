@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from container.trim import prove, remove
+from infra.container.trim import prove, remove
 
 KEPT = [
     "boto3/session.py",

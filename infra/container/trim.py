@@ -71,5 +71,5 @@ def prove() -> None:
 
 if __name__ == "__main__":
     freed_bytes = remove(Path(sysconfig.get_path("purelib")))
-    print(f"trimmed {freed_bytes / 1e6:.0f} MB of tests, sources and other services' models")  # noqa: T201 (a command)
+    print(f"trimmed {freed_bytes / 1e6:.0f} MB of tests, sources and other services' models")
     prove()

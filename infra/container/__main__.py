@@ -1,5 +1,5 @@
 """
-``python -m container build``: build the image, weigh it, time its init; over budget fails.
+``python -m infra.container build``: build the image, weigh it, time its init; over budget fails.
 
 The rule: without a model to fetch it needs the standard library only, so a bare python3 builds the image.
 """
@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from container.engine import ContainerError, Engine, find_engine
-from container.measure import init_seconds, over_budget, weigh
+from infra.container.engine import ContainerError, Engine, find_engine
+from infra.container.measure import init_seconds, over_budget, weigh
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m container", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m infra.container", description=__doc__)
     build = parser.add_subparsers(required=True).add_parser("build", help="build the image and hold it to its budget")
     build.add_argument("--tag", default="stream-consumer:latest", help="name of the image (default: %(default)s)")
     build.add_argument("--model", default="", help="bake in: a folder, s3://… or models:/name@alias")
@@ -55,7 +55,7 @@ def _model(location: str) -> Iterator[dict[str, str]]:
         yield {}
         return
     try:
-        from container.context import staged  # noqa: PLC0415 (needs the package's own dependencies)
+        from infra.container.context import staged  # noqa: PLC0415 (needs the package's own dependencies)
     except ModuleNotFoundError as error:
         raise ContainerError(
             f"fetching a model needs the package's environment, and {error.name} is missing; use `make image MODEL=…`"
@@ -88,14 +88,14 @@ def _accept(engine: Engine, image: str, wanted_platform: str) -> None:
         engine.save(image, archive)
         layers = weigh(archive)
     for layer in layers:
-        print(f"  layer  {layer.unpacked / 1e6:6.1f} MB unpacked  {layer.compressed / 1e6:6.1f} MB compressed")  # noqa: T201
+        print(f"  layer  {layer.unpacked / 1e6:6.1f} MB unpacked  {layer.compressed / 1e6:6.1f} MB compressed")
     unpacked, compressed = sum(at.unpacked for at in layers), sum(at.compressed for at in layers)
     seconds, unmeasured = None, _unmeasured(engine, wanted_platform)
     if not unmeasured:
         seconds = init_seconds(engine, image)
     init = f"init {seconds:.2f} s at one vCPU" if seconds is not None else f"init SKIPPED: {unmeasured}"
     faults = over_budget(layers, seconds)
-    print(f"{image}: {unpacked / 1e6:.0f} MB unpacked, {compressed / 1e6:.0f} MB compressed, {init}")  # noqa: T201
+    print(f"{image}: {unpacked / 1e6:.0f} MB unpacked, {compressed / 1e6:.0f} MB compressed, {init}")
     if faults:
         raise ContainerError(f"{image} is over budget: {'; '.join(faults)}")
 

@@ -48,6 +48,6 @@ def _no_s3() -> NoReturn:
 
 if __name__ == "__main__":
     try:
-        print(bake(sys.argv[1], sys.argv[2], context=Path(__file__).parent, baked=BAKED))  # noqa: T201 (a command)
+        print(bake(sys.argv[1], sys.argv[2], context=Path(__file__).parent, baked=BAKED))
     except ModelError as error:
         sys.exit(f"cannot bake the model in: {error}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from container.engine import ContainerError, Engine
+from infra.container.engine import ContainerError, Engine
 
 UNPACKED_BYTES = 420_000_000
 COMPRESSED_BYTES = 150_000_000

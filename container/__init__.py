@@ -1,1 +1,0 @@
-"""Building the image and holding it to its budget: ``python -m container --help``."""

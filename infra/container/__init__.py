@@ -1,0 +1,1 @@
+"""Building the image and holding it to its budget: ``python -m infra.container --help``."""
