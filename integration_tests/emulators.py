@@ -25,7 +25,8 @@ KINESIS_LOCAL = ROOT / ".ci" / "node" / "node_modules" / "kinesis-local" / "main
 LOCALSTACK_PYTHON = ROOT / ".venv-localstack" / "bin" / "python"
 _SHIM = {"NODE_OPTIONS": f"--require {HERE / 'loopback.cjs'}"}
 _START_SECONDS = 90.0
-_STOP_SECONDS = 10.0
+# LocalStack has a child of its own to end; Node's emulator does not listen to SIGTERM and holds nothing.
+_LOCALSTACK_STOP_SECONDS = 15.0
 
 
 class EmulatorFailed(Exception):
@@ -81,12 +82,14 @@ def localstack() -> Iterator[str]:
         }
         url = f"http://127.0.0.1:{port}"
         program = [str(LOCALSTACK_PYTHON), str(HERE / "localstack_host.py")]
-        with _running(program, environment | _SHIM, f"{url}/_localstack/health"):
+        with _running(program, environment | _SHIM, f"{url}/_localstack/health", _LOCALSTACK_STOP_SECONDS):
             yield url
 
 
 @contextmanager
-def _running(program: Sequence[str], environment: Mapping[str, str], health: str) -> Iterator[None]:
+def _running(
+    program: Sequence[str], environment: Mapping[str, str], health: str, stop_seconds: float = 0.0
+) -> Iterator[None]:
     lines: deque[str] = deque(maxlen=30)
     exited = threading.Event()
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -98,7 +101,7 @@ def _running(program: Sequence[str], environment: Mapping[str, str], health: str
             raise EmulatorFailed(f"{program[-1]} did not start:\n" + "\n".join(lines))
         yield
     finally:
-        child.stop(_STOP_SECONDS)
+        child.stop(stop_seconds)
 
 
 def _comes_up(health: str, exited: threading.Event) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -19,6 +20,7 @@ from stream_consumer.local.malformed import KINDS
 
 EVENT = b'{"ride": {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}, "ride_id": 256}'
 PATIENCE_SECONDS = 120
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture
@@ -37,10 +39,9 @@ def aws_cli(world: World, *arguments: str) -> Any:
     found = shutil.which("aws")
     if found is None:
         pytest.skip("the AWS CLI is not installed")
-    environment = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
     answer = subprocess.run(  # noqa: S603 (our own arguments)
         [found, "--endpoint-url", world.endpoints.kinesis, "--output", "json", *arguments],
-        env={**os.environ, **environment},
+        env={**os.environ, **KEYS},
         capture_output=True,
         check=True,
     )
@@ -91,15 +92,19 @@ def test_poison_pills_become_dead_letters_and_block_nothing(world: World, stream
     assert published(world, world.consumer, prefix).minutes.keys() == {ride.ride_id for ride in some}
 
 
-def test_a_dead_letter_that_is_put_back_is_consumed(world: World, stream: str, prefix: str) -> None:
-    """Redrive: the document holds all that it takes; the producer's fault, text for a number, is mended on the way."""
+def test_a_dead_letter_is_redriven_and_comes_out(world: World, stream: str, prefix: str) -> None:
+    """The command mends the producer's fault, text for a number, on the way back to the stream it came from."""
     [ride] = rides(prefix, 1)
     key, data = ride.entry
     put_all(world.kinesis, stream, [(key, data.replace(b'"PULocationID": 1,', b'"PULocationID": "1",'))])
     consume(world, stream, world.consumer.function)
-    [(bad, letter)] = dead_letters(world, world.consumer, stream).items()
     assert published(world, world.consumer, prefix).minutes == {}
-    put_all(world.kinesis, stream, [(letter["partition_key"], bad.replace(b'"1"', b"1"))])
+    where = ["--bucket", world.consumer.dead_letters, "--prefix", f"dead-letters/{stream}"]
+    redrive = ["dead-letters", "redrive", *where, "--edit", ".ride.PULocationID |= tonumber"]
+    endpoints = {"AWS_ENDPOINT_URL_KINESIS": world.endpoints.kinesis, "AWS_ENDPOINT_URL_S3": world.endpoints.s3}
+    subprocess.run(  # noqa: S603 (our own command)
+        [sys.executable, "-m", "stream_consumer", *redrive], env={**os.environ, **KEYS, **endpoints}, check=True
+    )
     consume(world, stream, world.consumer.function)
     assert published(world, world.consumer, prefix).minutes.keys() == {ride.ride_id}
 
