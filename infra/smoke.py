@@ -45,7 +45,7 @@ def smoke(
 def keeps_order(kinesis: "KinesisClient", stream: str) -> bool:
     """Return whether *stream* puts records where their partition key says, which Terraform's provider cannot ask."""
     summary: dict[str, Any] = {**kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]}
-    return summary.get("RecordDistributionStrategy", "USER_PARTITION_KEY") != "AUTO"
+    return bool(summary.get("RecordDistributionStrategy", "USER_PARTITION_KEY") != "AUTO")
 
 
 def _ends(kinesis: "KinesisClient", stream: str) -> list[str]:

@@ -127,7 +127,7 @@ def _push_something(ecr: Any, reference: str, architecture: str) -> None:
 def _shell(variables: Mapping[str, str]) -> Iterator[None]:
     """Make this process's environment that of an operator's shell with *variables* set."""
     before = dict(os.environ)
-    changed = environment() | variables
+    changed = {**environment(), **variables}
     os.environ.clear()
     os.environ.update(changed)
     try:

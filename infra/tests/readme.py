@@ -53,6 +53,7 @@ def _blocks(file: Path) -> Iterator[tuple[str, str]]:
 
 
 def _description(body: str) -> str:
+    text: str
     [text] = _DESCRIPTION.findall(body)
     return text.replace('\\"', '"').replace("|", "\\|")
 

@@ -15,7 +15,7 @@ from typing import Any
 import mlflow.sklearn
 import numpy as np
 from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, Schema
+from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from sklearn.linear_model import LinearRegression
 
 from infra.release import verify
@@ -105,7 +105,11 @@ def _upload_model(s3: Any, location: str) -> None:
 def _save_model(directory: Path) -> None:
     rides = np.array([[130, 205, 3.66], [66, 33, 1.2], [74, 41, 9.0]])
     model = LinearRegression().fit(rides, [21.0, 8.0, 33.0])
-    columns = [ColSpec("long", "PULocationID"), ColSpec("long", "DOLocationID"), ColSpec("double", "trip_distance")]
+    columns: list[ColSpec | TensorSpec] = [
+        ColSpec("long", "PULocationID"),
+        ColSpec("long", "DOLocationID"),
+        ColSpec("double", "trip_distance"),
+    ]
     signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double")]))
     mlflow.sklearn.save_model(model, directory, signature=signature)
 
