@@ -121,5 +121,5 @@ rollback: $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONS
 	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
 
 clean: ## remove everything that make made
-	@rm -rf $(VENV) .venv-infra .venv-localstack .ci/node/node_modules infra/tests/node_modules build dist *.egg-info \
+	@rm -rf $(VENV) .venv-infra .venv-localstack .ci/node/node_modules build dist *.egg-info \
 		.coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

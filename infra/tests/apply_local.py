@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import release
-from infra.tests import emulated, policies, ride
+from infra.tests import emulated, names, policies, ride
 from infra.tests.check import Checks
 from infra.tests.report import report
 from infra.tests.situations import Key, consumers
@@ -81,6 +81,9 @@ class Steps:
         [consumer] = consumers(found, Key(made["arn"], json.loads(made["policy"])))
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
         return policies.compare([consumer], policies.resource_cases(found, consumer), tools)
+
+    def names(self) -> str:
+        return names.agree(self.resources)
 
     def ride(self) -> str:
         with _shell(self.shell):
@@ -147,7 +150,7 @@ def main() -> int:
     with EmbeddedAws(region=emulated.REGION) as embedded:
         offline(root, tree / "tests" / "local.tfvars", endpoint=embedded.endpoint_url)
         steps = Steps(Terraform(root, provider_folder()), embedded.endpoint_url)
-        run = [steps.deploy, steps.no_drift, steps.policies, steps.ride, steps.rollback, steps.destroy]
+        run = [steps.deploy, steps.no_drift, steps.names, steps.policies, steps.ride, steps.rollback, steps.destroy]
         return report(run, each_rests_on_the_last=True)
 
 
