@@ -9,9 +9,9 @@ from typing import Any
 
 import boto3
 
-from benchmarks.contestants import STREAM, Place, ours, runtime_parse
+from benchmarks.contestants import STREAM, Contestant, Place, ours, runtime_parse
 from benchmarks.stub import StubKinesis
-from benchmarks.worker import Worker, cost
+from benchmarks.worker import Worker
 from benchmarks.workload import Say, Workload
 from stream_consumer.contract import InvalidRecord, Prediction, RideDuration, encode_prediction, records_from_lambda
 from stream_consumer.model import Model, load_model
@@ -20,6 +20,7 @@ from stream_consumer.scoring import Scorer
 from stream_consumer.sinks import Entry, PredictionStream, client_config
 
 BATCH = 10_000
+WHOLE = "whole"
 STAGES = ("parse", "unpack", "decode", "features", "predict", "encode", "publish")
 FAR = 0.02
 """Seconds that a far stream takes to answer."""
@@ -28,16 +29,18 @@ _IN_FLIGHT = (1, 2, 4, 8)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The core's parts, as the handler composes them."""
+    """The core's parts, beside the handler that is composed of the same."""
 
+    whole: Contestant
     parse: Callable[[bytes], Any]
     model: Model
     stream: PredictionStream
 
 
 def parts(place: Place) -> Parts:
+    whole = ours(place)
     model = load_model(str(place.model), s3=lambda: boto3.client("s3"))
-    return Parts(runtime_parse(), model, stream(place, 4))
+    return Parts(whole, runtime_parse(), model, stream(place, 4))
 
 
 def stream(place: Place, in_flight: int) -> PredictionStream:
@@ -47,15 +50,17 @@ def stream(place: Place, in_flight: int) -> PredictionStream:
 
 
 def walk(subject: Parts, payload: bytes) -> dict[str, float]:
-    """Processor seconds of each stage of one batch."""
+    """Processor seconds of each stage of one batch, and of the handler with the same batch."""
     spent: dict[str, float] = {}
+    with _timed(spent, WHOLE):
+        subject.whole(payload)()
     scorer = Scorer(subject.model)
     with _timed(spent, "parse"):
         event = subject.parse(payload)
     with _timed(spent, "unpack"):
         records = records_from_lambda(event)
     with _timed(spent, "decode"):
-        events = [subject.model.schema.decode(record.data) for record in records]
+        events = list(map(subject.model.schema.decode, [record.data for record in records]))
     valid = [event for event in events if not isinstance(event, InvalidRecord)]
     with _timed(spent, "features"):
         columns = scorer.columns(valid)
@@ -63,11 +68,14 @@ def walk(subject: Parts, payload: bytes) -> dict[str, float]:
     with _timed(spent, "predict"):
         minutes = scorer.score(columns, float("inf"))
     with _timed(spent, "encode"):
-        entries = []
-        for record, event, duration in zip(records, valid, minutes, strict=True):
-            ride = RideDuration(float(duration), event.ride_id)  # type: ignore[arg-type]
-            prediction = Prediction(subject.model.name, subject.model.version, ride, record.event_id)
-            entries.append(Entry(prediction.partition_key, encode_prediction(prediction)))
+        name, version = subject.model.name, subject.model.version
+        predictions = [
+            Prediction(name, version, RideDuration(duration, event.ride_id), record.event_id)
+            for record, event, duration in zip(records, valid, minutes, strict=True)
+            if not isinstance(duration, InvalidRecord)
+        ]
+        keys = [prediction.partition_key for prediction in predictions]
+        entries = list(map(Entry, keys, map(encode_prediction, predictions)))
     with _timed(spent, "publish"):
         subject.stream.write(entries, float("inf"))
     return spent
@@ -86,7 +94,7 @@ class Stages:
 
     stages: Mapping[str, float]
     whole: float
-    """Of the handler, measured in the same rounds."""
+    """Of the handler, in the same process."""
 
     @property
     def beside(self) -> float:
@@ -96,16 +104,12 @@ class Stages:
 
 def stages(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Stages:
     place, payload = Place(workload.models["default"], stub.endpoint_url), workload.event(BATCH)
-    walks: list[dict[str, float]] = []
-    wholes: list[float] = []
-    with Worker(parts, place) as walker, Worker(ours, place) as whole:
-        for number in range(rounds):
-            say(f"stages, round {number + 1} of {rounds}")
-            walker.run(walk, payload)
-            walks.append(walker.run(walk, payload))
-            wholes.append(whole.run(cost, payload, 1).processor)
-    micros = {stage: statistics.median(one[stage] for one in walks) / BATCH * 1e6 for stage in STAGES}
-    return Stages(micros, statistics.median(wholes) / BATCH * 1e6)
+    with Worker(parts, place) as worker:
+        worker.run(walk, payload)
+        say("stages")
+        walks = [worker.run(walk, payload) for _ in range(rounds * 3)]
+    micros = {stage: statistics.median(one[stage] for one in walks) / BATCH * 1e6 for stage in (WHOLE, *STAGES)}
+    return Stages(stages=micros, whole=micros.pop(WHOLE))
 
 
 def far_stream(workload: Workload, rounds: int, say: Say) -> dict[int, float]:
