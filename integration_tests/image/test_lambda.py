@@ -3,6 +3,7 @@
 import base64
 import json
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,22 @@ def expected(model: Model) -> dict[str, Any]:
     return {"batchItemFailures": [], "predictions": predictions}
 
 
+def logged(lines: list[str], count: int) -> list[dict[str, Any]]:
+    """Return the first *count* JSON lines; the pipe that they come through may be slower than the answer."""
+    deadline = time.monotonic() + 10
+    while True:
+        messages = [json.loads(line) for line in list(lines) if line.startswith("{")]
+        if len(messages) >= count or time.monotonic() > deadline:
+            return messages
+        time.sleep(0.01)
+
+
 def test_golden_events_are_answered(function: MakeFunction, model: Model, lines: list[str]) -> None:
     """The image predicts what the model predicts elsewhere, on another interpreter and other versions of NumPy."""
     answer = function(TEST_RUN).invoke(GOLDEN)
     assert answer.error is None
     assert json.loads(answer.payload) == expected(model)
-    messages = [json.loads(line) for line in lines if line.startswith("{")]
+    messages = logged(lines, 2)
     assert messages[0]["message"] == "model loaded"
     assert messages[0]["model_location"] == "/opt/model"
     assert messages[1]["RecordsReceived"] == [3.0]
