@@ -73,9 +73,9 @@ def init_seconds(engine: Engine, image: str, options: Sequence[str] = ()) -> flo
         ContainerError: Init fails; the message has what the image said.
     """
     jail = ["--read-only", "--cap-drop", "all", "--tmpfs", "/tmp", "--user", "1234:1234", *ONE_VCPU]  # noqa: S108
-    ours = ["--mount", f"type=bind,source={Path(__file__).parent},target=/probe/container,readonly"]
+    ours = ["--mount", f"type=bind,source={Path(__file__).parent},target=/probe/infra/container,readonly"]
     ours += ["--security-opt", "label=disable", "--env", "PYTHONPATH=/var/task:/probe", "--entrypoint", "python"]
-    command = engine.run_command([*jail, *_LAMBDA, *ours, *options], image, ["-m", "container.probe", HANDLER])
+    command = engine.run_command([*jail, *_LAMBDA, *ours, *options], image, ["-m", "infra.container.probe", HANDLER])
     return min(_probed(command) for _ in range(_TRIES))
 
 
