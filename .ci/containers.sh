@@ -44,8 +44,11 @@ use_containers() {
 
 # Containers of a test that failed to end them would disturb the next run.
 leave_nothing_behind() {
-  local left
-  left=$(podman ps --all --quiet)
-  [[ -z $left ]] || { podman ps --all >&2; echo "containers were left behind" >&2; return 1; }
+  local tries=20
+  # podman removes a container a moment after its client has ended.
+  until [[ -z $(podman ps --all --quiet) ]]; do
+    ((tries--)) || { podman ps --all >&2; echo "containers were left behind" >&2; return 1; }
+    sleep 0.5
+  done
   podman image prune --force >/dev/null
 }
