@@ -13,7 +13,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage bench bench-check lint types imports docs check lock clean image image-test \
+.PHONY: help demo test coverage invariants mutations process-faults soak bench bench-check lint types imports docs check lock clean image image-test \
 	integration integration-local workflows infra-test infra-apply-local infra-readme deploy rollback
 
 help: ## list the targets
@@ -39,6 +39,22 @@ test: $(VENV)/.dev ## the unit tests, under two minutes
 coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fall below the bar in pyproject.toml
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest -n auto -q --cov --cov-report=term
+
+SCHEDULES ?= 10000
+SEED ?= 1
+MINUTES ?= 10
+
+invariants: $(VENV)/.dev ## the delivery promise over random schedules of faults (SCHEDULES=10000 SEED=1)
+	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED)
+
+mutations: $(VENV)/.dev ## break each rule of the promise in turn: a test must notice
+	@$(BIN)/python -m tests.mutations
+
+process-faults: $(VENV)/.dev ## the promise with workers that are killed, starved, frozen and started twice
+	@$(BIN)/python -m pytest -m process tests/process
+
+soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
 bench: $(VENV)/.dev ## measure, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for the demo)
 	@$(BIN)/python -m benchmarks --write $(if $(TRAIN),--train $(TRAIN)) $(if $(RIDES),--rides $(RIDES))

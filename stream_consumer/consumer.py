@@ -25,7 +25,7 @@ from stream_consumer.contract import (
     RideDuration,
     encode_prediction,
 )
-from stream_consumer.scoring import OutOfTime, Scorer
+from stream_consumer.scoring import Scorer
 from stream_consumer.sinks import Entry, Sink
 
 
@@ -135,16 +135,17 @@ class Consumer:
         valid = [at for at in range(len(records)) if at not in faults]
         events = cast("list[Event]", [decoded[at] for at in valid])
         minutes = self._score(result, events, deadline)
-        if not result.settled:
-            return [], []
-        faults |= {at: fault for at, fault in zip(valid, minutes, strict=True) if isinstance(fault, InvalidRecord)}
+        if len(minutes) < len(valid):
+            result.stop_at(valid[len(minutes)], "isolating the rows that the model refuses took too long")
+            valid = [at for at in valid if at < result.settled]
+        faults |= {at: fault for at, fault in zip(valid, minutes, strict=False) if isinstance(fault, InvalidRecord)}
         model, version = self._identity.model, self._identity.version
         result.predictions = [
             Prediction(model, version, RideDuration(duration, event.ride_id), records[at].event_id)
-            for at, event, duration in zip(valid, events, minutes, strict=True)
+            for at, event, duration in zip(valid, events, minutes, strict=False)
             if not isinstance(duration, InvalidRecord)
         ]
-        invalid = sorted(faults)
+        invalid = sorted(at for at in faults if at < result.settled)
         result.dead_letters = [DeadLetter.of(records[at], faults[at]) for at in invalid]
         return [at for at in valid if at not in faults], invalid
 
@@ -152,13 +153,11 @@ class Consumer:
         started = self._clock()
         columns = self._scorer.columns(events)
         result.unseen_categories = self._scorer.unseen(columns)
-        try:
-            return self._scorer.score(columns, deadline)
-        except OutOfTime as error:
-            result.stop_at(0, str(error))
-            return ()
-        finally:
-            result.model_seconds = self._clock() - started
+        # Half of the time at most: what is decided by then must still be written, or a batch of many rows that the
+        # model refuses would come again for ever.
+        outcomes = self._scorer.score(columns, started + (deadline - started) / 2)
+        result.model_seconds = self._clock() - started
+        return outcomes
 
     def _write_dead_letters(self, result: BatchResult, positions: Sequence[int], deadline: float) -> None:
         if not positions:

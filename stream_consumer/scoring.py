@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_consumer.contract import Event, EventSchema, InvalidRecord, Reason
-from stream_consumer.errors import StreamConsumerError
 
 Columns = Sequence[Sequence[Any]]
 """One sequence of n values for each column of the signature, in its order; a missing optional value is None."""
@@ -40,10 +39,6 @@ class Model(Protocol):
 
     def check(self) -> None:
         """Raise ModelError if the model does not predict its own example."""
-
-
-class OutOfTime(StreamConsumerError):
-    """The deadline came while the offending rows were still being looked for."""
 
 
 class Scorer:
@@ -73,33 +68,38 @@ class Scorer:
         """
         Return the minutes of each row, or why it has none, in order.
 
+        Fewer than there are rows if isolating the offending ones took longer than *deadline* (of the clock) allows: the
+        first rows are decided, the others are not.
+
         Raises:
             ModelError: Every row failed and so did the model's own example: the model is broken, not the rows.
-            OutOfTime: Isolating the offending rows took longer than *deadline* (of the clock) allows.
             MemoryError: The machine is too small for the batch, which is not the fault of any row.
         """
         if not columns[0]:
             return []
-        outcomes = self._isolate(columns, deadline)
+        outcomes: list[float | InvalidRecord] = []
+        self._isolate(columns, deadline, outcomes)
         if not any(isinstance(outcome, float) for outcome in outcomes):
             self._model.check()
         return outcomes
 
-    def _isolate(self, columns: Columns, deadline: float) -> list[float | InvalidRecord]:
+    def _isolate(self, columns: Columns, deadline: float, outcomes: list[float | InvalidRecord]) -> bool:
+        """Append an outcome for each row; False, with some of them missing, if the deadline came."""
         rows = len(columns[0])
         try:
-            return _finite(self._predict(columns, rows))
+            outcomes += _finite(self._predict(columns, rows))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
             if rows == 1:
                 fault = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
-                return [InvalidRecord(Reason.UNSCORABLE, "$.ride", fault)]
-        if self._clock() > deadline:
-            raise OutOfTime(f"the deadline came before the rows that the model refuses were found among {rows}")
+                outcomes.append(InvalidRecord(Reason.UNSCORABLE, "$.ride", fault))
+                return True
+        else:
+            return True
         half = rows // 2
-        first = self._isolate([column[:half] for column in columns], deadline)
-        return first + self._isolate([column[half:] for column in columns], deadline)
+        parts = [column[:half] for column in columns], [column[half:] for column in columns]
+        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes) for part in parts)
 
     def _predict(self, columns: Columns, rows: int) -> NDArray[np.float64]:
         minutes = np.asarray(self._model.predict(columns), dtype=np.float64)

@@ -272,7 +272,8 @@ class DeadLetters:
         """Write all *items* as one object or none of them; a redelivered batch overwrites its own object."""
         if not items:
             return Written()
-        body, key = encode_dead_letters(items), dead_letter_key(self._prefix, items[0])
+        body = encode_dead_letters(items)
+        key = dead_letter_key(self._prefix, items[0], body)
         attempt = 0
         while True:
             [answer] = self._calls.run([lambda: self._put(key, body)], deadline)
@@ -287,10 +288,14 @@ class DeadLetters:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
 
 
-def dead_letter_key(prefix: str, first: DeadLetter) -> str:
-    """Return the object key of the batch whose first invalid record is *first*: the same on every delivery."""
-    if first.sequence_number is None:
-        # A direct invocation has no place in a stream; its content names it.
-        digest = hashlib.sha256(first.data).hexdigest()
+def dead_letter_key(prefix: str, first: DeadLetter, body: bytes) -> str:
+    """
+    Return the key of the object that holds *body*, the letters of a batch, of which *first* is the first.
+
+    The same letters have the same key on every delivery, and other letters another: when two deliveries of different
+    size overlap, the smaller one, ending last, must not overwrite letters that the larger one has settled.
+    """
+    digest = hashlib.sha256(body).hexdigest()
+    if first.sequence_number is None:  # a direct invocation has no place in a stream
         return f"{prefix}/direct/{digest}.jsonl"
-    return f"{prefix}/{first.stream or 'direct'}/{first.shard or 'direct'}/{first.sequence_number}.jsonl"
+    return f"{prefix}/{first.stream or 'direct'}/{first.shard or 'direct'}/{first.sequence_number}-{digest[:16]}.jsonl"

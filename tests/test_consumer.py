@@ -117,7 +117,8 @@ def test_an_invalid_record_is_a_dead_letter_and_the_batch_goes_on(data: bytes, r
 def test_all_invalid_records_of_a_batch_are_one_object_under_the_first_ones_number() -> None:
     run = Harness(model=refusing(13))
     assert run.invoke([ride_event(0), b"1", ride_event(2, distance=13), ride_event(3), b"4"]) == SUCCESS
-    assert list(run.s3.objects) == [f"dead-letters/ride_events/{SHARD}/{sequence_number(1)}.jsonl"]
+    digest = "f043d7c52c821b93"
+    assert list(run.s3.objects) == [f"dead-letters/ride_events/{SHARD}/{sequence_number(1)}-{digest}.jsonl"]
     assert [letter.sequence_number for letter in run.s3.letters] == [sequence_number(at) for at in (1, 2, 4)]
     assert run.ride_ids == [0, 3]
 
@@ -272,9 +273,22 @@ def test_when_isolating_takes_too_long_nothing_is_settled() -> None:
         raise ValueError("slow and broken")
 
     run = Harness(model=FakeModel(row), time=time)
-    with pytest.raises(BatchFailed, match="the deadline came before the rows that the model refuses were found"):
+    with pytest.raises(BatchFailed, match="isolating the rows that the model refuses took too long"):
         run.invoke(rides(50), remaining_ms=5_000)
     assert (run.kinesis.requests, run.s3.requests) == ([], [])
+
+
+def test_the_verdicts_that_isolating_reached_in_half_of_the_time_are_settled() -> None:
+    """So a batch of rows that the model refuses slowly gets on, even where the mapping does not bisect."""
+    time = FakeTime()
+
+    def row(*_values: float) -> float:
+        time.sleep(1.0)
+        raise ValueError("slow and broken")
+
+    run = Harness(model=FakeModel(row), time=time)
+    assert run.invoke(rides(8), remaining_ms=11_000) == failure(2)
+    assert [letter.sequence_number for letter in run.s3.letters] == [sequence_number(0), sequence_number(1)]
 
 
 # --- aggregates -------------------------------------------------------------------------------------------------------

@@ -238,7 +238,9 @@ def test_the_handler_is_composed_from_the_environment(
     assert (prediction.model, prediction.version) == ("ride-duration", "Test123")
     assert prediction.prediction.ride_id == 256
     assert 15 < prediction.prediction.ride_duration < 20
-    stored = s3.get_object(Bucket="letters", Key=f"dead-letters/ride_events/{SHARD}/{sequence_number(1)}.jsonl")
+    [listed] = s3.list_objects_v2(Bucket="letters")["Contents"]
+    assert listed["Key"].startswith(f"dead-letters/ride_events/{SHARD}/{sequence_number(1)}-")
+    stored = s3.get_object(Bucket="letters", Key=listed["Key"])
     [letter] = decode_dead_letters(stored["Body"].read())
     assert letter.data == b"bad"
     [loaded, *_] = map(json.loads, capsys.readouterr().out.splitlines())

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream_consumer.contract import InvalidRecord, Reason
 from stream_consumer.errors import ModelError
-from stream_consumer.scoring import OutOfTime, Scorer
+from stream_consumer.scoring import Scorer
 from tests.fakes import FakeTime
 from tests.rides import FakeModel, minutes_of, ride_event
 
@@ -128,17 +128,32 @@ def test_a_column_of_predictions_is_as_good_as_a_row() -> None:
 
 
 def test_isolating_stops_at_the_deadline() -> None:
-    """No verdict on half of the rows: the batch comes again, in smaller parts."""
+    """The rows decided by then keep their verdicts, so that the batch comes again without them."""
     time = FakeTime(now=0.0)
 
-    def slow(*_row: float) -> float:
+    def slow(_pickup: int, _dropoff: int, distance: float) -> float:
         time.sleep(1.0)
-        raise ValueError
+        if distance == 3:
+            raise ValueError("refused")
+        return distance
 
     model = FakeModel(slow)
-    with pytest.raises(OutOfTime, match=r"found among 2$"):
-        Scorer(model, time.clock).score(columns(*range(8)), deadline=2.5)
-    assert model.calls == [8, 4, 2]
+    outcomes = Scorer(model, time.clock).score(columns(*range(8)), deadline=13.0)
+    assert model.calls == [8, 4, 2, 2, 1, 1]
+    assert outcomes == [0.0, 1.0, 2.0, unscorable("ValueError: refused")]
+
+
+def test_a_deadline_before_any_verdict_leaves_every_row_undecided() -> None:
+    model = FakeModel(refusing(0))
+    assert Scorer(model, lambda: 9.0).score(columns(0, 1), deadline=1.0) == []
+    assert model.calls == [2]
+
+
+def test_a_broken_model_decides_nothing_at_the_deadline() -> None:
+    """What was decided so far may be the model's fault: no dead letter on its word."""
+    model = FakeModel(refusing(0, 1), healthy=False)
+    with pytest.raises(ModelError):
+        Scorer(model, lambda: 9.0).score(columns(0, 1), deadline=1.0)
 
 
 def test_a_good_batch_has_no_deadline() -> None:

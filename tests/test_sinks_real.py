@@ -103,7 +103,7 @@ def test_dead_letters_reach_a_real_client(aws: boto3.session.Session) -> None:
     s3.create_bucket(Bucket=BUCKET)
     letter = DeadLetter.of(Record(b"\x00" * 10_000_000, "shard:1", "1"), InvalidRecord(Reason.BOUNDS, "$", "no"))
     assert DeadLetters(s3, BUCKET, "dead-letters").write([letter], time.monotonic() + 30) == Written([], 0)
-    stored = s3.get_object(Bucket=BUCKET, Key="dead-letters/direct/shard/1.jsonl")
+    stored = s3.get_object(Bucket=BUCKET, Key="dead-letters/direct/shard/1-285bd4fba71b3522.jsonl")
     assert decode_dead_letters(stored["Body"].read()) == [letter]
     assert stored["ContentType"] == "application/x-ndjson"
 

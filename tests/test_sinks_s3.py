@@ -55,7 +55,7 @@ def test_the_dead_letters_of_a_batch_are_one_object_of_json_lines() -> None:
     [request] = bucket.s3.requests
     assert (request.bucket, request.key) == (
         "dead-letters-bucket",
-        "dead-letters/ride_events/shardId-000000000007/49630.jsonl",
+        "dead-letters/ride_events/shardId-000000000007/49630-ab563e0749a51aed.jsonl",
     )
     assert request.content_type == "application/x-ndjson"
     assert request.body.count(b"\n") == 2
@@ -69,18 +69,26 @@ def test_a_redelivered_batch_overwrites_its_own_object() -> None:
     assert bucket.s3.letters == letters(b"1", b"2")
 
 
+def test_a_smaller_delivery_that_ends_later_overwrites_nothing_of_a_larger_one() -> None:
+    """Two pollers may deliver the same stretch of a shard at once, in batches of different size."""
+    bucket = Bucket()
+    bucket.write(letters(b"1", b"2"))
+    bucket.write(letters(b"1"))
+    assert {letter.data for letter in bucket.s3.letters} == {b"1", b"2"}
+
+
 def test_the_key_of_a_direct_invocation_is_made_from_its_content() -> None:
     bucket = Bucket(prefix="a/b")
     bucket.write(letters(b"{}", sequence_number=None))
     assert list(bucket.s3.objects) == [
-        "a/b/direct/44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a.jsonl"
+        "a/b/direct/692a6b0c587414ebac54cba27b989d97c68eb68ad66348be12bdbfc1875e1e42.jsonl"
     ]
 
 
 def test_a_direct_invocation_that_names_only_the_sequence_number_has_a_key_too() -> None:
     bucket = Bucket()
     bucket.write([DeadLetter.of(Record(b"", None, "7"), InvalidRecord(Reason.UNDECODABLE, "$", "no"))])
-    assert list(bucket.s3.objects) == ["dead-letters/direct/direct/7.jsonl"]
+    assert list(bucket.s3.objects) == ["dead-letters/direct/direct/7-ad4714fb0a1fe0e1.jsonl"]
 
 
 def test_a_dead_letter_may_have_any_size() -> None:

@@ -139,11 +139,7 @@ class DeadLetterBucket:
                 yield from pool.map(self._read, keys[first : first + _READERS])
 
     def delete(self, document: Document) -> bool:
-        """
-        Delete *document* unless it has changed since it was read; whether it was deleted.
-
-        A redelivered batch overwrites its own document, and may have found more letters than the first time.
-        """
+        """Delete *document* unless it has changed since it was read; whether it was deleted."""
         try:
             self._s3.delete_object(Bucket=self.name, Key=document.key, IfMatch=document.etag)
         except ClientError as error:

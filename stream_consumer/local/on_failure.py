@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from stream_consumer.local.records import render_event
 
@@ -61,7 +62,7 @@ class SqsDestination:
         body = json.dumps(document(discarded, origin))
         try:
             self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise DestinationUnavailable(f"queue {self._queue_url}: {error}") from error
 
 
@@ -78,7 +79,7 @@ class S3Destination:
         key = object_key(origin, str(uuid.uuid4()))
         try:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
             raise DestinationUnavailable(f"s3://{self._bucket}/{key}: {error}") from error
 
 

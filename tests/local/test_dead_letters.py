@@ -36,10 +36,10 @@ def positions(found_letters: Collection[Letter]) -> list[int]:
 
 def test_a_dead_letter_is_found_with_all_that_is_known_of_it() -> None:
     s3 = ReadableS3()
-    lay_ours(s3, dead_letter(0, b"data"))
+    key = lay_ours(s3, dead_letter(0, b"data"))
     [letter], foreign = found(s3)
     assert letter == Letter(
-        document=f"{OURS}{sequence_number(0)}.jsonl",
+        document=key,
         event_id=event_id(0),
         reason="schema",
         path="$.ride.trip_distance",

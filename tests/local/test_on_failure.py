@@ -19,6 +19,7 @@ from stream_consumer.local.on_failure import (
     document,
 )
 from stream_consumer.local.records import StreamRecord
+from tests.fakes import HOPELESS_FAULTS, TRANSIENT_FAULTS, FakeS3, Fault
 from tests.local.fakes import STREAM_ARN, fail, report
 
 ORIGIN = Origin(
@@ -125,3 +126,9 @@ def test_the_document_is_json() -> None:
     again: dict[str, Any] = json.loads(json.dumps(document(EXHAUSTED, ORIGIN)))
 
     assert again == DOCUMENT
+
+
+@pytest.mark.parametrize("fault", [*TRANSIENT_FAULTS, *HOPELESS_FAULTS], ids=lambda fault: fault.name)
+def test_a_destination_that_meets_a_fault_is_unavailable_and_not_the_end_of_the_mapping(fault: Fault) -> None:
+    with pytest.raises(DestinationUnavailable):
+        S3Destination(FakeS3(faults=[fault]).client, "failures").deliver(EXHAUSTED, ORIGIN)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer import kpl
-from stream_consumer.contract import EventSchema, Reason
+from stream_consumer.contract import EventSchema, Reason, encode_dead_letters
 from stream_consumer.local.dead_letters import Letter, Selection, letters
 from stream_consumer.local.edit import Edit
 from stream_consumer.local.redrive import Marks, NotMarked, Outcome, Preparation, Redrive, Refused, delete_redriven
@@ -264,7 +264,7 @@ def test_chunks_are_as_large_as_a_request_whatever_the_documents() -> None:
     bench.redrive()
     assert [len(request.entries) for request in bench.kinesis.requests] == [500, 500, 200]
     assert len(bench.s3.keys("redriven/")) == 3
-    assert bench.marked() == ids
+    assert sorted(bench.marked()) == sorted(ids)
 
 
 def test_large_letters_make_smaller_chunks() -> None:
@@ -425,13 +425,13 @@ def test_a_document_is_deleted_when_every_letter_of_it_was_put_back_and_marked()
 
 
 def test_a_document_that_has_changed_since_it_was_read_is_kept() -> None:
-    """A redelivered batch overwrites its document, perhaps with more letters than the one that was put back."""
+    """The function never writes other letters under the same key, but somebody else may."""
     bench = Bench()
     key = lay_ours(bench.s3, dead_letter(0))
     bench.redrive()
     bucket = bench.s3.bucket()
     documents = list(bucket.documents(bucket.keys()))
-    assert lay_ours(bench.s3, dead_letter(0), dead_letter(1)) == key
+    lay_raw(bench.s3, key, encode_dead_letters([dead_letter(0), dead_letter(1)]))
     assert delete_redriven(bucket, documents, bench.marks().load()) == (0, [key])
     assert bench.redrive() == Outcome(put=1, skipped=1)
     assert delete(bench) == (1, [])

@@ -1,0 +1,66 @@
+"""
+The delivery promise over many random schedules: ``python -m tests.campaign --schedules 10000 --seed 1``.
+
+Runs the property test in as many processes as there are processors, each with a seed of its own counted from the given
+one, and prints what was tried and what came of it. A failing schedule is shrunk and printed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.faults.figures import ROOT, Figures, write
+
+TEST = "tests/test_invariants.py::test_the_delivery_promise_holds_under_any_schedule"
+
+
+def begin(schedules: int, seed: int, figures: Path) -> "subprocess.Popen[str]":
+    """Start one process of the property test."""
+    environment = {**os.environ, "SCHEDULES": str(schedules), "FIGURES": str(figures)}
+    environment.pop("CI", None)  # with it the examples would be the same in every process, whatever the seed
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", TEST]
+    return subprocess.Popen(  # noqa: S603 - our own test
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def run(schedules: int, seed: int, jobs: int) -> Figures:
+    """Return the sums of all processes; exit if one finds a schedule that breaks the promise."""
+    total = Figures()
+    with tempfile.TemporaryDirectory(prefix="campaign-") as folder:
+        paths = [Path(folder, str(job)) for job in range(jobs)]
+        running = [begin(-(-schedules // jobs), seed + job, path) for job, path in enumerate(paths)]
+        outputs = [process.communicate()[0] for process in running]
+        for job, (process, output) in enumerate(zip(running, outputs, strict=True)):
+            if process.returncode:
+                sys.exit(f"{output}\nthe promise is broken; again with --hypothesis-seed={seed + job}")
+        for path in paths:
+            total.add(Figures.load(path))
+    return total
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--schedules", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--write", action="store_true", help="put the table into the documents")
+    options = parser.parse_args()
+    began = time.monotonic()
+    print(f"{options.schedules:,} schedules in {options.jobs} processes, seed {options.seed}", flush=True)
+    figures = run(options.schedules, options.seed, options.jobs)
+    table = figures.table("random schedules")
+    print(f"\n{table}\n\nthe promise held in {time.monotonic() - began:.0f} s")
+    if options.write:
+        heading = f"`make invariants SEED={options.seed}`, {datetime.now(UTC):%d %B %Y}:"
+        for path in write("invariants", f"{heading}\n\n{table}"):
+            print(f"written to {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

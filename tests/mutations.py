@@ -1,0 +1,205 @@
+"""
+Mutation check: take one rule of the delivery promise out of the code at a time, and see that the tests notice.
+
+``python -m tests.mutations`` copies the tree, breaks one rule in the copy, and runs the property test of the promise
+and, if that passes, the core's unit tests. It fails if a mutant survives both, or if its text is not in the code.
+"""
+
+import argparse
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+PROMISE = ("tests/test_invariants.py",)
+UNITS = (
+    "bounds",
+    "consumer",
+    "contract",
+    "envelope",
+    "handler",
+    "lambda_function",
+    "scoring",
+    "sinks",
+    "sinks_s3",
+    "verdicts",
+)
+PYTEST = (
+    "import resource, sys, pytest; "
+    "resource.setrlimit(resource.RLIMIT_CPU, (60, 60)); "
+    "sys.exit(pytest.main(sys.argv[1:]))"
+)
+"""With so many seconds of processor time: a mutant may keep a shard from advancing for ever."""
+
+
+class Mutant(NamedTuple):
+    """A rule, and how to break it: the one place in a module's text, and what is put there."""
+
+    rule: str
+    module: str
+    old: str
+    new: str
+
+
+_LETTERS = "self._write_dead_letters(result, letter_positions, deadline)"
+_PUBLISH = "self._publish(result, positions, deadline, self._predictions)"
+
+MUTANTS = (
+    # The checkpoint
+    Mutant("unsettled records are reported", "consumer", "self.settled, self.cause = ", "_, self.cause = "),
+    Mutant("the lowest of them is reported", "consumer", "self.records[self.settled].seq", "self.records[-1].seq"),
+    Mutant("the record itself is reported", "consumer", "cause = position, cause", "cause = position + 1, cause"),
+    Mutant("an aggregate is settled whole", "consumer", "while position and number", "while False and number"),
+    Mutant("the response's key is Lambda's", "lambda_function", '{"batchItemFailures": f', '{"batch_item_failures": f'),
+    Mutant("nothing settled is no success", "lambda_function", "raise BatchFailed(", "return dict(error="),
+    # Dead letters
+    Mutant(
+        "dead letters are waited for",
+        "consumer",
+        "        if written.unwritten:\n            first_u",
+        "        if 0:\n            first_u",
+    ),
+    Mutant("without a bucket they are unsettled", "consumer", 'result.stop_at(positions[0], f"', 'str(f"'),
+    Mutant("dead letters go first", "consumer", f"{_LETTERS}\n        {_PUBLISH}", f"{_PUBLISH}\n        {_LETTERS}"),
+    Mutant("no other letters are overwritten", "sinks", "-{digest[:16]}.jsonl", ".jsonl"),
+    Mutant("dead letters are tried again", "sinks", "if not answer.transient or not", "if True or not"),
+    Mutant("unwritten letters come back", "sinks", "return Written(unwritten, attempt", "return Written([], attempt"),
+    # Publishing
+    Mutant("what was rejected is sent again", "sinks", "if not unwritten or hopeless or", "if True or"),
+    Mutant(
+        "nothing else is sent again",
+        "sinks",
+        "for request in rejected if request]",
+        "for request in () if request] or wave",
+    ),
+    Mutant("a rejected entry is unwritten", "sinks", "strict=True) if code]", "strict=True) if 0]"),
+    Mutant("a failed call wrote nothing", "sinks", "for position in request]\n", "for position in ()]\n"),
+    Mutant("a short answer is none", "sinks", "if len(codes) != len(request):", "if codes.extend([None] * 9):"),
+    Mutant("a wave that failed is the last", "sinks", "            if rejected:\n", "            if False:\n"),
+    Mutant("what was not sent is unwritten", "sinks", "range(wave[-1][-1] + 1, len(items))", "()"),
+    Mutant(
+        "nothing goes out behind the unsettled",
+        "consumer",
+        "bisect.bisect_left(positions, result.settled)",
+        "len(positions)",
+    ),
+    Mutant("a key is in one request of a wave", "sinks", "not keys_before.isdisjoint(keys)", "False"),
+    Mutant("a wave has so many requests", "sinks", "len(wave) == in_flight:", "len(wave) > in_flight:"),
+    # Time
+    Mutant("no wait outlasts the deadline", "sinks", "if self.clock() + delay >= deadline:", "if False:"),
+    Mutant("backoffs are bounded", "sinks", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),
+    Mutant("nor is a call waited for", "sinks", "deadline - self._patience.clock())", "1e9)"),
+    Mutant("nothing is sent after the deadline", "sinks", "if self._patience.clock() >= deadline:", "if False:"),
+    Mutant("a margin is kept back", "lambda_function", " - self._settings.deadline_margin_ms / 1000", ""),
+    Mutant(
+        "isolating keeps half back",
+        "consumer",
+        "score(columns, started + (deadline - started) / 2)",
+        "score(columns, deadline)",
+    ),
+    Mutant(
+        "dead letters keep half back",
+        "consumer",
+        "dead_letters, started + (deadline - started) / 2)",
+        "dead_letters, deadline)",
+    ),
+    Mutant("isolating keeps its verdicts", "consumer", "valid[len(minutes)],", "0,"),
+    # Verdicts and identity
+    Mutant("an empty ride_id is refused", "contract", "min_length=1, max_length=256", "max_length=256"),
+    Mutant("a ride_id is no longer than a key", "contract", "min_length=1, max_length=256", "min_length=1"),
+    Mutant("sub-records have identities", "contract", 'f"{record.event_id}.{index}"', "record.event_id"),
+    Mutant("bounds are checked", "contract", "self._decoder(_bounded_type)", "self._decoder(_plain_type)"),
+    Mutant("aggregates of crumbs are refused", "kpl", "if count > _FEW and", "if False and"),
+    Mutant("nesting is bounded", "contract", "MAX_NESTING = 64", "MAX_NESTING = 10**9"),
+    Mutant("only rows at fault are dead letters", "scoring", "            if rows == 1:", "            if rows:"),
+    Mutant("a prediction is finite", "scoring", "np.flatnonzero(~np.isfinite(minutes))", "()"),
+    Mutant("a broken model blames no row", "scoring", "            self._model.check()\n", "            pass\n"),
+    Mutant("a small machine blames no row", "scoring", "except MemoryError:", "except ZeroDivisionError:"),
+)
+
+
+def killer(mutant: Mutant, tree: Path, schedules: int) -> str | None:
+    """Break the rule in *tree* and return what noticed, if anything did."""
+    path = tree / "stream_consumer" / f"{mutant.module}.py"
+    source = path.read_text(encoding="utf-8")
+    if source.count(mutant.old) != 1:
+        raise SystemExit(f"mutant {mutant.rule!r}: its text is {source.count(mutant.old)} times in {mutant.module}.py")
+    path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
+    units = [f"tests/test_{name}.py" for name in UNITS if (tree / f"tests/test_{name}.py").exists()]
+    try:
+        return failure(tree, PROMISE, schedules) or failure(tree, units, schedules)
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def failure(tree: Path, tests: Sequence[str], schedules: int) -> str | None:
+    """Return the invariant or the test of *tests* that fails first in *tree*, None if all pass."""
+    options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=1"]
+    environment = {**os.environ, "SCHEDULES": str(schedules), "SHRINK": "no", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("CI", None)  # with it the seed would not count
+    command = [sys.executable, "-c", PYTEST, *options, *tests]
+    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if run.returncode == -signal.SIGXCPU:
+        return f"{tests[0]} does not end"
+    if run.returncode == 0:
+        return None
+    found = re.search(r"^tests/faults/invariants\.py:\d+: in ([a-z]\w+)$", run.stdout, re.MULTILINE) or re.search(
+        r"^(?:FAILED|ERROR) tests/(.+?)(?: - |$)", run.stdout, re.MULTILINE
+    )
+    if not found:
+        raise SystemExit(f"the tests do not run:\n{run.stdout}{run.stderr}")
+    return found[1]
+
+
+def check(mutants: Sequence[Mutant], schedules: int, jobs: int) -> list[Mutant]:
+    """Print what killed each mutant; return those that survive."""
+    survivors = []
+    with ExitStack() as closing:
+        trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for _ in range(jobs):
+            tree = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="mutants-")))
+            for name in ("stream_consumer", "tests"):
+                shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "pyproject.toml", tree)
+            trees.put(tree)
+
+        def killed_by(mutant: Mutant) -> str | None:
+            tree = trees.get()
+            try:
+                return killer(mutant, tree, schedules)
+            finally:
+                trees.put(tree)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            for mutant, found in zip(mutants, pool.map(killed_by, mutants), strict=True):
+                print(f"{'killed' if found else 'SURVIVED':8}  {mutant.rule:38}  {found or ''}", flush=True)
+                survivors += [] if found else [mutant]
+    return survivors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="mutants whose rule contains this")
+    parser.add_argument("--schedules", type=int, default=400, help="of the property test, for each mutant")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    began = time.monotonic()
+    mutants = [mutant for mutant in MUTANTS if options.only in mutant.rule]
+    survivors = check(mutants, options.schedules, options.jobs)
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants killed in {time.monotonic() - began:.0f} s")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Every AWS operation that the code really makes, and on what: the role of infra/ allows these and no others."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.handlers
+import pytest
+from moto import mock_aws
+
+from stream_consumer.lambda_function import Handler, build_handler
+from stream_consumer.local.config import MappingConfig, Pace
+from stream_consumer.local.functions import Invocation
+from stream_consumer.local.mapping import EventSourceMapping
+from stream_consumer.local.on_failure import S3Destination
+from stream_consumer.reader import PredictionReader
+from stream_consumer.telemetry import telemetry
+from tests.rides import FakeContext, kinesis_event, ride_event
+
+INPUT, OUTPUT, FAILURES, MODELS = "ride_events", "ride_predictions", "ride-failures", "ride-models"
+LISTED = Path(__file__).parent.parent / "infra" / "operations.json"
+PACE = Pace(poll_seconds=0.01, retry_seconds=0.01)
+
+Operations = set[tuple[str, str]]
+"""Each operation, as the service and CloudTrail name it, and the stream or bucket."""
+
+
+@pytest.fixture
+def operations(monkeypatch: pytest.MonkeyPatch, rides_model: Path) -> Iterator[Operations]:
+    """Return what every client made from now on asks for, in an account with streams, buckets and a model."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        _fill(rides_model)
+        made: Operations = set()
+
+        def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+            resource = params.get("StreamName") or params.get("StreamARN", "").rpartition("/")[2] or params["Bucket"]
+            made.add((f"{model.service_model.service_name}:{model.name}", resource))
+
+        builtin = [*botocore.handlers.BUILTIN_HANDLERS, ("before-parameter-build", record)]
+        monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", builtin)
+        yield made
+
+
+def _fill(model: Path) -> None:
+    kinesis, s3 = boto3.session.Session().client("kinesis"), boto3.session.Session().client("s3")
+    for name in (INPUT, OUTPUT):
+        kinesis.create_stream(StreamName=name, ShardCount=1)
+    for name in (FAILURES, MODELS):
+        s3.create_bucket(Bucket=name)
+    for path in (path for path in model.rglob("*") if path.is_file()):
+        s3.upload_file(str(path), MODELS, f"champion/{path.relative_to(model)}")
+
+
+def consumer(**environ: str) -> Handler:
+    settings = {"MODEL_LOCATION": f"s3://{MODELS}/champion", "DEAD_LETTER_BUCKET": FAILURES}
+    return build_handler(settings | environ, telemetry({}))
+
+
+def test_the_handler_makes_these_operations_and_no_others(operations: Operations) -> None:
+    handler = consumer()
+    assert operations == {
+        ("s3:ListObjectsV2", MODELS),
+        ("s3:HeadObject", MODELS),
+        ("s3:GetObject", MODELS),
+    }
+    operations.clear()
+    assert handler(kinesis_event([ride_event(1), b"not JSON"]), FakeContext()) == {"batchItemFailures": []}
+    assert operations == {("kinesis:PutRecords", OUTPUT), ("s3:PutObject", FAILURES)}
+
+
+def test_a_test_run_makes_none_once_its_model_is_loaded(operations: Operations) -> None:
+    handler = consumer(TEST_RUN="true")
+    operations.clear()
+    assert handler(kinesis_event([ride_event(1), b"not JSON"]), FakeContext())["batchItemFailures"] == []
+    assert operations == set()
+
+
+class _Failing:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:failing"
+
+    def invoke(self, _: bytes) -> Invocation:
+        return Invocation("request", payload=b'{"batchItemFailures":[{"itemIdentifier":""}]}')
+
+
+def test_the_local_mapping_makes_no_operation_that_lambdas_would_not(operations: Operations) -> None:
+    session = boto3.session.Session()
+    kinesis = session.client("kinesis")
+    kinesis.put_records(StreamName=INPUT, Records=[{"Data": ride_event(1), "PartitionKey": "1"}])
+    operations.clear()
+    config = MappingConfig(stream_name=INPUT, maximum_retry_attempts=0, report_batch_item_failures=True)
+    mapping = EventSourceMapping(
+        kinesis, _Failing(), config, on_failure=S3Destination(session.client("s3"), FAILURES), pace=PACE
+    )
+    mapping.drain()
+    mapping.run()
+    assert operations == {
+        ("kinesis:DescribeStreamSummary", INPUT),
+        ("kinesis:ListShards", INPUT),
+        ("kinesis:GetShardIterator", INPUT),
+        ("kinesis:GetRecords", INPUT),
+        ("s3:PutObject", FAILURES),
+    }
+
+
+def test_the_reader_makes_these_operations(operations: Operations) -> None:
+    kinesis = boto3.session.Session().client("kinesis")
+    assert list(PredictionReader(kinesis, OUTPUT, follow=False, sleep=time.sleep)) == []
+    assert {operation for operation, _ in operations} == {
+        "kinesis:DescribeStreamSummary",
+        "kinesis:ListShards",
+        "kinesis:GetShardIterator",
+        "kinesis:GetRecords",
+    }
+
+
+def test_infra_lists_what_the_handler_calls(operations: Operations) -> None:
+    """The rendered policies are held against the same list, so the role allows what is called and no more."""
+    listed = json.loads(LISTED.read_text(encoding="utf-8"))["operations"]
+    consumer()(kinesis_event([ride_event(1), b"not JSON"]), FakeContext())
+    assert {call for entry in listed if entry["by"] == "handler" for call in entry["calls"]} == {
+        operation for operation, _ in operations
+    }
