@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 
 STREAM = "ride_predictions"
+OURS, FLOOR = "this project", "floor: predict + boto3, nothing else"
+POWERTOOLS, LINEAGE = "Powertools BatchProcessor, per record", "lineage: mlflow pyfunc, per record"
+PER_RECORD = frozenset({POWERTOOLS, LINEAGE})
+"""They handle each record by itself, so that one costs the same at any batch size."""
+
 _CHUNK = 500
 
 
@@ -141,10 +146,10 @@ def floor(place: Place) -> Contestant:
 
 
 CONTESTANTS: dict[str, Callable[[Place], Contestant]] = {
-    "this project": ours,
-    "floor: predict + boto3, nothing else": floor,
-    "Powertools BatchProcessor, per record": powertools,
-    "lineage: mlflow pyfunc, per record": lineage,
+    OURS: ours,
+    FLOOR: floor,
+    POWERTOOLS: powertools,
+    LINEAGE: lineage,
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from benchmarks.platform import Platform, platform
 from benchmarks.stages import Stages, far_stream, stages
@@ -54,7 +54,7 @@ def measure(extent: Extent, train: list[str], rides: list[str], say: Say) -> Mea
         work = workload(directory, train, rides)
         return Measurement(
             machine=machine(),
-            rides=work.rides.origin,
+            rides=", ".join(PurePath(source).name for source in rides) or work.rides.origin,
             models=work.description,
             throughput=throughput(work, stub, extent.rounds, say),
             stages=stages(work, stub, extent.rounds, say),

@@ -10,11 +10,11 @@ from pathlib import Path
 from benchmarks.bars import Bar, bars
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measurement import Measurement
-from benchmarks.stages import BATCH, FAR
+from benchmarks.stages import AGGREGATE_KEYS, BATCH, FAR
 from benchmarks.throughput import SIZES
 
 WIDTH = 96
-_LABEL = 52
+_LABEL, _CELL = 56, 10
 
 
 def table(measured: Measurement) -> str:
@@ -76,10 +76,11 @@ def _stages(measured: Measurement) -> Iterator[str]:
     parts = [f"{stage} {_number(micros)}" for stage, micros in stages.stages.items()]
     parts.append(f"the rest {_number(stages.whole - sum(stages.stages.values()))}")
     yield from textwrap.wrap("  " + ", ".join(parts), WIDTH, subsequent_indent="  ")
+    yield _row(f"  publish in KPL aggregates, {AGGREGATE_KEYS} keys", [_number(stages.aggregated)])
 
 
 def _rest(measured: Measurement) -> Iterator[str]:
-    yield from ("", _row("init", ["processor s", "resident MB"]))
+    yield from ("", _row("init, processor seconds and resident memory", ["s", "MB"]))
     for name, init in measured.startup.inits.items():
         yield _row(f"  {name}", [f"{init.seconds:.2f}", f"{init.megabytes:.0f}"])
     added, event = measured.startup.batch_megabytes, measured.startup.event_megabytes
@@ -104,7 +105,7 @@ def _named(bar: Bar) -> str:
 
 
 def _row(label: str, cells: list[str]) -> str:
-    return (f"{label:<{_LABEL}}" + "".join(f"{cell:>11}" for cell in cells)).rstrip()
+    return (f"{label:<{_LABEL}}" + "".join(f"{cell:>{_CELL}}" for cell in cells)).rstrip()
 
 
 def _number(value: float) -> str:

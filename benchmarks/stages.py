@@ -13,15 +13,17 @@ from benchmarks.contestants import STREAM, Contestant, Place, ours, runtime_pars
 from benchmarks.stub import StubKinesis
 from benchmarks.worker import Worker
 from benchmarks.workload import Say, Workload
+from stream_consumer.aggregation import AggregatedStream
 from stream_consumer.contract import InvalidRecord, Prediction, RideDuration, encode_prediction, records_from_lambda
 from stream_consumer.model import Model, load_model
 from stream_consumer.put_records import shorten
 from stream_consumer.scoring import Scorer
-from stream_consumer.sinks import Entry, PredictionStream, client_config
+from stream_consumer.sinks import MAX_ENTRIES, Entry, PredictionStream, client_config
 
 BATCH = 10_000
-WHOLE = "whole"
-STAGES = ("parse", "unpack", "decode", "features", "predict", "encode", "publish")
+WHOLE, AGGREGATED = "whole", "aggregated"
+AGGREGATE_KEYS = 8
+_PUBLISH_CONCURRENCY = 4
 FAR = 0.02
 """Seconds that a far stream takes to answer."""
 _IN_FLIGHT = (1, 2, 4, 8)
@@ -35,12 +37,15 @@ class Parts:
     parse: Callable[[bytes], Any]
     model: Model
     stream: PredictionStream
+    aggregated: AggregatedStream
 
 
 def parts(place: Place) -> Parts:
     whole = ours(place)
     model = load_model(str(place.model), s3=lambda: boto3.client("s3"))
-    return Parts(whole, runtime_parse(), model, stream(place, 4))
+    single = stream(place, _PUBLISH_CONCURRENCY)
+    folded = AggregatedStream(single, keys=AGGREGATE_KEYS, stretch=_PUBLISH_CONCURRENCY * MAX_ENTRIES)
+    return Parts(whole, runtime_parse(), model, single, folded)
 
 
 def stream(place: Place, in_flight: int) -> PredictionStream:
@@ -78,6 +83,8 @@ def walk(subject: Parts, payload: bytes) -> dict[str, float]:
         entries = list(map(Entry, keys, map(encode_prediction, predictions)))
     with _timed(spent, "publish"):
         subject.stream.write(entries, float("inf"))
+    with _timed(spent, AGGREGATED):
+        subject.aggregated.write(entries, float("inf"))
     return spent
 
 
@@ -95,6 +102,8 @@ class Stages:
     stages: Mapping[str, float]
     whole: float
     """Of the handler, in the same process."""
+    aggregated: float
+    """Of publishing in KPL aggregates instead."""
 
     @property
     def beside(self) -> float:
@@ -108,8 +117,8 @@ def stages(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Stag
         worker.run(walk, payload)
         say("stages")
         walks = [worker.run(walk, payload) for _ in range(rounds * 3)]
-    micros = {stage: statistics.median(one[stage] for one in walks) / BATCH * 1e6 for stage in (WHOLE, *STAGES)}
-    return Stages(stages=micros, whole=micros.pop(WHOLE))
+    micros = {stage: statistics.median(one[stage] for one in walks) / BATCH * 1e6 for stage in walks[0]}
+    return Stages(whole=micros.pop(WHOLE), aggregated=micros.pop(AGGREGATED), stages=micros)
 
 
 def far_stream(workload: Workload, rounds: int, say: Say) -> dict[int, float]:

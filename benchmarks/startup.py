@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from benchmarks.workload import Say, Workload
 
 _NOT_IN_THE_IMAGE = ("matplotlib", "mlflow", "pandas", "polars", "pyarrow", "pytest", "rich")
-OURS, PINNED = "this project", "this project, model pickled and pinned by MODEL_DIGEST"
+OURS, PINNED = "this project", "this project, model pickled (MODEL_DIGEST pins it)"
 FLOOR, LITERAL, LINEAGE = "import of the model's module + client", "import sklearn + client", "mlflow pyfunc + client"
 _MEGABYTE = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """Medians of the rounds."""
+    """The least of the rounds: whatever an init takes beyond it, other programs took."""
 
     seconds: float
     """Processor time from the start of the interpreter until the first prediction can be made."""
@@ -47,8 +47,10 @@ class Startup:
     event_megabytes: float
     batch_megabytes: float
     """The peak above the memory after init while the largest event is parsed and consumed."""
-    ratios: Mapping[str, float]
-    """Our seconds to another's: the median of the rounds' ratios."""
+
+    def ratio(self, one: str, other: str) -> float:
+        """Seconds of the one to those of the other."""
+        return self.inits[one].seconds / self.inits[other].seconds
 
 
 def startup(workload: "Workload", stub: "StubKinesis", directory: Path, rounds: int, say: "Say") -> Startup:
@@ -64,20 +66,11 @@ def startup(workload: "Workload", stub: "StubKinesis", directory: Path, rounds: 
             consumed = [str(event)] if name == OURS else []
             runs[name].append(_child([name, str(model), stub.endpoint_url, *consumed]))
     inits = {
-        name: Init(_median(run["seconds"] for run in some), _median(run["megabytes"] for run in some))
+        name: Init(min(run["seconds"] for run in some), min(run["megabytes"] for run in some))
         for name, some in runs.items()
     }
-    ratios = {
-        name: _median(mine["seconds"] / theirs["seconds"] for mine, theirs in zip(runs[OURS], some, strict=True))
-        for name, some in runs.items()
-        if name != OURS
-    }
-    batch = _median(run["batch_megabytes"] for run in runs[OURS])
-    return Startup(inits, len(payload) / _MEGABYTE, batch, ratios)
-
-
-def _median(values: Any) -> float:
-    return float(statistics.median(values))
+    batch = statistics.median(run["batch_megabytes"] for run in runs[OURS])
+    return Startup(inits, len(payload) / _MEGABYTE, batch)
 
 
 def _child(arguments: list[str]) -> dict[str, float]:

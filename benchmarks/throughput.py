@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from benchmarks.contestants import CONTESTANTS, Place
+from benchmarks.contestants import CONTESTANTS, PER_RECORD, Place
 from benchmarks.stub import StubKinesis
 from benchmarks.worker import Worker, cost
 from benchmarks.workload import Say, Workload
 
 SIZES = (1, 100, 1_000, 10_000)
-# A loop that handles each record by itself costs the same a record at any larger size, and takes minutes to show it.
-_PER_RECORD = "per record"
+# Of the contestants that handle each record by itself; more would take minutes to show the same.
 _LOOP_SIZE = 100
 _SECONDS = 0.1  # of each measurement, roughly
 
@@ -59,7 +58,7 @@ def throughput(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> 
                     say(f"{model} model, round {number + 1} of {rounds}, batches of {size:,}")
                     for name, worker in workers.items():
                         figure = figures[model][name]
-                        if _PER_RECORD in name and size > _LOOP_SIZE:
+                        if name in PER_RECORD and size > _LOOP_SIZE:
                             figure[size].append(figure[_LOOP_SIZE][-1])
                         else:
                             figure[size].append(_micros(worker, workload.event(size), size, stub))

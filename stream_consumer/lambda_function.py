@@ -13,11 +13,12 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.exceptions import BotoCoreError
 
+from stream_consumer.aggregation import AggregatedStream
 from stream_consumer.consumer import BatchResult, Consumer, Identity
 from stream_consumer.contract import records_from_lambda
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
@@ -25,8 +26,11 @@ from stream_consumer.model import load_model
 from stream_consumer.put_records import shorten
 from stream_consumer.scoring import Scorer
 from stream_consumer.settings import Settings
-from stream_consumer.sinks import DeadLetters, PredictionStream, client_config
+from stream_consumer.sinks import MAX_ENTRIES, DeadLetters, PredictionStream, Sink, client_config
 from stream_consumer.telemetry import Telemetry, telemetry
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
 
 # A direct invocation outside Lambda has no context to ask.
 _SECONDS_WITHOUT_CONTEXT = 30.0
@@ -152,9 +156,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
             endpoint_url=settings.kinesis_endpoint_url,
             config=client_config(settings.publish_concurrency, parameter_validation=False),
         )
-        predictions = PredictionStream(
-            shorten(kinesis), settings.predictions_stream_name, in_flight=settings.publish_concurrency
-        )
+        predictions = _output(shorten(kinesis), settings)
         clients.append(kinesis)
         if settings.dead_letter_bucket:
             s3 = _client(session, "s3", config=client_config(1))
@@ -168,6 +170,12 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         dead_letters=dead_letters,
     )
     return Handler(consumer, settings, report, clients=clients)
+
+
+def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:
+    in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
+    stream = PredictionStream(kinesis, settings.predictions_stream_name, in_flight=in_flight)
+    return AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream
 
 
 def _client(session: boto3.session.Session, service: Any, **options: Any) -> Any:

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stream_consumer import kpl
 from stream_consumer.contract import Prediction, decode_prediction
 from stream_consumer.errors import ReadFailed
 from stream_consumer.shards import Page, ShardReader, Start, list_shards, stream_arn
@@ -60,7 +61,7 @@ class PredictionReader:
     Iterate the predictions of a stream: ``for received in PredictionReader(kinesis, "ride_predictions"): …``.
 
     Shards take turns; children of a resharded shard are read after their parents. Records that are not predictions are
-    passed over with a warning in the log. Not thread-safe.
+    passed over with a warning in the log. KPL aggregates are unfolded. Not thread-safe.
     """
 
     def __init__(  # noqa: PLR0913 (each has a default that fits)
@@ -141,18 +142,26 @@ class PredictionReader:
     def _received(self, shard_id: str, page: Page) -> Iterator[Received]:
         for record in page.records:
             number = record["SequenceNumber"]
-            try:
-                prediction = decode_prediction(record["Data"])
-            except ValueError as error:
-                self.foreign += 1
-                _LOGGER.warning("%s of %s is not a prediction: %s", number, shard_id, error)
-            else:
+            for prediction in self._predictions(record["Data"], f"{number} of {shard_id}"):
                 if self._memory.is_new(prediction.event_id):
                     yield Received(prediction, shard_id, number, record["ApproximateArrivalTimestamp"])
                 else:
                     self.duplicates += 1
             # Only now: a checkpoint made while the caller still works on a prediction must not be past it.
             self._positions[shard_id] = number
+
+    def _predictions(self, data: bytes, place: str) -> Iterator[Prediction]:
+        """Yield the predictions of one record: one, or those of a KPL aggregate."""
+        try:
+            parts = [part.data for part in kpl.unfold(data)] if data.startswith(kpl.MAGIC) else [data]
+        except kpl.CorruptAggregate:
+            parts = [data]  # which is no prediction, and will be said to be none
+        for part in parts:
+            try:
+                yield decode_prediction(part)
+            except ValueError as error:
+                self.foreign += 1
+                _LOGGER.warning("%s is not a prediction: %s", place, error)
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         while True:

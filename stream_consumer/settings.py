@@ -118,6 +118,13 @@ FIELDS = {
         1000,
         "Time kept back from the invocation's remaining time, to answer in",
     ),
+    "publish_aggregate_keys": Field(
+        "PUBLISH_AGGREGATE_KEYS",
+        _integer(0, 10_000),
+        0,
+        "Fold predictions into KPL aggregates under so many partition keys, several for each shard of the output; "
+        "every reader must then unfold. `0`: a record for each prediction",
+    ),
     "publish_concurrency": Field("PUBLISH_CONCURRENCY", _integer(1, 32), 4, "PutRecords requests in flight"),
 }
 
@@ -136,6 +143,7 @@ class Settings:
     test_run: bool
     return_predictions: bool
     deadline_margin_ms: int
+    publish_aggregate_keys: int
     publish_concurrency: int
 
     @classmethod

@@ -58,6 +58,9 @@ class Unwritten(NamedTuple):
     reason: str
 
 
+NOT_SENT = "not sent after a failure"
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What became of a write: empty ``unwritten`` means all of it was acknowledged."""
@@ -193,7 +196,7 @@ class PredictionStream:
             resent += again
             if rejected:
                 untried = range(wave[-1][-1] + 1, len(items))
-                return Written([*rejected, *(Unwritten(at, "not sent after a failure") for at in untried)], resent)
+                return Written([*rejected, *(Unwritten(at, NOT_SENT) for at in untried)], resent)
         too_large = f"larger than {MAX_ENTRY_BYTES} bytes with its key"
         return Written([Unwritten(at, too_large) for at in range(fitting, len(items))], resent)
 

@@ -20,6 +20,7 @@ from stream_consumer.contract import decode_dead_letters, decode_prediction
 from stream_consumer.errors import BatchFailed, ModelError, NotAKinesisEvent, SettingsError
 from stream_consumer.kpl import SubRecord
 from stream_consumer.lambda_function import build_handler, lambda_handler
+from stream_consumer.reader import PredictionReader
 from stream_consumer.telemetry import Telemetry
 from tests.fakes import DENIED, Fault, client_error, rejecting
 from tests.harness import Harness
@@ -251,6 +252,21 @@ def test_the_handler_is_composed_from_the_environment(
         "Test123",
         str(rides_model),
     )
+
+
+def test_predictions_are_aggregated_if_asked_for(
+    aws: boto3.session.Session, rides_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two aggregate keys: two records hold all hundred predictions, and our reader finds them."""
+    kinesis = aws.client("kinesis")
+    kinesis.create_stream(StreamName="ride_predictions", ShardCount=1)
+    monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
+    monkeypatch.setenv("PUBLISH_AGGREGATE_KEYS", "2")
+    lambda_handler(kinesis_event([ride_event(number) for number in range(100)]), FakeContext())
+    received = list(PredictionReader(kinesis, "ride_predictions", follow=False))
+    assert {one.prediction.prediction.ride_id for one in received} == set(range(100))
+    assert len({one.sequence_number for one in received}) == 2
+    capsys.readouterr()
 
 
 @pytest.mark.usefixtures("aws")

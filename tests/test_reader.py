@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from stream_consumer import kpl
 from stream_consumer.contract import Prediction, RideDuration, encode_prediction
 from stream_consumer.errors import StreamUnreadable
 from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
@@ -87,6 +88,39 @@ def test_what_is_no_prediction_is_passed_over_and_counted(caplog: pytest.LogCapt
     assert reader.foreign == 1
     assert number in caplog.text
     assert "SECRET" not in caplog.text
+
+
+def aggregate(*datas: bytes) -> bytes:
+    return kpl.fold([kpl.SubRecord("0", data) for data in datas])
+
+
+def test_kpl_aggregates_are_unfolded() -> None:
+    """As PUBLISH_AGGREGATE_KEYS makes them; what is no prediction is passed over, the others are not."""
+    stream = Stream()
+    [number] = stream.kinesis.put("0", data=aggregate(prediction(1), b"bad", prediction(1), prediction(2)))
+    stream.put(3)
+    reader = stream.reader()
+    received = list(reader)
+    assert [one.prediction.prediction.ride_id for one in received] == [1, 2, 3]
+    assert [one.sequence_number for one in received][:2] == [number, number]
+    assert (reader.duplicates, reader.foreign) == (1, 1)
+
+
+def test_a_corrupt_aggregate_is_no_prediction() -> None:
+    stream = Stream()
+    stream.kinesis.put("0", data=aggregate(prediction(1))[:-1])
+    reader = stream.reader()
+    assert ride_ids(reader) == []
+    assert reader.foreign == 1
+
+
+def test_a_checkpoint_within_an_aggregate_goes_on_within_it() -> None:
+    stream = Stream()
+    stream.kinesis.put("0", data=aggregate(prediction(1), prediction(2), prediction(3)))
+    first = stream.reader()
+    taken = iter(first)
+    next(taken), next(taken)
+    assert ride_ids(stream.reader(checkpoint=first.checkpoint())) == [3]
 
 
 def test_a_checkpoint_goes_on_behind_the_last_prediction_taken() -> None:

@@ -23,6 +23,7 @@ def test_only_the_model_must_be_named() -> None:
         "test_run": False,
         "return_predictions": False,
         "deadline_margin_ms": 1000,
+        "publish_aggregate_keys": 0,
         "publish_concurrency": 4,
     }
 
@@ -44,6 +45,7 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "an endpoint": ("KINESIS_ENDPOINT_URL", "http://127.0.0.1:4566", "http://127.0.0.1:4566"),
     "no margin": ("DEADLINE_MARGIN_MS", "0", 0),
     "the longest margin": ("DEADLINE_MARGIN_MS", "60000", 60_000),
+    "aggregate keys": ("PUBLISH_AGGREGATE_KEYS", "16", 16),
     "one request at a time": ("PUBLISH_CONCURRENCY", "1", 1),
     "TEST_RUN as the lineage has it": ("TEST_RUN", "True", True),
     "yes": ("RETURN_PREDICTIONS", "YES", True),
@@ -80,6 +82,7 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a negative margin": ("DEADLINE_MARGIN_MS", "-1", "a whole number from 0 to 60000"),
     "a fraction": ("DEADLINE_MARGIN_MS", "1.5", "a whole number from 0 to 60000"),
     "a margin of hours": ("DEADLINE_MARGIN_MS", "9" * 20, "a whole number from 0 to 60000"),
+    "fewer than no aggregate keys": ("PUBLISH_AGGREGATE_KEYS", "-1", "a whole number from 0 to 10000"),
     "no request at a time": ("PUBLISH_CONCURRENCY", "0", "a whole number from 1 to 32"),
 }
 

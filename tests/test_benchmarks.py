@@ -1,0 +1,142 @@
+"""The benchmark's own promises: what it checks, what it prints and writes, and that its stub counts."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import boto3
+import pytest
+
+from benchmarks import startup
+from benchmarks.bars import Bar, bars
+from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, OURS, POWERTOOLS
+from benchmarks.measurement import Measurement
+from benchmarks.platform import Platform
+from benchmarks.report import WIDTH, as_json, summary, table, write
+from benchmarks.stages import Stages
+from benchmarks.startup import Init, Startup
+from benchmarks.stub import StubKinesis
+from benchmarks.throughput import SIZES, Throughput
+
+MICROS = {OURS: 10.0, FLOOR: 9.0, POWERTOOLS: 2_000.0, LINEAGE: 4_000.0}
+MEASURED = Measurement(
+    machine="a machine with a long description " * 4,
+    rides="synthetic",
+    models={"default": "trees", "linear": "a line"},
+    throughput=Throughput(
+        {
+            model: {name: {size: [MICROS[name]] * 3 for size in SIZES} for name in CONTESTANTS}
+            for model in ("default", "linear")
+        }
+    ),
+    stages=Stages({"parse": 1.0, "predict": 4.0, "publish": 2.0}, whole=8.5, aggregated=1.5),
+    far_stream={1: 20_000.0, 4: 60_000.0},
+    startup=Startup(
+        {
+            startup.OURS: Init(1.1, 170.0),
+            startup.PINNED: Init(0.9, 160.0),
+            startup.FLOOR: Init(1.0, 150.0),
+            startup.LITERAL: Init(0.8, 130.0),
+            startup.LINEAGE: Init(3.0, 300.0),
+        },
+        event_megabytes=6.29,
+        batch_megabytes=32.0,
+    ),
+    platform=Platform({50: 60.0, 95: 90.0, 99: 100.0}, 50.0, {1: 9_000.0, 2: 8_000.0}),
+)
+
+
+def test_every_bar_is_measured_against_its_figure() -> None:
+    reached = {bar.what: (round(bar.value, 2), bar.met) for bar in bars(MEASURED)}
+    assert reached == {
+        "lineage / this project, default model, 10,000": (400.0, True),
+        "lineage / this project, default model, 100": (400.0, True),
+        "lineage / this project, linear model, 10,000": (400.0, True),
+        "Powertools / this project, default model, 10,000": (200.0, True),
+        "this project / floor, default model, 10,000": (1.11, True),
+        "a record's cost at 10,000 / at 1,000, default model": (1.0, True),
+        "init: this project / mlflow": (0.37, False),
+        "init: this project / scikit-learn + client": (1.1, True),
+        "init with a pinned pickle / scikit-learn + client": (0.9, True),
+        "memory that a batch of 6 MB adds": (32.0, True),
+        "all but predict and publish": (2.5, True),
+        "published to a stream 20 ms away": (60_000.0, True),
+        "put to prediction, p50 at 500 rides/s": (60.0, True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("bar", "far_off"),
+    [
+        (Bar("", "at least", 300, 201), False),
+        (Bar("", "at least", 300, 199), True),
+        (Bar("", "at most", 1.2, 1.79), False),
+        (Bar("", "at most", 1.2, 1.81), True),
+        (Bar("", "at most", 60, 91, "MB"), True),
+        (Bar("", "at most", 3, 30, "µs a record"), False),
+        (Bar("", "at least", 15_000, 1, "records/s"), False),
+    ],
+)
+def test_a_figure_fails_if_it_is_a_third_below_its_bar_and_no_time(bar: Bar, *, far_off: bool) -> None:
+    assert bar.far_off == far_off
+
+
+def test_the_median_round_counts() -> None:
+    """One round on a busy machine changes nothing."""
+    by_size = {size: [10.0, 10.0, 900.0] for size in SIZES}
+    slow = {size: [2_000.0, 3_000.0, 900.0] for size in SIZES}
+    measured = Throughput({"default": {OURS: by_size, POWERTOOLS: slow}})
+    assert measured.micros("default", OURS, 100) == 10.0
+    assert measured.ratio("default", POWERTOOLS, OURS, 100) == 200.0
+    assert measured.growth("default", OURS) == 1.0
+
+
+@pytest.mark.parametrize("text", [table(MEASURED), summary(MEASURED)])
+def test_the_tables_fit_a_terminal_and_say_what_was_not_reached(text: str) -> None:
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    [missed] = [line for line in lines if line.endswith(" NO")]
+    assert missed.split() == ["init:", "this", "project", "/", "mlflow", "≤", "0.3", "0.367", "NO"]
+
+
+def test_without_the_local_platform_its_figures_are_left_out() -> None:
+    without = dataclasses.replace(MEASURED, platform=None)
+    assert "put to prediction" in table(MEASURED)
+    assert "put to prediction" not in table(without)
+
+
+def test_json_holds_every_figure_and_verdict() -> None:
+    content = json.loads(as_json(MEASURED))
+    assert content["throughput"]["rounds"]["default"][OURS]["10000"] == [10.0, 10.0, 10.0]
+    assert [bar["met"] for bar in content["bars"]].count(False) == 1
+
+
+def test_a_table_is_written_between_its_markers(tmp_path: Path) -> None:
+    document = tmp_path / "README.md"
+    document.write_text("a\n<!-- benchmark: by `make bench` -->\nold\n<!-- /benchmark -->\nz\n", encoding="utf-8")
+    for text in ("first", "new \\1"):
+        write(document, text)
+    expected = "a\n<!-- benchmark: by `make bench` -->\n```text\nnew \\1\n```\n<!-- /benchmark -->\nz\n"
+    assert document.read_text(encoding="utf-8") == expected
+
+
+def test_a_document_without_markers_is_not_touched(tmp_path: Path) -> None:
+    document = tmp_path / "README.md"
+    document.write_text("nothing", encoding="utf-8")
+    with pytest.raises(ValueError, match="0 places for the benchmark's table"):
+        write(document, "new")
+    assert document.read_text(encoding="utf-8") == "nothing"
+
+
+def test_the_stub_acknowledges_and_counts_every_record() -> None:
+    with StubKinesis() as stub:
+        session = boto3.session.Session("k", "s", region_name="us-east-1")
+        kinesis = session.client("kinesis", endpoint_url=stub.endpoint_url)
+        for _ in range(2):
+            answer = kinesis.put_records(
+                StreamName="s", Records=[{"Data": b'"PartitionKey"', "PartitionKey": "1"} for _ in range(3)]
+            )
+            assert answer["FailedRecordCount"] == 0
+            assert len(answer["Records"]) == 3
+        kinesis.put_record(StreamName="s", Data=b"x", PartitionKey="1")
+        assert stub.acknowledged() == 7
