@@ -13,8 +13,9 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage invariants mutations process-faults soak bench bench-check lint types imports docs check lock clean image image-test \
-	integration integration-local workflows infra-test infra-apply-local infra-readme deploy rollback
+.PHONY: help demo test coverage invariants mutations process-faults soak figures bench bench-check lint types imports \
+	docs check lock clean image image-test integration integration-local workflows infra-test infra-apply-local \
+	infra-readme deploy rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,6 +56,10 @@ process-faults: $(VENV)/.dev ## the promise with workers that are killed, starve
 
 soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
+
+figures: $(VENV)/.dev ## both of these, and write their tables into docs/delivery.md and README.md
+	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED) --write
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --write
 
 bench: $(VENV)/.dev ## measure, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for the demo)
 	@$(BIN)/python -m benchmarks --write $(if $(TRAIN),--train $(TRAIN)) $(if $(RIDES),--rides $(RIDES))

@@ -57,9 +57,9 @@ def main() -> None:
     table = figures.table("random schedules")
     print(f"\n{table}\n\nthe promise held in {time.monotonic() - began:.0f} s")
     if options.write:
-        heading = f"`make invariants SEED={options.seed}`, {datetime.now(UTC):%d %B %Y}:"
-        for path in write("invariants", f"{heading}\n\n{table}"):
-            print(f"written to {path.relative_to(ROOT)}")
+        source = f"`make invariants SEED={options.seed}`, {datetime.now(UTC):%d %B %Y}"
+        write("invariants", f"{source}:\n\n{table}")
+        write("invariants-summary", figures.summary(f"{figures.schedules:,} random schedules, simulated ({source})"))
 
 
 if __name__ == "__main__":

@@ -124,9 +124,12 @@ def main() -> None:
     table = total.table("rounds")
     print(f"\n{table}")
     if options.write:
-        heading = f"`make soak MINUTES={options.minutes:g} SEED={options.seed}`, {datetime.now(UTC):%d %B %Y}:"
-        for path in write("soak", f"{heading}\n\n{table}"):
-            print(f"written to {path.relative_to(ROOT)}")
+        source = f"`make soak MINUTES={options.minutes:g} SEED={options.seed}`, {datetime.now(UTC):%d %B %Y}"
+        write("soak", f"{source}:\n\n{table}")
+        write(
+            "soak-summary",
+            total.summary(f"{total.schedules:,} rounds with real workers and a real endpoint ({source})"),
+        )
 
 
 if __name__ == "__main__":

@@ -93,6 +93,14 @@ class Figures:
         kinds = [f"| {kind} | {count:,} |" for kind, count in self.by_kind().most_common()]
         return "\n".join(["| | |", "| --- | ---: |", *rows, "", "| faults by kind | |", "| --- | ---: |", *kinds])
 
+    def summary(self, what: str) -> str:
+        """Return one item of a Markdown list."""
+        return (
+            f"- {what}: {sum(self.faults.values()):,} faults, {self.events:,} events, {self.published:,} predictions "
+            f"published, {self.duplicates:,} of them duplicates, 0 after keeping the first of each `event_id`, "
+            f"**{self.lost:,} lost**."
+        )
+
     def by_kind(self) -> Counter[str]:
         """Faults, in the words of a reader."""
         kinds: Counter[str] = Counter()
@@ -109,14 +117,9 @@ class Figures:
         return cls(**{**content, "faults": Counter(content["faults"])})
 
 
-def write(name: str, text: str) -> list[Path]:
-    """Put *text* between ``<!-- name -->`` and ``<!-- /name -->`` wherever a document has them; those documents."""
-    written = []
+def write(name: str, text: str) -> None:
+    """Put *text* between ``<!-- name -->`` and ``<!-- /name -->`` wherever a document has them."""
     place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         before = path.read_text(encoding="utf-8")
-        after, found = place.subn(lambda match: f"{match[1]}{text}\n{match[2]}", before)
-        if found:
-            path.write_text(after, encoding="utf-8")
-            written.append(path)
-    return written
+        path.write_text(place.sub(lambda match: f"{match[1]}{text}\n{match[2]}", before), encoding="utf-8")

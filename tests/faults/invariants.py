@@ -17,8 +17,9 @@ from stream_consumer.sinks import Entry
 from tests.fakes import Effect, PutRecords
 from tests.faults.figures import Figures
 from tests.faults.ingredients import INGREDIENTS
+from tests.faults.run import Delivery, Run
 from tests.faults.schedules import LONGEST_BACKOFF_SECONDS, PASSING_FAULTS, Die, Restart, SlowModel
-from tests.faults.simulation import Delivery, Run, World
+from tests.faults.simulation import World
 
 
 def event_of(entry: Entry) -> str:
