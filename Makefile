@@ -13,7 +13,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage invariants mutations process-faults soak figures bench bench-check lint types imports \
+.PHONY: help demo test coverage invariants mutations process-faults fuzz soak figures bench bench-check lint types imports \
 	docs check lock clean image image-test integration integration-local workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
@@ -44,6 +44,7 @@ coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fa
 SCHEDULES ?= 10000
 SEED ?= 1
 MINUTES ?= 10
+RUNS ?= 100000
 
 invariants: $(VENV)/.dev ## the delivery promise over random schedules of faults (SCHEDULES=10000 SEED=1)
 	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED)
@@ -53,6 +54,14 @@ mutations: $(VENV)/.dev ## break each rule of the promise in turn: a test must n
 
 process-faults: $(VENV)/.dev ## the promise with workers that are killed, starved, frozen and started twice
 	@$(BIN)/python -m pytest -m process tests/process
+
+# Its wheels are for CPython 3.11 to 3.13 on Linux; anywhere else `make test` runs the same checks without guidance.
+$(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
+	@touch $@
+
+fuzz: $(VENV)/.fuzz ## coverage-guided fuzzing of the decoder (RUNS=100000 SEED=1)
+	@cd $(VENV) && bin/python ../tests/fuzz/fuzz_decode.py -runs=$(RUNS) -seed=$(SEED)
 
 soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)

@@ -21,6 +21,7 @@ SETS = {
     "runtime": [*PACKAGE, *AS_DEV],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
     "infra": [str(LOCKS / "infra.in"), "--universal", "--python-version", "3.11"],
+    "fuzz": [str(LOCKS / "fuzz.in"), "--no-deps"],
     "rie": [str(LOCKS / "rie.in"), "--no-deps"],
     "localstack": [str(LOCKS / "localstack.in"), "--python-version", "3.11", "--exclude-newer", "2026-02-26"],
 }
