@@ -50,6 +50,12 @@ class Context:
 
 def ours(place: Place) -> Contestant:
     """This project, through the handler that Lambda calls."""
+    handler, parse, context = initialised(place), runtime_parse(), Context()
+    return lambda payload: lambda: handler(parse(payload), context)
+
+
+def initialised(place: Place) -> Callable[[Any, Any], object]:
+    """Do what Lambda does in the init phase; the handler."""
     os.environ |= {
         "MODEL_LOCATION": str(place.model),
         "PREDICTIONS_STREAM_NAME": STREAM,
@@ -59,8 +65,7 @@ def ours(place: Place) -> Contestant:
     }
     from stream_consumer.lambda_function import lambda_handler  # noqa: PLC0415
 
-    parse, context = runtime_parse(), Context()
-    return lambda payload: lambda: lambda_handler(parse(payload), context)
+    return lambda_handler
 
 
 def lineage(place: Place) -> Contestant:

@@ -101,7 +101,7 @@ def _rest(measured: Measurement) -> Iterator[str]:
 
 
 def _named(bar: Bar) -> str:
-    return f"  {bar.what}" + ("" if bar.unit == "x" else f", {bar.unit}")
+    return f"  {bar.what}" + (f", {bar.unit}" if bar.unit else "")
 
 
 def _row(label: str, cells: list[str]) -> str:

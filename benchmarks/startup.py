@@ -89,10 +89,10 @@ class _Image(MetaPathFinder):
 
 
 def _ours(place: "Place") -> Callable[[bytes], object]:
-    from benchmarks.contestants import ours  # noqa: PLC0415
+    from benchmarks.contestants import Context, initialised, runtime_parse  # noqa: PLC0415
 
-    contestant = ours(place)
-    return lambda payload: contestant(payload)()
+    handler = initialised(place)
+    return lambda payload: handler(runtime_parse()(payload), Context())
 
 
 def _pinned(place: "Place") -> None:

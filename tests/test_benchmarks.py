@@ -73,11 +73,10 @@ def test_every_bar_is_measured_against_its_figure() -> None:
         (Bar("", "at most", 1.2, 1.79), False),
         (Bar("", "at most", 1.2, 1.81), True),
         (Bar("", "at most", 60, 91, "MB"), True),
-        (Bar("", "at most", 3, 30, "µs a record"), False),
-        (Bar("", "at least", 15_000, 1, "records/s"), False),
+        (Bar("", "at most", 3, 30, "µs a record", checked=False), False),
     ],
 )
-def test_a_figure_fails_if_it_is_a_third_below_its_bar_and_no_time(bar: Bar, *, far_off: bool) -> None:
+def test_a_figure_fails_if_it_is_a_third_below_its_bar_and_is_checked(bar: Bar, *, far_off: bool) -> None:
     assert bar.far_off == far_off
 
 
@@ -89,6 +88,11 @@ def test_the_median_round_counts() -> None:
     assert measured.micros("default", OURS, 100) == 10.0
     assert measured.ratio("default", POWERTOOLS, OURS, 100) == 200.0
     assert measured.growth("default", OURS) == 1.0
+
+
+def test_what_is_checked_is_no_time() -> None:
+    """The machine's times are nobody's fault."""
+    assert {bar.unit for bar in bars(MEASURED) if bar.checked} == {"", "MB"}
 
 
 @pytest.mark.parametrize("text", [table(MEASURED), summary(MEASURED)])
