@@ -12,29 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
-from stream_consumer.contract import (
-    DeadLetter,
-    Event,
-    EventSchema,
-    InvalidRecord,
-    Prediction,
-    Reason,
-    Record,
-    RideDuration,
-    encode_prediction,
-)
-from stream_consumer.scoring import Scorer
+from stream_consumer.contract import DeadLetter, Prediction, Reason, Record, encode_prediction
+from stream_consumer.deciding import Decider
 from stream_consumer.sinks import Entry, Sink
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What predictions say they were made by."""
-
-    model: str
-    version: str
 
 
 @dataclass(slots=True)
@@ -87,14 +68,12 @@ class BatchResult:
 
 
 class Consumer:
-    """Decodes, scores and settles batches."""
+    """Decides and settles batches."""
 
-    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+    def __init__(
         self,
+        decider: Decider,
         *,
-        schema: EventSchema,
-        scorer: Scorer,
-        identity: Identity,
         predictions: Sink | None,
         dead_letters: Sink | None,
         clock: Callable[[], float] = time.monotonic,
@@ -105,9 +84,7 @@ class Consumer:
         Without *predictions* nothing is written anywhere and every record counts as settled: a test run. Without
         *dead_letters* an invalid record cannot be settled.
         """
-        self._schema = schema
-        self._scorer = scorer
-        self._identity = identity
+        self._decider = decider
         self._predictions = predictions
         self._dead_letters = dead_letters
         self._clock = clock
@@ -129,35 +106,17 @@ class Consumer:
 
     def _decide(self, result: BatchResult, deadline: float) -> tuple[list[int], list[int]]:
         """Give each record a prediction or a dead letter; the positions of the records that got one or the other."""
-        records = result.records
-        decoded = list(map(self._schema.decode, [record.data for record in records]))
-        faults = {at: event for at, event in enumerate(decoded) if isinstance(event, InvalidRecord)}
-        valid = [at for at in range(len(records)) if at not in faults]
-        events = cast("list[Event]", [decoded[at] for at in valid])
-        minutes = self._score(result, events, deadline)
-        if len(minutes) < len(valid):
-            result.stop_at(valid[len(minutes)], "isolating the rows that the model refuses took too long")
-            valid = [at for at in valid if at < result.settled]
-        faults |= {at: fault for at, fault in zip(valid, minutes, strict=False) if isinstance(fault, InvalidRecord)}
-        model, version = self._identity.model, self._identity.version
-        result.predictions = [
-            Prediction(model, version, RideDuration(duration, event.ride_id), records[at].event_id)
-            for at, event, duration in zip(valid, events, minutes, strict=False)
-            if not isinstance(duration, InvalidRecord)
-        ]
-        invalid = sorted(at for at in faults if at < result.settled)
-        result.dead_letters = [DeadLetter.of(records[at], faults[at]) for at in invalid]
-        return [at for at in valid if at not in faults], invalid
-
-    def _score(self, result: BatchResult, events: Sequence[Event], deadline: float) -> Sequence[float | InvalidRecord]:
-        started = self._clock()
-        columns = self._scorer.columns(events)
-        result.unseen_categories = self._scorer.unseen(columns)
+        now = self._clock()
         # Half of the time at most: what is decided by then must still be written, or a batch of many rows that the
         # model refuses would come again for ever.
-        outcomes = self._scorer.score(columns, started + (deadline - started) / 2)
-        result.model_seconds = self._clock() - started
-        return outcomes
+        decision = self._decider.decide(result.records, now + (deadline - now) / 2)
+        result.stop_at(decision.decided, "isolating the rows that the model refuses took too long")
+        result.unseen_categories = decision.unseen_categories
+        result.model_seconds = decision.model_seconds
+        result.predictions = decision.predictions
+        invalid = sorted(at for at in decision.faults if at < result.settled)
+        result.dead_letters = [DeadLetter.of(result.records[at], decision.faults[at]) for at in invalid]
+        return decision.positions, invalid
 
     def _write_dead_letters(self, result: BatchResult, positions: Sequence[int], deadline: float) -> None:
         if not positions:

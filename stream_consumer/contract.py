@@ -22,7 +22,9 @@ from stream_consumer import kpl
 from stream_consumer.errors import ModelError, NotAKinesisEvent
 
 # Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry": 1 to 256 Unicode characters.
-RIDE_ID = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[str, Meta(min_length=1, max_length=256)]
+LONGEST_ID = 256
+LARGEST_ID = 2**63 - 1
+RIDE_ID = Annotated[int, Meta(ge=-(2**63), le=LARGEST_ID)] | Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
 
 # Deeper JSON is refused before it is parsed: where a parser's own recursion limit strikes depends on the caller's
 # stack, and the verdict on a record must not.
@@ -184,6 +186,11 @@ class EventSchema:
         self._strict = self._decoder(_bounded_type)
         self._unbounded = self._decoder(_plain_type)
 
+    @property
+    def event_type(self) -> Any:
+        """The struct that a valid event decodes into; its JSON Schema is the wire contract of this model."""
+        return self._strict.type
+
     def decode(self, data: bytes) -> Event | InvalidRecord:
         """Return the event that *data* holds, or what is wrong with it."""
         # Most records open two objects; only the suspicious are looked at closely.
@@ -238,14 +245,21 @@ def _plain_type(column: Column) -> Any:
     return Annotated[plain, Meta(**limits)] if limits else plain
 
 
+def limits_of(column: Column) -> tuple[float, float]:
+    """Return the least and the most that *column* takes: its type's own limits hold where a declared bound is wider."""
+    limits = _TYPES.get(column.type, (None, {}))[1]
+    return (
+        max(limits.get("ge", -math.inf), -math.inf if column.minimum is None else column.minimum),
+        min(limits.get("le", math.inf), math.inf if column.maximum is None else column.maximum),
+    )
+
+
 def _bounded_type(column: Column) -> Any:
     bounds = [bound for bound in (column.minimum, column.maximum) if bound is not None]
     if not bounds:
         return _plain_type(column)
-    plain, limits = _TYPES.get(column.type, (None, {}))
-    # The type's own limits stay where the declared bound is wider.
-    least = max(limits.get("ge", -math.inf), -math.inf if column.minimum is None else column.minimum)
-    most = min(limits.get("le", math.inf), math.inf if column.maximum is None else column.maximum)
+    plain = _TYPES.get(column.type, (None, {}))[0]
+    least, most = limits_of(column)
     if (
         plain not in {int, float}
         or not all(math.isfinite(bound) and plain(bound) == bound for bound in bounds)
@@ -354,17 +368,17 @@ class DeadLetter(msgspec.Struct, frozen=True):
             record.event_id,
             fault.reason,
             fault.path,
-            _encodable(fault.detail),
+            encodable(fault.detail),
             record.stream,
             record.shard,
             record.sequence_number,
-            _encodable(record.partition_key) if record.partition_key is not None else None,
+            encodable(record.partition_key) if record.partition_key is not None else None,
             iso_milliseconds(record.arrival) if record.arrival is not None else None,
             record.data,
         )
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Replace lone surrogates: Python can read them from JSON, but UTF-8 cannot say them."""
     return text.encode(errors="replace").decode()
 

@@ -19,12 +19,12 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from stream_consumer.aggregation import AggregatedStream
-from stream_consumer.consumer import BatchResult, Consumer, Identity
+from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract import records_from_lambda
+from stream_consumer.deciding import Decider
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
-from stream_consumer.model import load_model
+from stream_consumer.model import chosen_model
 from stream_consumer.put_records import shorten
-from stream_consumer.scoring import Scorer
 from stream_consumer.settings import Settings
 from stream_consumer.sinks import MAX_ENTRIES, DeadLetters, PredictionStream, Sink, client_config
 from stream_consumer.telemetry import Telemetry, telemetry
@@ -138,13 +138,8 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     """
     settings = Settings.of(environ)
     session = boto3.session.Session()
-    model = load_model(
-        settings.model_location,
-        # With botocore's own patience: fetching a large model outlasts the timeouts of a dead letter.
-        s3=lambda: _client(session, "s3"),
-        digest=settings.model_digest,
-        version=settings.run_id,
-    )
+    # With botocore's own patience: fetching a large model outlasts the timeouts of a dead letter.
+    model = chosen_model(settings, lambda: _client(session, "s3"))
     report.started(model)
     predictions = dead_letters = None
     clients: list[Closable] = []
@@ -162,13 +157,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
             s3 = _client(session, "s3", config=client_config(1))
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
             clients.append(s3)
-    consumer = Consumer(
-        schema=model.schema,
-        scorer=Scorer(model),
-        identity=Identity(model.name, model.version),
-        predictions=predictions,
-        dead_letters=dead_letters,
-    )
+    consumer = Consumer(Decider.of(model), predictions=predictions, dead_letters=dead_letters)
     return Handler(consumer, settings, report, clients=clients)
 
 

@@ -6,27 +6,23 @@ natively against an allow-list of ours; anything else can run code when it is lo
 settings pin its digest. A model that fails on its own input example is never served.
 """
 
-import contextlib
 import functools
-import hashlib
 import importlib
-import os
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import numpy as np
-import yaml
-from botocore.exceptions import BotoCoreError, ClientError
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from stream_consumer.contract import NUMERIC, Column, EventSchema, InvalidRecord
+from stream_consumer.contract import NUMERIC, EventSchema, InvalidRecord
 from stream_consumer.errors import ModelError
+from stream_consumer.mlmodel import Description, describe
+from stream_consumer.model_files import default_s3, directory_digest, import_mlflow, model_directory
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -39,16 +35,10 @@ TRUSTED_TYPES = (
     "sklearn.utils.validation.check_array",
 )
 
-# MLflow writes it into a downloaded copy, so it is no part of the model.
-_REGISTRY_META = "registered_model_meta"
 _TOLERANCE = 1e-6
-
-# libyaml, where PyYAML was built with it, reads a model's few hundred lines in a sixth of the time.
-_YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Columns = Sequence[Sequence[Any]]
 Predict = Callable[[Columns], NDArray[np.float64]]
-_Shape = TypeVar("_Shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,203 +113,57 @@ def load_model(
         ModelError: The model cannot be read, has no usable signature, was saved by another version of scikit-learn, is
             not the one that *digest* pins, or fails its self-check; the message says what to do.
     """
-    with model_directory(location, s3) as path:
-        actual = directory_digest(path)
-        if digest is not None and digest != actual:
-            raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
-        description = _read(path / "MLmodel", _Description, location)
-        ours = description.metadata.stream_consumer if description.metadata else _Ours()
-        schema = EventSchema(_columns(description.signature, ours.bounds, location))
-        predict = _loader(description.flavors, location, pinned=digest is not None)(path, schema)
-        registered = _read(path / _REGISTRY_META, _Registered, location) if (path / _REGISTRY_META).exists() else None
-        example = _example(path, description.saved_input_example_info, schema, location)
-    run = description.run_id or description.model_id
+    try:
+        with model_directory(location, s3) as path:
+            actual = directory_digest(path)
+            if digest is not None and digest != actual:
+                raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
+            description = describe(path, location)
+            schema = EventSchema(description.columns)
+            predict = _loader(description, location, pinned=digest is not None)(path, schema)
+    except OSError as error:  # no permission, no room in the temporary folder, or none
+        raise ModelError(f"the files of the model at {location} cannot be read: {error}") from error
     model = Model(
-        name=registered.model_name if registered else ours.name or description.model_id or "model",
-        version=version or str(registered.model_version if registered else run or actual[:12]),
+        name=description.name,
+        version=version or description.version or actual[:12],
         location=location,
         digest=actual,
         schema=schema,
         predict=predict,
-        categories={name: frozenset(values) for name, values in ours.categories.items()},
-        example=example,
-        expected=ours.example_predictions,
+        categories=description.categories,
+        example=_example(description.example, schema, location),
+        expected=description.expected,
     )
     model.check()
     return model
 
 
-def directory_digest(directory: Path) -> str:
-    """Return the SHA-256 over the sorted names and contents of all files of a model directory."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in directory.rglob("*") if path.is_file() and path.name != _REGISTRY_META):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        whole.update(f"{content}  {path.relative_to(directory).as_posix()}\n".encode())
-    return whole.hexdigest()
+class Chosen(Protocol):
+    """What of the settings says which model it is."""
+
+    @property
+    def model_location(self) -> str: ...
+
+    @property
+    def model_digest(self) -> str | None: ...
+
+    @property
+    def run_id(self) -> str | None: ...
 
 
-@contextlib.contextmanager
-def model_directory(location: str, s3: Callable[[], "S3Client"]) -> Iterator[Path]:
+def chosen_model(chosen: Chosen, s3: Callable[[], "S3Client"] = default_s3) -> Model:
     """
-    Give the files of the model at *location* as a local directory; a fetched copy lasts as long as the context.
+    Load the model that the settings name.
 
     Raises:
-        ModelError: There is no model, or it cannot be fetched.
+        ModelError: See :func:`load_model`.
     """
-    if location.startswith(("s3://", "models:/", "runs:/")):
-        with tempfile.TemporaryDirectory(prefix="model-") as scratch:
-            if location.startswith("s3://"):
-                _download_from_s3(location, s3(), Path(scratch))
-                yield Path(scratch)
-            else:
-                yield _download_from_registry(location, scratch)
-        return
-    path = Path(location.removeprefix("file://"))
-    if not (path / "MLmodel").is_file():
-        raise ModelError(
-            f"there is no MLflow model at {location}: the file {path / 'MLmodel'} does not exist; "
-            "MODEL_LOCATION is the directory that holds it"
-        )
-    yield path
+    return load_model(chosen.model_location, s3=s3, digest=chosen.model_digest, version=chosen.run_id)
 
 
-def _download_from_s3(location: str, s3: "S3Client", scratch: Path) -> None:
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
-    prefix = prefix.rstrip("/") + "/"
-    try:
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
-        if f"{prefix}MLmodel" not in keys:
-            raise ModelError(
-                f"there is no MLflow model at {location}: {len(keys)} objects begin with it and none is MLmodel; "
-                "runs of MLflow 3 keep models under <experiment>/models/m-<id>/artifacts"
-            )
-        for key in keys:
-            relative = PurePosixPath(key.removeprefix(prefix))
-            if ".." in relative.parts or relative.is_absolute():
-                raise ModelError(f"the object {key!r} at {location} would be written outside the model's directory")
-            target = scratch / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            s3.download_file(bucket, key, str(target))
-    except (BotoCoreError, ClientError) as error:
-        raise ModelError(
-            f"the model at {location} cannot be read: {error}; the function needs s3:ListBucket on the bucket and "
-            "s3:GetObject on the prefix"
-        ) from error
-
-
-def _download_from_registry(location: str, scratch: str) -> Path:
-    mlflow = _mlflow(f"{location} names a model in MLflow's registry")
-    try:
-        return Path(mlflow.artifacts.download_artifacts(location, dst_path=scratch))
-    except Exception as error:  # (every store of MLflow has exceptions of its own)
-        raise ModelError(
-            f"the model {location} cannot be fetched from {mlflow.get_tracking_uri()}: {error}; "
-            "`stream-consumer train` makes one, MLFLOW_TRACKING_URI says where to look"
-        ) from error
-
-
-def _mlflow(because: str) -> Any:
-    """Import mlflow, here and nowhere else on the way to a prediction: it costs seconds and hundreds of megabytes."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    try:
-        importlib.import_module("mlflow.pyfunc")
-        return importlib.import_module("mlflow")
-    except ImportError as error:
-        raise ModelError(
-            f"{because}, and mlflow is not installed here; give the directory or s3:// prefix of a scikit-learn model "
-            "saved with skops, or install mlflow"
-        ) from error
-
-
-# What we read of the file MLmodel. Source: mlflow.models.Model and the flavours' own add_to_model.
-class _Bounds(msgspec.Struct, forbid_unknown_fields=True):
-    minimum: int | float | None = None
-    maximum: int | float | None = None
-
-
-class _Ours(msgspec.Struct):
-    name: str | None = None
-    bounds: dict[str, _Bounds] = {}
-    categories: dict[str, list[bool | int | float | str]] = {}
-    example_predictions: list[float] = []
-
-
-class _Metadata(msgspec.Struct):
-    stream_consumer: _Ours = msgspec.field(default_factory=_Ours)
-
-
-class _Sklearn(msgspec.Struct):
-    pickled_model: str
-    sklearn_version: str
-    serialization_format: str = "pickle"
-
-
-class _Flavors(msgspec.Struct):
-    sklearn: _Sklearn | None = None
-    python_function: dict[str, Any] | None = None
-
-
-class _Signature(msgspec.Struct):
-    inputs: str
-
-
-class _ColSpec(msgspec.Struct):
-    name: str
-    type: str
-    required: bool = True
-
-
-class _ExampleInfo(msgspec.Struct):
-    artifact_path: str
-
-
-class _Description(msgspec.Struct):
-    flavors: _Flavors
-    signature: _Signature | None = None
-    metadata: _Metadata | None = None
-    run_id: str | None = None
-    model_id: str | None = None
-    saved_input_example_info: _ExampleInfo | None = None
-
-
-class _Registered(msgspec.Struct):
-    model_name: str
-    model_version: str | int
-
-
-def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:
-    try:
-        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), _YamlLoader), shape)  # noqa: S506 (a safe one)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ModelError(
-            f"{path.name} of the model at {location} cannot be read: {error}; log the model again"
-        ) from error
-
-
-def _columns(signature: _Signature | None, bounds: Mapping[str, _Bounds], location: str) -> list[Column]:
-    try:
-        inputs = msgspec.json.decode(signature.inputs if signature else b"", type=list[_ColSpec])
-    except ValueError as error:
-        raise ModelError(
-            f"the model at {location} has no signature of named columns ({error}), so there is nothing to decode rides "
-            "by; log it with signature=ModelSignature(inputs=Schema([ColSpec(…), …]))"
-        ) from error
-    names = [spec.name for spec in inputs]
-    if not names or set(bounds) - set(names):
-        raise ModelError(
-            f"the model at {location} has the columns {names} and declares bounds for {sorted(bounds)}; bounds are for "
-            "columns, and there must be at least one"
-        )
-    return [
-        Column(spec.name, spec.type, spec.required, **msgspec.structs.asdict(bounds.get(spec.name, _Bounds())))
-        for spec in inputs
-    ]
-
-
-def _loader(flavors: _Flavors, location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:
-    sklearn = flavors.sklearn
-    if sklearn is None and flavors.python_function is None:
+def _loader(description: Description, location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:
+    sklearn = description.sklearn
+    if sklearn is None and not description.pyfunc:
         raise ModelError(
             f"the model at {location} has neither the flavour sklearn nor python_function; log it with one"
         )
@@ -407,7 +251,7 @@ def _native(estimator: Any, schema: EventSchema, location: str) -> Predict:
 
 def _load_pyfunc(path: Path, schema: EventSchema, *, location: str) -> Predict:
     """Load any other flavour through mlflow, which wants a DataFrame."""
-    mlflow = _mlflow("the model is of a flavour other than sklearn")
+    mlflow = import_mlflow("the model is of a flavour other than sklearn")
     pandas = importlib.import_module("pandas")
     try:
         model = mlflow.pyfunc.load_model(str(path))
@@ -441,22 +285,10 @@ def _series(pandas: Any, kind: str, values: Sequence[Any]) -> Any:
     return pandas.Series(values, dtype="object" if None in values and not dtype.startswith("float") else dtype)
 
 
-class _Rows(msgspec.Struct):
-    columns: list[str]
-    data: list[list[Any]]
-
-
-def _example(path: Path, info: _ExampleInfo | None, schema: EventSchema, location: str) -> Columns:
+def _example(rows: Sequence[Mapping[str, Any]], schema: EventSchema, location: str) -> Columns:
     """Return the input example by column, read as a ride event would be."""
-    if info is None:
+    if not rows:
         return ()
-    try:
-        content = msgspec.json.decode((path / info.artifact_path).read_bytes(), type=_Rows)
-        rows = [dict(zip(content.columns, row, strict=True)) for row in content.data]
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"the input example of the model at {location} cannot be read: {error}; log it as rows"
-        ) from error
     events = [schema.decode(msgspec.json.encode({"ride": row, "ride_id": 0})) for row in rows]
     for row, event in zip(rows, events, strict=True):
         if isinstance(event, InvalidRecord):

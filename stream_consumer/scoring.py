@@ -17,7 +17,11 @@ from numpy.typing import NDArray
 from stream_consumer.contract import Event, EventSchema, InvalidRecord, Reason
 
 Columns = Sequence[Sequence[Any]]
-"""One sequence of n values for each column of the signature, in its order; a missing optional value is None."""
+"""
+One sequence of n values for each column of the signature, in its order; a missing optional value is None.
+
+NumPy arrays will do for sequences, although their type does not say so.
+"""
 
 # Libraries quote what they refuse, which may be a megabyte.
 _MAX_DETAIL = 500
@@ -75,7 +79,7 @@ class Scorer:
             ModelError: Every row failed and so did the model's own example: the model is broken, not the rows.
             MemoryError: The machine is too small for the batch, which is not the fault of any row.
         """
-        if not columns[0]:
+        if not len(columns[0]):  # an array has no truth
             return []
         outcomes: list[float | InvalidRecord] = []
         self._isolate(columns, deadline, outcomes)

@@ -6,7 +6,7 @@ one; ``FIELDS`` is the list that the README's table is checked against.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,13 +16,13 @@ _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 
 
-def _boolean(text: str) -> bool:
+def boolean(text: str) -> bool:
     if text.lower() not in _TRUE | _FALSE:
         raise ValueError("wanted true or false")
     return text.lower() in _TRUE
 
 
-def _integer(least: int, most: int) -> Callable[[str], int]:
+def integer(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
             raise ValueError(f"wanted a whole number from {least} to {most}")
@@ -31,7 +31,7 @@ def _integer(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-def _matching(pattern: str, wanted: str) -> Callable[[str], str]:
+def matching(pattern: str, wanted: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(f"wanted {wanted}")
@@ -47,14 +47,16 @@ class Field(NamedTuple):
     parse: Callable[[str], Any]
     default: Any
     meaning: str
+    secret: bool = False
+    """Whether its text must not be shown."""
 
 
-_text = _matching(r"(?s).+", "some text")
-_stream = _matching(
+some_text = matching(r"(?s).+", "some text")
+_stream = matching(
     r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
 )
-_bucket = _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
-_url = _matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
+_bucket = matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
+url = matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
 
 FIELDS = {
     "predictions_stream_name": Field(
@@ -62,7 +64,7 @@ FIELDS = {
     ),
     "model_location": Field(
         "MODEL_LOCATION",
-        _text,
+        some_text,
         None,
         "The model: a directory, an `s3://` prefix or (where mlflow is installed) `models:/name@alias`",
     ),
@@ -73,17 +75,17 @@ FIELDS = {
         "With the next two, instead of `MODEL_LOCATION`: the bucket of MLflow's artifacts",
     ),
     "mlflow_experiment_id": Field(
-        "MLFLOW_EXPERIMENT_ID", _matching(r"\w+", "an experiment's id"), None, "The experiment's id"
+        "MLFLOW_EXPERIMENT_ID", matching(r"\w+", "an experiment's id"), None, "The experiment's id"
     ),
     "run_id": Field(
         "RUN_ID",
-        _matching(r"[\w.-]+", "a run's or model's id"),
+        matching(r"[\w.-]+", "a run's or model's id"),
         None,
         "The run's id, or MLflow 3's model id (`m-…`); overrides the `version` on predictions",
     ),
     "model_digest": Field(
         "MODEL_DIGEST",
-        _matching(r"[0-9a-f]{64}", "a SHA-256 in lower-case hex"),
+        matching(r"[0-9a-f]{64}", "a SHA-256 in lower-case hex"),
         None,
         "What the model directory must hash to (`stream-consumer model` prints it); obligatory for pickled models",
     ),
@@ -96,37 +98,62 @@ FIELDS = {
     ),
     "dead_letter_prefix": Field(
         "DEAD_LETTER_PREFIX",
-        _matching(r"[\w!.*'()-]+(/[\w!.*'()-]+)*", "a key prefix without slashes at its ends"),
+        matching(r"[\w!.*'()-]+(/[\w!.*'()-]+)*", "a key prefix without slashes at its ends"),
         "dead-letters",
         "Key prefix of dead letters",
     ),
     "kinesis_endpoint_url": Field(
-        "KINESIS_ENDPOINT_URL", _url, None, "Kinesis endpoint, for emulators; botocore's `AWS_ENDPOINT_URL…` work too"
+        "KINESIS_ENDPOINT_URL", url, None, "Kinesis endpoint, for emulators; botocore's `AWS_ENDPOINT_URL…` work too"
     ),
     "test_run": Field(
-        "TEST_RUN", _boolean, default=False, meaning="`true`: score and return predictions, write nothing anywhere"
+        "TEST_RUN", boolean, default=False, meaning="`true`: score and return predictions, write nothing anywhere"
     ),
     "return_predictions": Field(
         "RETURN_PREDICTIONS",
-        _boolean,
+        boolean,
         default=False,
         meaning="`true`: add `predictions` to the response, as many as fit its 6 MB",
     ),
     "deadline_margin_ms": Field(
         "DEADLINE_MARGIN_MS",
-        _integer(0, 60_000),
+        integer(0, 60_000),
         1000,
         "Time kept back from the invocation's remaining time, to answer in",
     ),
     "publish_aggregate_keys": Field(
         "PUBLISH_AGGREGATE_KEYS",
-        _integer(0, 10_000),
+        integer(0, 10_000),
         0,
         "Fold predictions into KPL aggregates under so many partition keys, several for each shard of the output; "
         "every reader must then unfold. `0`: a record for each prediction",
     ),
-    "publish_concurrency": Field("PUBLISH_CONCURRENCY", _integer(1, 32), 4, "PutRecords requests in flight"),
+    "publish_concurrency": Field("PUBLISH_CONCURRENCY", integer(1, 32), 4, "PutRecords requests in flight"),
 }
+
+
+def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the value of each of *fields* and what is wrong with their variables; an empty one counts as not set."""
+    values: dict[str, Any] = {}
+    faults = []
+    for name, field in fields.items():
+        text = environ.get(field.variable, "").strip()
+        try:
+            values[name] = field.parse(text) if text else field.default
+        except ValueError as error:
+            faults.append(f"{field.variable}: {error}" if field.secret else f"{field.variable}={text!r}: {error}")
+            values[name] = text  # wrong, but not missing
+    return values, faults
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """
+    Do nothing if there are none.
+
+    Raises:
+        SettingsError: Says all of *faults* at once.
+    """
+    if faults:
+        raise SettingsError("the environment is wrong: " + "; ".join(faults))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,22 +181,13 @@ class Settings:
         Raises:
             SettingsError: Names every variable that is wrong, its value and what is wanted.
         """
-        values: dict[str, Any] = {}
-        faults = []
-        for name, field in FIELDS.items():
-            text = environ.get(field.variable, "").strip()
-            try:
-                values[name] = field.parse(text) if text else field.default
-            except ValueError as error:
-                faults.append(f"{field.variable}={text!r}: {error}")
-                values[name] = text  # wrong, but not missing
+        values, faults = read(FIELDS, environ)
         bucket, experiment = values.pop("model_bucket"), values.pop("mlflow_experiment_id")
         if values["model_location"] is None:
             values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
-        if faults:
-            raise SettingsError("the environment is wrong: " + "; ".join(faults))
+        refuse(faults)
         values["return_predictions"] |= values["test_run"]
         return cls(**values)
 

@@ -17,8 +17,9 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from stream_consumer.consumer import BatchResult, Consumer, Identity
+from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract import Prediction, decode_prediction
+from stream_consumer.deciding import Decider, Identity
 from stream_consumer.lambda_function import Handler
 from stream_consumer.scoring import Scorer
 from stream_consumer.settings import Settings
@@ -58,9 +59,7 @@ class Harness:
         predictions = PredictionStream(self.kinesis.client, "ride_predictions", in_flight=in_flight, patience=patience)
         dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", patience=patience)
         self.consumer = Consumer(
-            schema=self.model.schema,
-            scorer=Scorer(self.model, self.time.clock),
-            identity=IDENTITY,
+            Decider(self.model.schema, Scorer(self.model, self.time.clock), IDENTITY, self.time.clock),
             predictions=None if self.settings.test_run else predictions,
             dead_letters=dead_letters if bucket else None,
             clock=self.time.clock,

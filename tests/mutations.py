@@ -27,6 +27,7 @@ UNITS = (
     "bounds",
     "consumer",
     "contract",
+    "deciding",
     "envelope",
     "handler",
     "lambda_function",
@@ -105,8 +106,8 @@ MUTANTS = (
     Mutant(
         "isolating keeps half back",
         "consumer",
-        "score(columns, started + (deadline - started) / 2)",
-        "score(columns, deadline)",
+        "decide(result.records, now + (deadline - now) / 2)",
+        "decide(result.records, deadline)",
     ),
     Mutant(
         "dead letters keep half back",
@@ -114,10 +115,10 @@ MUTANTS = (
         "dead_letters, started + (deadline - started) / 2)",
         "dead_letters, deadline)",
     ),
-    Mutant("isolating keeps its verdicts", "consumer", "valid[len(minutes)],", "0,"),
+    Mutant("isolating keeps its verdicts", "deciding", "valid[len(minutes)] if", "0 if"),
     # Verdicts and identity
-    Mutant("an empty ride_id is refused", "contract", "min_length=1, max_length=256", "max_length=256"),
-    Mutant("a ride_id is no longer than a key", "contract", "min_length=1, max_length=256", "min_length=1"),
+    Mutant("an empty ride_id is refused", "contract", "min_length=1, max_length=LONGEST_ID", "max_length=LONGEST_ID"),
+    Mutant("a ride_id is no longer than a key", "contract", "min_length=1, max_length=LONGEST_ID", "min_length=1"),
     Mutant("sub-records have identities", "contract", 'f"{record.event_id}.{index}"', "record.event_id"),
     Mutant("bounds are checked", "contract", "self._decoder(_bounded_type)", "self._decoder(_plain_type)"),
     Mutant("aggregates of crumbs are refused", "kpl", "if count > _FEW and", "if False and"),

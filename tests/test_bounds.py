@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_consumer import kpl
-from stream_consumer.consumer import Consumer, Identity
+from stream_consumer.consumer import Consumer
 from stream_consumer.contract import encode_dead_letters, records_from_lambda
+from stream_consumer.deciding import Decider, Identity
 from stream_consumer.kpl import SubRecord
 from stream_consumer.scoring import Scorer
 from stream_consumer.sinks import Written
@@ -38,13 +39,8 @@ class Letters(Counting):
 def times(datas: Sequence[bytes]) -> float:
     """Return the peak of memory that deciding a batch takes, as a multiple of Lambda's event, *ONCE* left out."""
     model = FakeModel()
-    consumer = Consumer(
-        schema=model.schema,
-        scorer=Scorer(model),
-        identity=Identity("ride_duration_prediction_model", "Test123"),
-        predictions=Counting(),
-        dead_letters=Letters(),
-    )
+    decider = Decider(model.schema, Scorer(model), Identity("ride_duration_prediction_model", "Test123"))
+    consumer = Consumer(decider, predictions=Counting(), dead_letters=Letters())
     event = kinesis_event(datas)
     tracemalloc.start()
     try:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from stream_consumer import kpl
-from stream_consumer.consumer import BatchResult, Consumer, Identity
+from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract import Prediction, Reason, RideDuration, decode_prediction, records_from_lambda
+from stream_consumer.deciding import Decider
 from stream_consumer.errors import BatchFailed, ModelError
 from stream_consumer.kpl import SubRecord
 from stream_consumer.model import load_model
-from stream_consumer.scoring import Scorer
 from stream_consumer.sinks import PredictionStream
 from tests.fakes import (
     DENIED,
@@ -392,11 +392,7 @@ def test_a_model_with_other_columns_is_scored_end_to_end(trips_model: Path) -> N
     model = load_model(str(trips_model), s3=no_s3)
     kinesis = FakeKinesis()
     consumer = Consumer(
-        schema=model.schema,
-        scorer=Scorer(model),
-        identity=Identity(model.name, model.version),
-        predictions=PredictionStream(kinesis.client, "ride_predictions"),
-        dead_letters=None,
+        Decider.of(model), predictions=PredictionStream(kinesis.client, "ride_predictions"), dead_letters=None
     )
     datas = [
         b'{"ride":{"payment":"card","tolls":2.0,"shared":true},"ride_id":1}',

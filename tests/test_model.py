@@ -19,7 +19,8 @@ from sklearn.linear_model import LinearRegression
 
 from stream_consumer.contract import Column, EventSchema, InvalidRecord
 from stream_consumer.errors import ModelError
-from stream_consumer.model import TRUSTED_TYPES, Model, directory_digest, load_model
+from stream_consumer.model import TRUSTED_TYPES, Model, load_model
+from stream_consumer.model_files import directory_digest
 from tests.models import EXAMPLE, changed, save, signature_of, with_metadata
 
 

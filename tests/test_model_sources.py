@@ -2,6 +2,7 @@
 
 import math
 import sys
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,7 +17,8 @@ from botocore.stub import Stubber
 from moto import mock_aws
 
 from stream_consumer.errors import ModelError
-from stream_consumer.model import Model, directory_digest, load_model
+from stream_consumer.model import Model, load_model
+from stream_consumer.model_files import directory_digest
 from tests.models import EXAMPLE, save_pyfunc, signature_of
 
 if TYPE_CHECKING:
@@ -47,6 +49,14 @@ def upload(s3: "S3Client", model: Path) -> None:
     for path in model.rglob("*"):
         if path.is_file():
             s3.upload_file(str(path), BUCKET, f"{PREFIX}/{path.relative_to(model).as_posix()}")
+
+
+def test_a_machine_without_a_temporary_folder_is_told_so(
+    s3: "S3Client", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match=r"the files of the model at s3://.* cannot be read: .*nowhere"):
+        load_model(f"s3://{BUCKET}/{PREFIX}", s3=lambda: s3)
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from stream_consumer.errors import ModelError
-from stream_consumer.model import directory_digest, load_model
+from stream_consumer.model import load_model
+from stream_consumer.model_files import directory_digest
 
 BAKED = Path("/opt/model")
 

@@ -105,7 +105,7 @@ def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
 
 def _model(stack: contextlib.ExitStack, location: str, first: Callable[[], int]) -> tuple[Path, int]:
     """Return the model's directory, made by *first* if there is none, and how many of the rides it was trained on."""
-    from stream_consumer.model import model_directory
+    from stream_consumer.model_files import model_directory
 
     trained_on = first() if location == CHAMPION and not _has_champion() else 0
     return stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3)), trained_on

@@ -133,16 +133,10 @@ def _load(location: str, digest: str | None, clients: "Clients") -> "Model":
 
 
 def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "Sink | None" = None) -> "Consumer":
-    from stream_consumer.consumer import Consumer, Identity
-    from stream_consumer.scoring import Scorer
+    from stream_consumer.consumer import Consumer
+    from stream_consumer.deciding import Decider
 
-    return Consumer(
-        schema=model.schema,
-        scorer=Scorer(model),
-        identity=Identity(model.name, model.version),
-        predictions=predictions,
-        dead_letters=dead_letters,
-    )
+    return Consumer(Decider.of(model), predictions=predictions, dead_letters=dead_letters)
 
 
 @contextlib.contextmanager

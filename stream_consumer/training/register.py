@@ -19,11 +19,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.model import TRUSTED_TYPES, load_model
+from stream_consumer.model_files import default_s3
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.plots import evaluation_plots
 from stream_consumer.training.promotion import Champion, Rival, Verdict
 from stream_consumer.training.rides import BOUNDS, FEATURES
-from stream_consumer.training.sources import default_s3, shown
+from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
 
 if TYPE_CHECKING:

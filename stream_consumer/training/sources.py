@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import UsageError
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 HTTP_TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
-
-
-def default_s3() -> "S3Client":
-    """The S3 client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
-    return boto3.client("s3")
 
 
 def shown(source: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
+from stream_consumer.model_files import default_s3
 from stream_consumer.training.progress import Progress, Stages, silent
 from stream_consumer.training.promotion import Rival, Verdict, judge, meet
 from stream_consumer.training.register import (
@@ -21,7 +22,6 @@ from stream_consumer.training.register import (
     register,
 )
 from stream_consumer.training.rides import Rides, load_rides
-from stream_consumer.training.sources import default_s3
 from stream_consumer.training.trial import Trial, run_trial
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stream_consumer.consumer import BatchResult, Consumer, Identity
+from stream_consumer.consumer import BatchResult, Consumer
+from stream_consumer.deciding import Decider, Identity
 from stream_consumer.errors import BatchFailed
 from stream_consumer.lambda_function import Handler
 from stream_consumer.local.functions import FunctionError, Invocation
@@ -101,9 +102,12 @@ class Environment:
         patience = Patience(time.clock, time.sleep, max, lambda _: _Workers(), self._round)
         model = _Model(self._before_model)
         consumer = Consumer(
-            schema=model.schema,
-            scorer=Scorer(model, time.clock),
-            identity=Identity("ride_duration_prediction_model", "Test123"),
+            Decider(
+                model.schema,
+                Scorer(model, time.clock),
+                Identity("ride_duration_prediction_model", "Test123"),
+                time.clock,
+            ),
             predictions=PredictionStream(
                 world.run.kinesis.client, "ride_predictions", in_flight=schedule.in_flight, patience=patience
             ),

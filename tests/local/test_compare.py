@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_consumer.consumer import Consumer, Identity
+from stream_consumer.consumer import Consumer
 from stream_consumer.contract import Column, Record
+from stream_consumer.deciding import Decider, Identity
 from stream_consumer.local.compare import Comparison, Difference, Verdicts, compare
 from stream_consumer.scoring import Scorer
 from tests.rides import RIDE_COLUMNS, FakeModel, ride_event
@@ -18,9 +19,7 @@ from tests.rides import RIDE_COLUMNS, FakeModel, ride_event
 
 def consumer(row: Callable[..., float], columns: Sequence[Column] = RIDE_COLUMNS) -> Consumer:
     model = FakeModel(row, columns=columns)
-    return Consumer(
-        schema=model.schema, scorer=Scorer(model), identity=Identity("m", "1"), predictions=None, dead_letters=None
-    )
+    return Consumer(Decider(model.schema, Scorer(model), Identity("m", "1")), predictions=None, dead_letters=None)
 
 
 def batch(*datas: bytes, first: int = 0) -> list[Record]:

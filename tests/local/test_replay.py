@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from stream_consumer import kpl
-from stream_consumer.consumer import Consumer, Identity
+from stream_consumer.consumer import Consumer
 from stream_consumer.contract import Reason, Record, decode_prediction, encode_dead_letters
+from stream_consumer.deciding import Decider, Identity
 from stream_consumer.errors import ReadFailed, StreamUnreadable
 from stream_consumer.local.replay import LinesSink, NoSink, ReplayStopped, Stretch, Tally, batches, replay
 from stream_consumer.scoring import Scorer
@@ -45,9 +46,7 @@ class Stream:
 def consumer(predictions: Sink | None, dead_letters: Sink | None = None) -> Consumer:
     model = FakeModel()
     return Consumer(
-        schema=model.schema,
-        scorer=Scorer(model),
-        identity=Identity("rides", "7"),
+        Decider(model.schema, Scorer(model), Identity("rides", "7")),
         predictions=predictions,
         dead_letters=dead_letters,
     )

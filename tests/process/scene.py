@@ -14,8 +14,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream_consumer.consumer import Consumer, Identity
+from stream_consumer.consumer import Consumer
 from stream_consumer.contract import DeadLetter, Record, decode_dead_letters, decode_prediction, records_from_lambda
+from stream_consumer.deciding import Decider
 from stream_consumer.local.aws import Clients
 from stream_consumer.local.checkpoints import Checkpoints
 from stream_consumer.local.config import MappingConfig, Pace
@@ -26,7 +27,6 @@ from stream_consumer.local.observer import Observer, unobserved
 from stream_consumer.local.records import ShardSource, render_event
 from stream_consumer.model import load_model
 from stream_consumer.reader import PredictionReader
-from stream_consumer.scoring import Scorer
 from stream_consumer.shards import ShardReader, Start, list_shards, stream_arn
 from stream_consumer.sinks import Entry, PredictionStream, Written
 from tests.faults.figures import Figures
@@ -126,13 +126,7 @@ class Scene:
         event = render_event([source.record(record) for record in self.read(self.input)])
         records = records_from_lambda(json.loads(event))
         predictions, letters = Kept(), Kept()
-        Consumer(
-            schema=self._model.schema,
-            scorer=Scorer(self._model),
-            identity=Identity(self._model.name, self._model.version),
-            predictions=predictions,
-            dead_letters=letters,
-        ).process(records)
+        Consumer(Decider.of(self._model), predictions=predictions, dead_letters=letters).process(records)
         entries = [entry for entry in predictions.items if isinstance(entry, Entry)]
         return Faultless(
             records,

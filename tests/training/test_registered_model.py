@@ -9,8 +9,8 @@ import skops.io
 import yaml
 
 from stream_consumer.model import TRUSTED_TYPES, load_model
+from stream_consumer.model_files import default_s3
 from stream_consumer.training.register import has_champion, mlflow_at
-from stream_consumer.training.sources import default_s3
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on
 from tests.training.conftest import new_store

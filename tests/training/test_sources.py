@@ -11,9 +11,10 @@ import pytest
 from moto import mock_aws
 
 from stream_consumer.errors import UsageError
+from stream_consumer.model_files import default_s3
 from stream_consumer.training.progress import silent
 from stream_consumer.training.rides import load_rides
-from stream_consumer.training.sources import default_s3, fetch, shown
+from stream_consumer.training.sources import fetch, shown
 from tests.training.trips import write_trips
 
 if TYPE_CHECKING:

@@ -1,0 +1,113 @@
+"""
+Where a model's files come from: a directory, an ``s3://`` prefix, MLflow's registry.
+
+The rule: what leaves here is a complete local directory that holds ``MLmodel``, or a ModelError that names the remedy.
+"""
+
+import contextlib
+import hashlib
+import importlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.errors import ModelError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+REGISTRY_META = "registered_model_meta"
+"""What MLflow calls the file that it writes into a downloaded copy: it is no part of the model."""
+
+
+def default_s3() -> "S3Client":
+    """The S3 client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
+    return boto3.client("s3")
+
+
+def directory_digest(directory: Path) -> str:
+    """Return the SHA-256 over the sorted names and contents of all files of a model directory."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and path.name != REGISTRY_META):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{content}  {path.relative_to(directory).as_posix()}\n".encode())
+    return whole.hexdigest()
+
+
+@contextlib.contextmanager
+def model_directory(location: str, s3: Callable[[], "S3Client"]) -> Iterator[Path]:
+    """
+    Give the files of the model at *location* as a local directory; a fetched copy lasts as long as the context.
+
+    Raises:
+        ModelError: There is no model, or it cannot be fetched.
+    """
+    if location.startswith(("s3://", "models:/", "runs:/")):
+        with tempfile.TemporaryDirectory(prefix="model-") as scratch:
+            if location.startswith("s3://"):
+                _download_from_s3(location, s3(), Path(scratch))
+                yield Path(scratch)
+            else:
+                yield _download_from_registry(location, scratch)
+        return
+    path = Path(location.removeprefix("file://"))
+    if not (path / "MLmodel").is_file():
+        raise ModelError(
+            f"there is no MLflow model at {location}: the file {path / 'MLmodel'} does not exist; "
+            "MODEL_LOCATION is the directory that holds it"
+        )
+    yield path
+
+
+def _download_from_s3(location: str, s3: "S3Client", scratch: Path) -> None:
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    prefix = prefix.rstrip("/") + "/"
+    try:
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
+        if f"{prefix}MLmodel" not in keys:
+            raise ModelError(
+                f"there is no MLflow model at {location}: {len(keys)} objects begin with it and none is MLmodel; "
+                "runs of MLflow 3 keep models under <experiment>/models/m-<id>/artifacts"
+            )
+        for key in keys:
+            relative = PurePosixPath(key.removeprefix(prefix))
+            if ".." in relative.parts or relative.is_absolute():
+                raise ModelError(f"the object {key!r} at {location} would be written outside the model's directory")
+            target = scratch / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, key, str(target))
+    except (BotoCoreError, ClientError) as error:
+        raise ModelError(
+            f"the model at {location} cannot be read: {error}; the function needs s3:ListBucket on the bucket and "
+            "s3:GetObject on the prefix"
+        ) from error
+
+
+def _download_from_registry(location: str, scratch: str) -> Path:
+    mlflow = import_mlflow(f"{location} names a model in MLflow's registry")
+    try:
+        return Path(mlflow.artifacts.download_artifacts(location, dst_path=scratch))
+    except Exception as error:  # (every store of MLflow has exceptions of its own)
+        raise ModelError(
+            f"the model {location} cannot be fetched from {mlflow.get_tracking_uri()}: {error}; "
+            "`stream-consumer train` makes one, MLFLOW_TRACKING_URI says where to look"
+        ) from error
+
+
+def import_mlflow(because: str) -> Any:
+    """Import mlflow, here and nowhere else on the way to a prediction: it costs seconds and hundreds of megabytes."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    try:
+        importlib.import_module("mlflow.pyfunc")
+        return importlib.import_module("mlflow")
+    except ImportError as error:
+        raise ModelError(
+            f"{because}, and mlflow is not installed here; give the directory or s3:// prefix of a scikit-learn model "
+            "saved with skops, or install mlflow"
+        ) from error
