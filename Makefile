@@ -7,14 +7,15 @@ LOCKS := .ci/locks
 RIDES ?=
 TRAIN ?=
 MODEL ?=
-TAG ?= stream-consumer:latest
+DOORS ?=
+TAG ?= stream-consumer:$(if $(DOORS),doors,latest)
 PLATFORM ?=
 PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage invariants mutations process-faults fuzz soak figures bench bench-check lint types imports \
-	docs check lock clean image image-test integration integration-local workflows infra-test infra-apply-local \
+	docs check lock clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
 help: ## list the targets
@@ -73,7 +74,7 @@ figures: $(VENV)/.dev ## both of these, and write their tables into docs/deliver
 bench: $(VENV)/.dev ## measure, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for the demo)
 	@$(BIN)/python -m benchmarks --write $(if $(TRAIN),--train $(TRAIN)) $(if $(RIDES),--rides $(RIDES))
 
-bench-check: $(VENV)/.dev ## measure in a minute; fails if a ratio is more than a third below its bar
+bench-check: $(VENV)/.dev ## measure in a few minutes; fails if a ratio is more than a third below its bar
 	@$(BIN)/python -m benchmarks --quick
 
 lint: $(VENV)/.dev ## ruff: style and format
@@ -85,17 +86,17 @@ types: $(VENV)/.dev ## mypy, strict, tests included
 imports: $(VENV)/.dev ## import-linter: imports only point down the house
 	@$(BIN)/lint-imports
 
-docs: $(VENV)/.dev ## write the README's tables from the code
+docs: $(VENV)/.dev ## write the tables of README.md and docs/ from the code
 	@$(BIN)/python .ci/docs.py
 
 check: lint types imports test ## all of the above
 
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow.
-image: $(if $(MODEL),$(VENV)/.local) ## build the Lambda image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias)
-	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) \
+image: $(if $(MODEL),$(VENV)/.local) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve)
+	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) $(if $(DOORS),--doors) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
 
-image-test: $(VENV)/.dev $(VENV)/.tools ## run the image as Lambda does, look into it, scan it
+image-test: $(VENV)/.dev $(VENV)/.tools ## run the image, lean and with doors, as Lambda does, look into it, scan it
 	@$(BIN)/python -m pytest integration_tests/image
 
 # LocalStack wants versions of its own, and Python 3.11 or 3.12.
@@ -107,13 +108,16 @@ image-test: $(VENV)/.dev $(VENV)/.tools ## run the image as Lambda does, look in
 .ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json
 	@npm ci --prefix .ci/node --ignore-scripts --no-audit --no-fund --silent
 
-SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image
+SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web
 
 integration: $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
 	@$(SUITE) --tiers compose
 
 integration-local: $(VENV)/.dev .venv-localstack/.done .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
 	@$(SUITE) --tiers ministack,kinesis-local,localstack
+
+web-test: $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)
+	@SEED=$(SEED) $(BIN)/python -m pytest integration_tests/web
 
 workflows: $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
 	@node .ci/workflows.mjs .github/workflows/*.yml
@@ -144,7 +148,7 @@ CONSUMER ?=
 TO ?=
 ARCH ?=
 
-deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 APPROVE=1)
+deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1)
 	@$(BIN)/python -m infra.release deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 rollback: $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)

@@ -1,24 +1,26 @@
 """
-Write the tables of README.md that the code knows better.
+Write the tables of README.md and docs/ that the code knows better.
 
-``docs.py`` writes them, ``docs.py --check`` fails if that would change the file.
+``docs.py`` writes them, ``docs.py --check`` fails if that would change a file.
 """
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from stream_consumer.settings import FIELDS
+from stream_consumer.settings import FIELDS, Field
 from stream_consumer.telemetry import Metric
+from stream_consumer.web.settings import FIELDS as WEB_FIELDS
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
 
 
-def settings() -> str:
+def settings(fields: Mapping[str, Field]) -> str:
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    for field in FIELDS.values():
+    for field in fields.values():
         default = f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
-        rows.append(f"| `{field.variable}` | {default if field.default is not None else ''} | {field.meaning} |")
+        rows.append(f"| `{field.variable}` | {default if field.default not in {None, ()} else ''} | {field.meaning} |")
     return "\n".join(rows)
 
 
@@ -28,22 +30,29 @@ def metrics() -> str:
     return "\n".join(rows)
 
 
-def written(text: str) -> str:
-    for name, table in {"settings": settings(), "metrics": metrics()}.items():
+TABLES = {
+    ROOT / "README.md": {"settings": settings(FIELDS), "metrics": metrics()},
+    ROOT / "docs" / "web.md": {"settings": settings(WEB_FIELDS)},
+}
+
+
+def written(path: Path, tables: Mapping[str, str]) -> str:
+    text = path.read_text(encoding="utf-8")
+    for name, table in tables.items():
         pattern = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text, found = pattern.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
         if found != 1:
-            sys.exit(f"README.md has {found} places for the table of {name}; wanted one")
+            sys.exit(f"{path.name} has {found} places for the table of {name}; wanted one")
     return text
 
 
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    new = written(text)
-    if "--check" not in sys.argv[1:]:
-        README.write_text(new, encoding="utf-8")
-    elif new != text:
-        sys.exit("README.md is not in step with the code; run `make docs`")
+    for path, tables in TABLES.items():
+        new = written(path, tables)
+        if "--check" not in sys.argv[1:]:
+            path.write_text(new, encoding="utf-8")
+        elif new != path.read_text(encoding="utf-8"):
+            sys.exit(f"{path.name} is not in step with the code; run `make docs`")
 
 
 if __name__ == "__main__":

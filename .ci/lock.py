@@ -17,8 +17,9 @@ BUILD = str(LOCKS / "build.in")
 AS_DEV = ["--constraint", str(LOCKS / "dev.txt")]
 SETS = {
     "dev": [*PACKAGE, BUILD, "--all-extras", "--group", "dev"],
-    "local": [*PACKAGE, BUILD, *AS_DEV, "--extra", "train", "--extra", "local"],
+    "local": [*PACKAGE, BUILD, *AS_DEV, "--extra", "train", "--extra", "local", "--extra", "doors"],
     "runtime": [*PACKAGE, *AS_DEV],
+    "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
     "infra": [str(LOCKS / "infra.in"), "--universal", "--python-version", "3.11"],
     "fuzz": [str(LOCKS / "fuzz.in"), "--no-deps"],

@@ -7,7 +7,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from stream_consumer.cli import capacity, dead_letters, demo, local, models, replay, streams
+from stream_consumer.cli import capacity, dead_letters, demo, local, models, replay, serve, streams
 from stream_consumer.errors import StreamConsumerError, UsageError
 
 FAILED, USAGE = 1, 2
@@ -28,6 +28,7 @@ app.command("put")(streams.put)
 app.command("consume")(streams.consume)
 app.command("tail")(streams.tail)
 app.command("replay")(replay.replay)
+app.command("serve")(serve.serve)
 app.command("capacity")(capacity.capacity)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(local.app, name="local")
@@ -51,6 +52,14 @@ def run(command: Callable[[], object]) -> int:
         return exit_.code if isinstance(exit_.code, int) else FAILED
     except UsageError as error:
         complaints.print(f"[bold red]error:[/] {_escaped(error)}")
+        return USAGE
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("stream_consumer"):
+            raise
+        complaints.print(
+            f"[bold red]error:[/] this command needs the package {error.name}, which is not installed here; "
+            r"pip install 'stream-consumer\[local,train,doors]' has all that any command needs"
+        )
         return USAGE
     except (StreamConsumerError, ClientError, BotoCoreError) as error:
         complaints.print(f"[bold red]error:[/] {_escaped(error)}")

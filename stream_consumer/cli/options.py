@@ -10,7 +10,12 @@ from stream_consumer.errors import UsageError
 from stream_consumer.shards import Start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from types_boto3_s3 import S3Client
+
     from stream_consumer.local.aws import Clients
+    from stream_consumer.model import Model
 
 _AWS = "AWS, as the AWS CLI takes them"
 
@@ -30,6 +35,19 @@ def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "C
     from stream_consumer.local.aws import connect
 
     return connect(environ=os.environ, endpoint_url=endpoint_url, region=region, profile=profile)
+
+
+def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
+    """
+    Load the model at *location* or, without one, that of the environment, by which it may be pinned all the same.
+
+    Raises:
+        InitError: The environment or the model is wrong.
+    """
+    from stream_consumer.model import chosen_model as chosen
+    from stream_consumer.settings import Settings
+
+    return chosen(Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {})), s3)
 
 
 def environment(clients: "Clients") -> dict[str, str]:

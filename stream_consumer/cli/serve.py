@@ -1,0 +1,67 @@
+"""``serve``: the model over HTTP."""
+
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+_LIMITS = "Limits, also by the variables of docs/web.md"
+
+
+def serve(  # noqa: PLR0913 (each is an option)
+    *,
+    model: Annotated[
+        str | None, typer.Option(help="A directory, s3:// or models:/name@alias.", envvar="MODEL_LOCATION")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1.", envvar="WEB_HOST")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 8080, or 0 for any.", envvar="WEB_PORT")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="Bearer token that lets in, or several, separated by commas.", envvar="WEB_TOKEN", show_envvar=True
+        ),
+    ] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let everybody in, beyond loopback, too.")] = False,
+    max_items: Annotated[int | None, typer.Option(help="Ride events of a request.", rich_help_panel=_LIMITS)] = None,
+    max_body_bytes: Annotated[int | None, typer.Option(help="Of a request.", rich_help_panel=_LIMITS)] = None,
+    queue_items: Annotated[
+        int | None, typer.Option(help="Ride events that may wait; beyond, 503.", rich_help_panel=_LIMITS)
+    ] = None,
+    timeout_ms: Annotated[
+        int | None, typer.Option(help="To arrive, and to be decided.", rich_help_panel=_LIMITS)
+    ] = None,
+    grace_seconds: Annotated[
+        int | None, typer.Option(help="After SIGTERM, to finish in.", rich_help_panel=_LIMITS)
+    ] = None,
+) -> None:
+    """
+    Serve predictions over HTTP: POST /predict, MLflow's and SageMaker's /invocations; /docs shows all.
+
+    Beyond loopback a bearer token is demanded, unless --no-auth is said. SIGTERM and Ctrl-C finish what was accepted.
+    """
+    from stream_consumer.model import chosen_model
+    from stream_consumer.web.app import web_app
+    from stream_consumer.web.server import serve as run
+    from stream_consumer.web.settings import WebSettings
+
+    given = {
+        "MODEL_LOCATION": model,
+        "WEB_HOST": host,
+        "WEB_PORT": port,
+        "WEB_TOKEN": token,
+        "WEB_NO_AUTH": no_auth or None,
+        "WEB_MAX_ITEMS": max_items,
+        "WEB_MAX_BODY_BYTES": max_body_bytes,
+        "WEB_QUEUE_ITEMS": queue_items,
+        "WEB_TIMEOUT_MS": timeout_ms,
+        "WEB_GRACE_SECONDS": grace_seconds,
+    }
+    settings = WebSettings.of(
+        {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
+    )
+    settings.demand_auth()
+    served = chosen_model(settings.model)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    app = web_app(served, settings)
+    run(app, settings, lambda url: console.print(f"serving {served.name} {served.version} on {url} ({url}/docs)"))

@@ -1,0 +1,1 @@
+"""The web door: ride events over HTTP, decided by the same core."""

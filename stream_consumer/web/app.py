@@ -1,0 +1,203 @@
+"""
+The ASGI application: the model behind its paths.
+
+The rule: a path reads, asks the batcher and writes; what a ride event is worth is the core's to say.
+"""
+
+import importlib.metadata
+import importlib.resources
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Protocol
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stream_consumer import deciding
+from stream_consumer.contract import Record
+from stream_consumer.scoring import Columns
+from stream_consumer.web import endpoints, invocations
+from stream_consumer.web.batching import Batcher, Decide, Limits, inline_items
+from stream_consumer.web.endpoints import Scoring
+from stream_consumer.web.exchange import Answer, Gate, Receive, Scope, Send
+from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
+from stream_consumer.web.openapi import document
+from stream_consumer.web.problems import Kind, Problem
+from stream_consumer.web.settings import WebSettings
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+# The page needs nothing but its own three files and this server, and gets nothing else.
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE_HEADERS = ((b"content-security-policy", _POLICY), (b"referrer-policy", b"no-referrer"))
+_PAGE = {"/docs": ("page.html", b"text/html"), "/docs/page.js": ("page.js", b"text/javascript")} | {
+    "/docs/page.css": ("page.css", b"text/css")
+}
+
+
+class Model(deciding.Model, Protocol):
+    """What serving needs of a model."""
+
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def example(self) -> Columns: ...
+
+
+class WebApp:
+    """One model, served; an ASGI application."""
+
+    def __init__(self, model: Model, settings: WebSettings, decide: Decide, inline: int) -> None:
+        """*inline* is :attr:`Limits.inline_items`."""
+        self._model = model
+        self._draining = False
+        self._metrics = Metrics(
+            queued=lambda: self._batcher.queued, model=model.name, version=model.version, digest=model.digest
+        )
+        limits = Limits(settings.max_items, settings.queue_items, settings.timeout_ms / 1000, inline)
+        self._batcher = Batcher(decide, limits, observe=self._metrics.called)
+        self._gate = gate = Gate(settings.tokens, settings.max_body_bytes)
+        self._document = msgspec.json.encode(document(model, settings))
+        self._predict = Scoring(
+            "/predict",
+            endpoints.predict(self._batcher, settings.max_items),
+            gate=gate,
+            accepted=(invocations.JSON,),
+            metrics=self._metrics,
+        )
+        invoke = Scoring(
+            "/invocations",
+            endpoints.invoke(self._batcher, model.schema.columns, settings.max_items),
+            gate=gate,
+            accepted=(invocations.JSON, invocations.CSV),
+            metrics=self._metrics,
+            refusal=invocations.refusal,
+        )
+        self._others = Starlette(
+            routes=[
+                Route("/predict", self._predict, methods=["POST"]),
+                Route("/invocations", invoke, methods=["POST"]),
+                Route("/ping", self._ready),
+                Route("/healthz", self._alive),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._private(self._tell_metrics)),
+                Route("/version", self._private(self._tell_version)),
+                Route("/openapi.json", self._describe),
+                *(Route(path, _page(*file)) for path, file in _PAGE.items()),
+            ],
+            exception_handlers={HTTPException: _no_such_thing, Problem: _refuse},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Starlette's way to an endpoint costs a third of what a prediction costs; docs/web.md has the figures.
+        if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
+            await self._predict(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
+
+    def drain(self) -> None:
+        """Say that no more should be sent; what comes all the same is still answered."""
+        self._draining = True
+
+    async def _alive(self, _: Request) -> Response:
+        return _json(HTTPStatus.OK, {"status": "alive"})
+
+    async def _ready(self, _: Request) -> Response:
+        reasons = {
+            "the server is shutting down": self._draining,
+            "as many ride events wait for the model as may": self._batcher.full,
+            # What it raised is for the log.
+            "the latest model call failed on every ride event": self._batcher.broken is not None,
+        }
+        reason = "; ".join(reason for reason, holds in reasons.items() if holds)
+        if reason:
+            return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not ready", "reason": reason})
+        return _json(HTTPStatus.OK, {"status": "ready"})
+
+    async def _tell_metrics(self, _: Request) -> Response:
+        return _response(Answer(HTTPStatus.OK, self._metrics.text(), MEDIA_TYPE.encode()))
+
+    async def _tell_version(self, _: Request) -> Response:
+        facts = {
+            "package": _installed("stream-consumer"),
+            "model": self._model.name,
+            "model_version": self._model.version,
+            "model_digest": self._model.digest,
+            "scikit_learn": _installed("scikit-learn"),
+        }
+        return _json(HTTPStatus.OK, facts)
+
+    async def _describe(self, _: Request) -> Response:
+        return _response(Answer(HTTPStatus.OK, self._document))
+
+    def _private(self, handler: Handler) -> Handler:
+        async def authorized(request: Request) -> Response:
+            self._gate.authorize(request.scope["headers"])
+            return await handler(request)
+
+        return authorized
+
+
+def web_app(model: Model, settings: WebSettings) -> WebApp:
+    """Serve *model*; it is timed on its own example first, which also is its first, slowest call."""
+    decide = deciding.Decider.of(model).decide
+    return WebApp(model, settings, decide, inline_items(decide, example_records(model)))
+
+
+def example_records(model: Model) -> list[Record]:
+    """Return the ride events of the model's input example."""
+    names = [column.name for column in model.schema.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*model.example, strict=True)]
+    return [Record(msgspec.json.encode({"ride": row, "ride_id": number})) for number, row in enumerate(rows, start=1)]
+
+
+def _page(file: str, media_type: bytes) -> Handler:
+    content = (importlib.resources.files(__package__) / "docs" / file).read_bytes()
+    answer = Answer(HTTPStatus.OK, content, media_type + b"; charset=utf-8", _PAGE_HEADERS)
+
+    async def handler(_: Request) -> Response:
+        return _response(answer)
+
+    return handler
+
+
+async def _no_such_thing(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND
+    allow = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem = Problem(Kind.METHOD_NOT_ALLOWED, f"wanted {allow}", headers=((b"allow", allow.encode()),))
+    else:
+        problem = Problem(Kind.NOT_FOUND, "/docs tells which paths there are")
+    return _response(Answer.of(problem))
+
+
+async def _refuse(_: Request, problem: Exception) -> Response:
+    if not isinstance(problem, Problem):  # Starlette calls a handler for what it is registered for
+        raise problem
+    return _response(Answer.of(problem))
+
+
+def _json(status: HTTPStatus, content: object) -> Response:
+    return _response(Answer(status, msgspec.json.encode(content)))
+
+
+def _response(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.raw_headers[:] = answer.fields()
+    return response
+
+
+def _installed(package: str) -> str | None:
+    """The image carries the package's files without its metadata."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

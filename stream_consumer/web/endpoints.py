@@ -1,0 +1,94 @@
+"""
+The endpoints that score, as bare ASGI applications: these are asked thousands of times a second.
+
+The rule: whatever happens, the request is answered and counted.
+"""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from http import HTTPStatus
+
+from stream_consumer.contract import Column
+from stream_consumer.web import invocations, items
+from stream_consumer.web.batching import Batcher, NotDecided, QueueFull
+from stream_consumer.web.exchange import Answer, ClientGone, Gate, Receive, Scope, Send
+from stream_consumer.web.metrics import Metrics
+from stream_consumer.web.problems import Kind, Problem
+
+Score = Callable[[bytes, str], Awaitable[Answer]]
+"""A body and its media type → the answer; raises a problem otherwise."""
+
+_log = logging.getLogger(__name__)
+
+# The queue empties in milliseconds, and a second is the least that the header can say.
+_RETRY_SOON = ((b"retry-after", b"1"),)
+
+
+class Scoring:
+    """One path that takes a body and answers with predictions."""
+
+    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+        self,
+        path: str,
+        score: Score,
+        *,
+        gate: Gate,
+        accepted: Collection[str],
+        metrics: Metrics,
+        refusal: Callable[[Problem], Answer] = Answer.of,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._score = score
+        self._gate = gate
+        self._accepted = accepted
+        self._metrics = metrics
+        self._refusal = refusal
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = self._clock()
+        try:
+            self._gate.authorize(scope["headers"])
+            answer = await self._score(*await self._gate.body(scope, receive, self._accepted))
+        except ClientGone:
+            return
+        except Problem as problem:
+            answer = self._refusal(problem)
+        except Exception as error:  # noqa: BLE001 (what a broken model raises is not its requests' fault)
+            answer = self._refusal(_problem(error))
+        self._metrics.answered(self._path, answer.status, self._clock() - started)
+        await answer.send(send)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, NotDecided):
+        kind = Kind.QUEUE_FULL if isinstance(error, QueueFull) else Kind.TIMED_OUT
+        return Problem(kind, str(error), headers=_RETRY_SOON)
+    # Its message may tell of files and machines, which is for the operator.
+    _log.error("a model call failed: %s: %s", type(error).__name__, error)
+    return Problem(Kind.MODEL_BROKEN, "the model failed; the server's log says how")
+
+
+def predict(batcher: Batcher, max_items: int) -> Score:
+    """One ride event or a list of them."""
+
+    async def score(body: bytes, _media_type: str) -> Answer:
+        records, is_list = items.split(body, max_items)
+        outcomes = await batcher.outcomes(records)
+        if is_list:
+            return Answer(*items.answer_list(outcomes))
+        return Answer(HTTPStatus.OK, items.answer_one(outcomes[0]))
+
+    return score
+
+
+def invoke(batcher: Batcher, columns: Sequence[Column], max_items: int) -> Score:
+    """Rows in MLflow's scoring protocol."""
+
+    async def score(body: bytes, media_type: str) -> Answer:
+        outcomes = await batcher.outcomes(invocations.records(body, media_type, columns, max_items))
+        return Answer(HTTPStatus.OK, invocations.predictions(outcomes))
+
+    return score

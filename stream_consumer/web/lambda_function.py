@@ -1,0 +1,44 @@
+"""
+The web door as a Lambda function: behind a function URL or an HTTP API (payload format 2.0), the same application.
+
+The rule: who may ask is decided in front of it, by IAM unless Terraform was told otherwise; WEB_TOKEN adds a token.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+from stream_consumer.errors import InitError
+from stream_consumer.model import chosen_model
+from stream_consumer.telemetry import telemetry
+from stream_consumer.web.app import web_app
+from stream_consumer.web.problems import MEDIA_TYPE
+from stream_consumer.web.settings import WebSettings
+
+
+@functools.cache
+def _adapter() -> Mangum:
+    report = telemetry(os.environ)
+    try:
+        settings = WebSettings.of(os.environ)
+        model = chosen_model(settings.model)
+    except InitError as error:
+        report.failed_to_start(error)
+        raise
+    report.started(model)
+    # Any other type would be sent as base64.
+    return Mangum(web_app(model, settings), lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE])
+
+
+def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one HTTP request."""
+    return _adapter()(dict(event), context)
+
+
+# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    _adapter()

@@ -1,0 +1,80 @@
+"""What Prometheus reads: each metric with its meaning; the batcher and the scoring endpoints fill them in."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from stream_consumer.contract import Reason
+from stream_consumer.web.batching import Called
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self, *, queued: Callable[[], int], model: str, version: str, digest: str) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "stream_consumer_requests", "Scoring requests answered", ["path", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "stream_consumer_request_seconds",
+            "From a scoring request's head to its answer",
+            ["path"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        items = Counter("stream_consumer_items", "Ride events decided", ["outcome"], registry=registry)
+        self._predictions = items.labels("prediction")
+        self._faults = {reason: items.labels(reason.value) for reason in Reason}
+        self._unseen = Counter(
+            "stream_consumer_unseen_categories",
+            "Values of categorical columns that training never saw",
+            registry=registry,
+        )
+        self._call_items = Histogram(
+            "stream_consumer_call_items", "Ride events of a model call", buckets=_ITEMS, registry=registry
+        )
+        self._call_seconds = Histogram(
+            "stream_consumer_call_seconds",
+            "Decoding and scoring of a model call",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._failed_calls = Counter(
+            "stream_consumer_failed_calls", "Model calls that failed on every ride event", registry=registry
+        )
+        waiting = Gauge("stream_consumer_queue_items", "Ride events that wait for the model", registry=registry)
+        waiting.set_function(queued)
+        Info("stream_consumer_model", "The model that is served", registry=registry).info(
+            {"name": model, "version": version, "digest": digest}
+        )
+        self._statuses: dict[tuple[str, HTTPStatus], Counter] = {}
+        self._paths: dict[str, Histogram] = {}
+
+    def called(self, call: Called) -> None:
+        self._call_items.observe(call.items)
+        self._call_seconds.observe(call.seconds)
+        if isinstance(call.result, Exception):
+            self._failed_calls.inc()
+            return
+        self._predictions.inc(len(call.result.predictions))
+        self._unseen.inc(call.result.unseen_categories)
+        for fault in call.result.faults.values():
+            self._faults[fault.reason].inc()
+
+    def answered(self, path: str, status: HTTPStatus, seconds: float) -> None:
+        # Looking up a metric's labels costs as much as counting, so what was looked up once is kept.
+        if (path, status) not in self._statuses:
+            self._statuses[path, status] = self._requests.labels(path, str(int(status)))
+            self._paths[path] = self._seconds.labels(path)
+        self._statuses[path, status].inc()
+        self._paths[path].observe(seconds)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)

@@ -1,0 +1,204 @@
+"""
+The OpenAPI 3.1 document, made from the model's signature.
+
+The rule: the schema of a ride event is that of the very struct that decodes it, so that the document cannot promise
+what the core refuses.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from stream_consumer.contract import EventSchema, Prediction
+from stream_consumer.scoring import Columns
+from stream_consumer.web.invocations import CSV, JSON
+from stream_consumer.web.items import ItemError
+from stream_consumer.web.problems import MEDIA_TYPE, Kind
+from stream_consumer.web.settings import WebSettings
+
+Json = dict[str, Any]
+
+# What any path with a body may answer beside its own answers.
+_BODY_REFUSALS = (
+    Kind.UNDECODABLE,
+    Kind.UNAUTHORIZED,
+    Kind.BODY_TOO_LARGE,
+    Kind.TOO_MANY_ITEMS,
+    Kind.MEDIA_TYPE,
+    Kind.MODEL_BROKEN,
+    Kind.QUEUE_FULL,
+    Kind.TIMED_OUT,
+)
+
+
+class Model(Protocol):
+    """What describing needs of a model."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def schema(self) -> EventSchema: ...
+
+    @property
+    def example(self) -> Columns: ...
+
+
+def document(model: Model, settings: WebSettings) -> Json:
+    """Return the description of the server, as JSON."""
+    (event, prediction, error), components = msgspec.json.schema_components(
+        [model.schema.event_type, Prediction, ItemError], ref_template="#/components/schemas/{name}"
+    )
+    refs = {"event": event, "prediction": prediction, "error": error, "ride": _ref("Ride")}
+    refs["values"] = components["Ride"]["properties"]
+    security: Json = {"security": [{"bearer": []}]} if settings.tokens else {}
+    paths = {
+        "/predict": {"post": _predict(model, settings, refs) | security},
+        "/invocations": {"post": _invocations(model, settings, refs) | security},
+        "/ping": {"get": _status("Whether predictions can be had, as SageMaker and MLflow ask", "ping")},
+        "/readyz": {"get": _status("Whether predictions can be had now", "ready")},
+        "/healthz": {"get": _status("Whether the process is alive", "alive", ready=False)},
+        "/metrics": {
+            "get": _get("Metrics, as Prometheus reads them", "metrics", "text/plain", {"type": "string"}, settings)
+            | security
+        },
+        "/version": {
+            "get": _get("What is served, and with which library", "version", JSON, _VERSION, settings) | security
+        },
+        "/openapi.json": {"get": _get("This document", "openapi", JSON, {"type": "object"})},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{model.name} {model.version}",
+            "version": model.version,
+            "summary": "Ride events in, predictions out.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components | {"Problem": _PROBLEM, "ScoringError": _SCORING_ERROR},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
+    events = {"type": "array", "items": refs["event"], "maxItems": settings.max_items}
+    either = {"type": "array", "items": {"anyOf": [refs["prediction"], refs["error"]]}}
+    ride = _example_ride(model)
+    examples = {"one": {"summary": "one ride", "value": {"ride": ride, "ride_id": 256}}} | {
+        "list": {"summary": "a list", "value": [{"ride": ride, "ride_id": number} for number in (1, 2)]}
+    }
+    answers = {
+        "200": _content(
+            "A prediction event, or a list of them in order", JSON, _any(refs["prediction"], _list(refs["prediction"]))
+        ),
+        "207": _content("A list in order, with an error for each item that has no prediction", JSON, either),
+    }
+    return {
+        "operationId": "predict",
+        "summary": "Predict one ride, or a list of them",
+        "requestBody": _body({JSON: {"schema": _any(refs["event"], events), "examples": examples}}),
+        "responses": answers | _refusals((*_BODY_REFUSALS, Kind.INVALID_ITEM), MEDIA_TYPE, "Problem"),
+    }
+
+
+def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
+    ride = _example_ride(model)
+    names = list(ride)
+    rows = [list(ride.values())]
+    json_examples = {"dataframe_records": [ride], "dataframe_split": {"columns": names, "data": rows}, "inputs": rows}
+    csv_example = "".join(",".join(map(str, line)) + "\n" for line in (names, *rows))
+    content = {
+        JSON: {
+            "schema": _formats(settings.max_items, refs["ride"], refs["values"]),
+            "examples": {name: {"value": {name: value}} for name, value in json_examples.items()},
+        },
+        CSV: {"schema": _TEXT, "examples": {"csv": {"value": csv_example}}},
+    }
+    minutes = _object({"predictions": _list({"type": "number"})})
+    return {
+        "operationId": "invocations",
+        "summary": "Predict rows, in MLflow's scoring protocol",
+        "requestBody": _body(content),
+        "responses": {"200": _content("Minutes, in order", JSON, minutes)}
+        | _refusals(_BODY_REFUSALS, JSON, "ScoringError"),
+    }
+
+
+def _formats(max_items: int, ride: Json, values: Mapping[str, Json]) -> Json:
+    """Describe the protocol's JSON, but for ``inputs`` by column: that they are of one length cannot be said."""
+    row = {"type": "array", "prefixItems": list(values.values()), "items": False, "minItems": len(values)}
+    rides, rows = ({"type": "array", "items": item, "maxItems": max_items} for item in (ride, row))
+    split = _object({"columns": {"const": list(values)}, "data": rows})
+    formats = {"dataframe_records": rides, "dataframe_split": split, "instances": _any(rides, rows), "inputs": rows}
+    return {"oneOf": [_object({name: content}) for name, content in formats.items()]}
+
+
+def _example_ride(model: Model) -> Json:
+    first: Sequence[Any] = [values[0] for values in model.example]
+    names = [column.name for column in model.schema.columns]
+    return {name: value for name, value in zip(names, first, strict=False) if value is not None}
+
+
+def _refusals(kinds: Sequence[Kind], media_type: str, schema: str) -> Json:
+    titles: dict[int, list[str]] = {}
+    for kind in kinds:
+        titles.setdefault(int(kind.status), []).append(kind.title)
+    return {str(status): _content(" Or: ".join(every), media_type, _ref(schema)) for status, every in titles.items()}
+
+
+def _get(summary: str, operation: str, media_type: str, schema: Json, settings: WebSettings | None = None) -> Json:
+    responses = {"200": _content(summary, media_type, schema)}
+    if settings and settings.tokens:
+        responses |= _refusals([Kind.UNAUTHORIZED], MEDIA_TYPE, "Problem")
+    return {"operationId": operation, "summary": summary, "responses": responses}
+
+
+def _status(summary: str, operation: str, *, ready: bool = True) -> Json:
+    responses = {"200": _content("It is", JSON, _STATUS)}
+    if ready:
+        responses["503"] = _content("Not now", JSON, _STATUS)
+    return {"operationId": operation, "summary": summary, "responses": responses}
+
+
+def _body(content: Json) -> Json:
+    return {"required": True, "content": content}
+
+
+def _content(description: str, media_type: str, schema: Json) -> Json:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _any(*schemas: Json) -> Json:
+    return {"anyOf": list(schemas)}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _object(required: Mapping[str, Json], optional: Mapping[str, Json] | None = None) -> Json:
+    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
+
+
+_TEXT: Json = {"type": "string"}
+_NULLABLE: Json = {"type": ["string", "null"]}
+_STATUS: Json = _object({"status": _TEXT}, {"reason": _TEXT})
+_VERSION = _object(
+    {"model": _TEXT, "model_version": _TEXT, "model_digest": _TEXT, "package": _NULLABLE, "scikit_learn": _NULLABLE}
+)
+_PROBLEM = _object(
+    {"type": {"type": "string", "enum": [kind.type for kind in Kind]}, "title": _TEXT, "status": {"type": "integer"}}
+    | {"detail": _TEXT},
+    {"reason": _TEXT, "path": _TEXT, "index": {"type": "integer"}},
+)
+_SCORING_ERROR = _object({"error_code": _TEXT, "message": _TEXT}, {"errors": _list(_ref("ItemError"))})

@@ -1,0 +1,62 @@
+"""What a client did wrong, or cannot be given now, as RFC 9457 has it: ``application/problem+json``."""
+
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from stream_consumer.errors import StreamConsumerError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Kind(Enum):
+    """Every kind of problem: its name (the last part of ``type``), its status, and what it is."""
+
+    INVALID_ITEM = ("invalid-item", HTTPStatus.UNPROCESSABLE_ENTITY, "The ride event is invalid.")
+    UNDECODABLE = ("undecodable", HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8.")
+    TOO_MANY_ITEMS = ("too-many-items", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The list is longer than allowed.")
+    BODY_TOO_LARGE = ("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than allowed.")
+    HEAD_TOO_LARGE = (
+        "head-too-large",
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The headers are larger than allowed.",
+    )
+    REQUEST_TOO_SLOW = ("request-too-slow", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+    MEDIA_TYPE = (
+        "media-type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "The body is of another media type than is read here.",
+    )
+    UNAUTHORIZED = ("unauthorized", HTTPStatus.UNAUTHORIZED, "A bearer token is needed.")
+    NOT_FOUND = ("not-found", HTTPStatus.NOT_FOUND, "There is no such path.")
+    METHOD_NOT_ALLOWED = ("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The path has no such method.")
+    QUEUE_FULL = ("queue-full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many ride events wait for the model.")
+    TIMED_OUT = ("timed-out", HTTPStatus.SERVICE_UNAVAILABLE, "The request was not decided in time.")
+    MODEL_BROKEN = ("model-broken", HTTPStatus.INTERNAL_SERVER_ERROR, "The model fails on every ride event.")
+
+    def __init__(self, label: str, status: HTTPStatus, title: str) -> None:
+        self.label = label
+        self.status = status
+        self.title = title
+
+    @property
+    def type(self) -> str:
+        return f"urn:stream-consumer:problem:{self.label}"
+
+
+class Problem(StreamConsumerError):
+    """A request that gets a problem as its answer; *members* are further members of the JSON object."""
+
+    def __init__(
+        self, kind: Kind, detail: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), **members: Any
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.headers = headers
+        self.members = members
+
+    def body(self) -> bytes:
+        problem = {"type": self.kind.type, "title": self.kind.title, "status": self.kind.status, "detail": str(self)}
+        return msgspec.json.encode(problem | self.members)

@@ -1,0 +1,93 @@
+"""The web door's part of the environment; ``FIELDS`` is the list that the README's table is checked against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stream_consumer import settings
+from stream_consumer.errors import SettingsError
+from stream_consumer.settings import Field, Settings, boolean, integer, matching
+
+
+def _tokens(text: str) -> tuple[bytes, ...]:
+    tokens = [token.strip() for token in text.split(",")]
+    # Source: RFC 6750, section 2.1, the characters of a bearer token. 16 of them are the least that cannot be guessed.
+    for token in tokens:
+        matching(r"[A-Za-z0-9._~+/-]{16,}=*", "tokens of 16 or more of A-Z a-z 0-9 . _ ~ + / -, separated by commas")(
+            token
+        )
+    return tuple(token.encode() for token in tokens)
+
+
+FIELDS = {
+    "host": Field("WEB_HOST", matching(r"[\w.:-]+", "an address"), "127.0.0.1", "Address to listen on"),
+    "port": Field("WEB_PORT", integer(0, 65_535), 8080, "Port to listen on; `0`: any that is free"),
+    "tokens": Field(
+        "WEB_TOKEN",
+        _tokens,
+        (),
+        "Bearer tokens that are let in, separated by commas, so that one can be replaced by another; obligatory beyond "
+        "loopback",
+        secret=True,
+    ),
+    "no_auth": Field("WEB_NO_AUTH", boolean, default=False, meaning="`true`: let everybody in, beyond loopback, too"),
+    "max_items": Field("WEB_MAX_ITEMS", integer(1, 10_000), 1_000, "Ride events of a request; of a model call as well"),
+    "max_body_bytes": Field("WEB_MAX_BODY_BYTES", integer(1_000, 100_000_000), 1_000_000, "Bytes of a request's body"),
+    "queue_items": Field(
+        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 10_000, "Ride events that may wait for the model; beyond, 503"
+    ),
+    "timeout_ms": Field(
+        "WEB_TIMEOUT_MS", integer(1, 900_000), 5_000, "Time for a request to be decided, and for one to arrive whole"
+    ),
+    "max_connections": Field("WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections; beyond, 503"),
+    "grace_seconds": Field("WEB_GRACE_SECONDS", integer(0, 900), 25, "Time after SIGTERM to finish what was accepted"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """What the environment asks of the web door; the fields are explained in ``FIELDS``."""
+
+    model: Settings
+    host: str
+    port: int
+    tokens: tuple[bytes, ...]
+    no_auth: bool
+    max_items: int
+    max_body_bytes: int
+    queue_items: int
+    timeout_ms: int
+    max_connections: int
+    grace_seconds: int
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "WebSettings":
+        """
+        Read *environ*, the model's variables as well.
+
+        Raises:
+            SettingsError: Names every variable that is wrong, its value and what is wanted.
+        """
+        values, faults = settings.read(FIELDS, environ)
+        if not faults and values["queue_items"] < values["max_items"]:
+            faults.append(
+                f"WEB_QUEUE_ITEMS={values['queue_items']}: wanted at least the {values['max_items']} of WEB_MAX_ITEMS"
+            )
+        try:
+            model = Settings.of(environ)
+        except SettingsError as error:
+            raise SettingsError("; ".join([str(error), *faults])) from None
+        settings.refuse(faults)
+        return cls(model=model, **values)
+
+    def demand_auth(self) -> None:
+        """
+        Make sure that nobody is let in by oversight.
+
+        Raises:
+            SettingsError: It would listen beyond loopback, without a token and without having been told to.
+        """
+        if not (self.tokens or self.no_auth or self.host in {"127.0.0.1", "::1", "localhost"}):
+            raise SettingsError(
+                f"listening on {self.host} without a token would let everybody in: set WEB_TOKEN (or --token), or say "
+                "--no-auth (WEB_NO_AUTH=true) if something in front of it decides who comes in"
+            )

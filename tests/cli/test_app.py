@@ -1,0 +1,22 @@
+"""What becomes of an error of a command."""
+
+import pytest
+
+from stream_consumer.cli.app import run
+
+
+def missing(name: str) -> None:
+    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def test_a_package_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda: missing("jq")) == 2
+    assert capsys.readouterr().err == (
+        "error: this command needs the package jq, which is not installed here; "
+        "pip install 'stream-consumer[local,train,doors]' has all that any command needs\n"
+    )
+
+
+def test_a_module_of_ours_that_is_not_there_is_a_fault_of_ours() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        run(lambda: missing("stream_consumer.nothing"))

@@ -1,0 +1,23 @@
+"""``serve``: refused by name before anything listens. tests/web/test_server.py has the server itself."""
+
+from pathlib import Path
+
+from tests.cli.conftest import Command
+
+
+def test_it_does_not_listen_beyond_loopback_without_a_token(command: Command, rides_model: Path) -> None:
+    ran = command("serve", "--model", rides_model, "--host", "0.0.0.0")  # noqa: S104 (what must not be open)
+    assert ran.code == 1
+    assert "listening on 0.0.0.0 without a token would let everybody in: set WEB_TOKEN (or --token)" in ran.err
+
+
+def test_every_wrong_option_is_named_at_once(command: Command) -> None:
+    ran = command("serve", "--max-items", "0", "--timeout-ms", "0")
+    assert ran.code == 1
+    for part in ("MODEL_LOCATION is not set", "WEB_MAX_ITEMS='0'", "WEB_TIMEOUT_MS='0'"):
+        assert part in ran.err
+
+
+def test_a_model_that_is_not_there_is_said_to_be_missing(command: Command, tmp_path: Path) -> None:
+    ran = command("serve", "--model", tmp_path, "--no-auth", "--host", "0.0.0.0")  # noqa: S104 (nothing listens)
+    assert (ran.code, "there is no MLflow model at" in ran.err) == (1, True)

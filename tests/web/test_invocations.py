@@ -1,0 +1,138 @@
+"""``POST /invocations`` and ``GET /ping``: what MLflow's and SageMaker's clients find."""
+
+import pytest
+
+from stream_consumer.contract import Column
+from tests.rides import minutes_of, ride_event
+from tests.web.client import JSON, ServedModel, app, ask, post
+
+CSV = {"content-type": "text/csv"}
+MINUTES = [minutes_of(130, 205, 3.66), minutes_of(74, 75, 1.1)]
+RIDE = b'{"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}'
+COLUMNS = b'["PULocationID","DOLocationID","trip_distance"]'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"dataframe_split": {"index": [0, 1], "columns": %b, "data": [[130, 205, 3.66], [74, 75, 1.1]]}}' % COLUMNS,
+        b'{"dataframe_records": [%b, {"trip_distance": 1.1, "PULocationID": 74, "DOLocationID": 75}]}' % RIDE,
+        b'{"instances": [%b, {"PULocationID": 74, "DOLocationID": 75, "trip_distance": 1.1}], "params": {}}' % RIDE,
+        b'{"instances": [[130, 205, 3.66], [74, 75, 1.1]]}',
+        b'{"inputs": {"trip_distance": [3.66, 1.1], "PULocationID": [130, 74], "DOLocationID": [205, 75]}}',
+        b'{"inputs": [[130, 205, 3.66], [74, 75, 1.1]]}',
+    ],
+)
+def test_every_form_of_the_protocol_gives_the_same_predictions(body: bytes) -> None:
+    reply = post(app(), body, "/invocations")
+    assert (reply.status, reply.json) == (200, {"predictions": MINUTES})
+
+
+def test_csv_with_a_header_is_read_by_the_columns_types() -> None:
+    body = b"\xef\xbb\xbfDOLocationID,PULocationID,trip_distance,note\r\n205,130,3.66,x\r\n\r\n75,74,1.1,\r\n"
+    assert post(app(), body, "/invocations", CSV).json == {"predictions": MINUTES}
+
+
+def test_cells_of_every_kind() -> None:
+    """An empty cell is a missing value; a number in a column of text stays text."""
+    columns = [
+        Column("payment", "string"),
+        Column("tolls", "double", required=False),
+        Column("shared", "boolean"),
+    ]
+    model = ServedModel(lambda payment, tolls, shared: len(payment) + 10 * (tolls or 0) + 100 * shared, columns=columns)
+    body = b'payment,tolls,shared\n"a, b",1.5,True\n12,,false\n'
+    assert post(app(model), body, "/invocations", CSV).json == {"predictions": [119.0, 2.0]}
+
+
+def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -> None:
+    body = b'{"instances": [[130, 205, 3.66], [266, 205, 3.66], [1, "x", 1]]}'
+    reply = post(app(), body, "/invocations")
+    assert (reply.status, reply.headers["content-type"]) == (400, "application/json")
+    assert reply.json == {
+        "error_code": "BAD_REQUEST",
+        "message": "The ride event is invalid. 2 of 3 rows are invalid: "
+        "row 1: bounds at $.ride.PULocationID: Expected `int` <= 265; "
+        "row 2: schema at $.ride.DOLocationID: Expected `int`, got `str`",
+        "errors": [
+            {
+                "index": 1,
+                "reason": "bounds",
+                "path": "$.ride.PULocationID",
+                "detail": "Expected `int` <= 265",
+            },
+            {
+                "index": 2,
+                "reason": "schema",
+                "path": "$.ride.DOLocationID",
+                "detail": "Expected `int`, got `str`",
+            },
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "message"),
+    [
+        (b"{", JSON, "Input data was truncated"),
+        (b"[1]", JSON, "Expected `object`, got `array`"),
+        (b"{}", JSON, "wanted a JSON object with one of dataframe_split, dataframe_records, instances, inputs"),
+        (b'{"inputs": [], "instances": []}', JSON, "it has ['inputs', 'instances']"),
+        (b'{"inputs": [[1, 2]]}', JSON, "a row has 2 values for the 3 columns"),
+        (b'{"inputs": {"a": [1], "b": []}}', JSON, "the columns of inputs are not of one length"),
+        (b'{"inputs": {}}', JSON, "the columns of inputs have no rows: []"),
+        (b'{"instances": {"a": [], "b": []}}', JSON, "the columns of instances have no rows: ['a', 'b']"),
+        (b'{"inputs": 7}', JSON, "Expected `array`, got `int`"),
+        (b'{"dataframe_split": {"columns": ["a"]}}', JSON, "missing required field `data`"),
+        (b'{"dataframe_split": {"columns": ["a"], "data": [[NaN]]}}', JSON, "JSON is malformed"),
+        (b"", CSV, "not CSV in UTF-8 with a header"),
+        (b"\xff", CSV, "not CSV in UTF-8 with a header"),
+        (b"a,b\n1,2,3\n", CSV, "a row has 3 values for the 2 columns ['a', 'b']"),
+        (b"a,b\n1\n", CSV, "a row has 1 values for the 2 columns ['a', 'b']"),
+    ],
+)
+def test_what_is_not_of_the_protocol_is_400(body: bytes, headers: dict[str, str], message: str) -> None:
+    reply = post(app(), body, "/invocations", headers)
+    assert (reply.status, reply.json["error_code"]) == (400, "BAD_REQUEST")
+    assert message in reply.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "headers", "status", "code"),
+    [
+        ({"WEB_MAX_ITEMS": "1"}, JSON, 413, "BAD_REQUEST"),
+        ({}, {"content-type": "application/vnd.apache.parquet"}, 415, "BAD_REQUEST"),
+        ({"WEB_TOKEN": "a-token-of-ours-0001"}, JSON, 401, "UNAUTHENTICATED"),
+        ({"WEB_MAX_ITEMS": "2", "WEB_QUEUE_ITEMS": "2"}, JSON, 503, "TEMPORARILY_UNAVAILABLE"),
+    ],
+)
+def test_other_refusals_have_mlflows_form_too(
+    environ: dict[str, str], headers: dict[str, str], status: int, code: str
+) -> None:
+    application = app(**environ)
+    application._batcher.queued = 1  # noqa: SLF001 (as much as waits while a call runs)
+    reply = post(application, b'{"inputs": [[130, 205, 3.66], [74, 75, 1.1]]}', "/invocations", headers)
+    assert (reply.status, reply.json["error_code"]) == (status, code)
+
+
+def test_values_keep_their_own_bytes() -> None:
+    """No number is rounded on the way, nor does an integer become a fraction or the other way round."""
+    seen = []
+
+    def row(value: int) -> float:
+        seen.append(value)
+        return 1.0
+
+    model = ServedModel(row, columns=[Column("n", "long")])
+    body = b'{"dataframe_split": {"columns": ["n"], "data": [[9007199254740993]]}}'
+    assert post(app(model), body, "/invocations").status == 200
+    assert seen == [9007199254740993]
+    assert post(app(model), body.replace(b"]]", b".0]]"), "/invocations").status == 400
+
+
+def test_a_ride_event_is_no_row() -> None:
+    assert post(app(), ride_event(1), "/invocations").status == 400
+
+
+def test_ping_says_whether_predictions_can_be_had() -> None:
+    assert ask(app(), "GET", "/ping").status == 200

@@ -1,0 +1,156 @@
+"""The real server: how it ends, what it does with slow, greedy and many clients, and MLflow's own client."""
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest.mock import ANY
+
+import pandas as pd
+import pytest
+
+from stream_consumer.web import server as web_server
+from tests.models import EXAMPLE
+from tests.rides import ride_event
+from tests.web.client import TOKEN
+from tests.web.serving import PATIENCE, Server, post, reply, serving
+
+
+@pytest.fixture(scope="module")
+def server(rides_model: Path) -> Iterator[Server]:
+    with serving(
+        rides_model, "--token", TOKEN, WEB_TIMEOUT_MS="300", WEB_MAX_CONNECTIONS="20", WEB_MAX_BODY_BYTES="100000"
+    ) as server:
+        yield server
+        assert server.stop() == 0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2_000):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("it never came true")
+
+
+def test_a_connection_serves_one_request_after_another(server: Server) -> None:
+    with server.connect() as connection:
+        for ride_id in (1, 2):
+            connection.sendall(post(ride_event(ride_id)))
+            status, body = reply(connection)
+            assert (status, json.loads(body)["prediction"]["ride_id"]) == (200, ride_id)
+
+
+def test_the_token_of_the_command_line_is_demanded(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(post(ride_event(1), token=TOKEN[:-1]))
+        assert reply(connection)[0] == 401
+
+
+def test_many_at_once_get_their_own(server: Server) -> None:
+    def ask(first: int) -> bool:
+        with server.connect() as connection:
+            for ride_id in range(first, first + 25):
+                connection.sendall(post(ride_event(ride_id)))
+                if json.loads(reply(connection)[1])["prediction"]["ride_id"] != ride_id:
+                    return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(ask, range(0, 800, 100)))
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /predict HT", b"POST /predict HTTP/1.1\r\nHost: he", post(b'{"ri', length=100)]
+)
+def test_a_request_that_does_not_arrive_whole_is_turned_away(server: Server, sent: bytes) -> None:
+    with server.connect() as connection:
+        connection.sendall(sent)
+        status, body = reply(connection)
+        assert status == 408
+        assert json.loads(body)["detail"] == "the request did not arrive whole within 0.3 s"
+        assert connection.recv(1) == b""
+
+
+def test_an_idle_connection_may_stay(server: Server) -> None:
+    with server.connect() as idle, server.connect() as watch:
+        idle.sendall(post(ride_event(1)))
+        assert reply(idle)[0] == 200
+        assert reply(watch)[0] == 408, "slow requests were looked for"
+        idle.sendall(post(ride_event(2)))
+        assert reply(idle)[0] == 200
+
+
+def test_a_head_that_never_ends_is_turned_away(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nX-Long: " + b"x" * 70_000)
+        assert reply(connection)[0] == 431
+
+
+def test_a_body_that_is_too_large_is_not_waited_for(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(post(b"", length=100_001))
+        assert reply(connection)[0] == 413
+        assert connection.recv(1) == b""
+
+
+def test_more_connections_than_allowed_are_answered_with_503(server: Server) -> None:
+    connections = [server.connect() for _ in range(22)]
+    try:
+        connections[-1].sendall(post(ride_event(1)))
+        assert reply(connections[-1])[0] == 503
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_accepted_is_answered_before_the_end(rides_model: Path, number: signal.Signals) -> None:
+    """SIGTERM ends it with 0; Ctrl-C with 130, as the shell has it. The terminal is told the address, no more."""
+    body = ride_event(256)
+    with serving(rides_model) as server, server.connect() as begun, server.connect() as idle:
+        begun.sendall(post(body[:10], length=len(body)))
+        idle.sendall(post(ride_event(1)))
+        assert reply(idle)[0] == 200
+        server.process.send_signal(number)
+        until(lambda: not server.accepts())
+        assert idle.recv(1) == b""
+        begun.sendall(body[10:])
+        status, content = reply(begun)
+        assert (status, json.loads(content)["prediction"]["ride_id"]) == (200, 256)
+        assert begun.recv(1) == b""
+        _, said = server.process.communicate(timeout=PATIENCE)
+        assert (server.process.returncode, said) == ((0, "") if number == signal.SIGTERM else (130, ANY))
+
+
+def test_grace_is_bounded(rides_model: Path) -> None:
+    with serving(rides_model, "--grace-seconds", "0") as server, server.connect() as begun:
+        begun.sendall(post(b"{", length=10))
+        until(server.accepts)
+        assert server.stop() == 0
+
+
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(web_server.CannotListen, match=f"cannot listen on 127.0.0.1, port {port}: Address already"):
+            web_server._listen("127.0.0.1", port)  # noqa: SLF001 (all that happens before the loop runs)
+
+
+def test_mlflows_own_client_finds_what_it_expects(boosted_rides_model: Path) -> None:
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient  # noqa: PLC0415 (seconds)
+
+    with serving(boosted_rides_model) as server:
+        client = ScoringServerClient(server.host, server.port)  # type: ignore[no-untyped-call]
+        client.wait_server_ready(timeout=30, scoring_server_proc=server.process)  # type: ignore[no-untyped-call]
+        frame = pd.DataFrame(EXAMPLE)
+        by_frame = client.invoke(frame).get_predictions()
+        by_rows = client.invoke([list(row) for row in zip(*EXAMPLE.values(), strict=True)]).get_predictions()
+        assert by_frame.to_numpy().ravel().tolist() == by_rows.to_numpy().ravel().tolist()
+        assert len(by_frame) == 2
+        with pytest.raises(Exception, match=r"Invocation failed \(error code 400.*BAD_REQUEST"):
+            client.invoke(frame * -1)
+        assert json.loads(client.get_version())["model"] == "ride-duration"  # type: ignore[no-untyped-call]
