@@ -7,7 +7,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from stream_consumer.cli import capacity, dead_letters, demo, local, models, replay, serve, streams
+from stream_consumer.cli import batch, capacity, dead_letters, demo, local, models, replay, serve, streams, worker
 from stream_consumer.errors import StreamConsumerError, UsageError
 
 FAILED, USAGE = 1, 2
@@ -28,6 +28,8 @@ app.command("put")(streams.put)
 app.command("consume")(streams.consume)
 app.command("tail")(streams.tail)
 app.command("replay")(replay.replay)
+app.command("batch")(batch.batch)
+app.command("worker")(worker.worker)
 app.command("serve")(serve.serve)
 app.command("capacity")(capacity.capacity)
 app.add_typer(dead_letters.app, name="dead-letters")

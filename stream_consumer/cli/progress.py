@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
+    from stream_consumer.batch.rows import Progress as Rows
     from stream_consumer.local.demo import Progress as RunProgress
     from stream_consumer.training.progress import Progress as Stages
 
@@ -18,6 +19,18 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with _progress() as progress:
         task = progress.add_task(label, total=total)
         yield lambda steps: progress.advance(task, steps)
+
+
+@contextlib.contextmanager
+def row_bar(label: str) -> Iterator["Rows"]:
+    """Show a bar for the rows of one input; the value given says how many are done, of how many if anybody knows."""
+    with _progress() as progress:
+        task = progress.add_task(label, total=None)
+
+        def show(rows: int, total: int | None) -> None:
+            progress.update(task, completed=rows, total=total)
+
+        yield show
 
 
 @contextlib.contextmanager

@@ -1,0 +1,98 @@
+"""The batch door on a real PostgreSQL: streamed out of it, and into it in one transaction."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+
+from infra.container.example_model import write_example_model
+from integration_tests.conftest import loaded
+from integration_tests.postgres import PASSWORD, binaries, postgres
+from stream_consumer.batch.job import Job, Options, Stores, committed, run
+from stream_consumer.contract import Reason
+from stream_consumer.errors import StoreFailed
+from stream_consumer.model import Model
+
+RIDES = """
+create table rides as select
+  n as ride_id, 1 + n % 265 as "PULocationID", 1 + n % 200 as "DOLocationID", (n % 100)::numeric(5, 2) as trip_distance
+from generate_series(0, 19999) as n;
+insert into rides values (20000, 300, 1, 1), (20001, 1, 1, null), (20002, 1, 1, 'NaN')
+"""
+QUERY = "select * from rides where 'a:b%c' like '%:b%' and ride_id::text <> '' order by ride_id"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    folder = binaries()
+    if folder is None:
+        said = "PostgreSQL is not installed; apt-get install postgresql"
+        if "CI" in os.environ:  # nowhere else does a whole run depend on it
+            pytest.fail(said)
+        pytest.skip(said)
+    with postgres(folder) as url:
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(RIDES, execution_options={"no_parameters": True})
+        engine.dispose()
+        yield url
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    folder = tmp_path_factory.mktemp("model") / "example"
+    write_example_model(folder)
+    return loaded(folder)
+
+
+def selected(url: str, query: str) -> list[Any]:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        found = [tuple(row) for row in connection.exec_driver_sql(query)]
+    engine.dispose()
+    return found
+
+
+def test_a_query_is_scored_into_a_file(server: str, model: Model, tmp_path: Path) -> None:
+    """A numeric is a number, a NaN is none, and neither colons nor per cent signs in the query mean anything."""
+    target = tmp_path / "minutes.parquet"
+    summary = run(Job(server, str(target)), model=model, stores=Stores(), options=Options(query=QUERY))
+    assert (summary.rows, summary.predicted) == (20_003, 20_000)
+    assert summary.rejected == {Reason.SCHEMA: 2, Reason.BOUNDS: 1}
+    assert pq.read_table(target)["ride_id"].to_pylist() == list(range(20_000))
+    assert PASSWORD not in (tmp_path / "minutes.summary.json").read_text(encoding="utf-8")
+
+
+def test_predictions_replace_those_of_the_same_query(server: str, model: Model) -> None:
+    options, job = Options(query=QUERY, table="public.minutes"), Job(server, server)
+    for _ in range(2):
+        run(job, model=model, stores=Stores(), options=options)
+    assert selected(server, "select count(*), count(distinct ride_id) from minutes") == [(20_000, 20_000)]
+    assert selected(server, "select reason, count(*) from minutes_rejected group by reason order by reason") == [
+        ("bounds", 1),
+        ("schema", 2),
+    ]
+    assert PASSWORD not in str(selected(server, "select * from minutes_summaries"))
+    assert committed(job, Stores(), options=options) is None
+
+
+def test_a_transaction_that_fails_changes_nothing(server: str, model: Model) -> None:
+    """Here ids are texts, and the table that is there has integers."""
+    options = Options(query=QUERY, table="trips")
+    run(Job(server, server), model=model, stores=Stores(), options=options)
+    before = selected(server, "select xmin, * from trips order by ride_id limit 5")
+    texts = Options(query=QUERY.replace("*", "*, 'ride ' || ride_id as name"), table="trips", id_column="name")
+    with pytest.raises(StoreFailed):
+        run(Job(server, server), model=model, stores=Stores(), options=texts)
+    assert selected(server, "select xmin, * from trips order by ride_id limit 5") == before
+
+
+def test_a_refused_password_is_not_said(server: str, model: Model, tmp_path: Path) -> None:
+    wrong = server.replace(PASSWORD, "wr0ng-one")
+    with pytest.raises(StoreFailed, match="password authentication failed") as failure:
+        run(Job(wrong, str(tmp_path / "out.parquet")), model=model, stores=Stores(), options=Options(query=QUERY))
+    assert "wr0ng-one" not in str(failure.value)

@@ -1,0 +1,171 @@
+"""
+Databases by SQLAlchemy URL: a query's rows as input, tables as output.
+
+The rule: a password is never said, and one input's results change in one transaction. They are made in scratch first,
+so that the transaction lasts as long as the inserts and not as long as the scoring.
+
+Three tables: predictions in ``<table>``, letters in ``<table>_rejected``, commit marks in ``<table>_summaries``.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from stream_consumer.batch.events import as_event
+from stream_consumer.batch.places import shown
+from stream_consumer.batch.readers import Layout
+from stream_consumer.batch.rows import CHUNK_LINES, Input, Lines
+from stream_consumer.contract import EventSchema, decode_dead_letters
+from stream_consumer.errors import StoreFailed, UsageError
+
+_INSERT_ROWS = 10_000
+
+
+@contextlib.contextmanager
+def query(url: str, sql: str, schema: EventSchema, id_column: str | None, stem: str) -> Iterator[Input]:
+    """
+    Read what *sql* selects, as the server sends it; nothing that it may change is kept.
+
+    Raises:
+        UsageError: *url* is none, or its driver is not installed.
+        StoreFailed: The database cannot be reached, or refuses the query.
+        UnusableInput: The result lacks columns.
+    """
+    with _engine(url) as engine, contextlib.ExitStack() as stack:
+        with _told(url):
+            connection = stack.enter_context(engine.connect())
+            # A colon or per cent sign in the query is the database's business.
+            streaming = connection.execution_options(no_parameters=True, stream_results=True, yield_per=CHUNK_LINES)
+            result = stack.enter_context(contextlib.closing(streaming.exec_driver_sql(sql)))
+            names = list(result.keys())
+        yield Input(_chunks(result, Layout(schema, names, id_column, url, stem), url), None)
+
+
+def _chunks(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterator[Lines]:
+    at = {name: layout.there.index(name) for name in layout.read}
+    first, partitions = 0, result.partitions(CHUNK_LINES)
+    while True:
+        with _told(url):
+            rows = next(partitions, None)
+        if rows is None:
+            return
+        numbers = np.arange(first, first + len(rows))
+        first += len(rows)
+        ids = [row[at[layout.id_column]] for row in rows] if layout.id_column else layout.made_ids(numbers).to_pylist()
+        rides = [{name: row[at[name]] for name in layout.columns} for row in rows]
+        yield Lines(numbers, [as_event(ride, ride_id) for ride, ride_id in zip(rides, ids, strict=True)])
+
+
+class Tables:
+    """The output tables of one database."""
+
+    def __init__(self, url: str, table: str) -> None:
+        """*table* may begin with a schema and a dot; what is not there is created with the first results."""
+        self._url = url
+        self._schema, _, self._name = table.rpartition(".")
+
+    def summary(self, source: str) -> bytes | None:
+        """Return the commit mark of *source*."""
+        _, _, summaries = self._tables(sa.Text())
+        with _engine(self._url) as engine, _told(self._url), engine.connect() as connection:
+            if not sa.inspect(connection).has_table(summaries.name, self._schema or None):
+                return None
+            wanted = sa.select(summaries.c.summary).where(summaries.c.source == source)
+            text = connection.execute(wanted).scalar_one_or_none()
+        return text.encode() if text else None
+
+    def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
+        """Replace the results of *source*, in one transaction."""
+        with pq.ParquetFile(predictions) as file, _engine(self._url) as engine, _told(self._url):
+            integers = str(file.schema_arrow.field("ride_id").type) == "int64"
+            tables = self._tables(sa.BigInteger() if integers else sa.String(256))
+            predicted, rejected, summaries = tables
+            with engine.begin() as connection:
+                predicted.metadata.create_all(connection)
+                for table in tables:
+                    connection.execute(table.delete().where(table.c.source == source))
+                for batch in file.iter_batches(_INSERT_ROWS):
+                    connection.execute(predicted.insert(), [{"source": source, **row} for row in batch.to_pylist()])
+                for chunk in _letters(letters):
+                    connection.execute(rejected.insert(), [{"source": source, **letter} for letter in chunk])
+                connection.execute(summaries.insert(), {"source": source, "summary": summary.decode()})
+
+    def _tables(self, ride_id: Any) -> tuple[sa.Table, sa.Table, sa.Table]:
+        metadata = sa.MetaData(schema=self._schema or None)
+
+        def source() -> "sa.Column[str]":
+            return sa.Column("source", sa.Text(), index=True, nullable=False)
+
+        predicted = sa.Table(
+            self._name,
+            metadata,
+            source(),
+            sa.Column("ride_id", ride_id, nullable=False),
+            sa.Column("ride_duration", sa.Double(), nullable=False),
+            sa.Column("model", sa.Text(), nullable=False),
+            sa.Column("version", sa.Text(), nullable=False),
+        )
+        rejected = sa.Table(
+            f"{self._name}_rejected",
+            metadata,
+            source(),
+            *(sa.Column(name, sa.Text(), nullable=False) for name in ("event_id", "reason", "path", "detail")),
+            sa.Column("data", sa.LargeBinary(), nullable=False),
+        )
+        summaries = sa.Table(
+            f"{self._name}_summaries",
+            metadata,
+            sa.Column("source", sa.Text(), primary_key=True),
+            sa.Column("summary", sa.Text(), nullable=False),
+        )
+        return predicted, rejected, summaries
+
+
+def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        while lines := file.readlines(1 << 22):
+            yield [
+                {
+                    "event_id": letter.event_id,
+                    "reason": letter.reason.value,
+                    "path": letter.path,
+                    "detail": letter.detail.replace("\0", "\\0"),  # PostgreSQL's texts have none
+                    "data": letter.data,
+                }
+                for letter in decode_dead_letters(b"".join(lines))
+            ]
+
+
+@contextlib.contextmanager
+def _engine(url: str) -> Iterator[sa.Engine]:
+    try:
+        engine = sa.create_engine(url, hide_parameters=True)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        what = "is no database URL" if isinstance(error, (ArgumentError, ValueError)) else "needs a driver: install one"
+        example = "postgresql://user:password@host/database or sqlite:///file.db"
+        raise UsageError(f"{shown(url)} {what}; wanted something like {example}") from None
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _told(url: str) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        lines = str(getattr(error, "orig", None) or error).splitlines()
+        said = lines[0] if lines else type(error).__name__
+        password = sa.make_url(url).password
+        if password:  # some drivers quote what they were given
+            said = said.replace(str(password), "***")
+        raise StoreFailed(f"{shown(url)}: {said}") from None

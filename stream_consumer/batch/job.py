@@ -1,0 +1,222 @@
+"""
+One input through the model into one output.
+
+The rule: everything is made in scratch, counted, and committed last; the summary is the commit mark. It is removed
+before anything else changes and written after everything else is there, so whoever finds one finds all that it
+speaks of. A run that is killed, stopped or fails leaves no half file and no mark, and the next one makes the same
+bytes.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from stream_consumer.batch.ends import REJECTED, SUMMARY, Source, Target, source_of, target_of
+from stream_consumer.batch.rows import Input, Progress, never, silent
+from stream_consumer.batch.stores import Stores
+from stream_consumer.batch.verdicts import Judge
+from stream_consumer.batch.writers import Letters, Writer, writer, written
+from stream_consumer.contract import Reason
+from stream_consumer.deciding import Identity
+from stream_consumer.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected, UnusableInput
+from stream_consumer.model import Model
+
+__all__ = ["Job", "Options", "Progress", "Stopped", "Stores", "Summary", "UnusableInput", "committed", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One input and where its predictions go: paths, ``s3://`` URLs or database URLs."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What else may be asked of a run."""
+
+    id_column: str | None = None
+    """The column of ids; without one ``ride_id``, or ``<input stem>_<row>`` where there is no such column."""
+    query: str | None = None
+    """What to select, if the source is a database."""
+    table: str | None = None
+    """Where predictions go, if the target is a database."""
+    max_rejected: float = 1.0
+    """The share of rows that may be rejected; more fail the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run came to; the same for the same input, model and options, so it says nothing of time or place."""
+
+    source: str
+    source_version: str | None
+    """The ETag of an object; the size and time of change of a file; None of a query."""
+    model: str
+    model_version: str
+    model_digest: str
+    id_column: str | None
+    rows: int
+    predicted: int
+    rejected: Mapping[Reason, int]
+    sizes: Mapping[str, int]
+    """Bytes of each file that was committed, by what its name ends in."""
+
+
+def run(  # noqa: PLR0913 (its parts, each named)
+    job: Job,
+    *,
+    model: Model,
+    stores: Stores,
+    stop: Callable[[], bool] = never,
+    progress: Progress = silent,
+    options: Options = Options(),
+) -> Summary:
+    """
+    Score the rows of ``job.source`` and commit what became of each; return what was committed.
+
+    *stop* is asked between chunks.
+
+    Raises:
+        Stopped: *stop* turned true.
+        UnusableInput: The input can never be scored: it is gone, not what its name says, or lacks columns.
+        UsageError: The name of the input or of the output tells no format.
+        StoreFailed: The input could not be fetched, or the output not be written.
+        TooManyRejected: See ``Options.max_rejected``.
+        CountsDiffer: What was read, decided and written do not add up.
+        ModelError: The model fails on its own example.
+
+        Nothing was committed, except that the summary of an earlier run may be gone after StoreFailed.
+    """
+    source, target = _ends(job, stores, options)
+    version = source.version()
+    with stores.scratch() as scratch:
+        files = {ending: scratch / f"made{ending}" for ending in (target.suffix, REJECTED, SUMMARY)}
+        with source.open(model.schema, options.id_column, scratch, lambda: _go_on(stop)) as rows:
+            output = writer(files[target.suffix], Identity(model.name, model.version), source.name)
+            letters, judge = Letters(files[REJECTED]), Judge(model, source.name)
+            counts = _score(rows, judge, output=output, letters=letters, stop=stop, progress=progress)
+        counts.check(source.label, options.max_rejected, rows.rows)
+        _check_written(files[target.suffix], counts.predicted)
+        _check_written(files[REJECTED], counts.rejected.total())
+        if source.version() != version:
+            raise StoreFailed(f"{source.label} changed while it was read; nothing was committed: run again")
+        sizes = {ending: file.stat().st_size for ending, file in files.items() if file.exists()}
+        summary = counts.summary(source.label, version, model, options.id_column, sizes)
+        files[SUMMARY].write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+        _go_on(stop)
+        target.commit(files)
+    return summary
+
+
+def _ends(job: Job, stores: Stores, options: Options) -> tuple[Source, Target]:
+    source = source_of(job.source, options.query, stores)
+    return source, target_of(job.target, options.table, source, stores)
+
+
+def _check_written(file: Path, expected: int) -> None:
+    found = written(file) if file.exists() else 0
+    if found != expected:
+        raise CountsDiffer(
+            f"{expected} rows were written as {file.suffix} and {found} are there; nothing was committed"
+        )
+
+
+def committed(
+    job: Job,
+    stores: Stores,
+    *,
+    model: Model | None = None,
+    options: Options = Options(),
+) -> Summary | None:
+    """
+    Return the summary of an earlier run of the same version of the same input, if all that it speaks of is there.
+
+    With *model* (and *options*) it must be of these, too.
+
+    Raises:
+        UnusableInput: The input is gone.
+        StoreFailed: The input or the output cannot be looked at.
+    """
+    source, target = _ends(job, stores, options)
+    version, document = source.version(), target.summary()
+    if version is None or document is None:
+        return None
+    try:
+        summary = msgspec.json.decode(document, type=Summary)
+    except ValueError:  # not ours, or of another version of this program
+        return None
+    same = (
+        (summary.source, summary.source_version, summary.id_column) == (source.label, version, options.id_column)
+        and (model is None or _names(model) == (summary.model, summary.model_version, summary.model_digest))
+        and target.holds(summary.sizes)
+    )
+    return summary if same else None
+
+
+def _names(model: Model) -> tuple[str, str, str]:
+    return model.name, model.version, model.digest
+
+
+@dataclass(slots=True)
+class _Counts:
+    rows: int
+    predicted: int
+    rejected: Counter[Reason]
+
+    def check(self, source: str, max_rejected: float, announced: int | None) -> None:
+        rejected = self.rejected.total()
+        if self.predicted + rejected != self.rows or announced not in {None, self.rows}:
+            raise CountsDiffer(
+                f"{source}: {self.rows} rows were read of {announced}, {self.predicted} predicted and "
+                f"{rejected} rejected; nothing was committed: this is a fault of the program, please report it"
+            )
+        if rejected > self.rows * max_rejected:
+            most = ", ".join(f"{count} {reason}" for reason, count in self.rejected.most_common())
+            raise TooManyRejected(
+                f"{source}: {rejected} of {self.rows} rows were rejected ({most}), more than "
+                f"{max_rejected:.1%}; nothing was committed"
+            )
+
+    def summary(
+        self, source: str, version: str | None, model: Model, id_column: str | None, sizes: Mapping[str, int]
+    ) -> Summary:
+        return Summary(
+            source=source,
+            source_version=version,
+            model=model.name,
+            model_version=model.version,
+            model_digest=model.digest,
+            id_column=id_column,
+            rows=self.rows,
+            predicted=self.predicted,
+            rejected={reason: self.rejected[reason] for reason in Reason if self.rejected[reason]},
+            sizes=sizes,
+        )
+
+
+def _score(  # noqa: PLR0913 (its parts)
+    rows: Input, judge: Judge, *, output: Writer, letters: Letters, stop: Callable[[], bool], progress: Progress
+) -> _Counts:
+    counts = _Counts(0, 0, Counter())
+    with contextlib.closing(output), contextlib.closing(letters):
+        for chunk in rows.chunks:
+            _go_on(stop)
+            outcomes = judge.decide(chunk)
+            output.write(outcomes)
+            letters.write(outcomes.letters)
+            counts.rows += len(chunk.numbers)
+            counts.predicted += len(outcomes.minutes)
+            counts.rejected.update(letter.reason for letter in outcomes.letters)
+            progress(counts.rows, rows.rows)
+    return counts
+
+
+def _go_on(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Stopped("stopped before the end; nothing was committed")

@@ -1,0 +1,108 @@
+"""
+The Lambda form for small intervals: one interval, one input, one invocation.
+
+The rule: it answers with the summary of what is committed, or it raises. Whatever invokes it may do so twice: what is
+committed already is answered again without being scored again.
+
+The event is EventBridge Scheduler's ``{"scheduled_time": "<aws.scheduler.scheduled-time>"}``, an EventBridge event
+(``{"time": …}``), or ``{"date": "2021-03-01"}``; without any of them the interval is that of the environment.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+
+from stream_consumer.batch.job import Job, committed, run
+from stream_consumer.batch.stores import Stores
+from stream_consumer.batch.templates import Schedule
+from stream_consumer.errors import StreamConsumerError, UsageError
+from stream_consumer.model import Model, chosen_model
+from stream_consumer.model_files import default_s3
+from stream_consumer.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+class Handler:
+    """Answers Lambda's invocations."""
+
+    def __init__(
+        self,
+        model: Model,
+        environ: Mapping[str, str],
+        stores: Stores,
+        logger: Logger,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._model = model
+        self._environ = environ
+        self._stores = stores
+        self._logger = logger
+        self._now = now
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """
+        Score the interval that *event* names.
+
+        Raises:
+            StreamConsumerError: Nothing was committed; the message says why.
+        """
+        said = {"request_id": getattr(context, "aws_request_id", None)}
+        try:
+            job = self._job(event)
+            said |= {"input": job.source, "output": job.target}
+            summary = committed(job, self._stores, model=self._model) or run(
+                job, model=self._model, stores=self._stores
+            )
+        except StreamConsumerError as error:
+            # The runtime logs the traceback of what is raised.
+            self._logger.error("batch failed", extra=said | {"error": type(error).__name__, "remedy": str(error)})  # noqa: TRY400
+            raise
+        answer: dict[str, Any] = msgspec.to_builtins(summary)
+        self._logger.info("batch committed", extra=said | {"rows": summary.rows, "predicted": summary.predicted})
+        if summary.rejected:
+            self._logger.warning("rejected rows", extra=said | {"rejected": answer["rejected"]})
+        return answer
+
+    def _job(self, event: Mapping[str, Any]) -> Job:
+        date, scheduled = event.get("date"), event.get("scheduled_time") or event.get("time")
+        for text in (date, scheduled):
+            if not isinstance(text, str | None):
+                raise UsageError(f"the event says {text!r} where a date or a time is wanted, as text")
+        schedule = Schedule.of(self._environ, self._now(), date=date, scheduled_time=scheduled)
+        return Job(schedule.names.fill(schedule.source), schedule.names.fill(schedule.target))
+
+
+def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> Handler:
+    """
+    Compose the handler that *environ* asks for.
+
+    Raises:
+        InitError: The environment or the model is wrong.
+    """
+    settings = Settings.of(environ)
+    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
+    model = chosen_model(settings, s3)
+    logger.info("model loaded", extra={"model": model.name, "version": model.version, "digest": model.digest})
+    return Handler(model, environ, Stores(s3), logger)
+
+
+@functools.cache
+def _handler() -> Handler:
+    return build_handler(os.environ, functools.cache(default_s3))
+
+
+def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one invocation; see :class:`Handler`."""
+    return _handler()(event, context)
+
+
+# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    _handler()

@@ -1,0 +1,89 @@
+"""
+The body of a queue's message → the objects it says were created.
+
+The rule: what S3 sends is understood as it is, inside SNS' envelope and as EventBridge's event; anything else is
+nobody's guess. Which version of an object was meant is not kept: an output belongs to a key, and of a key the current
+version is scored. A message about an older one then finds its output committed.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from stream_consumer.errors import StreamConsumerError
+
+
+class Unintelligible(StreamConsumerError):
+    """The message says nothing that a worker could do, now or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object that was created or overwritten."""
+
+    bucket: str
+    key: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class _Bucket(msgspec.Struct):
+    name: str
+
+
+class _Object(msgspec.Struct):
+    key: str
+
+
+class _Entity(msgspec.Struct):
+    bucket: _Bucket
+    object: _Object
+
+
+class _Record(msgspec.Struct, rename="camel"):
+    event_name: str
+    s3: _Entity
+
+
+class _Body(msgspec.Struct):
+    """All forms in one; which one it is shows in what is there."""
+
+    records: list[_Record] | None = msgspec.field(name="Records", default=None)
+    test: str | None = msgspec.field(name="Event", default=None)
+    enveloped: str | None = msgspec.field(name="Message", default=None)
+    event: str | None = msgspec.field(name="detail-type", default=None)
+    detail: _Entity | None = None
+
+
+def new_objects(body: str) -> list[NewObject]:
+    """
+    Return the objects in *body*, in order; none for a test event, a folder, or an event that is no creation.
+
+    Raises:
+        Unintelligible: It is not what S3, SNS or EventBridge send.
+
+    Source: Amazon S3 user guide, "Event message structure" and "EventBridge event message structure".
+    """
+    try:
+        message = msgspec.json.decode(body, type=_Body)
+    except msgspec.DecodeError as error:
+        raise Unintelligible(f"not a notification of S3: {error}") from error
+    if message.enveloped is not None:
+        return new_objects(message.enveloped)
+    if message.records is not None:
+        found = [
+            NewObject(record.s3.bucket.name, unquote_plus(record.s3.object.key))
+            for record in message.records
+            if record.event_name.startswith("ObjectCreated:")
+        ]
+    elif message.detail is not None:  # EventBridge's keys are not encoded
+        created = message.event == "Object Created"
+        found = [NewObject(message.detail.bucket.name, message.detail.object.key)] if created else []
+    elif message.test == "s3:TestEvent":
+        found = []
+    else:
+        raise Unintelligible("not a notification of S3: it has neither Records nor detail")
+    return [new for new in found if not new.key.endswith("/")]  # a console's folder

@@ -1,0 +1,139 @@
+"""
+Files → chunks of rows.
+
+The rule: memory does not grow with the file, nor with one row group of it. So no dataset scanner, which reads ahead by
+whole row groups (600 MB for one of 10 million rides), and no buffering of whole column chunks: pages are read as they
+are needed, 12 MB whatever the group.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from stream_consumer.batch.places import shown
+from stream_consumer.batch.rows import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, Chunk, Input, Lines, Table
+from stream_consumer.contract import EventSchema
+from stream_consumer.errors import UnusableInput
+
+DEFAULT_ID = "ride_id"
+_BUFFER_BYTES = 1 << 20
+# No record of a stream is longer either.
+_LONGEST_LINE = 1 << 24
+
+
+class Layout:
+    """Which columns of an input are read, and where ids come from."""
+
+    def __init__(
+        self, schema: EventSchema, there: Sequence[str], id_column: str | None, source: str, stem: str
+    ) -> None:
+        """
+        Look for the signature's columns among those that are *there*.
+
+        Without *id_column* ids are those of the column ``ride_id``, or made from *stem* if there is none.
+
+        Raises:
+            UnusableInput: A required column is not there, or *id_column* is not, or one of them is there twice.
+        """
+        wanted = [column.name for column in schema.columns if column.required] + ([id_column] if id_column else [])
+        missing = [name for name in wanted if name not in there]
+        if missing:
+            lacking, having = (", ".join(map(repr, names)) for names in (missing, there))
+            raise UnusableInput(f"{shown(source)} lacks the columns {lacking}; it has {having}")
+        self.there = list(there)
+        self.columns = [column.name for column in schema.columns if column.name in there]
+        id_column = id_column or DEFAULT_ID
+        self.id_column = id_column if id_column in there else None
+        self.read = list(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
+        twice = [name for name in self.read if list(there).count(name) > 1]
+        if twice:
+            raise UnusableInput(f"{shown(source)} has more than one column {', '.join(map(repr, twice))}")
+        self._stem = stem
+
+    def made_ids(self, numbers: NDArray[np.int64]) -> Any:
+        """Return ids for rows that bring none."""
+        return pc.binary_join_element_wise(f"{self._stem}_", pa.array(numbers).cast(pa.string()), "")
+
+
+@contextlib.contextmanager
+def parquet(path: Path, schema: EventSchema, id_column: str | None, source: str, stem: str) -> Iterator[Input]:
+    """Read a Parquet file in chunks of :data:`CHUNK_ROWS`."""
+    with contextlib.ExitStack() as stack:
+        with readable(source, "Parquet"):
+            file = stack.enter_context(pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False))
+        layout = Layout(schema, file.schema_arrow.names, id_column, source, stem)
+        yield Input(guarded(_tables(file, layout), source, "Parquet"), file.metadata.num_rows)
+
+
+def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
+    """Blame the input for what reading it raises, and for nothing else."""
+    while True:
+        with readable(source, kind):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
+
+
+def _tables(file: Any, layout: Layout) -> Iterator[Table]:
+    first = 0
+    # With nothing to read there would be no rows either.
+    for batch in file.iter_batches(CHUNK_ROWS, columns=layout.read or None, use_threads=False):
+        numbers = np.arange(first, first + batch.num_rows)
+        first += batch.num_rows
+        columns = {name: plain(batch.column(name)) for name in layout.read}
+        ids = columns[layout.id_column] if layout.id_column else layout.made_ids(numbers)
+        yield Table(numbers, {name: columns[name] for name in layout.columns}, ids)
+
+
+def plain(array: Any) -> Any:
+    """
+    Return *array* without dictionary or extension, its texts checked.
+
+    Raises:
+        pyarrow.ArrowInvalid: A text is not UTF-8.
+    """
+    if isinstance(array.type, pa.BaseExtensionType):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    array.validate(full=True)
+    return array
+
+
+@contextlib.contextmanager
+def ndjson(path: Path, source: str) -> Iterator[Input]:
+    """Read the lines of a file; an empty one is a row, too."""
+    with readable(source, "NDJSON"):
+        file = path.open("rb")
+    with file:
+        yield Input(guarded(_lines(file, source), source, "NDJSON"), None)
+
+
+def _lines(file: BinaryIO, source: str) -> Iterator[Lines]:
+    first, lines, size = 0, list[bytes](), 0
+    while line := file.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise UnusableInput(f"row {first + len(lines)} of {shown(source)} is longer than {_LONGEST_LINE} bytes")
+        lines.append(line.removesuffix(b"\n"))
+        size += len(line)
+        if len(lines) == CHUNK_LINES or size >= CHUNK_BYTES:
+            yield Lines(np.arange(first, first + len(lines)), lines)
+            first, lines, size = first + len(lines), [], 0
+    if lines:
+        yield Lines(np.arange(first, first + len(lines)), lines)
+
+
+@contextlib.contextmanager
+def readable(source: str, kind: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: {error}") from error

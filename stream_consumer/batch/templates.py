@@ -1,0 +1,129 @@
+"""
+Intervals, and the names that a schedule's runs get from them.
+
+The rule: the same interval has the same names, whenever and however often it is run.
+"""
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from stream_consumer.errors import UsageError
+
+DEFAULT_INPUT = "s3://{bucket}/rides/{date:%Y-%m}.parquet"
+DEFAULT_OUTPUT = "s3://{bucket}/predictions/{date:%Y-%m}.parquet"
+
+
+class Interval(StrEnum):
+    """What one run is about."""
+
+    MONTH = "month"
+    DAY = "day"
+    HOUR = "hour"
+
+    def begin(self, moment: datetime) -> datetime:
+        """Return the beginning of the interval that *moment* is in."""
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        match self:
+            case Interval.HOUR:
+                return hour
+            case Interval.DAY:
+                return hour.replace(hour=0)
+            case Interval.MONTH:
+                return hour.replace(day=1, hour=0)
+
+    def ended(self, now: datetime) -> datetime:
+        """Return the beginning of the interval that ended last."""
+        return self.begin(self.begin(now) - timedelta(microseconds=1))
+
+
+def moment_of(text: str) -> datetime:
+    """
+    Return the time that *text* means, UTC if it names no zone.
+
+    Raises:
+        UsageError: It is neither a month (2021-03), a date nor an ISO 8601 time.
+    """
+    try:
+        moment = datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d\d", text) else text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no date; wanted 2021-03-01, 2021-03 or 2021-03-01T05:00:00Z") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What fills templates."""
+
+    date: datetime
+    """The beginning of the interval."""
+    bucket: str | None
+
+    def fill(self, template: str) -> str:
+        """
+        Return *template* with ``{date:…}`` (strftime's format) and ``{bucket}`` filled in.
+
+        Raises:
+            UsageError: It asks for anything else, or for a bucket that nobody named.
+        """
+        known = {"date": self.date, "bucket": self.bucket}
+        try:
+            asked = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+            unknown = sorted(asked - set(known))
+            if unknown:
+                wanted = "{bucket} and {date:%Y-%m-%d}; a brace itself is written twice"
+                raise UsageError(
+                    f"{template!r} asks for {', '.join(f'{{{one}}}' for one in unknown)}; there are {wanted}"
+                )
+            if "bucket" in asked and not self.bucket:
+                raise UsageError(f"{template!r} asks for a bucket; name it with --bucket or BUCKET")
+            return template.format(**known)
+        except (ValueError, KeyError, IndexError) as error:
+            raise UsageError(f"{template!r} is no template: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What the environment of a scheduled run says."""
+
+    source: str
+    target: str
+    names: Names
+
+    @classmethod
+    def of(  # noqa: PLR0913 (each may come from the command line)
+        cls,
+        environ: Mapping[str, str],
+        now: datetime,
+        *,
+        date: str | None = None,
+        scheduled_time: str | None = None,
+        bucket: str | None = None,
+        interval: str | None = None,
+    ) -> "Schedule":
+        """
+        Read *environ*; what is given beside it goes first.
+
+        The interval is that of DATE, or the one that ended last at SCHEDULED_TIME, or else *now*.
+
+        Raises:
+            UsageError: A date or an interval that is none.
+        """
+        given = {name: value for name, value in environ.items() if value}
+        name = interval or given.get("BATCH_INTERVAL", Interval.MONTH)
+        if name not in set(Interval):
+            raise UsageError(f"{name!r} is no interval; wanted {', '.join(Interval)}")
+        each = Interval(name)
+        date = date or (None if scheduled_time else given.get("DATE"))
+        scheduled_time = scheduled_time or given.get("SCHEDULED_TIME")
+        begin = (
+            each.begin(moment_of(date)) if date else each.ended(moment_of(scheduled_time) if scheduled_time else now)
+        )
+        return cls(
+            given.get("BATCH_INPUT", DEFAULT_INPUT),
+            given.get("BATCH_OUTPUT", DEFAULT_OUTPUT),
+            Names(begin, bucket or given.get("BUCKET")),
+        )

@@ -1,0 +1,224 @@
+"""
+What became of the rows → files.
+
+The rule: the same rows make the same bytes. And what a writer says it wrote, it reads back from the file.
+"""
+
+import contextlib
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from stream_consumer.batch.places import Format, format_of
+from stream_consumer.batch.rows import Outcomes, event_id
+from stream_consumer.contract import (
+    DeadLetter,
+    Prediction,
+    RideDuration,
+    encode_dead_letters,
+    encode_prediction,
+)
+from stream_consumer.deciding import Identity
+from stream_consumer.errors import MixedIds
+
+# A row group is written when it has so many rows or bytes, whichever comes first.
+_GROUP_ROWS = 1 << 20
+_GROUP_BYTES = 1 << 25
+
+
+class Writer(Protocol):
+    """Takes the predictions of one chunk after the other."""
+
+    def write(self, outcomes: Outcomes) -> None:
+        """
+        Append the predictions of *outcomes*.
+
+        Raises:
+            MixedIds: The output has columns, and their ids are not of one type.
+        """
+
+    def close(self) -> None: ...
+
+
+class Columns:
+    """Predictions as Arrow tables of one schema, which the first ids decide."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._kind: Any = None
+
+    def table(self, outcomes: Outcomes) -> Any:
+        ids = self._column(outcomes.ids, outcomes)
+        constant = pa.array(np.zeros(len(outcomes.minutes), np.int32))
+        names = [pa.DictionaryArray.from_arrays(constant, pa.array([name])) for name in self._names()]
+        return pa.table([ids, pa.array(outcomes.minutes), *names], schema=schema(ids.type))
+
+    def empty(self) -> Any:
+        return schema(self._kind or pa.string()).empty_table()
+
+    def _names(self) -> tuple[str, str]:
+        return self._identity.model, self._identity.version
+
+    def _column(self, ids: Any, outcomes: Outcomes) -> Any:
+        try:
+            column = pa.array(ids) if isinstance(ids, list) else ids
+            kind = pa.int64() if pa.types.is_integer(column.type) else pa.string()
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            kind = None
+        if self._kind is None:
+            self._kind = kind
+        if kind is None or kind != self._kind:
+            raise MixedIds(
+                f"rows {outcomes.numbers[0]} to {outcomes.numbers[-1]} have integer ids where others have strings; a "
+                "column has one type and none may be lost: write .ndjson, or make the ids alike"
+            )
+        return column.cast(kind)
+
+
+def schema(ids: Any) -> Any:
+    """Return the Arrow schema of predictions with *ids* of that type."""
+    name = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([("ride_id", ids), ("ride_duration", pa.float64()), ("model", name), ("version", name)])
+
+
+class ParquetWriter:
+    """Row groups of up to a million predictions; ``model`` and ``version`` as dictionaries."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        self._path = path
+        self._columns = Columns(identity)
+        self._pending: list[Any] = []
+        self._file: Any = None
+
+    def write(self, outcomes: Outcomes) -> None:
+        if not len(outcomes.minutes):
+            return
+        self._pending.append(self._columns.table(outcomes))
+        rows, size = sum(map(len, self._pending)), sum(table.nbytes for table in self._pending)
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            self._flush()
+
+    def close(self) -> None:
+        if self._pending or self._file is None:
+            self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        group = pa.concat_tables(self._pending or [self._columns.empty()])
+        self._pending.clear()
+        if self._file is None:
+            self._file = pq.ParquetWriter(self._path, group.schema, compression="zstd")
+        self._file.write_table(group.combine_chunks())
+
+
+class CsvWriter:
+    """A header and a line for each prediction; ids that are strings are quoted, so that their type can be told."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
+        self._columns = Columns(identity)
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(_compressed(path) if path.name.endswith(".gz") else path.open("wb"))
+        self._csv: Any = None
+
+    def write(self, outcomes: Outcomes) -> None:
+        if len(outcomes.minutes):
+            self._append(self._columns.table(outcomes))
+
+    def close(self) -> None:
+        if self._csv is None:
+            self._append(self._columns.empty())
+        self._csv.close()
+        self._stack.close()
+
+    def _append(self, table: Any) -> None:
+        texts = pa.table(
+            [table[0], table[1], table[2].cast(pa.string()), table[3].cast(pa.string())], table.column_names
+        )
+        if self._csv is None:
+            self._csv = pyarrow.csv.CSVWriter(self._file, texts.schema)
+        self._csv.write_table(texts)
+
+
+class NdjsonWriter:
+    """Prediction events as on the stream."""
+
+    def __init__(self, path: Path, identity: Identity, name: str) -> None:
+        self._file = path.open("wb")
+        self._identity = identity
+        self._name = name
+
+    def write(self, outcomes: Outcomes) -> None:
+        ids = outcomes.ids if isinstance(outcomes.ids, list) else outcomes.ids.to_pylist()
+        rows = zip(outcomes.numbers.tolist(), ids, outcomes.minutes.tolist(), strict=True)
+        model, version, name = self._identity.model, self._identity.version, self._name
+        self._file.writelines(
+            encode_prediction(Prediction(model, version, RideDuration(minutes, ride_id), event_id(name, number)))
+            + b"\n"
+            for number, ride_id, minutes in rows
+        )
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@contextlib.contextmanager
+def _compressed(path: Path) -> Iterator[BinaryIO]:
+    # Neither a name nor a time in it: the same rows make the same bytes.
+    with path.open("wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as compressed:
+        yield cast("BinaryIO", compressed)
+
+
+def writer(path: Path, identity: Identity, name: str) -> Writer:
+    """Return what writes the format that *path* asks for; *name* is the input's, as event ids give it."""
+    match format_of(path.name):
+        case Format.PARQUET:
+            return ParquetWriter(path, identity)
+        case Format.CSV:
+            return CsvWriter(path, identity)
+        case Format.NDJSON:
+            return NdjsonWriter(path, identity, name)
+
+
+def written(path: Path) -> int:
+    """Return how many predictions the finished file holds."""
+    match format_of(path.name):
+        case Format.PARQUET:
+            return int(pq.read_metadata(path).num_rows)
+        case Format.CSV:
+            with pyarrow.csv.open_csv(
+                path,
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(include_columns=["ride_duration"]),
+            ) as batches:
+                return sum(len(batch) for batch in batches)
+        case Format.NDJSON:
+            return lines_of(path)
+
+
+def lines_of(path: Path) -> int:
+    """Return how many lines *path* holds."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+class Letters:
+    """Dead letters as JSON lines, in order; no file without letters."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO | None = None
+
+    def write(self, letters: list[DeadLetter]) -> None:
+        if letters:
+            self._file = self._file or self.path.open("wb")
+            self._file.write(encode_dead_letters(letters))
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()

@@ -1,0 +1,142 @@
+"""``batch``: files, objects and tables through the model, by name or by interval."""
+
+import functools
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stream_consumer.batch.places import beside, is_database, name_of, shown
+from stream_consumer.cli import options
+from stream_consumer.cli.progress import row_bar
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.batch.job import Job, Options, Stores, Summary
+    from stream_consumer.batch.templates import Names
+    from stream_consumer.model import Model
+
+_SCHEDULE, _DATABASE = "By interval", "Databases"
+
+
+def batch(  # noqa: PLR0913 (each is an option)
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT… OUTPUT",
+            help="Parquet, CSV or NDJSON, by the name's end (.parquet .csv .csv.gz .ndjson .jsonl): paths, s3:// URLs, "
+            "or a database's URL. An OUTPUT that ends in / gets a file for each INPUT. Without any: BATCH_INPUT and "
+            "BATCH_OUTPUT.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    model: Annotated[
+        str | None, typer.Option(help="A directory, s3:// or models:/name@alias; without it MODEL_LOCATION.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Skip inputs whose results of this model are there already.")
+    ] = False,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column of ids; without it ride_id, or <input>_<row> where there is none.")
+    ] = None,
+    max_rejected: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Fail if more of the rows are rejected; without it never.")
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="A date in the interval; without it DATE, or what ended last.", rich_help_panel=_SCHEDULE),
+    ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="month, day or hour; without it BATCH_INTERVAL.", rich_help_panel=_SCHEDULE)
+    ] = None,
+    bucket: Annotated[str | None, typer.Option(help="{bucket}; without it BUCKET.", rich_help_panel=_SCHEDULE)] = None,
+    query: Annotated[
+        str | None, typer.Option(metavar="SQL", help="What to select from the INPUT.", rich_help_panel=_DATABASE)
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Table for predictions in the OUTPUT.", rich_help_panel=_DATABASE)
+    ] = None,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Score whole files: predictions into OUTPUT, refused rows with their reason beside it.
+
+    [bold]stream-consumer batch rides.parquet minutes.parquet --model model/[/]
+
+    It makes minutes.parquet (ride_id, ride_duration, model, version), if need be
+    minutes.rejected.jsonl, and last minutes.summary.json, the sign that all is there.
+    Running it again makes the same bytes.
+
+    Names may hold {bucket} and {date:%Y-%m-%d}, the beginning of an interval:
+
+    [bold]stream-consumer batch 's3://{bucket}/rides/{date:%Y-%m}.parquet' 's3://{bucket}/out/' --date 2021-03-01[/]
+    """
+    from stream_consumer.batch.job import Options, Stores
+    from stream_consumer.batch.plan import plan
+    from stream_consumer.batch.templates import Schedule
+
+    schedule = Schedule.of(os.environ, datetime.now(UTC), date=date, bucket=bucket, interval=interval)
+    jobs = plan(*_filled(places or [schedule.source, schedule.target], schedule.names))
+    wanted = Options(
+        id_column=id_column,
+        query=query,
+        table=table,
+        max_rejected=1.0 if max_rejected is None else options.share(max_rejected),
+    )
+    clients = functools.cache(lambda: options.aws(endpoint_url, region, profile))
+    loaded = options.chosen_model(model, lambda: clients().s3)
+    _run(jobs, loaded, Stores(lambda: clients().s3), wanted, resume=resume)
+
+
+def _filled(places: list[str], names: "Names") -> tuple[list[str], str]:
+    if len(places) == 1:
+        raise UsageError(f"{places[0]} is one name; wanted INPUT… and OUTPUT: what to score, and where it goes")
+    *sources, target = [names.fill(place) for place in places]
+    return sources, target
+
+
+def _run(jobs: list["Job"], model: "Model", stores: "Stores", wanted: "Options", *, resume: bool) -> None:
+    from stream_consumer.batch.job import committed, run
+
+    done: list[tuple[Job, Summary, bool]] = []
+    try:
+        for job in jobs:
+            earlier = committed(job, stores, model=model, options=wanted) if resume else None
+            if earlier is None:
+                with row_bar(name_of(job.source)) as progress:
+                    summary = run(job, model=model, stores=stores, progress=progress, options=wanted)
+            done.append((job, earlier or summary, earlier is not None))
+    finally:
+        # If one fails, those before it are committed all the same.
+        if done:
+            _show(done)
+
+
+def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("input", overflow="ellipsis", no_wrap=True, max_width=28)
+    for name in ("rows", "predicted", "rejected"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for job, summary, earlier in done:
+        counts = [summary.rows, summary.predicted, summary.rows - summary.predicted]
+        table.add_row(name_of(job.source), *(f"{count:,}" for count in counts), "there already" if earlier else "")
+    console = Console(highlight=False)
+    console.print(table)
+    for job, summary, _ in done:
+        console.print(f"→ {shown(job.target)}", markup=False, soft_wrap=True)
+        if summary.rejected:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary.rejected.items())
+            console.print(f"  rejected: {reasons}, see {_letters(job)}", markup=False, soft_wrap=True)
+
+
+def _letters(job: "Job") -> str:
+    from stream_consumer.batch.ends import REJECTED
+
+    return "the table …_rejected" if is_database(job.target) else beside(job.target, REJECTED)

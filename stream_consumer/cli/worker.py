@@ -1,0 +1,137 @@
+"""``worker``: score the objects that a queue tells of."""
+
+import contextlib
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from stream_consumer.cli import options
+
+if TYPE_CHECKING:
+    from stream_consumer.batch.shutdown import Shutdown
+    from stream_consumer.batch.worker import Log
+
+_OUTPUT = "s3://{bucket}/predictions/{key}"
+
+
+def worker(  # noqa: PLR0913 (each is an option)
+    *,
+    queue: Annotated[str, typer.Option(metavar="URL", envvar="QUEUE_URL", help="The SQS queue of S3's notifications.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="TEMPLATE",
+            envvar="BATCH_OUTPUT_KEYED",
+            help="Where the predictions of an object go; {bucket}, {key} and {stem} are its own.",
+        ),
+    ] = _OUTPUT,
+    model: Annotated[
+        str | None, typer.Option(metavar="LOCATION", help="The model, instead of MODEL_LOCATION.", show_default=False)
+    ] = None,
+    exit_when_empty: Annotated[
+        bool, typer.Option("--exit-when-empty", help="Stop when polling for 20 s finds nothing; without it, go on.")
+    ] = False,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that the object at hand has after SIGTERM or Ctrl-C.")
+    ] = 20.0,
+    lease: Annotated[
+        int, typer.Option(min=5, help="Seconds until others get the work of a worker that died; renewed meanwhile.")
+    ] = 120,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Score each object that a queue tells of: bucket → notification → SQS → here.
+
+    Run as many as you like: a claim beside each output sees to it that an
+    object is scored once. A message is deleted when the outputs of its objects
+    are committed. What fails goes back, and after as many receives as the
+    queue's redrive policy says it is in the dead-letter queue; give it one.
+    SIGTERM lets the object at hand finish within --grace, or hands it back;
+    a second one does not wait.
+
+    In a container that starts when there is work:
+
+      [bold]stream-consumer worker --queue https://… --exit-when-empty[/]
+    """
+    from stream_consumer.batch.claims import Claim
+    from stream_consumer.batch.job import Stores
+    from stream_consumer.batch.queue import Queue
+    from stream_consumer.batch.shutdown import Shutdown
+    from stream_consumer.batch.worker import Scoring, Worker, targets
+
+    target = targets(output)
+    clients = options.aws(endpoint_url, region, profile)
+    loaded = options.chosen_model(model, lambda: clients.s3)
+    log, shutdown = _log(), Shutdown(grace)
+    log.info("model loaded", extra={"model": loaded.name, "version": loaded.version, "digest": loaded.digest})
+
+    def claim(target: str) -> Claim:
+        return Claim(clients.s3, target, owner=str(uuid.uuid4()), lease_seconds=lease)
+
+    worker = Worker(
+        Queue(clients.sqs, queue, hidden_seconds=lease),
+        Scoring.of(loaded, Stores(lambda: clients.s3), target),
+        claim,
+        shutdown,
+        log,
+        lease_seconds=lease,
+    )
+    try:
+        with _asking(shutdown):
+            worker.work(until_empty=exit_when_empty)
+    finally:
+        log.info("worker ends", extra=asdict(worker.tally))
+
+
+@contextlib.contextmanager
+def _asking(shutdown: "Shutdown") -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C ask; the third one ends the process as it would any other."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(*_: object) -> None:
+        if shutdown.asked:
+            restore()
+        shutdown.ask()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def _log() -> "Log":
+    """JSON where a machine reads it, as the functions log; lines for people in a terminal."""
+    if sys.stdout.isatty():
+        return _Lines()
+    from aws_lambda_powertools import Logger
+
+    return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True, markup=False)
+
+    def info(self, msg: object, *, extra: dict[str, Any]) -> None:
+        self._say(msg, extra)
+
+    def warning(self, msg: object, *, extra: dict[str, Any]) -> None:
+        self._say(msg, extra, style="yellow")
+
+    def _say(self, msg: object, extra: dict[str, Any], style: str | None = None) -> None:
+        self._console.print(f"{msg}: " + ", ".join(f"{name} {value}" for name, value in extra.items()), style=style)

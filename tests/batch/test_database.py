@@ -1,0 +1,165 @@
+"""Databases, on SQLite; integration_tests has PostgreSQL."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream_consumer.batch.job import Job, Options, Stores, UnusableInput, committed, run
+from stream_consumer.batch.places import shown
+from stream_consumer.contract import Reason
+from stream_consumer.errors import StoreFailed, UsageError
+from stream_consumer.model import Model
+from tests.batch.files import letters, rides_file, rows
+
+QUERY = "select * from rides order by ride_id"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = tmp_path / "taxi.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table rides (PULocationID, DOLocationID, trip_distance, ride_id, driver)")
+        connection.executemany(
+            "insert into rides values (?, ?, ?, ?, 'somebody')",
+            [(130, 205, 3.5, 7), (74, 75, 1, 8), (75, 300, 2.0, 9), (74, 42, None, 10)],
+        )
+    connection.close()
+    return f"sqlite:///{path}"
+
+
+def selected(url: str, query: str) -> list[Any]:
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    found = connection.execute(query).fetchall()
+    connection.close()
+    return found
+
+
+def test_a_querys_rows_are_scored(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    job = Job(database, str(tmp_path / "minutes.parquet"))
+    summary = run(job, model=model, stores=stores, options=Options(query=QUERY))
+    assert (summary.rows, summary.predicted, summary.rejected) == (4, 2, {Reason.SCHEMA: 1, Reason.BOUNDS: 1})
+    assert [(row["ride_id"], row["ride_duration"]) for row in rows(tmp_path / "minutes.parquet")] == [
+        (7, 12.0),
+        (8, 7.0),
+    ]
+    [first, _] = letters(tmp_path / "minutes.rejected.jsonl")
+    assert first.event_id == "taxi.db:2"
+    assert first.data == b'{"ride":{"PULocationID":75,"DOLocationID":300,"trip_distance":2.0},"ride_id":9}'
+
+
+def test_nobody_knows_whether_a_query_would_still_select_the_same(
+    database: str, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    job, options = Job(database, str(tmp_path / "minutes.parquet")), Options(query=QUERY)
+    run(job, model=model, stores=stores, options=options)
+    assert committed(job, stores, options=options) is None
+
+
+def test_ids_are_made_of_the_databases_name(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    options = Options(query="select PULocationID, DOLocationID, trip_distance from rides where trip_distance > 1")
+    run(Job(database, str(tmp_path / "minutes.parquet")), model=model, stores=stores, options=options)
+    assert rows(tmp_path / "minutes.parquet")[0]["ride_id"] == "taxi.db_0"
+
+
+def test_predictions_go_into_tables(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    source = str(rides_file(tmp_path / "rides.csv"))
+    job, options = Job(source, database), Options(table="minutes")
+    summary = run(job, model=model, stores=stores, options=options)
+    assert selected(database, "select * from minutes") == [
+        (source, 7, 12.0, "batch", "run-batch"),
+        (source, 8, 7.0, "batch", "run-batch"),
+    ]
+    assert selected(database, "select source, event_id, reason, path from minutes_rejected") == [
+        (source, "rides.csv:2", "bounds", "$.ride.DOLocationID"),
+        (source, "rides.csv:3", "schema", "$.ride.trip_distance"),
+    ]
+    assert committed(job, stores, model=model, options=options) == summary
+
+
+def test_a_rerun_replaces_the_rows_of_its_input_alone(
+    database: str, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    options = Options(table="minutes")
+    for name in ("one.csv", "two.parquet", "one.csv"):
+        run(Job(str(rides_file(tmp_path / name)), database), model=model, stores=stores, options=options)
+    found = selected(database, "select source, count(*) from minutes group by source order by source")
+    assert found == [(str(tmp_path / "one.csv"), 2), (str(tmp_path / "two.parquet"), 2)]
+    assert selected(database, "select count(*) from minutes_rejected") == [(4,)]
+
+
+def test_two_queries_are_two_inputs(database: str, model: Model, stores: Stores) -> None:
+    for low in (1, 2):
+        options = Options(query=f"{QUERY.replace('order', f'where trip_distance > {low} order')}", table="minutes")
+        run(Job(database, database), model=model, stores=stores, options=options)
+    [(first, count), (second, _)] = selected(
+        database, "select source, count(*) from minutes group by source order by 2"
+    )
+    assert (count, first != second, first.startswith(f"{database}?query=")) == (1, True, True)
+
+
+def test_a_transaction_that_fails_changes_nothing(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    job, options = Job(str(rides_file(tmp_path / "rides.csv")), database), Options(table="minutes")
+    run(job, model=model, stores=stores, options=options)
+    with sqlite3.connect(tmp_path / "taxi.db") as connection:
+        connection.execute("create trigger no before insert on minutes_summaries begin select raise(abort, 'no'); end")
+    connection.close()
+    before = selected(database, "select rowid, * from minutes")
+    with pytest.raises(StoreFailed, match="no"):
+        run(job, model=model, stores=stores, options=options)
+    assert selected(database, "select rowid, * from minutes") == before
+
+
+def test_a_query_keeps_nothing_that_it_changes(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    options = Options(query="delete from rides returning *")
+    job = Job(database, str(tmp_path / "minutes.parquet"))
+    assert run(job, model=model, stores=stores, options=options).rows == 4
+    assert selected(database, "select count(*) from rides") == [(4,)]
+
+
+@pytest.mark.parametrize("query", ["select ride_id from rides where 'a:b' like '%:%'"])
+def test_missing_columns_are_named(query: str, database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    """And a colon or per cent sign in a query is nothing special."""
+    with pytest.raises(UnusableInput, match="lacks the columns 'PULocationID', 'DOLocationID', 'trip_distance'"):
+        run(
+            Job(database, str(tmp_path / "minutes.parquet")),
+            model=model,
+            stores=stores,
+            options=Options(query=query),
+        )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("nonsense://me:secret@host/db", "needs a driver|is no database URL"),
+        ("sqlite:///no/such/folder/taxi.db", "unable to open database file"),
+        ("postgresql://me:secret@host:port/db?password=secret", "is no database URL"),
+        ("postgresql://me:secret@127.0.0.1:9/db?password=secret", "refused"),
+        ("http://[me:secret@host/db", "is no database URL|needs a driver"),
+    ],
+)
+def test_a_database_that_cannot_be_reached_is_said_without_its_password(
+    url: str, said: str, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    with pytest.raises((StoreFailed, UsageError), match=said) as failure:
+        run(Job(url, str(tmp_path / "out.parquet")), model=model, stores=stores, options=Options(query=QUERY))
+    assert "secret" not in str(failure.value)
+    assert "secret" not in shown(url)
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "said"),
+    [
+        (Job("sqlite:///taxi.db", "out.parquet"), Options(), "a database needs one"),
+        (Job("in.parquet", "out.parquet"), Options(query=QUERY), r"a query \(--query\) is for a database"),
+        (Job("in.parquet", "sqlite:///taxi.db"), Options(), "a database needs one"),
+        (Job("in.parquet", "out.parquet"), Options(table="minutes"), r"a table \(--table\) is for a database"),
+    ],
+)
+def test_a_database_wants_a_query_and_a_table(
+    job: Job, options: Options, said: str, model: Model, stores: Stores
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        run(job, model=model, stores=stores, options=options)

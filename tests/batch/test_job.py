@@ -1,0 +1,323 @@
+"""A job: what is committed, when, and what never is."""
+
+import dataclasses
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import numpy as np
+import pyarrow.csv
+import pytest
+from moto import mock_aws
+
+from stream_consumer.batch.job import Job, Options, Stopped, Stores, Summary, UnusableInput, committed, run
+from stream_consumer.contract import Reason, decode_prediction
+from stream_consumer.errors import CountsDiffer, StoreFailed, TooManyRejected, UsageError
+from stream_consumer.model import Model
+from tests.batch.files import letters, parquet_file, rides_file, rows
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+NAMES = ["rides.parquet", "rides.csv", "rides.csv.gz", "rides.ndjson", "rides.jsonl"]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(str(parquet_file(tmp_path / "rides.parquet")), str(tmp_path / "out" / "minutes.parquet"))
+
+
+def made(job: Job) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(job.target).parent.glob("*")}
+
+
+def predicted(path: Path) -> list[tuple[Any, float]]:
+    if path.name.endswith(".parquet"):
+        return [(row["ride_id"], row["ride_duration"]) for row in rows(path)]
+    if path.name.endswith((".csv", ".csv.gz")):
+        return [(row["ride_id"], row["ride_duration"]) for row in pyarrow.csv.read_csv(path).to_pylist()]
+    events = map(decode_prediction, path.read_bytes().splitlines())
+    return [(event.prediction.ride_id, event.prediction.ride_duration) for event in events]
+
+
+@pytest.mark.parametrize(("given", "wanted"), list(itertools.product(NAMES, NAMES)))
+def test_every_row_is_predicted_or_rejected(
+    given: str, wanted: str, tmp_path: Path, model: Model, stores: Stores
+) -> None:
+    """Whatever goes in and comes out, the verdicts are those of the stream."""
+    source, target = rides_file(tmp_path / given), tmp_path / "out" / wanted
+    summary = run(Job(str(source), str(target)), model=model, stores=stores)
+    assert (summary.rows, summary.predicted, summary.rejected) == (4, 2, {Reason.SCHEMA: 1, Reason.BOUNDS: 1})
+    assert predicted(target) == [(7, 12.0), (8, 7.0)]
+    refused = letters(tmp_path / "out" / "rides.rejected.jsonl")
+    assert [(letter.event_id, letter.reason, letter.path) for letter in refused] == [
+        (f"{given}:2", "bounds", "$.ride.DOLocationID"),
+        (f"{given}:3", "schema", "$.ride.trip_distance"),
+    ]
+    assert json.loads(refused[0].data) == {
+        "ride": {"PULocationID": 75, "DOLocationID": 300, "trip_distance": 2.0},
+        "ride_id": 9,
+    }
+
+
+def test_predictions_name_the_model(job: Job, model: Model, stores: Stores) -> None:
+    run(job, model=model, stores=stores)
+    assert rows(Path(job.target))[0] == {
+        "ride_id": 7,
+        "ride_duration": 12.0,
+        "model": "batch",
+        "version": "run-batch",
+    }
+
+
+def test_the_summary_says_what_was_scored_by_what(job: Job, model: Model, stores: Stores) -> None:
+    run(job, model=model, stores=stores)
+    document = json.loads(made(job)["minutes.summary.json"])
+    status = Path(job.source).stat()
+    sizes = {f".{name.partition('.')[2]}": len(content) for name, content in made(job).items()}
+    del sizes[".summary.json"]
+    assert document == {
+        "source": job.source,
+        "source_version": f"{status.st_size} bytes of {status.st_mtime_ns}",
+        "model": "batch",
+        "model_version": "run-batch",
+        "model_digest": model.digest,
+        "id_column": None,
+        "rows": 4,
+        "predicted": 2,
+        "rejected": {"schema": 1, "bounds": 1},
+        "sizes": sizes,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rerun_makes_the_same_bytes(name: str, job: Job, model: Model, stores: Stores) -> None:
+    job = Job(job.source, str(Path(job.target).with_name(name)))
+    run(job, model=model, stores=stores)
+    before = made(job)
+    run(job, model=model, stores=stores)
+    assert made(job) == before
+    assert sorted(before) == sorted([name, "rides.rejected.jsonl", "rides.summary.json"])
+
+
+def test_letters_of_an_earlier_run_do_not_stay(job: Job, model: Model, stores: Stores) -> None:
+    run(job, model=model, stores=stores)
+    good = {"PULocationID": [1], "DOLocationID": [2], "trip_distance": [1.5], "ride_id": ["a"]}
+    rides_file(Path(job.source), good)
+    assert run(job, model=model, stores=stores).rejected == {}
+    assert sorted(made(job)) == ["minutes.parquet", "minutes.summary.json"]
+
+
+def test_no_rows_make_an_empty_output(job: Job, model: Model, stores: Stores) -> None:
+    rides_file(Path(job.source), {name: np.empty(0) for name in ("PULocationID", "DOLocationID", "trip_distance")})
+    summary = run(job, model=model, stores=stores)
+    assert (summary.rows, rows(Path(job.target))) == (0, [])
+
+
+def test_progress_tells_rows_and_how_many_there_are(job: Job, model: Model, stores: Stores) -> None:
+    told: list[tuple[int, int | None]] = []
+    run(job, model=model, stores=stores, progress=lambda *said: told.append(said))
+    assert told == [(4, 4)]
+
+
+def test_what_is_committed_is_known(job: Job, model: Model, stores: Stores) -> None:
+    assert committed(job, stores) is None
+    summary = run(job, model=model, stores=stores)
+    assert committed(job, stores) == committed(job, stores, model=model) == summary
+
+
+def test_another_input_model_or_output_is_not_committed(job: Job, model: Model, stores: Stores, tmp_path: Path) -> None:
+    run(job, model=model, stores=stores)
+    assert committed(job, stores, model=dataclasses.replace(model, version="4")) is None
+    assert committed(job, stores, model=model, options=Options(id_column="PULocationID")) is None
+    assert committed(Job(str(parquet_file(tmp_path / "other.parquet")), job.target), stores) is None
+    os.utime(job.source, (1, 1))
+    assert committed(job, stores) is None
+
+
+@pytest.mark.parametrize("name", ["minutes.parquet", "minutes.rejected.jsonl", "minutes.summary.json"])
+def test_what_lost_a_file_is_not_committed(name: str, job: Job, model: Model, stores: Stores) -> None:
+    run(job, model=model, stores=stores)
+    Path(job.target).with_name(name).write_bytes(b"{}")
+    assert committed(job, stores) is None
+    Path(job.target).with_name(name).unlink()
+    assert committed(job, stores) is None
+
+
+def test_a_stopped_run_leaves_nothing(job: Job, model: Model, stores: Stores, scratch: Path) -> None:
+    with pytest.raises(Stopped):
+        run(job, model=model, stores=stores, stop=lambda: True)
+    assert not Path(job.target).parent.exists()
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_stopped_run_leaves_what_was_there(job: Job, model: Model, stores: Stores) -> None:
+    run(job, model=model, stores=stores)
+    before = made(job)
+    answers = iter([False, True])
+    with pytest.raises(Stopped):
+        run(job, model=model, stores=stores, stop=lambda: next(answers))
+    assert made(job) == before
+
+
+def test_an_input_that_is_gone_is_unusable(job: Job, model: Model, stores: Stores, tmp_path: Path) -> None:
+    with pytest.raises(UnusableInput, match=r"there is no file .*gone\.parquet"):
+        run(Job(str(tmp_path / "gone.parquet"), job.target), model=model, stores=stores)
+    (tmp_path / "folder.parquet").mkdir()
+    with pytest.raises(UnusableInput, match="is a folder"):
+        run(Job(str(tmp_path / "folder.parquet"), job.target), model=model, stores=stores)
+
+
+def test_an_input_that_changes_meanwhile_is_not_committed(job: Job, model: Model, stores: Stores) -> None:
+    with pytest.raises(StoreFailed, match="changed while it was read"):
+        run(job, model=model, stores=stores, progress=lambda *_: os.utime(job.source, (1, 1)))
+    assert not Path(job.target).parent.exists()
+
+
+@pytest.mark.parametrize(("source", "target"), [("rides.xlsx", "out.parquet"), ("rides.parquet", "out.json")])
+def test_a_name_that_tells_no_format_is_a_usage_error(source: str, target: str, model: Model, stores: Stores) -> None:
+    with pytest.raises(UsageError, match=r"(xlsx|json): the format is told by the name's end; wanted one of \.parquet"):
+        run(Job(source, target), model=model, stores=stores)
+
+
+def test_an_output_that_cannot_be_written_fails_the_run(job: Job, model: Model, stores: Stores, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFailed, match=r"minutes\.summary\.json cannot be removed: Not a directory"):
+        run(Job(job.source, str(tmp_path / "file" / "minutes.parquet")), model=model, stores=stores)
+
+
+def test_too_many_rejected_rows_fail_the_run(job: Job, model: Model, stores: Stores) -> None:
+    with pytest.raises(TooManyRejected, match=r"2 of 4 rows were rejected \(1 bounds, 1 schema\), more than 49\.0%"):
+        run(job, model=model, stores=stores, options=Options(max_rejected=0.49))
+    assert not Path(job.target).parent.exists()
+    assert run(job, model=model, stores=stores, options=Options(max_rejected=0.5)).predicted == 2
+
+
+def test_counts_that_do_not_add_up_fail_the_run(
+    job: Job, model: Model, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever loses a row on the way, nothing is committed: here the file of predictions says that it has one less."""
+    monkeypatch.setattr("stream_consumer.batch.job.written", lambda _: 1)
+    with pytest.raises(CountsDiffer, match=r"2 rows were written as \.parquet and 1 are there"):
+        run(job, model=model, stores=stores)
+    assert not Path(job.target).parent.exists()
+
+
+KILLED = """
+import os, signal, sys
+from stream_consumer.batch.job import Job, Stores, run
+from stream_consumer.model import load_model
+
+def progress(rows, total):
+    if 0 < rows < total:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+run(Job(*sys.argv[1:3]), model=load_model(sys.argv[3], s3=None), stores=Stores(), progress=progress)
+"""
+
+
+def test_a_killed_run_leaves_no_half_output(
+    job: Job, model: Model, model_folder: str, stores: Stores, tmp_path: Path
+) -> None:
+    count = 150_000
+    many = {name: np.ones(count, np.int64) for name in ("PULocationID", "DOLocationID", "trip_distance")}
+    parquet_file(Path(job.source), {**many, "ride_id": np.arange(count)})
+    killed = subprocess.run(  # noqa: S603 (our own script)
+        [sys.executable, "-c", KILLED, job.source, job.target, model_folder],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        check=False,
+        timeout=120,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not Path(job.target).parent.exists()
+    run(job, model=model, stores=stores)
+    undisturbed = Job(job.source, str(tmp_path / "undisturbed" / "minutes.parquet"))
+    run(undisturbed, model=model, stores=stores)
+    assert made(job) == made(undisturbed)
+    assert len(rows(Path(job.target))) == count
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="rides")
+        yield client
+
+
+S3_JOB = Job("s3://rides/in/made.parquet", "s3://rides/out/minutes.parquet")
+
+
+def lay(s3: "S3Client", path: Path, key: str = "in/made.parquet") -> None:
+    s3.upload_file(str(rides_file(path)), "rides", key)
+
+
+def keys(s3: "S3Client", prefix: str = "out/") -> list[str]:
+    return [item["Key"] for item in s3.list_objects_v2(Bucket="rides", Prefix=prefix).get("Contents", ())]
+
+
+def test_objects_are_scored_like_files(s3: "S3Client", model: Model, scratch: Path, tmp_path: Path) -> None:
+    lay(s3, tmp_path / "rides.parquet")
+    stores = Stores(lambda: s3, scratch)
+    summary = run(S3_JOB, model=model, stores=stores)
+    assert keys(s3) == ["out/minutes.parquet", "out/minutes.rejected.jsonl", "out/minutes.summary.json"]
+    assert summary.source_version == s3.head_object(Bucket="rides", Key="in/made.parquet")["ETag"].strip('"')
+    assert committed(S3_JOB, stores, model=model) == summary
+    s3.download_file("rides", "out/minutes.parquet", str(tmp_path / "minutes.parquet"))
+    assert predicted(tmp_path / "minutes.parquet") == [(7, 12.0), (8, 7.0)]
+    assert list(scratch.iterdir()) == []
+
+
+def test_an_object_that_changed_is_scored_anew(s3: "S3Client", model: Model, scratch: Path, tmp_path: Path) -> None:
+    lay(s3, tmp_path / "rides.parquet")
+    stores = Stores(lambda: s3, scratch)
+    run(S3_JOB, model=model, stores=stores)
+    lay(s3, tmp_path / "rides.csv")
+    assert committed(S3_JOB, stores) is None
+    s3.delete_object(Bucket="rides", Key="out/minutes.parquet")
+    lay(s3, tmp_path / "rides.parquet")
+    assert committed(S3_JOB, stores) is None
+
+
+@pytest.mark.parametrize("source", ["s3://rides/in/gone.parquet", "s3://no-such-bucket/in/rides.parquet"])
+def test_an_object_that_is_gone_is_unusable(source: str, s3: "S3Client", model: Model) -> None:
+    with pytest.raises(UnusableInput, match=f"there is no object {source}"):
+        run(Job(source, S3_JOB.target), model=model, stores=Stores(lambda: s3))
+
+
+def test_a_bucket_that_is_gone_fails_the_run(s3: "S3Client", model: Model, tmp_path: Path) -> None:
+    source = str(rides_file(tmp_path / "rides.parquet"))
+    with pytest.raises(StoreFailed, match="s3://no-such-bucket/minutes"):
+        run(Job(source, "s3://no-such-bucket/minutes.parquet"), model=model, stores=Stores(lambda: s3))
+
+
+def test_a_download_can_be_stopped(s3: "S3Client", model: Model, scratch: Path, tmp_path: Path) -> None:
+    lay(s3, tmp_path / "rides.parquet")
+    with pytest.raises(Stopped):
+        run(S3_JOB, model=model, stores=Stores(lambda: s3, scratch), stop=lambda: True)
+    assert (keys(s3), list(scratch.iterdir())) == ([], [])
+
+
+def test_a_failed_upload_leaves_no_mark(
+    s3: "S3Client", model: Model, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark of the earlier run goes before anything changes: nobody takes its files for this run's."""
+    lay(s3, tmp_path / "rides.parquet")
+    stores = Stores(lambda: s3, scratch)
+    first = run(S3_JOB, model=model, stores=stores)
+    monkeypatch.setattr(s3, "upload_file", lambda *_: s3.head_bucket(Bucket="no-such-bucket"))
+    with pytest.raises(StoreFailed):
+        run(S3_JOB, model=model, stores=stores)
+    assert "out/minutes.summary.json" not in keys(s3)
+    monkeypatch.undo()
+    assert isinstance(first, Summary)
+    assert run(S3_JOB, model=model, stores=stores) == first

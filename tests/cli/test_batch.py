@@ -1,0 +1,157 @@
+"""``batch``: files scored from the command line."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stream_consumer.local.aws import Clients
+from tests.batch.files import rides_file, rows
+from tests.cli.conftest import Command
+from tests.cli.model import linear_model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return linear_model(tmp_path / "model")
+
+
+@pytest.fixture
+def rides(tmp_path: Path) -> Path:
+    return rides_file(tmp_path / "rides.parquet")
+
+
+def test_a_file_is_scored_and_summed_up(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
+    ran = command("batch", rides, tmp_path / "minutes.parquet", "--model", model)
+    assert ran.code == 0, ran
+    assert [row["ride_duration"] for row in rows(tmp_path / "minutes.parquet")] == [12.0, 7.0]
+    assert ran.out.splitlines()[0].split() == ["input", "rows", "predicted", "rejected"]
+    assert ran.out.splitlines()[1].split() == ["rides.parquet", "4", "2", "2"]
+    assert f"  rejected: 1 schema, 1 bounds, see {tmp_path}/minutes.rejected.jsonl" in ran.out
+
+
+def test_the_table_fits_80_columns(command: Command, model: str, tmp_path: Path) -> None:
+    source = rides_file(tmp_path / f"{'long' * 20}.csv")
+    command("batch", source, f"{tmp_path}/out/", "--model", model)
+    ran = command("batch", source, f"{tmp_path}/out/", "--model", model, "--resume")
+    assert max(len(line) for line in ran.out.splitlines() if str(tmp_path) not in line) <= 80
+    assert "there already" in ran.out
+
+
+def test_resuming_skips_what_is_there(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
+    target = tmp_path / "out" / "rides.parquet"
+    command("batch", rides, f"{tmp_path}/out/", "--model", model)
+    before = target.stat().st_mtime_ns
+    other = rides_file(tmp_path / "other.csv")
+    ran = command("batch", rides, other, f"{tmp_path}/out/", "--model", model, "--resume")
+    assert [line.split()[-2:] for line in ran.out.splitlines()[1:3]] == [["there", "already"], ["2", "2"]]
+    assert target.stat().st_mtime_ns == before
+
+
+def test_what_was_committed_before_a_failure_is_shown(
+    command: Command, rides: Path, model: str, tmp_path: Path
+) -> None:
+    ran = command("batch", rides, tmp_path / "gone.csv", f"{tmp_path}/out/", "--model", model)
+    assert (ran.code, f"there is no file {tmp_path}/gone.csv" in ran.err) == (2, True)
+    assert ran.out.splitlines()[1].split() == ["rides.parquet", "4", "2", "2"]
+
+
+def test_too_many_rejected_rows_are_a_failure(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
+    ran = command("batch", rides, tmp_path / "out.csv", "--model", model, "--max-rejected", "10%")
+    assert (ran.code, "more than 10.0%" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rides.parquet"], "rides.parquet is one name; wanted INPUT… and OUTPUT"),
+        ([], "name it with --bucket or BUCKET"),
+        (["x.csv", "x.csv"], "would be written over"),
+        (["{year}.csv", "out.csv"], "asks for {year}"),
+        (["x.csv", "y.csv", "--max-rejected", "lots"], "'lots' is no share"),
+    ],
+)
+def test_what_cannot_be_done_is_a_usage_error(arguments: list[str], said: str, command: Command, model: str) -> None:
+    ran = command("batch", *arguments, "--model", model)
+    assert (ran.code, said in ran.err) == (2, True), ran
+
+
+def test_a_model_that_is_not_there_is_a_failure(command: Command, rides: Path, tmp_path: Path) -> None:
+    ran = command("batch", rides, tmp_path / "out.csv", "--model", tmp_path / "no-model")
+    assert (ran.code, "there is no MLflow model" in ran.err) == (1, True)
+
+
+def test_an_interval_is_scored_from_the_environment_alone(
+    command: Command, mocked_aws: Clients, rides: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``docker run -e DATE=2021-03-01 -e BUCKET=rides IMAGE batch`` does."""
+    mocked_aws.s3.create_bucket(Bucket="rides")
+    mocked_aws.s3.upload_file(str(rides), "rides", "rides/2021-03.parquet")
+    for name, value in {"DATE": "2021-03-01", "BUCKET": "rides", "MODEL_LOCATION": model}.items():
+        monkeypatch.setenv(name, value)
+    ran = command("batch")
+    assert ran.code == 0, ran
+    assert "→ s3://rides/predictions/2021-03.parquet" in ran.out
+    found = mocked_aws.s3.list_objects_v2(Bucket="rides", Prefix="predictions/")["Contents"]
+    assert [item["Key"] for item in found] == [
+        "predictions/2021-03.parquet",
+        "predictions/2021-03.rejected.jsonl",
+        "predictions/2021-03.summary.json",
+    ]
+
+
+def test_templates_are_filled_for_several_inputs(command: Command, model: str, tmp_path: Path) -> None:
+    for name in ("green-2021-03-09.csv", "yellow-2021-03-09.csv"):
+        rides_file(tmp_path / name)
+    sources = [f"{tmp_path}/{colour}-{{date:%Y-%m-%d}}.csv" for colour in ("green", "yellow")]
+    target = f"{tmp_path}/{{bucket}}/{{date:%Y}}/"
+    options = ("--date", "2021-03-09", "--interval", "day", "--bucket", "out", "--model", model)
+    assert command("batch", *sources, target, *options).code == 0
+    assert (tmp_path / "out" / "2021" / "yellow-2021-03-09.summary.json").exists()
+
+
+def test_predictions_go_into_a_database(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
+    ran = command("batch", rides, f"sqlite:///{tmp_path}/taxi.db", "--table", "minutes", "--model", model)
+    assert ran.code == 0, ran
+    assert "see the table …_rejected" in ran.out
+
+
+INTERRUPTED = """
+import os, signal, sys
+from stream_consumer.batch import rows, verdicts
+from stream_consumer.cli.app import main
+
+decide = verdicts.Judge.decide
+def interrupted(*arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    return decide(*arguments)
+
+verdicts.Judge.decide = interrupted
+sys.argv[0] = "stream-consumer"
+main()
+"""
+
+
+def test_an_interrupted_run_leaves_nothing(rides: Path, model: str, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    ran = subprocess.run(  # noqa: S603 (our own script)
+        [sys.executable, "-c", INTERRUPTED, "batch", str(rides), f"{tmp_path}/out/", "--model", model],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (128 + signal.SIGINT, False), ran
+    assert not (tmp_path / "out").exists()
+    assert list(scratch.iterdir()) == []
+
+
+def test_the_help_has_an_example(command: Command) -> None:
+    ran = command("batch", "--help")
+    assert ran.code == 0
+    assert "stream-consumer batch rides.parquet minutes.parquet --model model/" in ran.out
