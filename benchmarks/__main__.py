@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.bars import bars
 from benchmarks.measurement import FULL, QUICK, measure
-from benchmarks.report import as_json, summary, table, write
+from benchmarks.report import as_json, as_pyperf, summary, table, write
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +22,8 @@ def main() -> None:
     print(table(measured))
     if options.json:
         options.json.write_text(as_json(measured), encoding="utf-8")
+    if options.pyperf:
+        as_pyperf(measured).dump(str(options.pyperf), replace=True)
     if options.write:
         write(_ROOT / "README.md", summary(measured))
         write(_ROOT / "docs" / "benchmarks.md", table(measured))
@@ -36,6 +38,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--train", nargs="+", default=[], help="TLC rides to fit the models on (else synthetic ones)")
     parser.add_argument("--rides", nargs="+", default=[], help="TLC rides to consume (else synthetic ones)")
     parser.add_argument("--json", type=Path, help="file for all figures")
+    parser.add_argument("--pyperf", type=Path, help="file for what the contestants took, to compare with pyperf")
     parser.add_argument("--write", action="store_true", help="put the tables into README.md and docs/benchmarks.md")
     return parser.parse_args()
 

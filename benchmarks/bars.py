@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import startup
+from benchmarks import batch, startup
 from benchmarks.contestants import FLOOR, LINEAGE, OURS, POWERTOOLS
 from benchmarks.measurement import Measurement
 from benchmarks.platform import RATE
+from benchmarks.web import CONNECTIONS, FLASK, MLFLOW
 
 # How far below its bar a ratio may fall before the check fails: other programs share the machine that measures.
 _LENIENCE = 2 / 3
@@ -69,7 +70,16 @@ def bars(measured: Measurement) -> Iterator[Bar]:
     yield Bar(
         "published to a stream 20 ms away", "at least", 15_000, measured.far_stream[4], "records/s", checked=False
     )
+    yield Bar("rows/s of a Parquet file / of predict on arrays", "at least", 0.5, measured.batch.share)
+    peak = measured.batch.megabytes[batch.OURS]
+    yield Bar(f"peak memory of a file of {measured.batch.rows:,} rows", "at most", 500, peak, "MB")
     if measured.platform:
         most = measured.platform.poll_milliseconds + 30
         p50 = measured.platform.latencies[50]
         yield Bar(f"put to prediction, p50 at {RATE} rides/s", "at most", most, p50, "ms", checked=False)
+    if measured.web:
+        for other in (MLFLOW, FLASK):
+            for connections in CONNECTIONS:
+                who = f"this project / {other}, {connections}"
+                yield Bar(f"requests/s: {who}", "at least", 10, measured.web.faster(other, connections))
+                yield Bar(f"p99: {who}", "at most", 1, measured.web.later(other, connections))

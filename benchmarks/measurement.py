@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path, PurePath
 
+from benchmarks.batch import Batch, batch
 from benchmarks.platform import Platform, platform
-from benchmarks.stages import Stages, far_stream, stages
+from benchmarks.stages import FAR, Stages, far_stream, stages
 from benchmarks.startup import Startup, startup
 from benchmarks.stub import StubKinesis
 from benchmarks.throughput import Throughput, throughput
+from benchmarks.web import Web, web
 from benchmarks.worker import ENVIRONMENT
-from benchmarks.workload import Say, workload
+from benchmarks.workload import Say, Workload, workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,23 @@ class Extent:
     """How much is measured."""
 
     rounds: int
+    far_rounds: int
+    """Of all contestants against a stream that is far; 0 leaves them out."""
     platform_seconds: int
     """0 leaves the local platform out."""
+    file_rows: int
+    """Of the file that the batch door scores."""
+    file_rounds: int
+    web_rounds: int
+    web_seconds: int
 
 
-FULL = Extent(rounds=7, platform_seconds=20)
-QUICK = Extent(rounds=3, platform_seconds=0)
+FULL = Extent(
+    rounds=7, far_rounds=2, platform_seconds=20, file_rows=10_000_000, file_rounds=2, web_rounds=5, web_seconds=5
+)
+QUICK = Extent(
+    rounds=3, far_rounds=0, platform_seconds=0, file_rows=1_000_000, file_rounds=1, web_rounds=1, web_seconds=3
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +52,15 @@ class Measurement:
     rides: str
     models: Mapping[str, str]
     throughput: Throughput
+    far_throughput: Throughput | None
+    """With the default model, against a stream that takes ``stages.FAR`` to answer."""
     stages: Stages
     far_stream: Mapping[int, float]
     startup: Startup
+    batch: Batch
     platform: Platform | None
+    web: Web | None
+    """None where wrk is not installed."""
 
 
 def measure(extent: Extent, train: list[str], rides: list[str], say: Say) -> Measurement:
@@ -56,12 +74,20 @@ def measure(extent: Extent, train: list[str], rides: list[str], say: Say) -> Mea
             machine=machine(),
             rides=", ".join(PurePath(source).name for source in rides) or work.rides.origin,
             models=work.description,
-            throughput=throughput(work, stub, extent.rounds, say),
+            throughput=throughput(work.models, work, stub, extent.rounds, say),
+            far_throughput=_far_throughput(work, extent.far_rounds, say) if extent.far_rounds else None,
             stages=stages(work, stub, extent.rounds, say),
             far_stream=far_stream(work, extent.rounds, say),
             startup=startup(work, stub, directory, extent.rounds, say),
+            batch=batch(work, extent.file_rows, extent.file_rounds, say),
             platform=platform(work, extent.platform_seconds, say) if extent.platform_seconds else None,
+            web=web(work, directory, extent.web_rounds, extent.web_seconds, say),
         )
+
+
+def _far_throughput(work: Workload, rounds: int, say: Say) -> Throughput:
+    with StubKinesis(FAR) as stub:
+        return throughput({"default": work.models["default"]}, work, stub, rounds, say)
 
 
 def machine() -> str:

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import pyperf
+
+from benchmarks import batch, web
 from benchmarks.bars import Bar, bars
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measurement import Measurement
 from benchmarks.stages import AGGREGATE_KEYS, BATCH, FAR
-from benchmarks.throughput import SIZES
+from benchmarks.throughput import SIZES, Throughput
+from benchmarks.worker import Cost
 
 WIDTH = 96
 _LABEL, _CELL = 56, 10
@@ -20,7 +24,15 @@ _LABEL, _CELL = 56, 10
 def table(measured: Measurement) -> str:
     """Return everything that a reader wants to see, at most WIDTH wide."""
     return "\n".join(
-        [*_about(measured), *_throughput(measured), *_stages(measured), *_rest(measured), *verdicts(measured)]
+        [
+            *_about(measured),
+            *_throughput(measured),
+            *_stages(measured),
+            *_rest(measured),
+            *_file(measured),
+            *_web(measured),
+            *verdicts(measured),
+        ]
     )
 
 
@@ -39,6 +51,23 @@ def verdicts(measured: Measurement) -> Iterator[str]:
 def as_json(measured: Measurement) -> str:
     every = [asdict(bar) | {"met": bar.met} for bar in bars(measured)]
     return json.dumps(asdict(measured) | {"bars": every}, indent=1, ensure_ascii=False)
+
+
+def as_pyperf(measured: Measurement) -> pyperf.BenchmarkSuite:
+    """Return the contestants' costs, so that ``python -m pyperf compare_to`` tells a run before from one after."""
+    return pyperf.BenchmarkSuite(
+        [
+            _benchmark(f"{model} model, {name}, batch of {size:,}, {time} time a record", [one[at] for one in costs])
+            for model, contestants in measured.throughput.rounds.items()
+            for name, sizes in contestants.items()
+            for size, costs in sizes.items()
+            for at, time in enumerate(Cost._fields)
+        ]
+    )
+
+
+def _benchmark(name: str, seconds: list[float]) -> pyperf.Benchmark:
+    return pyperf.Benchmark([pyperf.Run(seconds, metadata={"name": name, "unit": "second"}, collect_metadata=False)])
 
 
 def write(path: Path, text: str) -> None:
@@ -67,7 +96,21 @@ def _throughput(measured: Measurement) -> Iterator[str]:
         yield ""
         yield _row(f"records per processor-second, {model} model, batch of", [f"{size:,}" for size in SIZES])
         for name in CONTESTANTS:
-            yield _row(f"  {name}", [_number(1e6 / measured.throughput.micros(model, name, size)) for size in SIZES])
+            yield _row(f"  {name}", [_number(measured.throughput.rate(model, name, size)) for size in SIZES])
+    yield from _wall(measured.throughput, "0 ms")
+    if measured.far_throughput:
+        yield from _wall(measured.far_throughput, f"{FAR * 1000:.0f} ms")
+    peaks = measured.throughput.megabytes
+    yield from ("", _row("peak memory with batches of 10,000, MB, model", list(peaks)))
+    for name in CONTESTANTS:
+        yield _row(f"  {name}", [_number(peaks[model][name]) for model in peaks])
+
+
+def _wall(measured: Throughput, away: str) -> Iterator[str]:
+    yield ""
+    yield _row(f"records/s (wall), default model, {away} away, batch of", [f"{size:,}" for size in SIZES])
+    for name in CONTESTANTS:
+        yield _row(f"  {name}", [_number(measured.wall_rate("default", name, size)) for size in SIZES])
 
 
 def _stages(measured: Measurement) -> Iterator[str]:
@@ -98,6 +141,28 @@ def _rest(measured: Measurement) -> Iterator[str]:
         rates = measured.platform.rides_per_second
         yield _row("rides/s (wall) of the whole platform, shards", [str(shards) for shards in rates])
         yield _row("", [_number(rate) for rate in rates.values()])
+
+
+def _file(measured: Measurement) -> Iterator[str]:
+    file = measured.batch
+    yield ""
+    yield _row(f"rows/s of a Parquet file of {file.rows:,}, default model", ["processor", "wall", "peak MB"])
+    for name in batch.CONTESTANTS:
+        # The floor holds all rows, which is what it is for; its memory says nothing.
+        peak = "" if name == batch.FLOOR else _number(file.megabytes[name])
+        yield _row(f"  {name}", [_number(file.rate(name)), _number(file.wall_rate(name)), peak])
+    yield f"  (both loops: as a rate, on {file.rows // batch.FEWER:,} of the rides)"
+
+
+def _web(measured: Measurement) -> Iterator[str]:
+    if measured.web is None:
+        yield from ("", "web: NOT MEASURED, wrk is not installed")
+        return
+    for connections in web.CONNECTIONS:
+        yield from ("", _row(f"web, one ride a request, {connections} connections", ["requests/s", "p50 ms", "p99 ms"]))
+        for name in web.CONTESTANTS:
+            load = measured.web.median(name, connections)
+            yield _row(f"  {name}", [_number(load.rate), _number(load.p50), _number(load.p99)])
 
 
 def _named(bar: Bar) -> str:

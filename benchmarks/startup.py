@@ -137,7 +137,7 @@ _MAKERS: dict[str, Callable[["Place"], Any]] = {
 }
 
 
-def _memory(field: str) -> float:
+def megabytes(field: str) -> float:
     """Megabytes: ``VmRSS`` is resident now, ``VmHWM`` was resident at most. NaN where there is no /proc."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
@@ -153,11 +153,11 @@ def main(name: str, model: str, endpoint_url: str, *event: str) -> None:
     from benchmarks.contestants import Place  # noqa: PLC0415
 
     consume = _MAKERS[name](Place(Path(model), endpoint_url))
-    measured = {"seconds": time.process_time(), "megabytes": _memory("VmRSS")}
+    measured = {"seconds": time.process_time(), "megabytes": megabytes("VmRSS")}
     for path in event:
         payload = Path(path).read_bytes()
         consume(payload)
-        measured["batch_megabytes"] = _memory("VmHWM") - measured["megabytes"]
+        measured["batch_megabytes"] = megabytes("VmHWM") - measured["megabytes"]
     print(json.dumps(measured))
 
 

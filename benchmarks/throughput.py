@@ -1,13 +1,14 @@
-"""Records per processor-second of every contestant, in rounds in which they take turns."""
+"""What a record costs every contestant, in rounds in which they take turns, and the memory that they reach."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.contestants import CONTESTANTS, PER_RECORD, Place
 from benchmarks.stub import StubKinesis
-from benchmarks.worker import Worker, cost
+from benchmarks.worker import Cost, Worker, cost, peak_megabytes
 from benchmarks.workload import Say, Workload
 
 SIZES = (1, 100, 1_000, 10_000)
@@ -22,33 +23,42 @@ class NotPublished(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Processor microseconds a record, one for each round, by model, contestant and batch size."""
+    """A record's cost in each round, by model, contestant and batch size."""
 
-    rounds: Mapping[str, Mapping[str, Mapping[int, Sequence[float]]]]
+    rounds: Mapping[str, Mapping[str, Mapping[int, Sequence[Cost]]]]
+    megabytes: Mapping[str, Mapping[str, float]]
+    """The most that was resident, by model and contestant."""
 
-    def micros(self, model: str, contestant: str, size: int) -> float:
-        return statistics.median(self.rounds[model][contestant][size])
+    def rate(self, model: str, contestant: str, size: int) -> float:
+        """Records per processor-second."""
+        return 1 / statistics.median(cost.processor for cost in self.rounds[model][contestant][size])
+
+    def wall_rate(self, model: str, contestant: str, size: int) -> float:
+        """Records per second of the clock."""
+        return 1 / statistics.median(cost.wall for cost in self.rounds[model][contestant][size])
 
     def ratio(self, model: str, slow: str, fast: str, size: int) -> float:
         """How many times the processor time of *fast* the *slow* one takes: the median of the rounds' ratios."""
         pairs = zip(self.rounds[model][slow][size], self.rounds[model][fast][size], strict=True)
-        return statistics.median(one / other for one, other in pairs)
+        return statistics.median(one.processor / other.processor for one, other in pairs)
 
     def growth(self, model: str, contestant: str) -> float:
         """A record's cost in a batch of 10,000 to that in one of 1,000: 1 is linear, more is worse."""
         by_size = self.rounds[model][contestant]
-        return statistics.median(large / small for large, small in zip(by_size[10_000], by_size[1_000], strict=True))
+        pairs = zip(by_size[10_000], by_size[1_000], strict=True)
+        return statistics.median(large.processor / small.processor for large, small in pairs)
 
 
-def throughput(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Throughput:
+def throughput(models: Mapping[str, Path], workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Throughput:
     """
-    Measure all.
+    Measure all contestants with each of *models*.
 
     Raises:
         NotPublished: See there.
     """
-    figures: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for model, path in workload.models.items():
+    figures: dict[str, dict[str, dict[int, list[Cost]]]] = {}
+    megabytes: dict[str, dict[str, float]] = {}
+    for model, path in models.items():
         figures[model] = {name: {size: [] for size in SIZES} for name in CONTESTANTS}
         with ExitStack() as stack:
             place = Place(path, stub.endpoint_url)
@@ -61,16 +71,18 @@ def throughput(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> 
                         if name in PER_RECORD and size > _LOOP_SIZE:
                             figure[size].append(figure[_LOOP_SIZE][-1])
                         else:
-                            figure[size].append(_micros(worker, workload.event(size), size, stub))
-    return Throughput(figures)
+                            figure[size].append(_cost(worker, workload.event(size), size, stub))
+            megabytes[model] = {name: worker.run(peak_megabytes) for name, worker in workers.items()}
+    return Throughput(figures, megabytes)
 
 
-def _micros(worker: Worker, payload: bytes, records: int, stub: StubKinesis) -> float:
+def _cost(worker: Worker, payload: bytes, records: int, stub: StubKinesis) -> Cost:
+    """What one of so many records costs."""
     before = stub.acknowledged()
-    trial = worker.run(cost, payload, 1).processor
+    trial = worker.run(cost, payload, 1).wall
     times = max(1, min(50, round(_SECONDS / trial)))
-    spent = worker.run(cost, payload, times).processor
+    spent = worker.run(cost, payload, times)
     published = stub.acknowledged() - before
     if published != records * (times + 3):  # each cost begins with one invocation that does not count
         raise NotPublished(f"{published} of {records * (times + 3)} predictions were published")
-    return spent / records * 1e6
+    return Cost(spent.processor / records, spent.wall / records)

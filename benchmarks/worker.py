@@ -14,6 +14,7 @@ from multiprocessing import get_context
 from typing import NamedTuple, Self, TypeVar
 
 from benchmarks.contestants import Contestant, Place
+from benchmarks.startup import megabytes
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -64,6 +65,11 @@ def _begin(make: Callable[[Place], object], place: Place) -> None:
 
 def _call(function: Callable[..., _Result], arguments: tuple[object, ...]) -> _Result:
     return function(_subject, *arguments)
+
+
+def peak_megabytes(_: object) -> float:
+    """The most that this process has had resident; what getrusage says would be its parent's, if that had more."""
+    return megabytes("VmHWM")
 
 
 def cost(contestant: Contestant, payload: bytes, times: int) -> Cost:

@@ -128,7 +128,7 @@ def main() -> None:
         write("soak", f"{source}:\n\n{table}")
         write(
             "soak-summary",
-            total.summary(f"{total.schedules:,} rounds with real workers and a real endpoint ({source})"),
+            total.summary(f"{total.schedules:,} rounds of faults with real workers and a real endpoint ({source})"),
         )
 
 

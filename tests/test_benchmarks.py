@@ -7,28 +7,38 @@ from pathlib import Path
 import boto3
 import pytest
 
-from benchmarks import startup
+from benchmarks import batch, startup, web
 from benchmarks.bars import Bar, bars
 from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, OURS, POWERTOOLS
 from benchmarks.measurement import Measurement
 from benchmarks.platform import Platform
-from benchmarks.report import WIDTH, as_json, summary, table, write
+from benchmarks.report import WIDTH, as_json, as_pyperf, summary, table, write
 from benchmarks.stages import Stages
 from benchmarks.startup import Init, Startup
 from benchmarks.stub import StubKinesis
 from benchmarks.throughput import SIZES, Throughput
+from benchmarks.web import Load, Web
+from benchmarks.worker import Cost
 
 MICROS = {OURS: 10.0, FLOOR: 9.0, POWERTOOLS: 2_000.0, LINEAGE: 4_000.0}
+
+
+def cost(micros: float) -> Cost:
+    return Cost(micros / 1e6, 2 * micros / 1e6)
+
+
 MEASURED = Measurement(
     machine="a machine with a long description " * 4,
     rides="synthetic",
     models={"default": "trees", "linear": "a line"},
     throughput=Throughput(
         {
-            model: {name: {size: [MICROS[name]] * 3 for size in SIZES} for name in CONTESTANTS}
+            model: {name: {size: [cost(MICROS[name])] * 3 for size in SIZES} for name in CONTESTANTS}
             for model in ("default", "linear")
-        }
+        },
+        {model: dict.fromkeys(CONTESTANTS, 200.0) for model in ("default", "linear")},
     ),
+    far_throughput=None,
     stages=Stages({"parse": 1.0, "predict": 4.0, "publish": 2.0}, whole=8.5, aggregated=1.5),
     far_stream={1: 20_000.0, 4: 60_000.0},
     startup=Startup(
@@ -42,7 +52,22 @@ MEASURED = Measurement(
         event_megabytes=6.29,
         batch_megabytes=32.0,
     ),
+    batch=batch.Batch(
+        10_000_000,
+        {
+            name: [cost(micros)] * 2
+            for name, micros in ((batch.OURS, 4.5), (batch.FLOOR, 3.6), (batch.PANDAS, 5.0), (batch.MLFLOW, 6.0))
+        },
+        dict.fromkeys(batch.CONTESTANTS, 380.0),
+    ),
     platform=Platform({50: 60.0, 95: 90.0, 99: 100.0}, 50.0, {1: 9_000.0, 2: 8_000.0}),
+    web=Web(
+        {
+            web.OURS: {at: [Load(9_000.0, 4.0, 9.0)] * 3 for at in web.CONNECTIONS},
+            web.MLFLOW: {at: [Load(200.0, 300.0, 400.0)] * 3 for at in web.CONNECTIONS},
+            web.FLASK: {at: [Load(500.0, 100.0, 200.0)] * 3 for at in web.CONNECTIONS},
+        }
+    ),
 )
 
 
@@ -61,7 +86,17 @@ def test_every_bar_is_measured_against_its_figure() -> None:
         "memory that a batch of 6 MB adds": (32.0, True),
         "all but predict and publish": (2.5, True),
         "published to a stream 20 ms away": (60_000.0, True),
+        "rows/s of a Parquet file / of predict on arrays": (0.8, True),
+        "peak memory of a file of 10,000,000 rows": (380.0, True),
         "put to prediction, p50 at 500 rides/s": (60.0, True),
+        "requests/s: this project / mlflow models serve, 32": (45.0, True),
+        "p99: this project / mlflow models serve, 32": (0.02, True),
+        "requests/s: this project / mlflow models serve, 64": (45.0, True),
+        "p99: this project / mlflow models serve, 64": (0.02, True),
+        "requests/s: this project / Flask, Waitress, 32": (18.0, True),
+        "p99: this project / Flask, Waitress, 32": (0.04, True),
+        "requests/s: this project / Flask, Waitress, 64": (18.0, True),
+        "p99: this project / Flask, Waitress, 64": (0.04, True),
     }
 
 
@@ -82,10 +117,11 @@ def test_a_figure_fails_if_it_is_a_third_below_its_bar_and_is_checked(bar: Bar, 
 
 def test_the_median_round_counts() -> None:
     """One round on a busy machine changes nothing."""
-    by_size = {size: [10.0, 10.0, 900.0] for size in SIZES}
-    slow = {size: [2_000.0, 3_000.0, 900.0] for size in SIZES}
-    measured = Throughput({"default": {OURS: by_size, POWERTOOLS: slow}})
-    assert measured.micros("default", OURS, 100) == 10.0
+    by_size = {size: [cost(10.0), cost(10.0), cost(900.0)] for size in SIZES}
+    slow = {size: [cost(2_000.0), cost(3_000.0), cost(900.0)] for size in SIZES}
+    measured = Throughput({"default": {OURS: by_size, POWERTOOLS: slow}}, {})
+    assert round(measured.rate("default", OURS, 100)) == 100_000
+    assert round(measured.wall_rate("default", OURS, 100)) == 50_000
     assert measured.ratio("default", POWERTOOLS, OURS, 100) == 200.0
     assert measured.growth("default", OURS) == 1.0
 
@@ -109,10 +145,27 @@ def test_without_the_local_platform_its_figures_are_left_out() -> None:
     assert "put to prediction" not in table(without)
 
 
+def test_without_wrk_the_table_says_what_was_not_measured() -> None:
+    without = dataclasses.replace(MEASURED, web=None)
+    assert "web: NOT MEASURED, wrk is not installed" in table(without)
+    assert not any("requests/s" in bar.what for bar in bars(without))
+
+
 def test_json_holds_every_figure_and_verdict() -> None:
     content = json.loads(as_json(MEASURED))
-    assert content["throughput"]["rounds"]["default"][OURS]["10000"] == [10.0, 10.0, 10.0]
+    assert content["throughput"]["rounds"]["default"][OURS]["10000"] == [[1e-5, 2e-5]] * 3
     assert [bar["met"] for bar in content["bars"]].count(False) == 1
+
+
+def test_two_runs_can_be_compared_with_pyperf() -> None:
+    benchmark = as_pyperf(MEASURED).get_benchmark("default model, this project, batch of 100, wall time a record")
+    assert benchmark.get_values() == (2e-5, 2e-5, 2e-5)
+
+
+def test_a_stream_that_is_far_has_its_own_rows() -> None:
+    far = dataclasses.replace(MEASURED, far_throughput=MEASURED.throughput)
+    assert "records/s (wall), default model, 20 ms away" in table(far)
+    assert "20 ms away, batch" not in table(MEASURED)
 
 
 def test_a_table_is_written_between_its_markers(tmp_path: Path) -> None:
