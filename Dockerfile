@@ -1,9 +1,11 @@
 # The image that Lambda runs. `make image` is the short way; docker, buildx, podman and buildah build this file alike, so it
 # has no syntax line, heredoc or linked copy. A base by digest is yours to give, since only your registry can vouch for one:
 #   docker build --build-arg PYTHON_IMAGE=python:3.13-slim-trixie@sha256:… .
+# Without a target it is the lean image: the Kinesis consumer and nothing else. `--target doors` adds two layers: packages, and
+# batch scoring, the queue's worker, the web service and the rest of the command line.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
-FROM ${PYTHON_IMAGE} AS build
+FROM ${PYTHON_IMAGE} AS packages
 ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
 COPY .ci/locks/runtime.txt ./
@@ -15,17 +17,40 @@ RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt
 COPY infra/container/trim.py ./
 # Checked by their hash or not at all: an image's files do not change, and its time stamps may.
-RUN /opt/venv/bin/python trim.py \
+RUN /opt/venv/bin/python trim.py --aside /doors \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+# What the doors need beside these. pip does not install again what is there; the proof runs where both are together.
+FROM packages AS packages-doors
+COPY .ci/locks/doors.txt ./
+RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m pip --python /opt/venv/bin/python install --quiet --disable-pip-version-check --root-user-action ignore \
+    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --prefix /doors/opt/doors \
+    --requirement doors.txt \
+ && /opt/venv/bin/python trim.py --doors /doors \
+ && cp -r /doors/. / \
+ && /opt/venv/bin/python trim.py --prove-doors \
+ && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /doors \
+ && chmod -R a+rX /doors
+
+FROM packages AS build
+COPY infra/container/entry.py /var/task/
 COPY stream_consumer /var/task/stream_consumer
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /var/task && chmod -R a+rX /var/task
+# The rooms that the Lambda path does not enter, import-linter sees to that, are the doors'.
+RUN mkdir -p /rooms/var/task/stream_consumer \
+ && for room in __main__.py batch cli local training web; do \
+      mv "/var/task/stream_consumer/$room" /rooms/var/task/stream_consumer || exit 1; \
+    done \
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /var/task /rooms \
+ && chmod -R a+rX /var/task /rooms
 # The name of a folder in .image/ with an MLflow model in it, and what it hashes to. Without one MODEL_LOCATION is read at init.
 ARG MODEL=""
 ARG MODEL_DIGEST=""
 COPY infra/container/bake.py .image* ./context/
 RUN PYTHONPATH=/var/task /opt/venv/bin/python context/bake.py "${MODEL}" "${MODEL_DIGEST}"
 
-FROM ${PYTHON_IMAGE}
+FROM ${PYTHON_IMAGE} AS lean
 ARG PYTHON_IMAGE
 ARG MODEL=""
 ARG MODEL_DIGEST=""
@@ -39,7 +64,7 @@ LABEL com.amazonaws.lambda.feature.snapstart="Allow" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${PYTHON_IMAGE}" \
       stream-consumer.model.digest="${MODEL_DIGEST}"
-COPY --from=build /opt/venv /opt/venv
+COPY --from=packages /opt/venv /opt/venv
 COPY --from=build /var/task /var/task
 COPY --from=build /opt/model /opt/model
 # Lambda mounts no shared memory; joblib would look for it at import, and warn.
@@ -53,5 +78,15 @@ ENV PATH=/opt/venv/bin:${PATH} \
     MODEL_DIGEST=${MODEL_DIGEST}
 WORKDIR /var/task
 USER 65532:65532
-ENTRYPOINT ["/opt/venv/bin/python", "-m", "awslambdaric"]
+# A handler's name as the command is Lambda's; anything else is a command of stream-consumer.
+ENTRYPOINT ["/opt/venv/bin/python", "/var/task/entry.py"]
 CMD ["stream_consumer.lambda_function.lambda_handler"]
+
+FROM lean AS doors
+COPY --from=packages-doors /doors /
+COPY --from=build /rooms /
+# ECS mounts a task's scratch here, and it is root's alone unless the image declares the path: then it is as open as here.
+VOLUME ["/tmp"]
+
+# The last one is what a build without a target makes.
+FROM lean

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from infra.container.engine import ContainerError, Engine, find_engine
-from infra.container.measure import init_seconds, over_budget, weigh
+from infra.container.measure import DOORS, LEAN, Budget, init_seconds, over_budget, weigh
 
 ROOT = Path(__file__).resolve().parents[2]
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         build_arguments = model | {"REVISION": _revision()}
         if wanted.base:
             build_arguments["PYTHON_IMAGE"] = wanted.base
-        engine.build(ROOT, wanted.tag, build_arguments, wanted.platform)
-    _accept(engine, wanted.tag, wanted.platform)
+        engine.build(ROOT, wanted.tag, build_arguments, wanted.platform, "doors" if wanted.doors else "")
+    _accept(engine, wanted.tag, wanted.platform, DOORS if wanted.doors else LEAN)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--model", default="", help="bake in: a folder, s3://… or models:/name@alias")
     build.add_argument("--base", default="", help="base image, best by digest (default: the Dockerfile's)")
     build.add_argument("--platform", default="", help="linux/arm64 or linux/amd64 (default: this machine's)")
+    build.add_argument("--doors", action="store_true", help="with batch, worker, serve and the other commands")
     return parser
 
 
@@ -82,7 +83,7 @@ def _revision() -> str:
     return ""
 
 
-def _accept(engine: Engine, image: str, wanted_platform: str) -> None:
+def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "image.tar"
         engine.save(image, archive)
@@ -94,7 +95,7 @@ def _accept(engine: Engine, image: str, wanted_platform: str) -> None:
     if not unmeasured:
         seconds = init_seconds(engine, image)
     init = f"init {seconds:.2f} s at one vCPU" if seconds is not None else f"init SKIPPED: {unmeasured}"
-    faults = over_budget(layers, seconds)
+    faults = over_budget(layers, seconds, budget)
     print(f"{image}: {unpacked / 1e6:.0f} MB unpacked, {compressed / 1e6:.0f} MB compressed, {init}")
     if faults:
         raise ContainerError(f"{image} is over budget: {'; '.join(faults)}")

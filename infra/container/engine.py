@@ -29,9 +29,11 @@ class Engine:
     build_flags: tuple[str, ...] = ()
     run_flags: tuple[str, ...] = ()
 
-    def build(self, context: Path, tag: str, arguments: Mapping[str, str], platform: str | None) -> None:
+    def build(
+        self, context: Path, tag: str, arguments: Mapping[str, str], platform: str | None, target: str = ""
+    ) -> None:
         """
-        Build the Dockerfile of *context*; the tool's own output is shown.
+        Build the Dockerfile of *context* up to its stage *target*; the tool's own output is shown.
 
         Raises:
             ContainerError: It failed; the reason is in what the tool printed.
@@ -39,6 +41,7 @@ class Engine:
         command = [self.tool, "build", "--tag", tag, *self.build_flags]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         command += ["--platform", platform] if platform else []
+        command += ["--target", target] if target else []
         # Lambda takes a manifest of one image, and buildx would push an attestation beside it.
         environment = {**os.environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
         if subprocess.run([*command, str(context)], check=False, env=environment).returncode:  # noqa: S603 (the user's own tool)

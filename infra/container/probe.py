@@ -1,5 +1,5 @@
 """
-Run inside the image: start the runtime interface client as Lambda does and print how long init took.
+Run inside the image: start its entry point as Lambda does and print how long init took.
 
 It needs nothing but the image itself. Its Runtime API listens on loopback and answers nothing: a client that asks for
 its first invocation has finished init. An image without a model is given the example.
@@ -29,7 +29,7 @@ def probe(handler: str) -> float:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         started = time.monotonic()
         client = subprocess.Popen(  # noqa: S603 (the image's own entry point)
-            [sys.executable, "-m", "awslambdaric", handler],
+            [sys.executable, "/var/task/entry.py", handler],
             env=dict(os.environ) | {"AWS_LAMBDA_RUNTIME_API": address},
             stdout=output,
             stderr=output,

@@ -5,8 +5,11 @@ The rule: what goes is named by kind and with a reason; the proof is that every 
 client that the functions use can still be made. Metadata and licences stay, for the SBOM is read off them.
 """
 
+import argparse
+import re
 import shutil
 import sysconfig
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +25,21 @@ _SOURCES = frozenset({".a", ".c", ".cpp", ".f90", ".h", ".hpp", ".pxd", ".pyi", 
 # Models of the 430 other AWS services: 25 MB. These are the functions' own and what botocore may ask for credentials.
 _SERVICES = frozenset({"kinesis", "s3", "sqs", "sso", "sso-oidc", "signin", "sts"})
 
+# Only the starter of worker tasks asks it, and only an image with doors has a starter.
+_DOORS_SERVICES = frozenset({"ecs"})
+
+# What PyArrow can do beside reading and writing Parquet and CSV here: Flight, other services and formats (33 MB),
+# headers (6 MB). Its own library is linked against Substrait's.
+_PYARROW_PARTS = re.compile(
+    r"(lib|_)(arrow_)?(python_)?(azurefs|dataset_orc|flight|gandiva|gcsfs|hdfs|orc|pyarrow_cpp_tests)\b.*"
+    r"|include|includes|src"
+)
+# The linker asks for libarrow.so.2500 and nothing else; a wheel has no links, so the other names are copies (5 MB).
+_PYARROW_COPIES = re.compile(r"lib\w+\.so(\.\d+\.\d+\.\d+)?")
+
 
 def superfluous(packages: Path) -> Iterator[Path]:
-    """Yield the files and folders to remove, no folder inside another."""
+    """Yield the files and folders to remove."""
     for folder in sorted(path for path in packages.rglob("*") if path.is_dir() and path.name in _TEST_FOLDERS):
         if folder.relative_to(packages).as_posix() == _IMPORTED_BY_NUMPY_TESTING:
             yield from (path for path in folder.iterdir() if path.name not in {_NATYPE, "__init__.py"})
@@ -34,14 +49,23 @@ def superfluous(packages: Path) -> Iterator[Path]:
         inside_tests = any(part in _TEST_FOLDERS for part in path.relative_to(packages).parts[:-1])
         if path.is_file() and path.suffix in _SOURCES and not inside_tests:
             yield path
-    data = packages / "botocore" / "data"
-    yield from sorted(path for path in data.iterdir() if path.is_dir() and path.name not in _SERVICES)
+    for data in packages.glob("botocore/data"):
+        yield from sorted(path for path in data.iterdir() if path.is_dir() and path.name not in _SERVICES)
+    for arrow in packages.glob("pyarrow"):
+        yield from sorted(path for path in arrow.iterdir() if _is_superfluous(path.name))
+
+
+def _is_superfluous(name: str) -> bool:
+    """Whether PyArrow's *name* goes."""
+    return bool(_PYARROW_PARTS.fullmatch(name) or _PYARROW_COPIES.fullmatch(name))
 
 
 def remove(packages: Path) -> int:
     """Remove what is superfluous and return how many bytes that was."""
     freed = 0
     for path in list(superfluous(packages)):
+        if not path.exists():  # its folder went
+            continue
         files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         freed += sum(file.stat().st_size for file in files)
         if path.is_file():
@@ -69,7 +93,76 @@ def prove() -> None:
         boto3.session.Session().client(service, region_name="us-east-1")  # type: ignore[call-overload]
 
 
+def set_aside(packages: Path, doors: Path) -> None:
+    """Copy what only an image with doors has of *packages*, to where its layer will have it."""
+    for service in _DOORS_SERVICES:
+        folder = packages / "botocore" / "data" / service
+        shutil.copytree(folder, doors / folder.relative_to("/"))
+
+
+def gather(packages: Path, doors: Path) -> Path:
+    """
+    Put what pip installed under *doors* where its version does not matter, and have *packages* find it.
+
+    It comes last on the path, so nothing of it can stand before a package of the lean image.
+    """
+    prefix, gathered = doors / "opt" / "doors", doors / "opt" / "doors" / "packages"
+    [installed] = prefix.glob("lib/python*/site-packages")
+    installed.rename(gathered)
+    shutil.rmtree(prefix / "lib")
+    shutil.rmtree(prefix / "bin", ignore_errors=True)
+    finder = doors / packages.relative_to("/") / "doors.pth"
+    finder.parent.mkdir(parents=True, exist_ok=True)
+    finder.write_text("/opt/doors/packages\n", encoding="ascii")
+    return gathered
+
+
+def prove_doors() -> None:
+    """
+    Write and read Parquet and CSV.
+
+    Raises:
+        ImportError: Too much was removed.
+    """
+    import boto3  # noqa: PLC0415 (as above)
+    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow.compute as pc  # noqa: PLC0415
+    import pyarrow.csv  # noqa: PLC0415
+    import pyarrow.dataset  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    table = pa.table({"ride_id": ["a", "b"], "ride_duration": [1.5, 2.5]})
+    with tempfile.TemporaryDirectory() as scratch:
+        for codec in ("snappy", "zstd", "gzip", "brotli", "lz4"):
+            pq.write_table(table, f"{scratch}/{codec}.parquet", compression=codec)
+        pyarrow.csv.write_csv(table, f"{scratch}/table.csv")
+        if pyarrow.csv.read_csv(f"{scratch}/table.csv") != table or pc.sum(
+            pyarrow.dataset.dataset([f"{scratch}/{codec}.parquet" for codec in ("zstd", "snappy")])
+            .to_table()
+            .column("ride_duration")
+        ) != pa.scalar(8.0):
+            raise ImportError("PyArrow does not read what it wrote")
+    for service in _DOORS_SERVICES:
+        boto3.session.Session().client(service, region_name="us-east-1")  # type: ignore[call-overload]
+
+
+def main() -> None:
+    """Trim the packages of this interpreter; or, asked to, those of the doors."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--aside", type=Path, help="keep what the doors need there")
+    parser.add_argument("--doors", type=Path, help="gather and trim what pip installed for the doors there")
+    parser.add_argument("--prove-doors", action="store_true")
+    wanted, packages = parser.parse_args(), Path(sysconfig.get_path("purelib"))
+    if wanted.prove_doors:
+        prove_doors()
+        return
+    if wanted.aside:
+        set_aside(packages, wanted.aside)
+    freed = remove(gather(packages, wanted.doors) if wanted.doors else packages)
+    print(f"trimmed {freed / 1e6:.0f} MB of tests, sources, other services' models and what PyArrow need not do")
+    if not wanted.doors:
+        prove()
+
+
 if __name__ == "__main__":
-    freed_bytes = remove(Path(sysconfig.get_path("purelib")))
-    print(f"trimmed {freed_bytes / 1e6:.0f} MB of tests, sources and other services' models")
-    prove()
+    main()

@@ -36,6 +36,7 @@ def function(engine: Engine, image: str, lines: list[str]) -> Iterator[MakeFunct
             environment: Mapping[str, str] | None = None,
             *,
             handler: str = HANDLER,
+            image: str = image,
             options: tuple[str, ...] = TMP,
             memory_mb: int = 1769,
             timeout_seconds: float = 30.0,

@@ -17,8 +17,20 @@ from integration_tests.tiers import HANDLER
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("opt/venv", "opt/model", "var/task")
-NOT_FOR_LAMBDA = ["matplotlib", "mlflow", "moto", "pandas", "pip", "pyarrow", "pytest", "rich", "setuptools", "typer"]
-ELSEWHERE = ["stream_consumer.cli", "stream_consumer.local", "stream_consumer.training"]
+NOT_FOR_LAMBDA = [
+    "jq",
+    "matplotlib",
+    "mlflow",
+    "moto",
+    "pandas",
+    "pip",
+    "pyarrow",
+    "pytest",
+    "rich",
+    "setuptools",
+    "typer",
+]
+ELSEWHERE = [f"stream_consumer.{room}" for room in ("batch", "cli", "local", "training", "web")]
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +40,13 @@ def archive(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
-def layers_of_ours(archive: Path) -> Iterator[tarfile.TarFile]:
+def layers_of_ours(archive: Path, count: int = 3) -> Iterator[tarfile.TarFile]:
     """The layers that the Dockerfile adds to its base."""
     with tarfile.open(archive) as image:
         manifest = image.extractfile("manifest.json")
         assert manifest
         [description] = json.load(manifest)
-        for name in description["Layers"][-3:]:
+        for name in description["Layers"][-count:]:
             with tarfile.open(fileobj=image.extractfile(name)) as layer:
                 yield layer
 
@@ -133,7 +145,7 @@ def test_labels_entry_point_and_command(archive: Path) -> None:
     assert re.fullmatch("[0-9a-f]{64}", labels["stream-consumer.model.digest"])
     assert environment["MODEL_DIGEST"] == labels["stream-consumer.model.digest"]
     assert environment["MODEL_LOCATION"] == "/opt/model"
-    assert config["Entrypoint"] == ["/opt/venv/bin/python", "-m", "awslambdaric"]
+    assert config["Entrypoint"] == ["/opt/venv/bin/python", "/var/task/entry.py"]
     assert config["Cmd"] == [HANDLER]
     assert config["User"] == "65532:65532"
 

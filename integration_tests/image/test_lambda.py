@@ -92,7 +92,7 @@ def test_golden_events_are_answered(function: MakeFunction, model: Model, lines:
 def test_nothing_is_written_not_even_to_tmp_or_home(engine: Engine, function: MakeFunction, model: Model) -> None:
     """With a model baked in, a root without any writable folder and an environment without HOME are enough."""
     strict = ("--read-only-tmpfs=false",) if engine.tool == "podman" else ()
-    homeless = ("--entrypoint", '["/usr/bin/env", "-u", "HOME", "/opt/venv/bin/python", "-m", "awslambdaric"]')
+    homeless = ("--entrypoint", '["/usr/bin/env", "-u", "HOME", "/opt/venv/bin/python", "/var/task/entry.py"]')
     answer = function(TEST_RUN, options=(*strict, *homeless)).invoke(GOLDEN)
     assert answer.error is None
     assert json.loads(answer.payload) == expected(model)

@@ -32,7 +32,7 @@ def start(engine: Engine, image: str, rie: Path) -> Iterator[Start]:
     """Start the image behind the emulator; gives the port."""
     with ExitStack() as stack:
 
-        def run(environment: Mapping[str, str], handler: str = HANDLER) -> int:
+        def run(environment: Mapping[str, str], handler: str = HANDLER, image: str = image) -> int:
             name = f"rie-{uuid.uuid4().hex[:12]}"
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 port: int = probe.getsockname()[1]
@@ -51,7 +51,7 @@ def start(engine: Engine, image: str, rie: Path) -> Iterator[Start]:
             # Its Runtime API, too, listens on a port, which two of them on one network would share.
             arguments += ["--runtime-api-address", f"127.0.0.1:{_free_port()}"]
             command = engine.run_command(
-                options, image, [*arguments, "/opt/venv/bin/python", "-m", "awslambdaric", handler]
+                options, image, [*arguments, "/opt/venv/bin/python", "/var/task/entry.py", handler]
             )
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
             stack.callback(process.wait)

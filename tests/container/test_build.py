@@ -13,7 +13,7 @@ import pytest
 from infra.container.bake import bake
 from infra.container.context import staged
 from infra.container.example_model import write_example_model
-from infra.container.measure import Layer, over_budget, weigh
+from infra.container.measure import DOORS, Layer, over_budget, weigh
 from stream_consumer.errors import ModelError
 from stream_consumer.model_files import directory_digest
 
@@ -85,6 +85,14 @@ def test_every_limit_that_is_passed_is_named() -> None:
     layers = [Layer("base", 300_000_000, 100_000_000), Layer("packages", 121_000_000, 51_000_000)]
     assert over_budget(layers, 1.0) == ["421 MB unpacked, 420 allowed", "151 MB compressed, 150 allowed"]
     assert over_budget(layers[:1], None) == []
+    assert over_budget(layers, 1.0, DOORS) == []
+
+
+def test_doors_are_a_stage_of_the_same_file(tmp_path: Path) -> None:
+    saved = archive(tmp_path / "saved.tar", b"a")
+    code, out, _ = image(tmp_path, "--doors", tool=tool_for(saved))
+    assert code == 0
+    assert " --target doors " in out.splitlines()[0]
 
 
 def test_an_image_that_does_not_start_is_an_error(tmp_path: Path) -> None:

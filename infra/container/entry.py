@@ -1,0 +1,55 @@
+"""
+The image's entry point: what it is told to run decides which of its doors it is.
+
+The rule: a name with a dot is a Lambda handler and goes to Lambda's runtime interface client, as if that were the entry
+point; anything else is a command of stream-consumer, if this image has them.
+"""
+
+import importlib.util
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+
+_HANDLER = re.compile(r"\w+(\.\w+)+")
+_USAGE = 2
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
+    """
+    Become what *arguments* ask for.
+
+    Raises:
+        SystemExit: It has ended, or cannot be.
+    """
+    if arguments and _HANDLER.fullmatch(arguments[0]):
+        if "AWS_LAMBDA_RUNTIME_API" not in environ:
+            _refuse(
+                f"{arguments[0]} is a Lambda handler, and this is not Lambda: AWS_LAMBDA_RUNTIME_API is not set; "
+                "run it behind AWS's runtime interface emulator, or give a command"
+            )
+        from awslambdaric.__main__ import main as serve  # noqa: PLC0415 (one of the two)
+
+        serve(["awslambdaric", *arguments])
+        return
+    if importlib.util.find_spec("stream_consumer.cli") is None:
+        _refuse(
+            f"this image has no command {' '.join(arguments[:1])!r}: it is the lean one, which answers Lambda's events "
+            "of a Kinesis stream; `make image DOORS=1` builds one with batch, worker, serve and the other commands"
+        )
+    from stream_consumer.cli.app import main as run  # noqa: PLC0415 (as above)
+
+    # As process 1 of a container it would otherwise not even be ended by it.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    sys.argv = ["stream-consumer", *arguments]
+    run()
+
+
+def _refuse(why: str) -> None:
+    print(why, file=sys.stderr)
+    sys.exit(_USAGE)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.environ)
