@@ -22,11 +22,12 @@ class ReleaseFailed(Exception):
     """Nothing was released, or not all; the message says what to do."""
 
 
-def published(url: str, architecture: str, build_and_push: Push) -> str:
-    """Return the digest of this commit's image in the registry, built and pushed unless it is there."""
+def published(url: str, architecture: str, build_and_push: Push, *, doors: bool = False) -> str:
+    """Return the digest of this commit's image, with the *doors* or without, built and pushed unless it is there."""
     tag = output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], INFRA).strip()
     if tag.endswith("-dirty"):
         tag += f"-{int(time.time())}"  # a tag never moves, and these sources have no name of their own
+    tag += "-doors" if doors else ""
     tag += f"-{architecture}"
     host, _, repository = url.partition("/")
     ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com

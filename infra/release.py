@@ -56,7 +56,7 @@ class Environment:
         self.terraform("apply", "-input=false", "release.tfplan")
 
 
-def deploy(environment: Environment, architecture: str | None, build_and_push: Push) -> None:
+def deploy(environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False) -> None:
     """
     Build and push the image, and apply it by digest.
 
@@ -64,20 +64,23 @@ def deploy(environment: Environment, architecture: str | None, build_and_push: P
         environment: Where to.
         architecture: What the image is for, arm64 or x86_64; None: what runs there, or arm64.
         build_and_push: Puts the image of an architecture where a reference says.
+        doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too).
     """
     environment.init()
     url = _registry(environment)
     architecture = architecture or environment.outputs().get("architecture", "arm64")
-    digest = published(url, architecture, build_and_push)
-    environment.apply({"image_digest": digest, "architecture": architecture, "releases": {}})
+    digest = published(url, architecture, build_and_push, doors=doors)
+    of_doors = {"doors_image_digest": digest} if doors else {}
+    environment.apply({"image_digest": digest, **of_doors, "architecture": architecture, "releases": {}})
 
 
 def _registry(environment: Environment) -> str:
     """Return the registry's URL; the first time, make it alone: functions cannot be made before their image."""
     if "registry_url" not in environment.outputs():
-        nothing_yet = f"-var=image_digest=sha256:{'0' * 64}"
+        digest = f"sha256:{'0' * 64}"
+        nothing_yet = [f"-var=image_digest={digest}", f"-var=doors_image_digest={digest}"]
         approval = ["-auto-approve"] if environment.approve else []
-        environment.terraform("apply", "-target=module.system.module.registry", nothing_yet, *approval)
+        environment.terraform("apply", "-target=module.system.module.registry", *nothing_yet, *approval)
     url: str = environment.outputs()["registry_url"]
     return url
 
@@ -118,7 +121,8 @@ def rollback(environment: Environment, only: str | None, to: str | None) -> None
     for name in [only] if only else list(consumers):
         releases[name] = {"version": to or _before(functions, consumers[name])}
         print(f"{name}: version {consumers[name]['live_version']} → {releases[name]['version']}")
-    kept = {name: outputs[name] for name in ("image_digest", "architecture")}
+    names = ("image_digest", "doors_image_digest", "architecture")
+    kept = {name: outputs[name] for name in names if outputs.get(name) is not None}
     environment.apply({**kept, "releases": releases})
 
 
@@ -147,7 +151,7 @@ def main(arguments: Sequence[str]) -> int:
     environment = Environment(INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
     try:
         if options.what == "deploy":
-            deploy(environment, options.architecture, make_image)
+            deploy(environment, options.architecture, make_image, doors=bool(os.environ.get("DOORS")))
             for prediction in verify(environment.outputs()):
                 print(json.dumps(prediction))
         else:

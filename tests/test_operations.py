@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,21 @@ from typing import Any
 import boto3
 import botocore.handlers
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from stream_consumer.batch import starter
+from stream_consumer.batch.claims import Claim
+from stream_consumer.batch.job import Stores
+from stream_consumer.batch.queue import Queue
+from stream_consumer.batch.shutdown import Shutdown
+from stream_consumer.batch.worker import Scoring, Tally, Worker, targets
 from stream_consumer.lambda_function import Handler, build_handler
 from stream_consumer.local.config import MappingConfig, Pace
 from stream_consumer.local.functions import Invocation
 from stream_consumer.local.mapping import EventSourceMapping
 from stream_consumer.local.on_failure import S3Destination
+from stream_consumer.model import load_model
 from stream_consumer.reader import PredictionReader
 from stream_consumer.telemetry import telemetry
 from tests.rides import FakeContext, kinesis_event, ride_event
@@ -39,7 +48,8 @@ def operations(monkeypatch: pytest.MonkeyPatch, rides_model: Path) -> Iterator[O
         made: Operations = set()
 
         def record(params: Mapping[str, Any], model: Any, **_: Any) -> None:
-            resource = params.get("StreamName") or params.get("StreamARN", "").rpartition("/")[2] or params["Bucket"]
+            url = params.get("StreamARN") or params.get("QueueUrl") or ""
+            resource = params.get("StreamName") or params.get("Bucket") or url.rpartition("/")[2]
             made.add((f"{model.service_model.service_name}:{model.name}", resource))
 
         builtin = [*botocore.handlers.BUILTIN_HANDLERS, ("before-parameter-build", record)]
@@ -121,8 +131,67 @@ def test_the_reader_makes_these_operations(operations: Operations) -> None:
 
 def test_infra_lists_what_the_handler_calls(operations: Operations) -> None:
     """The rendered policies are held against the same list, so the role allows what is called and no more."""
-    listed = json.loads(LISTED.read_text(encoding="utf-8"))["operations"]
     consumer()(kinesis_event([ride_event(1), b"not JSON"]), FakeContext())
-    assert {call for entry in listed if entry["by"] == "handler" for call in entry["calls"]} == {
-        operation for operation, _ in operations
-    }
+    assert listed("handler") == {operation for operation, _ in operations}
+
+
+def listed(*by: str) -> set[str]:
+    entries = json.loads(LISTED.read_text(encoding="utf-8"))["operations"]
+    return {call for entry in entries if entry["by"] in by for call in entry["calls"]}
+
+
+# boto3's own, for files of more than 8 MB.
+MULTIPART = {f"s3:{call}MultipartUpload" for call in ("Create", "Complete", "Abort")} | {"s3:UploadPart"}
+
+
+def test_infra_lists_what_a_worker_and_the_batch_door_call(operations: Operations, rides_model: Path) -> None:
+    """An object is scored, and told of once more; another is told of and is not there."""
+    session = boto3.session.Session()
+    sqs, s3 = session.client("sqs"), session.client("s3")
+    url = sqs.create_queue(QueueName="rides")["QueueUrl"]
+    s3.put_object(Bucket=FAILURES, Key="rides/a.ndjson", Body=ride_event(1) + b"\nnot JSON\n")
+    for name in ("a", "a", "gone"):
+        created = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+        created |= {"s3": {"bucket": {"name": FAILURES}, "object": {"key": f"rides/{name}.ndjson"}}}  # type: ignore[dict-item]
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [created]}))
+    model = load_model(str(rides_model), s3=lambda: s3)
+    operations.clear()
+    shutdown = Shutdown(0)
+    worker = Worker(
+        Queue(sqs, url, hidden_seconds=60),
+        Scoring.of(model, Stores(lambda: s3), targets("s3://{bucket}/predictions/{key}")),
+        lambda target: Claim(s3, target, owner=str(uuid.uuid4()), lease_seconds=60),
+        shutdown,
+        Stopping(3, shutdown),
+        lease_seconds=60,
+    )
+    worker.work(until_empty=False)
+    assert worker.tally == Tally(scored=1, already=1, left=1)
+    assert {call for call, _ in operations} == listed("worker", "batch") - MULTIPART
+
+
+class Stopping:
+    """A log that ends the work with its *last* line: each message has one."""
+
+    def __init__(self, last: int, shutdown: Shutdown) -> None:
+        self._left, self._shutdown = last, shutdown
+
+    def info(self, *_: object, **__: object) -> None:
+        self._left -= 1
+        if not self._left:
+            self._shutdown.ask()
+
+    warning = info
+
+
+def test_infra_lists_what_the_starter_calls(operations: Operations) -> None:
+    session = boto3.session.Session()
+    session.client("ecs").create_cluster(clusterName="workers")
+    url = session.client("sqs").create_queue(QueueName="rides")["QueueUrl"]
+    session.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+    operations.clear()
+    environ = {"QUEUE_URL": url, "CLUSTER": "workers", "TASK_DEFINITION": "rides-worker"}
+    environ |= {"SUBNETS": "subnet-1", "SECURITY_GROUPS": "sg-1"}
+    with pytest.raises(ClientError, match="task definition"):  # there is none
+        starter.lambda_handler({"id": "e-1"}, None, environ=environ)
+    assert {call for call, _ in operations} == listed("starter")

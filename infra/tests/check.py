@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from infra.tests import policies, readme, rules, scan
+from infra.tests import doors, policies, readme, rules, scan
+from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
 from infra.tests.terraform import (
@@ -28,9 +29,13 @@ from infra.tests.terraform import (
     offline,
     provider_folder,
     resources,
+    runs,
 )
 
 _BUILD = INFRA.parent / "build" / "infra"
+_PARTS = {"batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"}
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,19 +68,23 @@ class Checks:
         return f"{len(self.modules)} modules, {len(self.roots)} environments"
 
     def test(self) -> str:
-        def one(module: Path) -> int:
-            said = Terraform(module, self.plugins).run("test", "-no-color").stdout
-            return said.count("... pass\n") - said.count("tftest.hcl... pass\n")
+        """Behaviour only: a case of the rules needs no provider, and :meth:`rules` runs them."""
+        file = Path("tests") / "behaviour.tftest.hcl"
 
-        tested = [module for module in self.modules if (module / "tests").is_dir()]
+        def one(module: Path) -> int:
+            return runs(Terraform(module, self.plugins).run("test", "-no-color", f"-filter={file}").stdout)
+
+        tested = [module for module in self.modules if (module / file).exists()]
         return f"{sum(_in_parallel(one, tested))} runs in {len(tested)} modules"
 
     def rules(self) -> str:
-        def one(module: Path) -> int:
+        def one(module: Path) -> tuple[int, int]:
             return rules.hold(module, _BUILD / "rules" / module.name)
 
         ruled = [module for module in self.modules if (module / "tests" / "rules.tftest.hcl").exists()]
-        return f"{sum(_in_parallel(one, ruled))} validations, each missed by a case when it is taken away"
+        held = _in_parallel(one, ruled)
+        cases, validations = (sum(counted) for counted in zip(*held, strict=True))
+        return f"{cases} cases; {validations} validations, each missed by a case when it is taken away"
 
     def environments(self) -> str:
         texts = {(root / "variables.tf").read_text(encoding="utf-8") for root in self.roots}
@@ -92,17 +101,21 @@ class Checks:
     def plans(self) -> dict[str, dict[str, Any]]:
         """By environment, with a key given: what depends on a key to be made is not known before it is."""
         given = [f"-var=image_digest={DIGEST}", f"-var=kms_key_arn={KEY}"]
-        return {root.name: self._planned(root, root / "terraform.tfvars.example", *given) for root in self.roots}
+        return {
+            root.name: self._planned(root, root / "terraform.tfvars.example", *given, *_doors_of(root))
+            for root in self.roots
+        }
 
     @cached_property
     def scanned_plans(self) -> list[Path]:
         """The plans as files, in the tree: the scanners look up there what a plan was made from."""
-        files = [self.tree / "envs" / name / "plan.json" for name in self.plans]
-        for file, plan in zip(files, self.plans.values(), strict=True):
-            file.write_text(json.dumps(plan), encoding="utf-8")
-        return files
+        plans = {self.tree / "envs" / name: plan for name, plan in self.plans.items()}
+        plans[self.tree / "tests" / "door_forms"] = self.doors
+        for root, plan in plans.items():
+            (root / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+        return [root / "plan.json" for root in plans]
 
-    def _planned(self, root: Path, tfvars: Path, *variables: str) -> dict[str, Any]:
+    def _planned(self, root: Path, tfvars: Path | None, *variables: str) -> dict[str, Any]:
         offline(root, tfvars)
         terraform = Terraform(root, self.plugins)
         terraform.init(backend=True)
@@ -117,10 +130,15 @@ class Checks:
         [policy] = [resource.values["policy"] for resource in made if resource.kind == "aws_kms_key"]
         return Key(KEY, json.loads(policy.replace("-dev-", "-prod-")))
 
+    @cached_property
+    def doors(self) -> dict[str, Any]:
+        """The plan of the doors in each of their forms."""
+        return self._planned(self.tree / "tests" / "door_forms", None)
+
     def policies(self) -> str:
-        found = list(resources(self.plans["prod"]))
-        module = shutil.copytree(INFRA / "modules" / "consumer", _BUILD / "consumer", dirs_exist_ok=True)
-        alone = self._planned(module, self.tree / "tests" / "fan_out.tfvars")
+        found = [item for item in resources(self.plans["prod"]) if not doors.is_of_a_door(item)]
+        modules = shutil.copytree(INFRA / "modules", _BUILD / "alone" / "modules", dirs_exist_ok=True)
+        alone = self._planned(modules / "consumer", self.tree / "tests" / "fan_out.tfvars")
         deployed = [*consumers(found, self.key), *consumers(resources(alone), self.key)]
         if len(deployed) != 2:  # noqa: PLR2004 (ride-duration of prod, and the trial on its own)
             raise CheckFailed(
@@ -128,17 +146,29 @@ class Checks:
             )
         return policies.compare(deployed, policies.resource_cases(found, deployed[0]), self.simulator)
 
+    def door_policies(self) -> str:
+        found = list(resources(self.doors))
+        roles = doors.roles(found, self.key)
+        if missing := _PARTS - {role.part for role in roles}:
+            raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
+        return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
+
     def widened(self) -> str:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
-        mutants = list(_mutants(consumer))
-        for name, mutant in mutants:
-            try:
-                policies.compare([mutant], [], self.simulator)
-            except CheckFailed:
-                continue
-            raise CheckFailed(f"nobody noticed a policy {name}")
+        of_doors = {role.part: role for role in doors.roles(resources(self.doors), self.key)}
+        mutants = [*_mutants(consumer), *_door_mutants(of_doors)]
+        noticed = _in_parallel(lambda mutant: self._is_noticed(mutant[1]), mutants)
+        if unnoticed := [name for (name, _), seen in zip(mutants, noticed, strict=True) if not seen]:
+            raise CheckFailed(f"nobody noticed a policy {', '.join(unnoticed)}")
         return ", ".join(f"noticed: {name}" for name, _ in mutants)
+
+    def _is_noticed(self, mutant: Subject) -> bool:
+        try:
+            policies.compare([mutant], [], self.simulator)
+        except CheckFailed:
+            return True
+        return False
 
     @cached_property
     def simulator(self) -> Path:
@@ -165,8 +195,10 @@ class Checks:
             INFRA / "modules" / module.name / "README.md": readme.module_readme(module) for module in self.modules
         }
         main = INFRA / "README.md"
-        table = readme.alarms_table(self.plans["prod"], "ride-duration")
-        wanted[main] = readme.with_alarms(main.read_text(encoding="utf-8"), table)
+        wanted[main] = main.read_text(encoding="utf-8")
+        for marker, group in {"alarms": "ride-duration", "alarms of batch": "batch", "alarms of web": "web"}.items():
+            table = readme.alarms_table(self.plans["prod"], group)
+            wanted[main] = readme.with_alarms(wanted[main], marker, table)
         for file, text in wanted.items():
             if write:
                 file.write_text(text, encoding="utf-8")
@@ -175,7 +207,18 @@ class Checks:
         return f"{len(wanted)} READMEs in step with the code"
 
 
-def _mutants(consumer: Consumer) -> Iterable[tuple[str, Consumer]]:
+def _doors_of(root: Path) -> list[str]:
+    """Return what brings the example of the doors into a plan of *root*, if it has one."""
+    example = root / "doors.tfvars.example"
+    return [f"-var-file={example}", f"-var=doors_image_digest={DIGEST}"] if example.exists() else []
+
+
+def _one_of_each(roles: Iterable[doors.Role]) -> list[doors.Role]:
+    """Leave out the roles that are the same in another form of their door."""
+    return list({role.part: role for role in roles}.values())
+
+
+def _mutants(consumer: Consumer) -> Iterable[tuple[str, Subject]]:
     [consume] = [name for name in consumer.policies if name.endswith('["consume"]')]
     [keys] = [name for name in consumer.policies if name.endswith('["use-keys"]')]
     statements = json.loads(consumer.policies[consume])["Statement"]
@@ -197,9 +240,32 @@ def _mutants(consumer: Consumer) -> Iterable[tuple[str, Consumer]]:
     )
 
 
-def _in_parallel(work: Callable[[Path], int], directories: Sequence[Path]) -> list[int]:
+def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subject]]:
+    """Take from each role of the batch door what narrows its most dangerous statement."""
+
+    def changed(part: str, sid: str, **change: Any) -> Subject:
+        def mutated(text: str) -> str:
+            policy = json.loads(text)
+            policy["Statement"] = [
+                {key: value for key, value in (statement | change).items() if value is not None}
+                if statement["Sid"] == sid
+                else statement
+                for statement in policy["Statement"]
+            ]
+            return json.dumps(policy)
+
+        role = roles[part]
+        return replace(role, policies={name: mutated(text) for name, text in role.policies.items()})
+
+    yield "of the worker on every queue", changed("worker", "TakeAndSettleMessages", Resource="*")
+    yield "of the starter on every cluster", changed("starter", "RunTheTask", Condition=None)
+    yield "of the starter to hand its roles to anything", changed("starter", "HandRolesToTheTask", Condition=None)
+    yield "of the schedules on every version", changed("schedules", "InvokeTheFunctions", Resource="*")
+
+
+def _in_parallel(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(work, directories))
+        return list(pool.map(work, items))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -217,7 +283,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.policies]
-    return report([*run, checks.widened, checks.checkov, checks.trivy, checks.readmes])
+    return report([*run, checks.door_policies, checks.widened, checks.checkov, checks.trivy, checks.readmes])
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _UNREADABLE = (
     "the emulator's answer in the protocol that provider 5 speaks leaves it out; botocore reads it back instead"
 )
 _OF_EVERY_ALARM = ("actions_enabled", "alarm_actions", "alarm_description", "ok_actions")
-_OF_METRIC_ALARMS = ("dimensions", "period", "statistic", "treat_missing_data")
+_OF_METRIC_ALARMS = ("dimensions", "extended_statistic", "period", "statistic", "treat_missing_data")
 _OF_COMPOSITE_ALARMS = ("arn", "id", "insufficient_data_actions", "tags")  # it is replaced, for want of the others
 TOLERATED: Mapping[str, Mapping[str, str]] = {
     "aws_cloudwatch_metric_alarm": dict.fromkeys((*_OF_EVERY_ALARM, *_OF_METRIC_ALARMS), _UNREADABLE),
@@ -59,6 +59,7 @@ _FIELDS = {
     "Namespace": "namespace",
     "MetricName": "metric_name",
     "Statistic": "statistic",
+    "ExtendedStatistic": "extended_statistic",
     "Period": "period",
     "EvaluationPeriods": "evaluation_periods",
     "DatapointsToAlarm": "datapoints_to_alarm",
@@ -103,6 +104,12 @@ def leftovers(aws: Callable[[str], Any]) -> list[str]:
         "buckets": aws("s3").list_buckets()["Buckets"],
         "repositories": aws("ecr").describe_repositories()["repositories"],
         "key aliases": [a for a in aws("kms").list_aliases()["Aliases"] if not a["AliasName"].startswith("alias/aws/")],
+        "queues": aws("sqs").list_queues().get("QueueUrls", []),
+        "clusters": aws("ecs").list_clusters()["clusterArns"],
+        "task definitions": aws("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
+        "schedules": aws("scheduler").list_schedules()["Schedules"],
+        "event rules": aws("events").list_rules()["Rules"],
+        "APIs": aws("apigatewayv2").get_apis()["Items"],
         "log groups": aws("logs").describe_log_groups()["logGroups"],
         "topics": aws("sns").list_topics()["Topics"],
         "alarms": aws("cloudwatch").describe_alarms()["MetricAlarms"],

@@ -1,4 +1,4 @@
-# What `make infra-apply-local` applies: as dev, but with the model on S3 and streams of a known size.
+# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, and both doors.
 
 account_id = "123456789012"
 region     = "eu-west-1"
@@ -13,4 +13,17 @@ consumers = {
     function = { timeout_seconds = 30, log_retention_days = 30 }
     mapping  = { batch_size = 500, parallelization_factor = 2, maximum_retry_attempts = 3 }
   }
+}
+
+batch = {
+  network  = { subnet_ids = ["subnet-0a1b2c3d4e5f60001"], security_group_ids = ["sg-0a1b2c3d4e5f60003"] }
+  model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
+  queue    = { max_receives = 2 }
+  interval = { runs_on = "fargate", schedule = "cron(15 6 2 * ? *)" }
+}
+
+web = {
+  endpoint = "http_api"
+  model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
+  function = { log_retention_days = 30 }
 }

@@ -1,9 +1,13 @@
-"""Names on which infra and the handler must agree, and nobody would notice: environment variables and metrics."""
+"""Names on which infra and the code must agree, and nobody would notice: environment variables and metrics."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import stream_consumer
+from infra.tests.doors import is_of_a_door
 from infra.tests.terraform import CheckFailed, Resource
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
@@ -14,26 +18,44 @@ _POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWER
 
 def agree(found: Iterable[Resource]) -> str:
     """
-    Return how many names of what was applied the handler knows.
+    Return how many names of what was applied the code knows.
 
     Raises:
         CheckFailed: Names those that it does not.
     """
     settings: set[str] = set()
+    of_doors: set[str] = set()
     metrics: set[str] = set()
     for resource in found:
         values = resource.values
-        if resource.kind == "aws_lambda_function":
-            settings.update(values["environment"][0]["variables"])
+        if is_of_a_door(resource):
+            of_doors.update(_given(resource))
+        elif resource.kind == "aws_lambda_function":
+            settings.update(_given(resource))
         elif resource.kind == "aws_cloudwatch_metric_alarm" and values["namespace"] == _NAMESPACE:
             metrics.add(values["metric_name"])
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
     unknown = settings - {field.variable for field in FIELDS.values()} - _POWERTOOLS
     unknown |= metrics - {metric.label for metric in Metric}
-    if unknown or not (settings and metrics):
-        raise CheckFailed(f"the handler knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
-    return f"{len(settings)} settings and {len(metrics)} metrics that the handler knows"
+    unknown |= of_doors - _written() - _POWERTOOLS
+    if unknown or not (settings and metrics and of_doors):
+        raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
+    return f"{len(settings)} settings, {len(of_doors)} of the doors and {len(metrics)} metrics that the code knows"
+
+
+def _given(resource: Resource) -> Iterator[str]:
+    if resource.kind == "aws_lambda_function":
+        yield from resource.values["environment"][0]["variables"]
+    elif resource.kind == "aws_ecs_task_definition":
+        for container in json.loads(resource.values["container_definitions"]):
+            yield from (variable["name"] for variable in container["environment"])
+
+
+def _written() -> set[str]:
+    """Return every name that stands in the code as an environment variable's would."""
+    package = Path(stream_consumer.__file__).parent
+    return {name for file in package.rglob("*.py") for name in re.findall(r'"([A-Z][A-Z_]+)"', file.read_text("utf-8"))}
 
 
 def _shown(dashboard: Mapping[str, Any]) -> Iterator[str]:

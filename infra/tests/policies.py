@@ -1,68 +1,93 @@
 """
 Evaluate the rendered policies offline: the roles allow ``operations.json``, exactly.
 
-For each consumer every action of every service in question is tried in every situation: its own stream, another
-stream, its key through the right and the wrong service, and so on. What is allowed must equal the list, both ways.
+For each role every action of every service in question is tried in every situation: its own stream, another stream, its
+key through the right and the wrong service, and so on. What is allowed must equal the list, both ways.
 """
 
 import json
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from infra.tests.situations import Consumer
 from infra.tests.terraform import INFRA, CheckFailed, Resource
 
 TRIED_SERVICES = (
-    "cloudwatch", "ecr", "iam", "kinesis", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
+    "cloudwatch", "ecr", "ecs", "iam", "kinesis", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs",
+    "ssm", "sts",
 )  # fmt: skip
 
 
-def operations() -> set[tuple[str, str]]:
-    """Return (situation, action) of every operation that a consumer needs."""
+class Subject(Protocol):
+    """A role that is judged."""
+
+    @property
+    def part(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+    @property
+    def policies(self) -> Mapping[str, str]: ...
+    def situations(self) -> list[dict[str, Any]]: ...
+
+
+def operations(part: str) -> set[tuple[str, str]]:
+    """Return (situation, action) of every operation that the role *part* needs."""
     listed = json.loads((INFRA / "operations.json").read_text(encoding="utf-8"))["operations"]
-    return {(item["resource"], item["action"]) for item in listed}
+    return {(item["resource"], item["action"]) for item in listed if part in item["roles"]}
 
 
-def compare(deployed: Sequence[Consumer], cases: Sequence[Mapping[str, Any]], tools: Path) -> str:
+def compare(deployed: Sequence[Subject], cases: Sequence[Mapping[str, Any]], tools: Path) -> str:
     """
-    Hold the consumers' policies against operations.json, and each of *cases* against its ``expect``.
+    Hold the policies of *deployed* against operations.json, and each of *cases* against its ``expect``.
 
     Raises:
         CheckFailed: Something is allowed that is not listed, or listed and not allowed, or a case came out otherwise.
     """
-    answer = _simulate({"roles": [_question(consumer) for consumer in deployed], "cases": list(cases)}, tools)
-    faults = []
-    for consumer, result in zip(deployed, answer["roles"], strict=True):
-        possible = {situation["kind"] for situation in consumer.situations()}
-        wanted = {operation for operation in operations() if operation[0] in possible}
-        allowed = {(kind, action) for kind, action in result["allowed"]}
-        faults += [
-            f"{consumer.name} may {action} on {kind}: not in operations.json" for kind, action in allowed - wanted
-        ]
-        faults += [f"{consumer.name} may not {action} on {kind}: it must" for kind, action in wanted - allowed]
-    for case, verdict in zip(cases, answer["cases"], strict=True):
+    halves = [deployed[::2], deployed[1::2]]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first, second = pool.map(lambda half: _simulate(half[0], half[1], tools), zip(halves, (cases, ()), strict=True))
+    faults, evaluated = [], len(cases)
+    for subject, result in (
+        *zip(halves[0], first["roles"], strict=True),
+        *zip(halves[1], second["roles"], strict=True),
+    ):
+        faults += _faults(subject, {(kind, action) for kind, action in result["allowed"]})
+        evaluated += result["evaluated"]
+    for case, verdict in zip(cases, first["cases"], strict=True):
         if verdict != case["expect"]:
             faults.append(f"{case['name']}: {verdict}, not {case['expect']}")
     if faults:
         raise CheckFailed("\n".join(sorted(faults)))
-    evaluated = sum(result["evaluated"] for result in answer["roles"]) + len(cases)
-    return f"{evaluated} requests of {', '.join(consumer.name for consumer in deployed)}: only the operations listed"
+    return f"{evaluated} requests of {', '.join(subject.name for subject in deployed)}: only the operations listed"
 
 
-def _question(consumer: Consumer) -> dict[str, Any]:
-    policies = [{"name": name, "policy": json.loads(text)} for name, text in consumer.policies.items()]
+def _faults(subject: Subject, allowed: set[tuple[str, str]]) -> list[str]:
+    possible = {situation["kind"] for situation in subject.situations()}
+    wanted = {operation for operation in operations(subject.part) if operation[0] in possible}
+    too_much = [f"{subject.name} may {action} on {kind}: not in operations.json" for kind, action in allowed - wanted]
+    return too_much + [f"{subject.name} may not {action} on {kind}: it must" for kind, action in wanted - allowed]
+
+
+def _question(subject: Subject) -> dict[str, Any]:
+    policies = [{"name": name, "policy": json.loads(text)} for name, text in subject.policies.items()]
     return {
-        "principal": consumer.role,
-        "account": consumer.account,
+        "principal": subject.role,
+        "account": subject.account,
         "policies": policies,
-        "situations": consumer.situations(),
+        "situations": subject.situations(),
         "services": TRIED_SERVICES,
     }
 
 
-def _simulate(question: Mapping[str, Any], tools: Path) -> dict[str, Any]:
+def _simulate(subjects: Sequence[Subject], cases: Sequence[Mapping[str, Any]], tools: Path) -> dict[str, Any]:
+    question = {"roles": [_question(subject) for subject in subjects], "cases": list(cases)}
     done = subprocess.run(
         ["node", "simulate.mjs"],  # noqa: S607 (the user's own Node)
         cwd=tools,

@@ -86,20 +86,21 @@ def _row(name: str, kind: str, default: str | None, meaning: str) -> str:
     return f"| `{name}` | {kind} | {'required' if default is None else f'`{default}`'} | {meaning} |"
 
 
-def alarms_table(plan: Mapping[str, Any], consumer: str) -> str:
-    """Return the table of the alarms that *plan* makes for *consumer* and for all consumers together."""
+def alarms_table(plan: Mapping[str, Any], group: str) -> str:
+    """Return the table of the alarms of *group* in *plan*: a door, or a consumer with what all consumers share."""
     rows = []
     for resource in resources(plan):
         values = resource.values
         if resource.kind != "aws_cloudwatch_metric_alarm":
             continue
         key = re.search(r'\["(.+)/(.+)"\]$', resource.address)
-        if key and key[1] != consumer:
+        if (key[1] != group) if key else group in {"batch", "web"}:
             continue
         name = key[2] if key else "read-throttled"
         reason, _, runbook = values["alarm_description"].partition(" → ")
         sign = "<" if values["comparison_operator"].startswith("Less") else ">"
-        when = f"{values['metric_name']} ({values['statistic']}) {sign} {values['threshold']:g}"
+        statistic = values["statistic"] or values["extended_statistic"]
+        when = f"{values['metric_name']} ({statistic}) {sign} {values['threshold']:g}"
         periods = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']}"
         how_often = f"in {periods} periods of {values['period'] // 60} min"
         rows.append(f"| {name} | {when} {how_often} | {reason} | {runbook} |")
@@ -107,8 +108,11 @@ def alarms_table(plan: Mapping[str, Any], consumer: str) -> str:
     return "\n".join([*head, *sorted(rows)])
 
 
-def with_alarms(readme: str, table: str) -> str:
-    """Return *readme* with *table* between its markers."""
+def with_alarms(readme: str, marker: str, table: str) -> str:
+    """Return *readme* with *table* after its *marker*."""
     return re.sub(
-        r"(<!-- alarms -->\n).*?(\n<!-- end -->)", lambda found: found[1] + table + found[2], readme, flags=re.DOTALL
+        rf"(<!-- {marker} -->\n).*?(\n<!-- end -->)",
+        lambda found: found[1] + table + found[2],
+        readme,
+        flags=re.DOTALL,
     )

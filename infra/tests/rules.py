@@ -9,28 +9,28 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.tests.terraform import CheckFailed, Terraform
+from infra.tests.terraform import CheckFailed, Terraform, runs
 
 _VALIDATION = re.compile(r"^  validation \{\n.*?^  \}\n", re.MULTILINE | re.DOTALL)
 _MESSAGE = re.compile(r'error_message = "(.*)"')
 _MOCK = re.compile(r'^mock_provider "aws" \{\}\n', re.MULTILINE)
 
 
-def hold(module: Path, scratch: Path) -> int:
+def hold(module: Path, scratch: Path) -> tuple[int, int]:
     """
-    Return how many rules *module* has, all of them held by a case.
+    Return how many cases and how many rules *module* has, every rule held by a case.
 
     Raises:
         CheckFailed: Names the rules that nobody would miss.
     """
     text = (module / "variables.tf").read_text(encoding="utf-8")
-    cases = (module / "tests" / "rules.tftest.hcl").read_text(encoding="utf-8")
+    written = (module / "tests" / "rules.tftest.hcl").read_text(encoding="utf-8")
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "tests").mkdir(parents=True)
-    (scratch / "tests" / "rules.tftest.hcl").write_text(_MOCK.sub("", cases), encoding="utf-8")
+    (scratch / "tests" / "rules.tftest.hcl").write_text(_MOCK.sub("", written), encoding="utf-8")
     terraform = Terraform(scratch, None)
     (scratch / "variables.tf").write_text(text, encoding="utf-8")
-    terraform.run("test", "-no-color")  # else every case would fail, and no rule be missed
+    cases = runs(terraform.run("test", "-no-color").stdout)  # else every case would fail, and no rule be missed
     unmissed, rules = [], 0
     for message, without in _mutants(text):
         rules += 1
@@ -39,7 +39,7 @@ def hold(module: Path, scratch: Path) -> int:
             unmissed.append(f"{module.name}: {message}")
     if unmissed:
         raise CheckFailed("no case of rules.tftest.hcl needs:\n" + "\n".join(unmissed))
-    return rules
+    return cases, rules
 
 
 def _mutants(text: str) -> Iterator[tuple[str, str]]:

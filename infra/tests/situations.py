@@ -35,6 +35,10 @@ class Consumer:
     policies: Mapping[str, str]
 
     @property
+    def part(self) -> str:
+        return "consumer"
+
+    @property
     def region(self) -> str:
         return self.key.arn.split(":")[3]
 
@@ -52,34 +56,34 @@ class Consumer:
 
     def _of_streams(self) -> Iterable[dict[str, Any]]:
         stream = f"arn:aws:kinesis:{self.region}:{self.account}:stream"
-        yield _situation("input stream", self.input_arn)
-        yield _situation("output stream", f"{stream}/{self.output_name}")
-        yield _situation("another stream", f"{stream}/payments")
-        yield _situation("a stream with a longer name", f"{self.input_arn}_2")
-        yield _situation("another's fan-out consumer", f"{self.input_arn}/consumer/other:1700000000")
+        yield situation("input stream", self.input_arn)
+        yield situation("output stream", f"{stream}/{self.output_name}")
+        yield situation("another stream", f"{stream}/payments")
+        yield situation("a stream with a longer name", f"{self.input_arn}_2")
+        yield situation("another's fan-out consumer", f"{self.input_arn}/consumer/other:1700000000")
         if self.fan_out_arn:
-            yield _situation("fan-out consumer", self.fan_out_arn)
+            yield situation("fan-out consumer", self.fan_out_arn)
 
     def _of_buckets(self) -> Iterable[dict[str, Any]]:
         failures = f"arn:aws:s3:::{self.failures_bucket}"
-        yield _situation("failures bucket", failures)
-        yield _situation(
+        yield situation("failures bucket", failures)
+        yield situation(
             "dead letter", f"{failures}/{self.dead_letter_prefix}/ride_events/shardId-000000000000/496.jsonl"
         )
-        yield _situation("on-failure document", f"{failures}/aws/lambda/1234/shardId-000000000000/2026/11/21/document")
-        yield _situation(
+        yield situation("on-failure document", f"{failures}/aws/lambda/1234/shardId-000000000000/2026/11/21/document")
+        yield situation(
             "another consumer's dead letter", f"{failures}/{self.dead_letter_prefix}-2/ride_events/s/1.jsonl"
         )
-        yield _situation("any other object of the failures bucket", f"{failures}/reports/1.csv")
-        yield _situation("another bucket", "arn:aws:s3:::payroll")
-        yield _situation("an object of another bucket", "arn:aws:s3:::payroll/dead-letters/1.jsonl")
+        yield situation("any other object of the failures bucket", f"{failures}/reports/1.csv")
+        yield situation("another bucket", "arn:aws:s3:::payroll")
+        yield situation("an object of another bucket", "arn:aws:s3:::payroll/dead-letters/1.jsonl")
         if self.model_bucket:
             bucket, folder = f"arn:aws:s3:::{self.model_bucket[0]}", self.model_bucket[1]
-            yield _situation("model folder", bucket, {"s3:prefix": f"{folder}/"})
-            yield _situation("a folder beside the model", bucket, {"s3:prefix": f"{folder}0/"})
-            yield _situation("the whole model bucket", bucket)
-            yield _situation("model file", f"{bucket}/{folder}/MLmodel")
-            yield _situation("training data", f"{bucket}/training/rides.parquet")
+            yield situation("model folder", bucket, {"s3:prefix": f"{folder}/"})
+            yield situation("a folder beside the model", bucket, {"s3:prefix": f"{folder}0/"})
+            yield situation("the whole model bucket", bucket)
+            yield situation("model file", f"{bucket}/{folder}/MLmodel")
+            yield situation("training data", f"{bucket}/training/rides.parquet")
 
     @property
     def model_bucket(self) -> tuple[str, str] | None:
@@ -90,7 +94,7 @@ class Consumer:
         def use(kind: str, service: str, context: str, of: str, key: str = self.key.arn) -> dict[str, Any]:
             through = f"{service}.{self.region}.amazonaws.com"
             request = {"kms:ViaService": through, f"kms:EncryptionContext:{context}": of}
-            return _situation(kind, key, request) | {"resourcePolicy": self.key.policy}
+            return situation(kind, key, request) | {"resourcePolicy": self.key.policy}
 
         stream = f"arn:aws:kinesis:{self.region}:{self.account}:stream"
         failures = f"arn:aws:s3:::{self.failures_bucket}"
@@ -102,20 +106,21 @@ class Consumer:
         yield use("key for another stream", "kinesis", "aws:kinesis:arn", f"{stream}/payments")
         yield use("key for the input stream, through S3", "s3", "aws:kinesis:arn", self.input_arn)
         yield use("another key", "kinesis", "aws:kinesis:arn", self.input_arn, f"{self.key.arn[:-4]}0000")
-        yield _situation("key, directly", self.key.arn) | {"resourcePolicy": self.key.policy}
+        yield situation("key, directly", self.key.arn) | {"resourcePolicy": self.key.policy}
 
     def _of_others(self) -> Iterable[dict[str, Any]]:
         logs = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda/{self.name}"
-        yield _situation("log stream", f"{logs}:log-stream:2026/11/21/[1]abc")
-        yield _situation("another function's log stream", f"{logs}-2:log-stream:2026/11/21/[1]abc")
-        yield _situation("itself", f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}")
-        yield _situation("its role", self.role)
-        yield _situation("a queue", f"arn:aws:sqs:{self.region}:{self.account}:jobs")
-        yield _situation("a secret", f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:password-a1b2c3")
-        yield _situation("anything", "*")
+        yield situation("log stream", f"{logs}:log-stream:2026/11/21/[1]abc")
+        yield situation("another function's log stream", f"{logs}-2:log-stream:2026/11/21/[1]abc")
+        yield situation("itself", f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}")
+        yield situation("its role", self.role)
+        yield situation("a queue", f"arn:aws:sqs:{self.region}:{self.account}:jobs")
+        yield situation("a secret", f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:password-a1b2c3")
+        yield situation("anything", "*")
 
 
-def _situation(kind: str, resource: str, context: Mapping[str, str] | None = None) -> dict[str, Any]:
+def situation(kind: str, resource: str, context: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return a resource, by the name that operations.json uses, and what AWS says of a request for it."""
     return {"kind": kind, "resource": resource, "context": dict(context or {})}
 
 
@@ -123,7 +128,7 @@ def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
     """Read the consumers off a plan or a state; one whose policies are not wholly known yet is left out."""
     by_module: dict[str, dict[str, list[Resource]]] = {}
     for resource in found:
-        module = resource.address.partition("aws_")[0]
+        module = resource.address.partition("aws_")[0].removesuffix("module.function.")
         by_module.setdefault(module, {}).setdefault(resource.kind, []).append(resource)
     known = []
     for kinds in by_module.values():

@@ -16,6 +16,7 @@ from typing import Any
 
 INFRA = Path(__file__).resolve().parent.parent
 ACCOUNT = "123456789012"  # the account of the example tfvars
+REGION = "eu-west-1"
 DIGEST = "sha256:" + "a" * 64
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 
@@ -37,7 +38,10 @@ provider "aws" {
   skip_requesting_account_id  = true
 %s}
 """
-_SERVICES = ("cloudwatch", "ecr", "iam", "kinesis", "kms", "lambda", "logs", "s3", "sns", "sts")
+_SERVICES = (
+    "apigatewayv2", "cloudwatch", "ecr", "ecs", "events", "iam", "kinesis", "kms", "lambda", "logs", "s3", "scheduler",
+    "sns", "sqs", "sts",
+)  # fmt: skip
 
 
 class CheckFailed(Exception):
@@ -111,12 +115,13 @@ def environment() -> dict[str, str]:
     return ours | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 
-def offline(root: Path, variables: Path, *, endpoint: str | None = None) -> None:
-    """Make the copied *root* run on *variables* with fake credentials, against *endpoint* if there is one."""
+def offline(root: Path, variables: Path | None, *, endpoint: str | None = None) -> None:
+    """Make the copied *root* run on *variables*, if any, with fake credentials, against *endpoint* if there is one."""
     lines = "".join(f'    {service} = "{endpoint}"\n' for service in _SERVICES)
     endpoints = f"  s3_use_path_style = true\n\n  endpoints {{\n{lines}  }}\n" if endpoint else ""
     (root / "override.tf").write_text(_OVERRIDE % (ACCOUNT, endpoints), encoding="utf-8")
-    shutil.copy(variables, root / "terraform.tfvars")
+    if variables:
+        shutil.copy(variables, root / "terraform.tfvars")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +141,8 @@ def resources(shown: Mapping[str, Any]) -> Iterator[Resource]:
         modules.extend(module.get("child_modules", ()))
         for item in module.get("resources", ()):
             yield Resource(item["address"], item["type"], item.get("values", {}))
+
+
+def runs(said: str) -> int:
+    """Return how many runs passed, of what ``terraform test`` said."""
+    return said.count("... pass\n") - said.count("tftest.hcl... pass\n")

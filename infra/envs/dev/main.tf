@@ -34,14 +34,17 @@ provider "aws" {
 module "system" {
   source = "../../modules/system"
 
-  environment  = "dev"
-  account      = { id = var.account_id, region = var.region }
-  kms_key_arn  = var.kms_key_arn
-  image_digest = var.image_digest
-  architecture = var.architecture
-  input        = var.input
-  consumers    = var.consumers
-  releases     = var.releases
-  emails       = var.emails
-  disposable   = true
+  environment        = "dev"
+  account            = { id = var.account_id, region = var.region }
+  kms_key_arn        = var.kms_key_arn
+  image_digest       = var.image_digest
+  doors_image_digest = var.doors_image_digest
+  architecture       = var.architecture
+  input              = var.input
+  consumers          = var.consumers
+  batch              = var.batch
+  web                = var.web
+  releases           = var.releases
+  emails             = var.emails
+  disposable         = true
 }

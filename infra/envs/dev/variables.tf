@@ -15,6 +15,12 @@ variable "image_digest" {
   type        = string
 }
 
+variable "doors_image_digest" {
+  description = "Digest of the image with the doors, sha256:…; `make deploy DOORS=1` writes it to release.auto.tfvars.json."
+  type        = string
+  default     = null
+}
+
 variable "architecture" {
   description = "What the image was built for, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
   type        = string
@@ -36,6 +42,18 @@ variable "input" {
 variable "consumers" {
   description = "The consumers of the input stream, by name; `consumers` of modules/system says what each may hold."
   type        = any
+}
+
+variable "batch" {
+  description = "Score files; `batch` of modules/system says what it may hold. null: no batch door."
+  type        = any
+  default     = null
+}
+
+variable "web" {
+  description = "Answer over HTTPS; `web` of modules/system says what it may hold. null: no web door."
+  type        = any
+  default     = null
 }
 
 variable "releases" {

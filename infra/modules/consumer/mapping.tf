@@ -1,7 +1,7 @@
 # How Lambda reads the stream. What it does when a batch fails is written in docs/event-source-mapping.md.
 
 resource "aws_lambda_event_source_mapping" "this" {
-  function_name    = aws_lambda_alias.live.arn
+  function_name    = module.function.alias_arn
   event_source_arn = var.input_stream.fan_out == null ? var.input_stream.arn : var.input_stream.fan_out.arn
   enabled          = var.mapping.enabled
 

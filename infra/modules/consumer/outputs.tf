@@ -1,21 +1,21 @@
 output "function_name" {
   description = "Name of the function."
-  value       = aws_lambda_function.this.function_name
+  value       = module.function.name
 }
 
 output "alias" {
   description = "Alias that the mapping invokes."
-  value       = local.alias
+  value       = module.function.alias
 }
 
 output "live_version" {
   description = "Version behind the alias."
-  value       = aws_lambda_alias.live.function_version
+  value       = module.function.live_version
 }
 
 output "newest_version" {
   description = "Version published last."
-  value       = aws_lambda_function.this.version
+  value       = module.function.newest_version
 }
 
 output "mapping_id" {
@@ -25,7 +25,7 @@ output "mapping_id" {
 
 output "role_arn" {
   description = "Role of the function."
-  value       = aws_iam_role.this.arn
+  value       = module.function.role_arn
 }
 
 output "memory_mb" {

@@ -2,11 +2,6 @@
 # policy for each of them and for what must be refused.
 
 locals {
-  log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda/${var.name}"
-
-  model_s3     = try(regex("^s3://(?P<bucket>[^/]+)/(?P<prefix>.+)$", var.model.location), null)
-  model_bucket = local.model_s3 == null ? "" : "arn:${var.account.partition}:s3:::${local.model_s3.bucket}"
-
   through_kinesis = "kinesis.${var.account.region}.amazonaws.com"
   through_s3      = "s3.${var.account.region}.amazonaws.com"
 
@@ -15,7 +10,6 @@ locals {
     { sid = "DecryptInput", key = var.input_stream.kms_key_arn, action = "kms:Decrypt", service = local.through_kinesis, context = "aws:kinesis:arn", of = var.input_stream.arn },
     { sid = "EncryptPredictions", key = var.output_stream.kms_key_arn, action = "kms:GenerateDataKey", service = local.through_kinesis, context = "aws:kinesis:arn", of = var.output_stream.arn },
     { sid = "EncryptDeadLetters", key = var.kms_key_arn, action = "kms:GenerateDataKey", service = local.through_s3, context = "aws:s3:arn", of = var.dead_letters.bucket_arn },
-    { sid = "DecryptModel", key = local.model_s3 == null ? null : var.model.kms_key_arn, action = "kms:Decrypt", service = local.through_s3, context = "aws:s3:arn", of = local.model_bucket },
   ]
 
   statements = concat(
@@ -48,37 +42,15 @@ locals {
         Action   = ["s3:ListBucket"]
         Resource = [var.dead_letters.bucket_arn]
       },
-      {
-        Sid      = "WriteOwnLogs"
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = ["${local.log_group_arn}:*"] # wildcard: Lambda names the log streams
-      },
     ],
-    [for model in local.model_s3[*] :
-      {
-        Sid      = "ReadModel"
-        Effect   = "Allow"
-        Action   = ["s3:GetObject"]
-        Resource = ["${local.model_bucket}/${model.prefix}/*"] # wildcard: the files of a model directory
-      }
-    ],
-    [for model in local.model_s3[*] :
-      {
-        Sid       = "ListModel"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
-        Resource  = [local.model_bucket]
-        Condition = { StringLike = { "s3:prefix" = ["${model.prefix}/*"] } } # wildcard: the folder and what is below it
-      }
-    ],
+    module.model.statements,
   )
 
   # Apart from what is known only after an apply (a new key's ARN, a fan-out consumer's), so that a plan shows the rest.
   policies = merge(
     {
       consume = local.statements
-      use-keys = [for use in local.key_uses :
+      use-keys = concat([for use in local.key_uses :
         {
           Sid      = use.sid
           Effect   = "Allow"
@@ -91,7 +63,7 @@ locals {
             }
           }
         } if use.key != null
-      ]
+      ], module.model.key_statements)
     },
     { for fan_out in var.input_stream.fan_out[*] : "subscribe" => [
       {
@@ -102,28 +74,4 @@ locals {
       },
     ] },
   )
-}
-
-resource "aws_iam_role" "this" {
-  name        = var.name
-  description = "Runs the function ${var.name}"
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Effect    = "Allow"
-        Principal = { Service = "lambda.amazonaws.com" }
-        Action    = "sts:AssumeRole"
-      },
-    ]
-  })
-}
-
-resource "aws_iam_role_policy" "this" {
-  for_each = local.policies
-
-  name   = each.key
-  role   = aws_iam_role.this.id
-  policy = jsonencode({ Version = "2012-10-17", Statement = each.value })
 }

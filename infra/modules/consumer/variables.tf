@@ -1,11 +1,6 @@
 variable "name" {
   description = "Name of the function, its role and its log group; the dimension `service` of its metrics."
   type        = string
-
-  validation {
-    condition     = can(regex("^[a-zA-Z0-9_-]{1,64}$", var.name))
-    error_message = "A function name is 1 to 64 letters, digits, hyphens and underscores: shorten the prefix or the consumer's name."
-  }
 }
 
 variable "account" {
@@ -25,22 +20,12 @@ variable "kms_key_arn" {
 variable "image_uri" {
   description = "The image, by digest: what runs is then what was tested, whatever happens to a tag."
   type        = string
-
-  validation {
-    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.image_uri))
-    error_message = "Name the image by digest, <repository>@sha256:<64 hex digits>: a tag may move."
-  }
 }
 
 variable "architecture" {
   description = "What the image was built for: arm64 or x86_64."
   type        = string
   default     = "arm64"
-
-  validation {
-    condition     = contains(["arm64", "x86_64"], var.architecture)
-    error_message = "architecture is arm64 or x86_64."
-  }
 }
 
 variable "function" {
@@ -57,31 +42,6 @@ variable "function" {
   default = {}
 
   validation {
-    condition     = var.function.memory_mb >= 128 && var.function.memory_mb <= 10240 && floor(var.function.memory_mb) == var.function.memory_mb
-    error_message = "Lambda takes 128 to 10240 MB: change function.memory_mb."
-  }
-
-  validation {
-    condition     = var.function.timeout_seconds >= 2 && var.function.timeout_seconds <= 900 && floor(var.function.timeout_seconds) == var.function.timeout_seconds
-    error_message = "Lambda runs up to 900 seconds, and the handler keeps one of them to answer in: set function.timeout_seconds to 2..900."
-  }
-
-  validation {
-    condition     = !(var.function.snap_start && var.function.provisioned_concurrency > 0)
-    error_message = "SnapStart and provisioned concurrency exclude each other: set function.snap_start = false or function.provisioned_concurrency = 0."
-  }
-
-  validation {
-    condition     = var.function.provisioned_concurrency >= 0 && floor(var.function.provisioned_concurrency) == var.function.provisioned_concurrency
-    error_message = "function.provisioned_concurrency is 0 or more."
-  }
-
-  validation {
-    condition     = var.function.reserved_concurrency == null || try(var.function.reserved_concurrency >= var.function.provisioned_concurrency, false)
-    error_message = "Provisioned concurrency is taken out of the reserved: raise function.reserved_concurrency or lower function.provisioned_concurrency."
-  }
-
-  validation {
     condition     = var.function.reserved_concurrency == null || try(var.function.reserved_concurrency >= var.input_stream.shards * var.mapping.parallelization_factor, false)
     error_message = "Each shard runs mapping.parallelization_factor batches at once; fewer environments throttle the mapping: raise function.reserved_concurrency to shards × factor or more, or set it to null."
   }
@@ -89,16 +49,6 @@ variable "function" {
   validation {
     condition     = var.function.timeout_seconds * (var.mapping.maximum_retry_attempts + 1) < var.mapping.maximum_record_age_seconds
     error_message = "If every attempt timed out, records would grow too old before their retries are used up: lower function.timeout_seconds or mapping.maximum_retry_attempts, or raise mapping.maximum_record_age_seconds above timeout × (retries + 1)."
-  }
-
-  validation {
-    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], var.function.log_level)
-    error_message = "function.log_level is DEBUG, INFO, WARNING, ERROR or CRITICAL."
-  }
-
-  validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.function.log_retention_days)
-    error_message = "CloudWatch keeps logs for certain numbers of days only (…, 30, 60, 90, 180, 365, 400, …): change function.log_retention_days."
   }
 }
 
@@ -229,16 +179,6 @@ variable "model" {
     kms_key_arn = optional(string) # key of the bucket of an s3:// location
   })
   default = {}
-
-  validation {
-    condition     = var.model.location == null || can(regex("^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?]*[^*?/]|/[^*?]+)$", var.model.location))
-    error_message = "model.location is s3://bucket/folder or an absolute path in the image; the image carries no mlflow, so models:/ cannot be loaded there: use the folder that the model version points to."
-  }
-
-  validation {
-    condition     = var.model.digest == null || can(regex("^[0-9a-f]{64}$", var.model.digest))
-    error_message = "model.digest is the sha256 of the model directory, 64 hex digits."
-  }
 }
 
 variable "environment" {
@@ -255,11 +195,6 @@ variable "environment" {
   }
 
   validation {
-    condition     = alltrue([for key in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", key)) && !can(regex("^(AWS_|LAMBDA_)", key))])
-    error_message = "An environment variable's name begins with a letter and not with AWS_ or LAMBDA_, which are Lambda's own."
-  }
-
-  validation {
     condition     = alltrue([for key in ["TEST_RUN", "RETURN_PREDICTIONS"] : !contains(["true", "True", "1"], lookup(var.environment, key, "false"))])
     error_message = "TEST_RUN and RETURN_PREDICTIONS are for tests: on a mapping, TEST_RUN would checkpoint past records without publishing anything."
   }
@@ -272,14 +207,4 @@ variable "release" {
     canary_weight = optional(number, 0) # share of the batches that the newest version gets, 0..1
   })
   default = null
-
-  validation {
-    condition     = var.release == null || can(regex("^[1-9][0-9]*$", var.release.version))
-    error_message = "release.version is the number of a published version, such as \"12\": $LATEST cannot be behind an alias with a canary."
-  }
-
-  validation {
-    condition     = var.release == null || try(var.release.canary_weight >= 0 && var.release.canary_weight <= 1, false)
-    error_message = "release.canary_weight is a share, 0 to 1."
-  }
 }

@@ -1,5 +1,4 @@
-# Each alarm says why it exists (reason) and what to do first (runbook); both are in the alarm's mail, and the README's table
-# is made from here. "page" means events are late or lost now, "ticket" that somebody should look today.
+# The alarms of the consumers, and the topic that every alarm of the system tells.
 
 locals {
   alarms = merge([for key, c in var.consumers : {
@@ -64,7 +63,7 @@ locals {
         reason    = "Nothing arrived for ${c.alarms.no_data_minutes} minutes: producers stopped, or the mapping is disabled."
         runbook   = "Look at the input stream's IncomingRecords, then at the mapping's state."
       }
-    } : "${key}/${alarm}" => merge(definition, { consumer = key, name = "${c.function_name}-${alarm}" })
+    } : "${key}/${alarm}" => definition
     if alarm != "no-data" || c.alarms.no_data_minutes > 0
   }]...)
 
@@ -73,43 +72,24 @@ locals {
   function_dimensions = { for key, c in var.consumers : key => { FunctionName = c.function_name } }
   mapping_dimensions  = { for key, c in var.consumers : key => { EventSourceMappingUUID = c.mapping_id } }
   service_dimensions  = { for key, c in var.consumers : key => { service = c.function_name } }
-
-  severities = {
-    page   = "Events are late or lost now"
-    ticket = "Somebody should look today"
-  }
 }
 
-resource "aws_cloudwatch_metric_alarm" "this" {
-  for_each = local.alarms
+module "alarms" {
+  source = "../alarms"
 
-  alarm_name          = each.value.name
-  alarm_description   = "${each.value.reason} → ${each.value.runbook}"
-  namespace           = each.value.namespace
-  metric_name         = each.value.metric
-  dimensions          = each.value.dimensions
-  statistic           = each.value.statistic
-  comparison_operator = each.value.missing == "breaching" ? "LessThanThreshold" : "GreaterThanThreshold"
-  threshold           = each.value.threshold
-  period              = each.value.period
-  evaluation_periods  = each.value.periods
-  datapoints_to_alarm = each.value.breaching
-  treat_missing_data  = each.value.missing
+  groups    = { for key, c in var.consumers : key => c.function_name }
+  alarms    = local.alarms
+  topic_arn = aws_sns_topic.alarms.arn
 }
 
-# One mail for an incident of a consumer, not one for each of its symptoms.
-resource "aws_cloudwatch_composite_alarm" "this" {
-  for_each = merge([for key, c in var.consumers : { for severity in keys(local.severities) : "${key}/${severity}" => { consumer = key, severity = severity } }]...)
+moved {
+  from = aws_cloudwatch_metric_alarm.this
+  to   = module.alarms.aws_cloudwatch_metric_alarm.this
+}
 
-  alarm_name        = "${var.consumers[each.value.consumer].function_name}-${each.value.severity}"
-  alarm_description = "${local.severities[each.value.severity]}; the alarms in state ALARM say what and what to do."
-  alarm_actions     = [aws_sns_topic.alarms.arn]
-  ok_actions        = [aws_sns_topic.alarms.arn]
-
-  alarm_rule = join(" OR ", [
-    for key, alarm in local.alarms : "ALARM(\"${aws_cloudwatch_metric_alarm.this[key].alarm_name}\")"
-    if alarm.consumer == each.value.consumer && alarm.severity == each.value.severity
-  ])
+moved {
+  from = aws_cloudwatch_composite_alarm.this
+  to   = module.alarms.aws_cloudwatch_composite_alarm.this
 }
 
 resource "aws_cloudwatch_metric_alarm" "read_throttled" {

@@ -10,5 +10,5 @@ output "dashboard" {
 
 output "composite_alarms" {
   description = "Names of the composite alarms, which a deployment watches."
-  value       = [for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_name]
+  value       = module.alarms.composite_alarms
 }

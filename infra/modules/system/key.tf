@@ -32,7 +32,8 @@ resource "aws_kms_key" "this" {
         Condition = {
           StringEquals = {
             "kms:EncryptionContext:aws:logs:arn" = [
-              for name in values(local.function_names) : "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda/${name}"
+              for group in concat([for name in values(local.function_names) : "/aws/lambda/${name}"], local.door_log_groups) :
+              "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:${group}"
             ]
           }
         }

@@ -5,7 +5,7 @@ locals {
 
   function_names = { for name in keys(var.consumers) : name => "${local.prefix}-${name}" }
   output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, length(var.consumers) == 1 ? "ride_predictions" : "ride_predictions_${name}") }
-  function_arns  = [for name in values(local.function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
+  function_arns  = [for name in concat(values(local.function_names), local.door_function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
 }
 
 module "input" {

@@ -22,6 +22,40 @@ output "registry_url" {
   value       = module.registry.url
 }
 
+output "doors_image_digest" {
+  description = "The image of the doors that is deployed; null: none."
+  value       = var.doors_image_digest
+}
+
+output "batch" {
+  description = "The batch door, for operators: its queues, cluster, task definitions, functions and bucket; null: none."
+  value = one([for batch in module.batch : {
+    queue             = batch.queue
+    dead_letter_queue = batch.dead_letter_queue
+    failed_runs_queue = batch.failed_runs_queue
+    cluster           = batch.cluster
+    task_definitions  = batch.task_definitions
+    starter           = batch.starter
+    interval          = batch.interval
+    log_group         = batch.log_group
+    notification      = batch.notification
+    bucket            = one(module.files[*].name)
+  }])
+}
+
+output "web" {
+  description = "The web door, for operators and callers: its URL, function, alias and versions, and the policy that a caller needs; null: none."
+  value = one([for web in module.web : {
+    url              = web.url
+    caller_policy    = web.caller_policy
+    function_name    = web.function_name
+    alias            = web.alias
+    live_version     = web.live_version
+    newest_version   = web.newest_version
+    access_log_group = web.access_log_group
+  }])
+}
+
 output "image_digest" {
   description = "The image that is deployed."
   value       = var.image_digest
@@ -44,7 +78,7 @@ output "failures_bucket" {
 
 output "composite_alarms" {
   description = "Names of the alarms that a deployment watches."
-  value       = module.observability.composite_alarms
+  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web) : door.composite_alarms]))
 }
 
 output "dashboard" {

@@ -49,6 +49,17 @@ variable "image_digest" {
   }
 }
 
+variable "doors_image_digest" {
+  description = "Digest of the image with the batch and the web door in the registry, sha256:…"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.batch == null && var.web == null) || can(regex("^sha256:[0-9a-f]{64}$", var.doors_image_digest))
+    error_message = "batch and web run in the image with the doors: `make deploy DOORS=1` builds it and sets doors_image_digest."
+  }
+}
+
 variable "architecture" {
   description = "What the image was built for: arm64 or x86_64."
   type        = string
@@ -121,9 +132,119 @@ variable "consumers" {
   }
 
   validation {
+    condition     = length(setintersection(keys(var.consumers), ["web", "batch", "batch-starter", "batch-interval"])) == 0
+    error_message = "web, batch, batch-starter and batch-interval are the names of the doors' functions: call the consumer something else."
+  }
+
+  validation {
     condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "ride_predictions_${name}")])) == length(var.consumers)
     error_message = "Two consumers put on one output stream, and readers could not tell their predictions apart: give each an output.name of its own."
   }
+}
+
+variable "batch" {
+  description = "Score files, on arrival and by interval; null: no batch door. modules/batch says what it may hold."
+  type = object({
+    network = object({
+      subnet_ids         = list(string)
+      security_group_ids = list(string)
+      assign_public_ip   = optional(bool)
+    })
+    input = optional(object({
+      bucket             = string # one of yours
+      prefix             = optional(string)
+      suffix             = optional(string)
+      kms_key_arn        = optional(string)
+      owns_notifications = bool
+    })) # null: rides/ of a bucket that is made
+    output = optional(object({
+      bucket      = string # one of yours
+      prefix      = optional(string)
+      kms_key_arn = optional(string)
+    })) # null: predictions/ of a bucket that is made
+    model = optional(object({
+      location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
+      digest      = optional(string)
+      kms_key_arn = optional(string) # key of a bucket that is not ours
+    }), {})
+    queue = optional(object({
+      visibility_seconds = optional(number)
+      max_receives       = optional(number)
+      retention_seconds  = optional(number)
+      keep_seconds       = optional(number)
+    }), {})
+    task = optional(object({
+      cpu                = optional(number)
+      memory_mb          = optional(number)
+      scratch_gb         = optional(number)
+      stop_seconds       = optional(number)
+      max_tasks          = optional(number)
+      messages_per_task  = optional(number)
+      log_retention_days = optional(number)
+    }), {})
+    interval = optional(object({
+      runs_on          = string # fargate or lambda
+      length           = optional(string)
+      schedule         = string
+      timezone         = optional(string)
+      flexible_minutes = optional(number)
+      retries          = optional(number)
+      retry_seconds    = optional(number)
+      input            = optional(string)
+      output           = optional(string)
+      function = optional(object({
+        memory_mb       = optional(number)
+        timeout_seconds = optional(number)
+        scratch_mb      = optional(number)
+      }))
+    }))
+    alarm_age_seconds = optional(number, 3600) # how long a file may wait
+    environment       = optional(map(string), {})
+  })
+  default = null
+}
+
+variable "web" {
+  description = "Answer over HTTPS; null: no web door. modules/web says what it may hold."
+  type = object({
+    endpoint                      = optional(string) # function_url or http_api
+    allowed_principals            = optional(set(string))
+    public_without_authentication = optional(bool)
+    model = optional(object({
+      location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
+      digest      = optional(string)
+      kms_key_arn = optional(string) # key of a bucket that is not ours
+    }), {})
+    function = optional(object({
+      memory_mb               = optional(number)
+      timeout_seconds         = optional(number)
+      snap_start              = optional(bool)
+      provisioned_concurrency = optional(number)
+      reserved_concurrency    = optional(number)
+      log_level               = optional(string)
+      log_retention_days      = optional(number)
+    }), {})
+    throttle = optional(object({
+      requests_per_second = optional(number)
+      burst               = optional(number)
+    }), {})
+    cors = optional(object({
+      allow_origins   = list(string)
+      allow_methods   = optional(list(string))
+      allow_headers   = optional(list(string))
+      max_age_seconds = optional(number)
+    }))
+    alarms = optional(object({
+      latency_ms     = optional(number)
+      duration_share = optional(number)
+    }), {})
+    release = optional(object({
+      version       = string
+      canary_weight = optional(number)
+    })) # null: the newest version
+    environment = optional(map(string), {})
+  })
+  default = null
 }
 
 variable "releases" {

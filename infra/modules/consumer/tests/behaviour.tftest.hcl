@@ -53,30 +53,8 @@ run "a_failed_batch_comes_again_is_split_and_ends_in_the_bucket" {
 
 run "the_mapping_invokes_the_alias_and_the_alias_the_newest_version" {
   assert {
-    condition     = aws_lambda_event_source_mapping.this.function_name == aws_lambda_alias.live.arn && aws_lambda_alias.live.function_version == "8"
+    condition     = aws_lambda_event_source_mapping.this.function_name == module.function.alias_arn && output.live_version == "8"
     error_message = "A mapping on the function itself could not be rolled back."
-  }
-}
-
-run "a_rolled_back_consumer_stays_on_its_version" {
-  variables {
-    release = { version = "7" }
-  }
-
-  assert {
-    condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
-    error_message = "The alias names the version of the release, alone."
-  }
-}
-
-run "a_canary_gets_its_share_of_the_batches" {
-  variables {
-    release = { version = "7", canary_weight = 0.1 }
-  }
-
-  assert {
-    condition     = aws_lambda_alias.live.function_version == "7" && aws_lambda_alias.live.routing_config[0].additional_version_weights == tomap({ "8" = 0.1 })
-    error_message = "The newest version is the canary."
   }
 }
 
@@ -87,7 +65,7 @@ run "settings_follow_from_variables" {
   }
 
   assert {
-    condition = aws_lambda_function.this.environment[0].variables == tomap({
+    condition = module.function.settings == tomap({
       PREDICTIONS_STREAM_NAME      = "ride_predictions"
       MODEL_LOCATION               = "s3://sc-models/models/7"
       MODEL_DIGEST                 = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -99,34 +77,6 @@ run "settings_follow_from_variables" {
       PUBLISH_CONCURRENCY          = "8"
     })
     error_message = "The handler reads where to read, write and fail from its environment."
-  }
-}
-
-run "snap_start_and_a_cap" {
-  variables {
-    function = { snap_start = true, reserved_concurrency = 8 }
-    mapping  = { parallelization_factor = 2 }
-  }
-
-  assert {
-    condition     = aws_lambda_function.this.snap_start[0].apply_on == "PublishedVersions" && aws_lambda_function.this.reserved_concurrent_executions == 8
-    error_message = "Snapshots are of published versions; shards × factor environments are reserved."
-  }
-}
-
-run "warm_environments_serve_the_alias" {
-  variables {
-    function = { provisioned_concurrency = 3 }
-  }
-
-  assert {
-    condition     = aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 3
-    error_message = "Only the alias is invoked, so only the alias is kept warm."
-  }
-
-  assert {
-    condition     = aws_lambda_function.this.reserved_concurrent_executions == -1
-    error_message = "Without reserved concurrency the account's pool serves the mapping."
   }
 }
 
@@ -147,7 +97,7 @@ run "enhanced_fan_out_reads_through_the_stream_consumer" {
   }
 
   assert {
-    condition = jsondecode(aws_iam_role_policy.this["subscribe"].policy).Statement == [{
+    condition = jsondecode(module.function.policies["subscribe"]).Statement == [{
       Sid      = "SubscribeToInput"
       Effect   = "Allow"
       Action   = ["kinesis:SubscribeToShard"]

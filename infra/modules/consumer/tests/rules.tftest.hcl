@@ -12,106 +12,6 @@ variables {
   dead_letters  = { bucket = "sc-failures", bucket_arn = "arn:aws:s3:::sc-failures", prefix = "dead-letters/rides" }
 }
 
-run "name_too_long" {
-  command = plan
-
-  variables {
-    name = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
-  }
-
-  expect_failures = [var.name]
-}
-
-run "image_by_tag" {
-  command = plan
-
-  variables {
-    image_uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sc:latest"
-  }
-
-  expect_failures = [var.image_uri]
-}
-
-run "unknown_architecture" {
-  command = plan
-
-  variables {
-    architecture = "arm"
-  }
-
-  expect_failures = [var.architecture]
-}
-
-run "too_little_memory" {
-  command = plan
-
-  variables {
-    function = { memory_mb = 64 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "too_much_memory" {
-  command = plan
-
-  variables {
-    function = { memory_mb = 10241 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "timeout_beyond_lambda" {
-  command = plan
-
-  variables {
-    function = { timeout_seconds = 901 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "timeout_without_time_to_answer" {
-  command = plan
-
-  variables {
-    function = { timeout_seconds = 1 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "snap_start_with_provisioned_concurrency" {
-  command = plan
-
-  variables {
-    function = { snap_start = true, provisioned_concurrency = 1 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "negative_provisioned_concurrency" {
-  command = plan
-
-  variables {
-    function = { provisioned_concurrency = -1 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "provisioned_beyond_reserved" {
-  command = plan
-
-  variables {
-    function = { provisioned_concurrency = 9, reserved_concurrency = 8 }
-  }
-
-  expect_failures = [var.function]
-}
-
 run "reserved_below_shards_times_factor" {
   command = plan
 
@@ -129,26 +29,6 @@ run "attempts_outlast_the_record" {
   variables {
     function = { timeout_seconds = 60 }
     mapping  = { maximum_retry_attempts = 4, maximum_record_age_seconds = 300 }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "unknown_log_level" {
-  command = plan
-
-  variables {
-    function = { log_level = "TRACE" }
-  }
-
-  expect_failures = [var.function]
-}
-
-run "log_retention_that_cloudwatch_has_not" {
-  command = plan
-
-  variables {
-    function = { log_retention_days = 31 }
   }
 
   expect_failures = [var.function]
@@ -347,61 +227,11 @@ run "dead_letter_prefix_with_slash" {
   expect_failures = [var.dead_letters]
 }
 
-run "model_in_a_registry" {
-  command = plan
-
-  variables {
-    model = { location = "models:/ride-duration@champion" }
-  }
-
-  expect_failures = [var.model]
-}
-
-run "model_in_a_whole_bucket" {
-  command = plan
-
-  variables {
-    model = { location = "s3://sc-models" }
-  }
-
-  expect_failures = [var.model]
-}
-
-run "model_location_with_a_wildcard" {
-  command = plan
-
-  variables {
-    model = { location = "s3://sc-models/models/*" }
-  }
-
-  expect_failures = [var.model]
-}
-
-run "digest_that_is_none" {
-  command = plan
-
-  variables {
-    model = { digest = "latest" }
-  }
-
-  expect_failures = [var.model]
-}
-
 run "setting_that_follows_from_variables" {
   command = plan
 
   variables {
     environment = { DEAD_LETTER_BUCKET = "another" }
-  }
-
-  expect_failures = [var.environment]
-}
-
-run "setting_of_lambdas_own" {
-  command = plan
-
-  variables {
-    environment = { AWS_REGION = "eu-west-1" }
   }
 
   expect_failures = [var.environment]
@@ -415,24 +245,4 @@ run "test_run_on_a_mapping" {
   }
 
   expect_failures = [var.environment]
-}
-
-run "release_of_latest" {
-  command = plan
-
-  variables {
-    release = { version = "$LATEST" }
-  }
-
-  expect_failures = [var.release]
-}
-
-run "canary_beyond_everything" {
-  command = plan
-
-  variables {
-    release = { version = "3", canary_weight = 1.5 }
-  }
-
-  expect_failures = [var.release]
 }

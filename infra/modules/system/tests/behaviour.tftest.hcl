@@ -26,6 +26,18 @@ mock_provider "aws" {
   mock_resource "aws_ecr_repository" {
     defaults = { repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test" }
   }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:sc" }
+  }
+
+  mock_resource "aws_apigatewayv2_api" {
+    defaults = { execution_arn = "arn:aws:execute-api:eu-west-1:123456789012:api1" }
+  }
+
+  mock_resource "aws_ecs_cluster" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:123456789012:cluster/sc" }
+  }
 }
 
 variables {
@@ -66,5 +78,43 @@ run "one_consumer_keeps_the_lineages_stream_names" {
   assert {
     condition     = output.input_stream == "ride_events" && output.consumers["rides"].output_stream == "ride_predictions"
     error_message = "ride_events in, ride_predictions out."
+  }
+}
+
+run "there_are_no_doors_unasked" {
+  assert {
+    condition     = output.batch == null && output.web == null && length(module.files) == 0
+    error_message = "A system of consumers pays for and permits nothing else."
+  }
+}
+
+run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    batch              = { network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }, interval = { runs_on = "lambda", schedule = "cron(15 0 1 * ? *)" } }
+    web                = { endpoint = "http_api" }
+  }
+
+  assert {
+    condition     = output.batch.bucket == "stream-consumer-test-batch-123456789012" && output.batch.notification.filter_prefix == "rides/" && output.batch.queue.name == "stream-consumer-test-batch"
+    error_message = "Files that arrive under rides/ of a bucket that is made for them become work."
+  }
+
+  assert {
+    condition     = local.doors_image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    error_message = "The consumers' image is lean; the doors have theirs."
+  }
+
+  assert {
+    condition = toset(local.door_log_groups) == toset([
+      "/aws/lambda/stream-consumer-test-batch-starter", "/aws/lambda/stream-consumer-test-batch-interval", "/aws/lambda/stream-consumer-test-web",
+      "/aws/ecs/stream-consumer-test-batch", output.web.access_log_group,
+    ])
+    error_message = "The key's policy names every log group that it encrypts."
+  }
+
+  assert {
+    condition     = length(output.composite_alarms) == 8
+    error_message = "Two composite alarms for each consumer and each door."
   }
 }

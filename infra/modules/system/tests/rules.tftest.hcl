@@ -88,3 +88,23 @@ run "release_of_an_unknown_consumer" {
 
   expect_failures = [var.releases]
 }
+
+run "consumer_with_the_name_of_a_door" {
+  command = plan
+
+  variables {
+    consumers = { web = {} }
+  }
+
+  expect_failures = [var.consumers]
+}
+
+run "doors_without_their_image" {
+  command = plan
+
+  variables {
+    web = {}
+  }
+
+  expect_failures = [var.doors_image_digest]
+}

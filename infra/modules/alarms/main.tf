@@ -1,0 +1,45 @@
+# Alarms that tell nobody, and for each group of them a mail about late or lost now (page) and one about today (ticket).
+
+locals {
+  severities = {
+    page   = "Events are late or lost now"
+    ticket = "Somebody should look today"
+  }
+
+  composites = merge([for group, name in var.groups : {
+    for severity in keys(local.severities) : "${group}/${severity}" => {
+      name     = "${name}-${severity}"
+      severity = severity
+      symptoms = [for key, alarm in var.alarms : key if startswith(key, "${group}/") && alarm.severity == severity]
+    }
+  }]...)
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = var.alarms
+
+  alarm_name          = "${var.groups[split("/", each.key)[0]]}-${split("/", each.key)[1]}"
+  alarm_description   = "${each.value.reason} → ${each.value.runbook}"
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  comparison_operator = each.value.missing == "breaching" ? "LessThanThreshold" : "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  datapoints_to_alarm = each.value.breaching
+  treat_missing_data  = each.value.missing
+}
+
+# One mail for an incident, not one for each of its symptoms.
+resource "aws_cloudwatch_composite_alarm" "this" {
+  for_each = local.composites
+
+  alarm_name        = each.value.name
+  alarm_description = "${local.severities[each.value.severity]}; the alarms in state ALARM say what and what to do."
+  alarm_actions     = [var.topic_arn]
+  ok_actions        = [var.topic_arn]
+  alarm_rule        = join(" OR ", [for key in each.value.symptoms : "ALARM(\"${aws_cloudwatch_metric_alarm.this[key].alarm_name}\")"])
+}

@@ -1,0 +1,38 @@
+# Every rule of variables.tf has a case that breaks it and nothing else.
+
+mock_provider "aws" {}
+
+variables {
+  topic_arn = "arn:aws:sns:eu-west-1:123456789012:sc-alarms"
+  groups    = { rides = "sc-test-rides" }
+  alarms = {
+    "rides/errors" = { severity = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = {}, threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching", reason = "Why.", runbook = "What." }
+    "rides/slow"   = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
+  }
+}
+
+run "alarm_of_no_group" {
+  command = plan
+
+  variables {
+    alarms = {
+      "rides/errors" = { severity = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = {}, threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching", reason = "Why.", runbook = "What." }
+      "rides/slow"   = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
+      "others/slow"  = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
+    }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "group_with_nothing_to_page_about" {
+  command = plan
+
+  variables {
+    alarms = {
+      "rides/slow" = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
+    }
+  }
+
+  expect_failures = [var.alarms]
+}

@@ -1,0 +1,37 @@
+variable "groups" {
+  description = "What is watched: a group's key to the first part of its alarms' names."
+  type        = map(string)
+}
+
+variable "alarms" {
+  description = "The alarms, by <group>/<alarm>. Each says why it exists (reason) and what to do first (runbook); both are in its mail, and the README's table is made from them."
+  type = map(object({
+    severity   = string # page: events are late or lost now; ticket: somebody should look today
+    namespace  = string
+    metric     = string
+    statistic  = string # Sum, Maximum, … or a percentile such as p99
+    dimensions = map(string)
+    threshold  = number # more than this is wrong; where silence is, less than this
+    period     = number # seconds
+    periods    = number # the last so many are looked at
+    breaching  = number # and so many of them must be wrong
+    missing    = string # notBreaching, or breaching where silence is wrong
+    reason     = string
+    runbook    = string
+  }))
+
+  validation {
+    condition     = alltrue([for key in keys(var.alarms) : contains(keys(var.groups), split("/", key)[0]) && length(split("/", key)) == 2])
+    error_message = "An alarm's key is <group>/<alarm>, with a group of groups."
+  }
+
+  validation {
+    condition     = alltrue([for group in keys(var.groups) : alltrue([for severity in ["page", "ticket"] : anytrue([for key, alarm in var.alarms : startswith(key, "${group}/") && alarm.severity == severity])])])
+    error_message = "Each group has an alarm of severity page and one of severity ticket: a mail about nothing cannot be made."
+  }
+}
+
+variable "topic_arn" {
+  description = "Who is told."
+  type        = string
+}

@@ -1,0 +1,60 @@
+output "queue" {
+  description = "The queue of files: name, URL and ARN."
+  value       = { name = local.queues["work"].name, url = local.queue_url, arn = local.queue_arns["work"] }
+}
+
+output "dead_letter_queue" {
+  description = "Where files go that could not be scored: name, URL and ARN."
+  value       = { name = local.queues["dead-letters"].name, url = aws_sqs_queue.kept["dead-letters"].url, arn = local.queue_arns["dead-letters"] }
+}
+
+output "failed_runs_queue" {
+  description = "Where runs are told of that did not start or ended badly: name, URL and ARN."
+  value       = { name = local.queues["failed-runs"].name, url = aws_sqs_queue.kept["failed-runs"].url, arn = local.queue_arns["failed-runs"] }
+}
+
+output "cluster" {
+  description = "Name of the cluster."
+  value       = aws_ecs_cluster.this.name
+}
+
+output "task_definitions" {
+  description = "ARNs of the task definitions, by command: worker, and batch if the interval runs on Fargate."
+  value       = { for name, definition in aws_ecs_task_definition.this : name => definition.arn }
+}
+
+output "task_roles" {
+  description = "ARNs of the tasks' roles, by command."
+  value       = { for name, role in aws_iam_role.task : name => role.arn }
+}
+
+output "starter" {
+  description = "The function that starts tasks, and its alias."
+  value       = { function_name = module.starter.name, alias = module.starter.alias }
+}
+
+output "interval" {
+  description = "The function that scores an interval, and its alias; null: a task does, or nothing."
+  value       = one([for function in module.interval : { function_name = function.name, alias = function.alias }])
+}
+
+output "log_group" {
+  description = "Where the tasks write."
+  value       = local.log_group
+}
+
+output "notification" {
+  description = "What the owner of the input bucket's notifications adds to them, unless input.owns_notifications."
+  value = {
+    queue_arn     = local.queue_arns["work"]
+    events        = ["s3:ObjectCreated:*"]
+    filter_prefix = var.input.prefix
+    filter_suffix = var.input.suffix
+  }
+  depends_on = [aws_sqs_queue.work]
+}
+
+output "composite_alarms" {
+  description = "Names of the composite alarms, which a deployment watches."
+  value       = module.alarms.composite_alarms
+}

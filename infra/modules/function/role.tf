@@ -1,0 +1,37 @@
+# What the function may do, and nothing else: what its user says, and to write its own logs.
+
+locals {
+  log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda/${var.name}"
+  function_arn  = "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${var.name}"
+
+  own_logs = {
+    Sid      = "WriteOwnLogs"
+    Effect   = "Allow"
+    Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    Resource = ["${local.log_group_arn}:*"] # wildcard: Lambda names the log streams
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name        = var.name
+  description = "Runs the function ${var.name}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Principal = { Service = "lambda.amazonaws.com" }
+        Action    = "sts:AssumeRole"
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = merge({ logs = [local.own_logs] }, var.policies)
+
+  name   = each.key
+  role   = aws_iam_role.this.name
+  policy = jsonencode({ Version = "2012-10-17", Statement = each.value })
+}

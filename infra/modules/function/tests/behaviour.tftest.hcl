@@ -1,0 +1,109 @@
+mock_provider "aws" {
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/sc" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sc", version = "8" }
+  }
+
+  mock_resource "aws_lambda_alias" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:123456789012:function:sc:live" }
+  }
+}
+
+variables {
+  name        = "sc-test-rides"
+  description = "Scores rides"
+  account     = { id = "123456789012", region = "eu-west-1" }
+  kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  image_uri   = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sc@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  policies    = {}
+}
+
+run "a_rolled_back_function_stays_on_its_version" {
+  variables {
+    release = { version = "7" }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "The alias names the version of the release, alone."
+  }
+}
+
+run "a_canary_gets_its_share" {
+  variables {
+    release = { version = "7", canary_weight = 0.1 }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && aws_lambda_alias.live.routing_config[0].additional_version_weights == tomap({ "8" = 0.1 })
+    error_message = "The newest version is the canary."
+  }
+}
+
+run "snap_start_and_a_cap" {
+  variables {
+    function = { snap_start = true, reserved_concurrency = 8 }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.snap_start[0].apply_on == "PublishedVersions" && aws_lambda_function.this.reserved_concurrent_executions == 8
+    error_message = "Snapshots are of published versions; what is reserved is the cap."
+  }
+}
+
+run "warm_environments_serve_the_alias" {
+  variables {
+    function = { provisioned_concurrency = 3 }
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live" && aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 3
+    error_message = "Only the alias is invoked, so only the alias is kept warm."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == -1
+    error_message = "Without reserved concurrency the account's pool serves it."
+  }
+}
+
+run "a_handler_of_its_own_and_room_to_write" {
+  variables {
+    handler     = "stream_consumer.batch.starter.lambda_handler"
+    function    = { scratch_mb = 2048 }
+    environment = { QUEUE_URL = "https://sqs/q", POWERTOOLS_LOG_LEVEL = "TRACE" }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.image_config[0].command == tolist(["stream_consumer.batch.starter.lambda_handler"]) && aws_lambda_function.this.ephemeral_storage[0].size == 2048
+    error_message = "One image runs every handler; /tmp is as large as is said."
+  }
+
+  assert {
+    condition = output.settings == tomap({
+      QUEUE_URL                    = "https://sqs/q"
+      POWERTOOLS_SERVICE_NAME      = "sc-test-rides"
+      POWERTOOLS_METRICS_NAMESPACE = "StreamConsumer"
+      POWERTOOLS_LOG_LEVEL         = "INFO"
+    })
+    error_message = "Logs and metrics follow from the variables, whatever else is set."
+  }
+}
+
+run "nothing_but_its_own_logs_is_allowed_unasked" {
+  assert {
+    condition = output.policies == { logs = jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Sid      = "WriteOwnLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = ["arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/sc-test-rides:*"]
+      }]
+    }) }
+    error_message = "What else it may do is said by who uses it."
+  }
+}

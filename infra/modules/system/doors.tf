@@ -1,0 +1,75 @@
+# The two other doors, where they are asked for: files (batch) and HTTPS (web). Nothing here costs anything while nobody comes
+# but the batch door's starter, cents a month.
+
+locals {
+  doors_image = "${module.registry.url}@${coalesce(var.doors_image_digest, var.image_digest)}"
+  batch_name  = "${local.prefix}-batch"
+  web_name    = "${local.prefix}-web"
+
+  # Where the batch door has no bucket of the user's, it has one of ours.
+  batch_bucket = try(var.batch.input == null || var.batch.output == null, false)
+
+  door_function_names = concat(
+    var.batch == null ? [] : ["${local.batch_name}-starter"],
+    try(var.batch.interval.runs_on, "") == "lambda" ? ["${local.batch_name}-interval"] : [],
+    var.web == null ? [] : [local.web_name],
+  )
+
+  door_log_groups = concat(
+    [for name in local.door_function_names : "/aws/lambda/${name}"],
+    var.batch == null ? [] : ["/aws/ecs/${local.batch_name}"],
+    try(var.web.endpoint, null) == "http_api" ? ["/aws/vendedlogs/apigateway/${local.web_name}"] : [],
+  )
+}
+
+module "files" {
+  source = "../bucket"
+  count  = local.batch_bucket ? 1 : 0
+
+  name          = "${local.batch_name}-${var.account.id}"
+  kms_key_arn   = local.kms_key_arn
+  partition     = var.account.partition
+  force_destroy = var.disposable
+}
+
+module "batch" {
+  source = "../batch"
+  count  = var.batch == null ? 0 : 1
+
+  name         = local.batch_name
+  account      = var.account
+  kms_key_arn  = local.kms_key_arn
+  image_uri    = local.doors_image
+  repository   = local.prefix
+  architecture = var.architecture
+  input        = var.batch.input != null ? var.batch.input : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn, owns_notifications = true }
+  output       = var.batch.output != null ? var.batch.output : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn }
+  model        = merge(var.batch.model, { kms_key_arn = try(coalesce(var.batch.model.kms_key_arn, local.kms_key_arn), null) })
+  queue        = var.batch.queue
+  network      = var.batch.network
+  task         = var.batch.task
+  interval     = var.batch.interval
+  environment  = var.batch.environment
+  alarms       = { topic_arn = module.observability.topic_arn, age_seconds = var.batch.alarm_age_seconds }
+}
+
+module "web" {
+  source = "../web"
+  count  = var.web == null ? 0 : 1
+
+  name                          = local.web_name
+  account                       = var.account
+  kms_key_arn                   = local.kms_key_arn
+  image_uri                     = local.doors_image
+  architecture                  = var.architecture
+  endpoint                      = coalesce(var.web.endpoint, "function_url")
+  allowed_principals            = coalesce(var.web.allowed_principals, [])
+  public_without_authentication = coalesce(var.web.public_without_authentication, false)
+  model                         = merge(var.web.model, { kms_key_arn = try(coalesce(var.web.model.kms_key_arn, local.kms_key_arn), null) })
+  function                      = var.web.function
+  throttle                      = var.web.throttle
+  cors                          = var.web.cors
+  environment                   = var.web.environment
+  release                       = var.web.release
+  alarms                        = merge(var.web.alarms, { topic_arn = module.observability.topic_arn })
+}

@@ -1,0 +1,60 @@
+# The doors on their own, in each of their forms: with an image and a key that are there already, a plan shows everything.
+
+terraform {
+  required_version = ">= 1.11"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.100, < 7.0"
+    }
+  }
+}
+
+provider "aws" {
+  region = "eu-west-1"
+}
+
+locals {
+  account   = { id = "123456789012", region = "eu-west-1" }
+  key       = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  image_uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-prod@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+  model     = { location = "s3://models/models/ride-duration/8", kms_key_arn = local.key }
+  topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
+
+  intervals = {
+    fargate = { runs_on = "fargate", schedule = "cron(15 0 1 * ? *)" }
+    lambda  = { runs_on = "lambda", length = "hour", schedule = "cron(5 * * * ? *)" }
+  }
+}
+
+module "batch" {
+  source   = "../../modules/batch"
+  for_each = local.intervals
+
+  name        = "sc-batch-${each.key}"
+  account     = local.account
+  kms_key_arn = local.key
+  image_uri   = local.image_uri
+  repository  = "stream-consumer-prod"
+  input       = { bucket = "arrivals", kms_key_arn = local.key, owns_notifications = true }
+  output      = { bucket = "results", kms_key_arn = local.key }
+  model       = local.model
+  network     = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  interval    = each.value
+  alarms      = { topic_arn = local.topic_arn }
+}
+
+module "web" {
+  source   = "../../modules/web"
+  for_each = toset(["function_url", "http_api"])
+
+  name               = "sc-web-${each.key}"
+  account            = local.account
+  kms_key_arn        = local.key
+  image_uri          = local.image_uri
+  endpoint           = each.key
+  model              = local.model
+  allowed_principals = each.key == "function_url" ? ["arn:aws:iam::210987654321:role/rides"] : []
+  alarms             = { topic_arn = local.topic_arn }
+}
