@@ -46,6 +46,8 @@ def verdicts(measured: Measurement) -> Iterator[str]:
     for bar in bars(measured):
         wanted = ("≥ " if bar.wanted == "at least" else "≤ ") + _number(bar.bar)
         yield _row(_named(bar), [wanted, _number(bar.value), "yes" if bar.met else "NO"])
+    if measured.web is None:
+        yield "  web: NOT MEASURED, wrk is not installed"
 
 
 def as_json(measured: Measurement) -> str:
@@ -156,7 +158,6 @@ def _file(measured: Measurement) -> Iterator[str]:
 
 def _web(measured: Measurement) -> Iterator[str]:
     if measured.web is None:
-        yield from ("", "web: NOT MEASURED, wrk is not installed")
         return
     for connections in web.CONNECTIONS:
         yield from ("", _row(f"web, one ride a request, {connections} connections", ["requests/s", "p50 ms", "p99 ms"]))
