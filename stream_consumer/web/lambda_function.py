@@ -1,7 +1,8 @@
 """
 The web door as a Lambda function: behind a function URL or an HTTP API (payload format 2.0), the same application.
 
-The rule: who may ask is decided in front of it, by IAM unless Terraform was told otherwise; WEB_TOKEN adds a token.
+The rule: who may ask is decided in front of it, by IAM unless Terraform was told otherwise. WEB_TOKEN is for where
+nobody signs: a signature takes the header of the token.
 """
 
 import functools
