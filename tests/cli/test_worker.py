@@ -117,6 +117,7 @@ def test_after_the_grace_the_object_is_handed_back(scene: Scene, signals: list[s
     assert scene.rides.messages()[0] == 2
 
 
+@pytest.mark.process  # a lease takes its time to be over
 def test_what_a_killed_worker_held_is_anothers_when_the_lease_is_over(scene: Scene) -> None:
     """Its claim stays and its message is hidden; neither is for good, and it has committed nothing."""
     with scene.worker("--lease", "5") as worker:
