@@ -1,6 +1,10 @@
 """The batch door on a real PostgreSQL: streamed out of it, and into it in one transaction."""
 
+import contextlib
+import functools
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from integration_tests.conftest import loaded
 from integration_tests.postgres import PASSWORD, binaries, postgres
 from stream_consumer.batch.job import Job, Options, Stores, committed, run
 from stream_consumer.contract import Reason
-from stream_consumer.errors import StoreFailed
+from stream_consumer.errors import MixedIds, StoreFailed
 from stream_consumer.model import Model
 
 RIDES = """
@@ -57,6 +61,13 @@ def selected(url: str, query: str) -> list[Any]:
     return found
 
 
+def executed(url: str, statement: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
 def test_a_query_is_scored_into_a_file(server: str, model: Model, tmp_path: Path) -> None:
     """A numeric is a number, a NaN is none, and neither colons nor per cent signs in the query mean anything."""
     target = tmp_path / "minutes.parquet"
@@ -81,14 +92,53 @@ def test_predictions_replace_those_of_the_same_query(server: str, model: Model) 
 
 
 def test_a_transaction_that_fails_changes_nothing(server: str, model: Model) -> None:
-    """Here ids are texts, and the table that is there has integers."""
-    options = Options(query=QUERY, table="trips")
-    run(Job(server, server), model=model, stores=Stores(), options=options)
+    """At its end, when all but the mark is written."""
+    options, job = Options(query=QUERY, table="trips"), Job(server, server)
+    run(job, model=model, stores=Stores(), options=options)
     before = selected(server, "select xmin, * from trips order by ride_id limit 5")
-    texts = Options(query=QUERY.replace("*", "*, 'ride ' || ride_id as name"), table="trips", id_column="name")
-    with pytest.raises(StoreFailed):
-        run(Job(server, server), model=model, stores=Stores(), options=texts)
+    executed(server, "alter table trips_summaries add constraint no check (summary is null) not valid")
+    with pytest.raises(StoreFailed, match='violates check constraint "no"'):
+        run(job, model=model, stores=Stores(), options=options)
     assert selected(server, "select xmin, * from trips order by ride_id limit 5") == before
+
+
+def test_ids_are_not_cast_to_those_of_the_table(server: str, model: Model) -> None:
+    options, job = Options(query=QUERY, table="kept"), Job(server, server)
+    run(job, model=model, stores=Stores(), options=options)
+    texts = Options(query=QUERY.replace("*", "*, '0' || ride_id as name"), table="kept", id_column="name")
+    with pytest.raises(MixedIds, match="the table kept has ride_id BIGINT and these ids are texts"):
+        run(job, model=model, stores=Stores(), options=texts)
+
+
+def test_two_reruns_at_once_leave_each_row_once(server: str, model: Model) -> None:
+    """The second comes when the first has deleted what was there and not committed yet."""
+    options = Options(query=QUERY.replace("order", "and ride_id < 100 order"), table="twice")
+    again = functools.partial(run, Job(server, server), model=model, stores=Stores(), options=options)
+    again()
+    others: list[threading.Thread] = []
+
+    def second() -> None:
+        with contextlib.suppress(StoreFailed):
+            again()
+
+    def before_inserting(_: object, statement: object, *__: object) -> None:
+        if not isinstance(statement, sa.Insert) or others:
+            return
+        others.append(threading.Thread(target=second))
+        others[0].start()
+        deadline = time.monotonic() + 60
+        while selected(server, "select 1 from pg_stat_activity where wait_event_type = 'Lock'") == []:
+            assert time.monotonic() < deadline, "the second run never waited for the first"
+            time.sleep(0.05)
+
+    sa.event.listen(sa.Engine, "before_execute", before_inserting)
+    try:
+        again()
+    finally:
+        sa.event.remove(sa.Engine, "before_execute", before_inserting)
+        for other in others:
+            other.join(60)
+    assert selected(server, "select count(*), count(distinct ride_id) from twice") == [(100, 100)]
 
 
 def test_a_refused_password_is_not_said(server: str, model: Model, tmp_path: Path) -> None:

@@ -20,10 +20,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from stream_consumer.batch.events import as_event
 from stream_consumer.batch.places import shown
 from stream_consumer.batch.readers import Layout
-from stream_consumer.batch.rows import CHUNK_LINES, Input, Lines
+from stream_consumer.batch.rows import Input, in_chunks
 from stream_consumer.contract import EventSchema, decode_dead_letters
-from stream_consumer.errors import StoreFailed, UsageError
+from stream_consumer.errors import MixedIds, StoreFailed, UsageError
 
+_FETCH_ROWS = 1_024
 _INSERT_ROWS = 10_000
 
 
@@ -41,15 +42,15 @@ def query(url: str, sql: str, schema: EventSchema, id_column: str | None, stem: 
         with _told(url):
             connection = stack.enter_context(engine.connect())
             # A colon or per cent sign in the query is the database's business.
-            streaming = connection.execution_options(no_parameters=True, stream_results=True, yield_per=CHUNK_LINES)
+            streaming = connection.execution_options(no_parameters=True, stream_results=True, yield_per=_FETCH_ROWS)
             result = stack.enter_context(contextlib.closing(streaming.exec_driver_sql(sql)))
             names = list(result.keys())
-        yield Input(_chunks(result, Layout(schema, names, id_column, url, stem), url), None)
+        yield Input(in_chunks(_events(result, Layout(schema, names, id_column, url, stem), url)), None)
 
 
-def _chunks(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterator[Lines]:
+def _events(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterator[bytes]:
     at = {name: layout.there.index(name) for name in layout.read}
-    first, partitions = 0, result.partitions(CHUNK_LINES)
+    first, partitions = 0, result.partitions(_FETCH_ROWS)
     while True:
         with _told(url):
             rows = next(partitions, None)
@@ -59,7 +60,7 @@ def _chunks(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterato
         first += len(rows)
         ids = [row[at[layout.id_column]] for row in rows] if layout.id_column else layout.made_ids(numbers).to_pylist()
         rides = [{name: row[at[name]] for name in layout.columns} for row in rows]
-        yield Lines(numbers, [as_event(ride, ride_id) for ride, ride_id in zip(rides, ids, strict=True)])
+        yield from map(as_event, rides, ids)
 
 
 class Tables:
@@ -81,13 +82,25 @@ class Tables:
         return text.encode() if text else None
 
     def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
-        """Replace the results of *source*, in one transaction."""
+        """
+        Replace the results of *source*, in one transaction.
+
+        Raises:
+            MixedIds: The ids of the rows that are there are of another type.
+            StoreFailed: The database refused.
+        """
         with pq.ParquetFile(predictions) as file, _engine(self._url) as engine, _told(self._url):
             integers = str(file.schema_arrow.field("ride_id").type) == "int64"
-            tables = self._tables(sa.BigInteger() if integers else sa.String(256))
-            predicted, rejected, summaries = tables
+            predicted, rejected, summaries = self._tables(sa.BigInteger() if integers else sa.String(256))
             with engine.begin() as connection:
-                predicted.metadata.create_all(connection)
+                # The mark first: whoever commits the same at the same time waits there, and finds these rows or fails.
+                tables = [summaries, rejected]
+                there = _kind_of_ids(connection, predicted)
+                if file.metadata.num_rows:
+                    self._check_ids(there, integers=integers)
+                if file.metadata.num_rows or there is not None:
+                    tables.append(predicted)
+                predicted.metadata.create_all(connection, tables)
                 for table in tables:
                     connection.execute(table.delete().where(table.c.source == source))
                 for batch in file.iter_batches(_INSERT_ROWS):
@@ -95,6 +108,15 @@ class Tables:
                 for chunk in _letters(letters):
                     connection.execute(rejected.insert(), [{"source": source, **letter} for letter in chunk])
                 connection.execute(summaries.insert(), {"source": source, "summary": summary.decode()})
+
+    def _check_ids(self, there: Any, *, integers: bool) -> None:
+        """Databases would cast ids to the type of those that are there."""
+        if isinstance(there, sa.String if integers else (sa.Integer, sa.Numeric)):
+            these = "integers" if integers else "texts"
+            raise MixedIds(
+                f"the table {self._name} has ride_id {there} and these ids are {these}; none may be changed: name "
+                "another table"
+            )
 
     def _tables(self, ride_id: Any) -> tuple[sa.Table, sa.Table, sa.Table]:
         metadata = sa.MetaData(schema=self._schema or None)
@@ -125,6 +147,15 @@ class Tables:
             sa.Column("summary", sa.Text(), nullable=False),
         )
         return predicted, rejected, summaries
+
+
+def _kind_of_ids(connection: sa.Connection, predicted: sa.Table) -> Any:
+    """Return the type of the column ``ride_id`` of the table as it is; None without one."""
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(predicted.name, predicted.schema):
+        return None
+    columns = inspector.get_columns(predicted.name, predicted.schema)
+    return next((column["type"] for column in columns if column["name"] == "ride_id"), None)
 
 
 def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:

@@ -18,6 +18,7 @@ from stream_consumer.batch.places import (
     beside,
     format_of,
     is_database,
+    is_s3,
     name_of,
     shown,
     stem_of,
@@ -38,6 +39,10 @@ class Source(Protocol):
     @property
     def label(self) -> str:
         """What summaries call it."""
+
+    @property
+    def identity(self) -> str:
+        """What no other source is called, whoever runs where."""
 
     @property
     def name(self) -> str:
@@ -80,6 +85,10 @@ class FileSource:
         return self.place
 
     @property
+    def identity(self) -> str:
+        return identity_of(self.place)
+
+    @property
     def name(self) -> str:
         return name_of(self.place)
 
@@ -112,8 +121,13 @@ class QuerySource:
 
     @property
     def label(self) -> str:
-        # Two queries on one database are two sources.
-        return f"{shown(self.url)}?query={hashlib.sha256(self.query.encode()).hexdigest()[:12]}"
+        # Two queries on one database are two sources, and so is one query of two servers that only parameters name.
+        what = f"{self.url.partition('?')[2]}\n{self.query}"
+        return f"{shown(self.url)}?query={hashlib.sha256(what.encode()).hexdigest()[:12]}"
+
+    @property
+    def identity(self) -> str:
+        return self.label
 
     @property
     def name(self) -> str:
@@ -148,7 +162,10 @@ class FileTarget:
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
         store = self.stores.at(self.place)
-        return all(store.size(beside(self.place, ending)) == size for ending, size in sizes.items())
+        # The mark may be that of predictions in another format.
+        return self.suffix in sizes and all(
+            store.size(beside(self.place, ending)) == size for ending, size in sizes.items()
+        )
 
     def commit(self, files: Mapping[str, Path]) -> None:
         store = self.stores.at(self.place)
@@ -201,11 +218,29 @@ def target_of(place: str, table: str | None, source: Source, stores: Stores) -> 
     Return the target at *place* for the results of *source*.
 
     Raises:
-        UsageError: A database without a table, a table without a database, or a file whose name tells no format.
+        UsageError: A database without a table, a table without a database, a file whose name tells no format, or one
+            that would be written over the source.
     """
     if is_database(place) != (table is not None):
         raise UsageError(f"{shown(place)}: a table (--table) is for a database, and a database needs one")
     if table is not None:
-        return TableTarget(database.Tables(place, table), source.label)
-    suffix_of(place)
+        return TableTarget(database.Tables(place, table), source.identity)
+    if source.identity in map(identity_of, places_written(place)):
+        raise UsageError(f"{source.label} is the input and would be written over by {place}; name another output")
     return FileTarget(place, stores)
+
+
+def places_written(place: str) -> list[str]:
+    """
+    Return the places that a job whose predictions go to the file *place* may write to.
+
+    Raises:
+        UsageError: The name tells no format.
+    """
+    return [beside(place, ending) for ending in (suffix_of(place), REJECTED, SUMMARY)]
+
+
+def identity_of(place: str) -> str:
+    """Return what is the same for all names of one place."""
+    local = not (is_s3(place) or is_database(place))
+    return str(Path(place.removeprefix("file://")).resolve()) if local else place

@@ -22,8 +22,8 @@ from stream_consumer.batch.rows import Table
 _encode = msgspec.json.Encoder(decimal_format="number", enc_hook=str).encode
 _TOO_LARGE, _TOO_SMALL = msgspec.Raw(b"1e999"), msgspec.Raw(b"-1e999")
 
-# Source: RFC 8259, "Numbers"; and the spellings of booleans that spreadsheets and Python write.
-_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|[Tt]rue|TRUE|[Ff]alse|FALSE")
+# Source: RFC 8259, "Numbers"; spreadsheets and Python spell booleans otherwise than JSON.
+_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|(?i:true|false)")
 
 
 def as_event(ride: Mapping[str, Any], ride_id: Any) -> bytes:

@@ -85,8 +85,8 @@ def run(  # noqa: PLR0913 (its parts, each named)
     Raises:
         Stopped: *stop* turned true.
         UnusableInput: The input can never be scored: it is gone, not what its name says, or lacks columns.
-        UsageError: The name of the input or of the output tells no format.
-        StoreFailed: The input could not be fetched, or the output not be written.
+        UsageError: The name of the input or of the output tells no format, or the output is the input.
+        StoreFailed: The input could not be fetched, scratch is full, or the output could not be written.
         TooManyRejected: See ``Options.max_rejected``.
         CountsDiffer: What was read, decided and written do not add up.
         ModelError: The model fails on its own example.
@@ -154,6 +154,7 @@ def committed(
     same = (
         (summary.source, summary.source_version, summary.id_column) == (source.label, version, options.id_column)
         and (model is None or _names(model) == (summary.model, summary.model_version, summary.model_digest))
+        and sum(summary.rejected.values()) <= summary.rows * options.max_rejected
         and target.holds(summary.sizes)
     )
     return summary if same else None

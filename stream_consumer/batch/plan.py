@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from stream_consumer.batch.ends import REJECTED, SUMMARY
+from stream_consumer.batch.ends import identity_of, places_written
 from stream_consumer.batch.job import Job
-from stream_consumer.batch.places import beside, is_database, is_s3, shown, stem_of, suffix_of
+from stream_consumer.batch.places import is_database, is_s3, shown, stem_of, suffix_of
 from stream_consumer.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
     Raises:
         UsageError: Several inputs for one file, one input twice, two of one stem, an output that is an input.
     """
-    _refuse("the same input is there more than once", [_identity(source) for source in sources])
+    _refuse("the same input is there more than once", [identity_of(source) for source in sources])
     if is_database(target):
         return [Job(source, target) for source in sources]
     if target.endswith("/"):
@@ -29,27 +29,21 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
         ends = [".parquet" if is_database(source) else suffix_of(source) for source in sources]
         targets = [f"{target}{stem_of(source)}{end}" for source, end in zip(sources, ends, strict=True)]
         _refuse(
-            "two inputs would have one output, since their names differ only in folder or format",
-            [beside(one, "") for one in targets],
+            "two inputs would write one file, since their names differ only in folder, format or what is added to them",
+            [place for one in targets for place in places_written(one)],
         )
     elif len(sources) > 1:
         raise UsageError(f"{len(sources)} inputs cannot go into one file, {target}; end it with / for a folder")
     else:
         targets = [target]
-    read = {_identity(source) for source in sources}
+    read = {identity_of(source) for source in sources}
     for one in targets:
-        written = [beside(one, ending) for ending in (suffix_of(one), REJECTED, SUMMARY)]
-        over = [place for place in written if _identity(place) in read]
+        over = [place for place in places_written(one) if identity_of(place) in read]
         if over:
             raise UsageError(f"{over[0]} is an input and would be written over; name another output")
         if not is_s3(one) and Path(one).is_dir():
             raise UsageError(f"{one} is a folder; end it with / to write into it")
     return [Job(source, one) for source, one in zip(sources, targets, strict=True)]
-
-
-def _identity(place: str) -> str:
-    local = not (is_s3(place) or is_database(place))
-    return str(Path(place.removeprefix("file://")).resolve()) if local else place
 
 
 def _refuse(why: str, places: Sequence[str]) -> None:

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from stream_consumer.batch.places import shown
-from stream_consumer.batch.rows import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, Chunk, Input, Lines, Table
+from stream_consumer.batch.rows import CHUNK_BYTES, CHUNK_ROWS, Chunk, Input, Table, in_chunks
 from stream_consumer.contract import EventSchema
-from stream_consumer.errors import UnusableInput
+from stream_consumer.errors import StoreFailed, UnusableInput
 
 DEFAULT_ID = "ride_id"
 _BUFFER_BYTES = 1 << 20
@@ -85,12 +85,25 @@ def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
 def _tables(file: Any, layout: Layout) -> Iterator[Table]:
     first = 0
     # With nothing to read there would be no rows either.
-    for batch in file.iter_batches(CHUNK_ROWS, columns=layout.read or None, use_threads=False):
+    for batch in file.iter_batches(_rows_at_once(file, layout), columns=layout.read or None, use_threads=False):
         numbers = np.arange(first, first + batch.num_rows)
         first += batch.num_rows
         columns = {name: plain(batch.column(name)) for name in layout.read}
         ids = columns[layout.id_column] if layout.id_column else layout.made_ids(numbers)
         yield Table(numbers, {name: columns[name] for name in layout.columns}, ids)
+
+
+def _rows_at_once(file: Any, layout: Layout) -> int:
+    """Return how many rows make a chunk: fewer where they are long, as the file's own account of its columns says."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    widest = max((_bytes_of_row(group, layout) for group in groups if group.num_rows), default=0)
+    return max(1, min(CHUNK_ROWS, int(CHUNK_BYTES // max(widest, 1))))
+
+
+def _bytes_of_row(group: Any, layout: Layout) -> float:
+    columns = [group.column(number) for number in range(group.num_columns)]
+    read = [column for column in columns if column.path_in_schema.partition(".")[0] in layout.read]
+    return float(sum(column.total_uncompressed_size for column in read) / group.num_rows)
 
 
 def plain(array: Any) -> Any:
@@ -114,26 +127,30 @@ def ndjson(path: Path, source: str) -> Iterator[Input]:
     with readable(source, "NDJSON"):
         file = path.open("rb")
     with file:
-        yield Input(guarded(_lines(file, source), source, "NDJSON"), None)
+        yield Input(guarded(in_chunks(_lines(file, source)), source, "NDJSON"), None)
 
 
-def _lines(file: BinaryIO, source: str) -> Iterator[Lines]:
-    first, lines, size = 0, list[bytes](), 0
-    while line := file.readline(_LONGEST_LINE):
+def _lines(file: BinaryIO, source: str) -> Iterator[bytes]:
+    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b"")):
         if len(line) == _LONGEST_LINE:
-            raise UnusableInput(f"row {first + len(lines)} of {shown(source)} is longer than {_LONGEST_LINE} bytes")
-        lines.append(line.removesuffix(b"\n"))
-        size += len(line)
-        if len(lines) == CHUNK_LINES or size >= CHUNK_BYTES:
-            yield Lines(np.arange(first, first + len(lines)), lines)
-            first, lines, size = first + len(lines), [], 0
-    if lines:
-        yield Lines(np.arange(first, first + len(lines)), lines)
+            raise UnusableInput(f"row {number} of {shown(source)} is longer than {_LONGEST_LINE} bytes")
+        yield line.removesuffix(b"\n")
 
 
 @contextlib.contextmanager
 def readable(source: str, kind: str) -> Iterator[None]:
+    """
+    Blame the input for what pyarrow makes of its bytes.
+
+    Raises:
+        UnusableInput: They are not what they should be.
+        StoreFailed: They could not be read.
+    """
     try:
         yield
+    except MemoryError:  # pyarrow's own is one of its exceptions, too
+        raise
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreFailed(f"{shown(source)} cannot be read: {error.strerror}") from error
         raise UnusableInput(f"{shown(source)} cannot be read as {kind}: {error}") from error

@@ -4,7 +4,7 @@ Chunks of rows, as every reader gives them and every writer takes what became of
 The rule: a row keeps its number, counted from 0 in its input, through everything.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,19 @@ class Table:
 
 
 Chunk = Lines | Table
+
+
+def in_chunks(events: Iterable[bytes]) -> Iterator[Lines]:
+    """Gather *events* up to :data:`CHUNK_LINES` or :data:`CHUNK_BYTES`, whichever comes first."""
+    first, lines, size = 0, list[bytes](), 0
+    for event in events:
+        lines.append(event)
+        size += len(event)
+        if len(lines) == CHUNK_LINES or size >= CHUNK_BYTES:
+            yield Lines(np.arange(first, first + len(lines)), lines)
+            first, lines, size = first + len(lines), [], 0
+    if lines:
+        yield Lines(np.arange(first, first + len(lines)), lines)
 
 
 @dataclass(frozen=True, slots=True)

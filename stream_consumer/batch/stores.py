@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -76,9 +77,21 @@ class Stores:
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give a folder that lasts as long as the context."""
-        with tempfile.TemporaryDirectory(prefix="stream-consumer-batch-", dir=self._scratch) as folder:
-            yield Path(folder)
+        """
+        Give a folder that lasts as long as the context.
+
+        Raises:
+            StoreFailed: It is full, or cannot be made.
+        """
+        place = self._scratch or tempfile.gettempdir()
+        try:
+            with tempfile.TemporaryDirectory(prefix="stream-consumer-batch-", dir=place) as folder:
+                yield Path(folder)
+        except OSError as error:
+            raise StoreFailed(
+                f"{error.strerror or error}: scratch in {place} (TMPDIR) must hold the output, and an input that is an "
+                "object; nothing was committed"
+            ) from error
 
 
 class LocalStore:
@@ -110,7 +123,8 @@ class LocalStore:
     def put(self, file: Path, place: str) -> None:
         path = _path(place)
         # Scratch may be on another file system, from where nothing can be renamed.
-        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        # And another run, in another container with the same process id, may write the same.
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:

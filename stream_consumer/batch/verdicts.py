@@ -138,7 +138,8 @@ def _sure(values: Any, column: Column) -> Mask:
         exact = _within(numbers, -_EXACT_IN_FLOAT64, _EXACT_IN_FLOAT64)
         present = ~missing & exact & _within(numbers.astype(np.float64), *limits_of(column))
     elif pa.types.is_floating(kind) and column.type in {"float", "double"}:
-        numbers = _numbers(values)
+        # A bound is a float64, and would be rounded to what it is compared with.
+        numbers = _numbers(values).astype(np.float64, copy=False)
         present = ~missing & np.isfinite(numbers) & _within(numbers, *limits_of(column))
     else:
         present = np.zeros(len(values), bool)

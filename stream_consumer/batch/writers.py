@@ -194,7 +194,10 @@ def written(path: Path) -> int:
             with pyarrow.csv.open_csv(
                 path,
                 parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(include_columns=["ride_duration"]),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    include_columns=["ride_duration"],
+                    column_types={"ride_duration": pa.float64()},  # the first rows may be whole
+                ),
             ) as batches:
                 return sum(len(batch) for batch in batches)
         case Format.NDJSON:

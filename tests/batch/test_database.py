@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from stream_consumer.batch.ends import source_of
 from stream_consumer.batch.job import Job, Options, Stores, UnusableInput, committed, run
 from stream_consumer.batch.places import shown
+from stream_consumer.batch.rows import CHUNK_BYTES
 from stream_consumer.contract import Reason
-from stream_consumer.errors import StoreFailed, UsageError
+from stream_consumer.errors import MixedIds, StoreFailed, UsageError
 from stream_consumer.model import Model
-from tests.batch.files import letters, rides_file, rows
+from tests.batch.files import RIDES, letters, rides_file, rows
 
 QUERY = "select * from rides order by ride_id"
 
@@ -87,6 +89,71 @@ def test_a_rerun_replaces_the_rows_of_its_input_alone(
     found = selected(database, "select source, count(*) from minutes group by source order by source")
     assert found == [(str(tmp_path / "one.csv"), 2), (str(tmp_path / "two.parquet"), 2)]
     assert selected(database, "select count(*) from minutes_rejected") == [(4,)]
+
+
+def test_files_of_one_name_in_two_folders_are_two_inputs(
+    database: str, model: Model, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one file by two names is one."""
+    for folder in ("march", "april"):
+        rides_file(tmp_path / folder / "rides.csv")
+        monkeypatch.chdir(tmp_path / folder)
+        for name in ("rides.csv", "./rides.csv"):
+            run(Job(name, database), model=model, stores=stores, options=Options(table="minutes"))
+    found = selected(database, "select source, count(*) from minutes group by source order by source")
+    assert found == [(str(tmp_path / folder / "rides.csv"), 2) for folder in ("april", "march")]
+
+
+def test_ids_are_not_changed_into_those_of_the_rows_that_are_there(
+    database: str, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    """SQLite would take the text 007 for 7, and PostgreSQL 7 for a text."""
+    options = Options(table="minutes")
+    texts = rides_file(tmp_path / "texts.parquet", {**RIDES, "ride_id": ["007", "x", "y", "z"]})
+    integers = rides_file(tmp_path / "integers.parquet")
+    run(Job(str(integers), database), model=model, stores=stores, options=options)
+    with pytest.raises(MixedIds, match="the table minutes has ride_id BIGINT and these ids are texts"):
+        run(Job(str(texts), database), model=model, stores=stores, options=options)
+    run(Job(str(texts), database), model=model, stores=stores, options=Options(table="named"))
+    with pytest.raises(MixedIds, match=r"the table named has ride_id VARCHAR\(256\) and these ids are integers"):
+        run(Job(str(integers), database), model=model, stores=stores, options=Options(table="named"))
+    assert selected(database, "select ride_id from minutes") == [(7,), (8,)]
+
+
+def test_a_file_without_predictions_does_not_say_what_ids_are(
+    database: str, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    options = Options(table="minutes")
+    nothing = rides_file(tmp_path / "nothing.parquet", {name: values[2:] for name, values in RIDES.items()})
+    job = Job(str(nothing), database)
+    summary = run(job, model=model, stores=stores, options=options)
+    assert committed(job, stores, options=options) == summary
+    run(Job(str(rides_file(tmp_path / "some.parquet")), database), model=model, stores=stores, options=options)
+    run(job, model=model, stores=stores, options=options)
+    assert selected(database, "select ride_id from minutes") == [(7,), (8,)]
+
+
+def test_rows_of_a_query_are_held_by_their_bytes(tmp_path: Path, model: Model, stores: Stores) -> None:
+    with sqlite3.connect(tmp_path / "long.db") as connection:
+        connection.execute("create table rides (PULocationID, DOLocationID, trip_distance, ride_id)")
+        many = [(130, 205, 3.5, "x" * 20_000)] * 2_000
+        connection.executemany("insert into rides values (?, ?, ?, ?)", many)
+    connection.close()
+    seen: list[int] = []
+    run(
+        Job(f"sqlite:///{tmp_path / 'long.db'}", str(tmp_path / "minutes.parquet")),
+        model=model,
+        stores=stores,
+        options=Options(query="select * from rides"),
+        progress=lambda rows, _: seen.append(rows),
+    )
+    assert (seen[-1], seen[0] * 20_000 < CHUNK_BYTES) == (2_000, True)
+
+
+def test_one_query_of_two_servers_is_two_inputs() -> None:
+    stores = Stores()
+    labels = {source_of(f"postgresql:///taxi?host={host}", QUERY, stores).label for host in "ab"}
+    assert len(labels) == 2
 
 
 def test_two_queries_are_two_inputs(database: str, model: Model, stores: Stores) -> None:

@@ -1,9 +1,11 @@
 """A job: what is committed, when, and what never is."""
 
 import dataclasses
+import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +107,64 @@ def test_a_rerun_makes_the_same_bytes(name: str, job: Job, model: Model, stores:
     run(job, model=model, stores=stores)
     assert made(job) == before
     assert sorted(before) == sorted([name, "rides.rejected.jsonl", "rides.summary.json"])
+
+
+@pytest.mark.parametrize("name", ["rides.parquet", "rides.rejected.jsonl"])
+def test_an_output_over_the_input_is_refused(name: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    """By any name: what was read would be gone."""
+    source = rides_file(tmp_path / "in" / name)
+    target = tmp_path / "in" / ".." / "in" / "rides.parquet"
+    before = source.read_bytes()
+    with pytest.raises(UsageError, match="is the input and would be written over"):
+        run(Job(str(source), str(target)), model=model, stores=stores)
+    assert source.read_bytes() == before
+
+
+def test_predictions_in_another_format_are_not_there_already(job: Job, model: Model, stores: Stores) -> None:
+    run(job, model=model, stores=stores)
+    assert committed(job, stores, model=model) is not None
+    assert committed(Job(job.source, job.target.replace("minutes.parquet", "minutes.csv")), stores) is None
+
+
+def test_what_was_committed_with_more_rejected_than_allowed_is_not_there_already(
+    job: Job, model: Model, stores: Stores
+) -> None:
+    run(job, model=model, stores=stores)
+    assert committed(job, stores, options=Options(max_rejected=0.5)) is not None
+    assert committed(job, stores, options=Options(max_rejected=0.4)) is None
+
+
+def test_scratch_that_is_full_is_said(
+    job: Job, model: Model, stores: Stores, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("stream_consumer.batch.writers.Letters.write", full)
+    with pytest.raises(StoreFailed, match=f"No space left on device: scratch in {scratch} .* nothing was committed"):
+        run(job, model=model, stores=stores)
+
+
+def test_two_runs_at_once_put_no_half_file(stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In two containers on one volume, both with the process id 1."""
+    whole, other, target = (tmp_path / name for name in ("whole", "other", "target"))
+    whole.write_bytes(b"whole")
+    other.write_bytes(b"other")
+    copy = shutil.copyfile
+
+    def meanwhile(source: Path, aside: Path) -> None:
+        copy(source, aside)
+        if source == whole:
+            with pytest.raises(StoreFailed):
+                stores.at(str(target)).put(other, str(target))
+        else:
+            aside.write_bytes(b"ot")
+            raise OSError(errno.EIO, "I/O error")
+
+    monkeypatch.setattr(shutil, "copyfile", meanwhile)
+    stores.at(str(target)).put(whole, str(target))
+    assert target.read_bytes() == b"whole"
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"whole", "other", "target"}
 
 
 def test_letters_of_an_earlier_run_do_not_stay(job: Job, model: Model, stores: Stores) -> None:

@@ -1,5 +1,6 @@
 """What readers make of files: rows with their numbers, ids with their types, and clear words for what is no input."""
 
+import errno
 import gzip
 import json
 from collections.abc import Sequence
@@ -14,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer.batch.csv_rows import csv
-from stream_consumer.batch.readers import ndjson, parquet
-from stream_consumer.batch.rows import CHUNK_LINES, CHUNK_ROWS, Chunk, Lines, Table
+from stream_consumer.batch.readers import ndjson, parquet, readable
+from stream_consumer.batch.rows import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, Chunk, Lines, Table
 from stream_consumer.batch.verdicts import Judge
 from stream_consumer.contract import Column, EventSchema
-from stream_consumer.errors import UnusableInput
+from stream_consumer.errors import StoreFailed, UnusableInput
 from tests.batch.files import parquet_file
 from tests.batch.test_verdicts import COLUMNS, MODEL, expected, verdicts
 
@@ -54,6 +55,28 @@ def test_rows_of_a_parquet_file_are_numbered_through_its_row_groups(tmp_path: Pa
     path = parquet_file(tmp_path / "rides.parquet", {"zone": [1, 2, 3], "ride_id": [7, 8, 9]}, row_group_size=2)
     chunks = read_parquet(path)
     assert (numbers(chunks), ids(chunks)) == ([0, 1, 2], [7, 8, 9])
+
+
+def test_long_rows_come_in_smaller_chunks(tmp_path: Path) -> None:
+    """Columns that are not read do not count."""
+    long = [f"{number}{'x' * 20_000}" for number in range(2_000)]
+    path = parquet_file(tmp_path / "rides.parquet", {"zone": range(2_000), "ride_id": long, "note": long})
+    sizes = [len(chunk.numbers) for chunk in read_parquet(path)]
+    assert (sum(sizes), max(sizes) * 20_000 <= CHUNK_BYTES) == (2_000, True)
+    assert [len(chunk.numbers) for chunk in read_parquet(path, id_column="zone")] == [2_000]
+
+
+def test_what_cannot_be_read_now_is_not_the_inputs_fault() -> None:
+    for error in (MemoryError(), pa.ArrowMemoryError("full")):
+        with pytest.raises(MemoryError), readable("rides.parquet", "Parquet"):
+            raise error
+    with (
+        pytest.raises(StoreFailed, match=r"rides\.parquet cannot be read: Stale"),
+        readable("rides.parquet", "Parquet"),
+    ):
+        raise OSError(errno.ESTALE, "Stale file handle")
+    with pytest.raises(UnusableInput), readable("rides.parquet", "Parquet"):
+        raise OSError("Couldn't deserialize thrift")
 
 
 def test_a_large_row_group_comes_in_chunks(tmp_path: Path) -> None:
@@ -181,7 +204,7 @@ def test_what_is_no_csv_is_said_to_be_none(content: bytes, tmp_path: Path) -> No
 
 cells = st.one_of(
     st.sampled_from(["", "1", "-0", "130", "3.66", "1e2", "1E400", "007", "+1", " 1", "1.", ".5", "NaN", "inf", "TRUE",
-                     "false", "null", "9" * 20, "9007199254740993", "0." + "1" * 30, "12345678901234567.1"]),
+                     "tRUE", "false", "null", "9" * 20, "9007199254740993", "0." + "1" * 30, "12345678901234567.1"]),
     st.integers().map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.text(st.characters(categories=["L", "N"]), max_size=3),

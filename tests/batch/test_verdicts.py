@@ -26,7 +26,7 @@ COLUMNS = (
     Column("zone", "long", minimum=1, maximum=265),
     Column("count", "integer"),
     Column("distance", "double", minimum=0.0, maximum=200.0),
-    Column("toll", "float", required=False),
+    Column("toll", "float", minimum=-99.9, maximum=99.9, required=False),
     Column("shared", "boolean", required=False),
     Column("speed", "double"),
 )
@@ -173,7 +173,10 @@ EDGES: list[tuple[Any, list[Any]]] = [
     (pa.uint64(), [None, 1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1]),
     (pa.int8(), [None, -128, 0, 127]),
     (pa.float64(), [None, math.nan, math.inf, -math.inf, -0.0, 1.0, 1.5, 200.0, 200.1, 1e39, 2.0**53, 1e300]),
-    (pa.float32(), [None, math.nan, math.inf, 1.5, 3.4028234663852886e38]),
+    (
+        pa.float32(),
+        [None, math.nan, math.inf, 1.5, 99.9, 3.4028234663852886e38],
+    ),  # as a float32, 99.9 is more than 99.9
     (pa.float16(), [None, math.nan, math.inf, 1.5]),
     (pa.bool_(), [None, True, False]),
     (pa.string(), [None, "", "1", "1.5", "true", "a" * 256, "a" * 257]),

@@ -80,6 +80,15 @@ def test_what_was_written_is_read_back(name: str, chunks: Sequence[Any], tmp_pat
     assert write(again, *chunks).read_bytes() == first.read_bytes()
 
 
+def test_whole_minutes_are_minutes(tmp_path: Path) -> None:
+    """CSV says 12 for 12.0, and a reader that looks at the first megabyte alone takes all for integers."""
+    ids = np.arange(60_000)
+    with contextlib.closing(writer(tmp_path / "made.csv", Identity("rides", "3"), "in.parquet")) as output:
+        output.write(Outcomes(ids, pa.array(ids), np.full(len(ids), 12.0), []))
+        output.write(Outcomes(ids[:1], pa.array(ids[:1]), np.array([12.5]), []))
+    assert written(tmp_path / "made.csv") == 60_001
+
+
 @pytest.mark.parametrize("name", NAMES[:3])
 @pytest.mark.parametrize("chunks", [[[1, "a"]], [[1], ["a"]], [pa.array(["a"]), pa.array([1])]])
 def test_a_column_has_ids_of_one_type(name: str, chunks: Sequence[Any], tmp_path: Path) -> None:
