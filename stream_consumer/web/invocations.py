@@ -104,6 +104,12 @@ def _csv_rides(body: bytes, columns: Sequence[Column]) -> list[bytes]:
     except (ValueError, csv.Error) as error:
         raise Problem(Kind.UNDECODABLE, f"not CSV in UTF-8 with a header: {error}") from None
     types = {column.name: column.type for column in columns}
+    missing = [column.name for column in columns if column.required and column.name not in header]
+    # Of the first row of a file without a header nothing else would ever be heard.
+    if missing or types.keys().isdisjoint(header):
+        raise Problem(
+            Kind.UNDECODABLE, f"the first line does not name {missing or 'a column'}; wanted a header of {list(types)}"
+        )
     kinds = [types.get(name) for name in header]
     # A row that is too long keeps its further cells, so that it is found out.
     return [

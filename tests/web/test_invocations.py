@@ -7,6 +7,7 @@ from tests.rides import minutes_of, ride_event
 from tests.web.client import JSON, ServedModel, app, ask, post
 
 CSV = {"content-type": "text/csv"}
+HEADER = b"PULocationID,DOLocationID,trip_distance\n"
 MINUTES = [minutes_of(130, 205, 3.66), minutes_of(74, 75, 1.1)]
 RIDE = b'{"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}'
 COLUMNS = b'["PULocationID","DOLocationID","trip_distance"]'
@@ -43,6 +44,23 @@ def test_cells_of_every_kind() -> None:
     model = ServedModel(lambda payment, tolls, shared: len(payment) + 10 * (tolls or 0) + 100 * shared, columns=columns)
     body = b'payment,tolls,shared\n"a, b",1.5,True\n12,,false\n'
     assert post(app(model), body, "/invocations", CSV).json == {"predictions": [119.0, 2.0]}
+
+
+@pytest.mark.parametrize("body", [b"130,205,3.66\n", b"130,205,3.66\n74,75,1.1\n", b"PULocationID,a\n"])
+def test_csv_whose_first_line_does_not_name_the_columns_is_refused(body: bytes) -> None:
+    """SageMaker's CSVSerializer sends rows without a header: the first of them would be lost, or all there is."""
+    reply = post(app(), body, "/invocations", CSV)
+    assert (reply.status, reply.json["error_code"]) == (400, "BAD_REQUEST")
+    assert "'DOLocationID', 'trip_distance']; wanted a header of ['PULocationID'," in reply.json["message"]
+
+
+def test_a_csv_header_needs_no_optional_column_but_some_column() -> None:
+    model = ServedModel(
+        lambda a, b: (a or 0) + (b or 0), columns=[Column(name, "long", required=False) for name in "ab"]
+    )
+    assert post(app(model), b"b\n7\n", "/invocations", CSV).json == {"predictions": [7.0]}
+    reply = post(app(model), b"7\n", "/invocations", CSV)
+    assert "the first line does not name a column; wanted a header of ['a', 'b']" in reply.json["message"]
 
 
 def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -> None:
@@ -87,8 +105,8 @@ def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -
         (b'{"dataframe_split": {"columns": ["a"], "data": [[NaN]]}}', JSON, "JSON is malformed"),
         (b"", CSV, "not CSV in UTF-8 with a header"),
         (b"\xff", CSV, "not CSV in UTF-8 with a header"),
-        (b"a,b\n1,2,3\n", CSV, "a row has 3 values for the 2 columns ['a', 'b']"),
-        (b"a,b\n1\n", CSV, "a row has 1 values for the 2 columns ['a', 'b']"),
+        (HEADER + b"1,2,3,4\n", CSV, "a row has 4 values for the 3 columns"),
+        (HEADER + b"1\n", CSV, "a row has 1 values for the 3 columns"),
     ],
 )
 def test_what_is_not_of_the_protocol_is_400(body: bytes, headers: dict[str, str], message: str) -> None:
