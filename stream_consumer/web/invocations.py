@@ -53,10 +53,9 @@ def records(body: bytes, media_type: str, columns: Sequence[Column], max_items: 
     Raises:
         Problem: The body is not of the protocol.
     """
-    rides = _csv_rides(body, columns) if media_type == CSV else _json_rides(body, columns)
-    return [
-        Record(b'{"ride":' + ride + b',"ride_id":%d}' % number) for number, ride in enumerate(limited(rides, max_items))
-    ]
+    read = _csv_rides if media_type == CSV else _json_rides
+    rides = read(body, columns, max_items)
+    return [Record(b'{"ride":' + ride + b',"ride_id":%d}' % number) for number, ride in enumerate(rides)]
 
 
 def predictions(outcomes: Sequence[Outcome]) -> bytes:
@@ -75,7 +74,7 @@ def predictions(outcomes: Sequence[Outcome]) -> bytes:
     return msgspec.json.encode({"predictions": minutes})
 
 
-def _json_rides(body: bytes, columns: Sequence[Column]) -> list[bytes]:
+def _json_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
     members = decoded(body, _read_body)
     given = [name for name in _FORMATS if name in members]
     if len(given) != 1:
@@ -85,22 +84,25 @@ def _json_rides(body: bytes, columns: Sequence[Column]) -> list[bytes]:
     content, names = bytes(members[given[0]]), [column.name for column in columns]
     if given == ["dataframe_split"]:
         table = decoded(content, _read_split)
-        return [_object(table.columns, row) for row in table.data]
+        return [_object(table.columns, row) for row in limited(table.data, max_items)]
     if content.startswith(b"{"):
         by_column = decoded(content, _read_columns)
         if len({len(values) for values in by_column.values()}) > 1:
             raise Problem(Kind.UNDECODABLE, f"the columns of {given[0]} are not of one length")
         if not any(by_column.values()):  # nothing would ever say that the columns are the wrong ones
             raise Problem(Kind.UNDECODABLE, f"the columns of {given[0]} have no rows: {list(by_column)}")
-        return [_object(list(by_column), row) for row in zip(*by_column.values(), strict=True)]
-    rows = decoded(content, read_items)
+        rows = limited(list(zip(*by_column.values(), strict=True)), max_items)
+        return [_object(list(by_column), row) for row in rows]
+    rows = limited(decoded(content, read_items), max_items)
     # A row without names has the signature's columns in their order, as an array has.
     return [_object(names, decoded(row, read_items)) if bytes(row).startswith(b"[") else bytes(row) for row in rows]
 
 
-def _csv_rides(body: bytes, columns: Sequence[Column]) -> list[bytes]:
+def _csv_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
     try:
-        header, *rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        # No further than it takes to see that there are too many.
+        header, *rows = itertools.islice(filter(None, lines), max_items + 2)
     except (ValueError, csv.Error) as error:
         raise Problem(Kind.UNDECODABLE, f"not CSV in UTF-8 with a header: {error}") from None
     types = {column.name: column.type for column in columns}
@@ -113,7 +115,8 @@ def _csv_rides(body: bytes, columns: Sequence[Column]) -> list[bytes]:
     kinds = [types.get(name) for name in header]
     # A row that is too long keeps its further cells, so that it is found out.
     return [
-        _object(header, list(map(_cell, row, itertools.chain(kinds, itertools.repeat(None))))) for row in rows if row
+        _object(header, list(map(_cell, row, itertools.chain(kinds, itertools.repeat(None)))))
+        for row in limited(rows, max_items)
     ]
 
 

@@ -64,7 +64,7 @@ def limited(items: list[Any], max_items: int) -> list[Any]:
         Problem: There are more than *max_items*.
     """
     if len(items) > max_items:
-        raise Problem(Kind.TOO_MANY_ITEMS, f"{len(items):,} items; at most {max_items:,} are decided in one request")
+        raise Problem(Kind.TOO_MANY_ITEMS, f"more than the {max_items:,} items that are decided in one request")
     return items
 
 

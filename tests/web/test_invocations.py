@@ -46,6 +46,25 @@ def test_cells_of_every_kind() -> None:
     assert post(app(model), body, "/invocations", CSV).json == {"predictions": [119.0, 2.0]}
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b'{"dataframe_split": {"columns": ["a", "b"], "data": [[1], [2], [3]]}}', JSON),
+        (b'{"inputs": [[1], [2], [3]]}', JSON),
+        (b'{"inputs": {"a": [1, 2, 3]}}', JSON),
+        (HEADER + b"1\n\n2\n3\n", CSV),
+        (HEADER + b'1,2,3\n1,2,3\n1,2,3\n"never read', CSV),
+    ],
+)
+def test_too_many_rows_are_refused_before_any_of_them_is_looked_at(body: bytes, headers: dict[str, str]) -> None:
+    """A megabyte of rows would keep the event loop for a second."""
+    reply = post(app(WEB_MAX_ITEMS="2"), body, "/invocations", headers)
+    assert (reply.status, reply.json["error_code"]) == (413, "BAD_REQUEST")
+    assert "more than the 2 items that are decided in one request" in reply.json["message"]
+    two = HEADER + b"130,205,3.66\n\n74,75,1.1\n\n"
+    assert post(app(WEB_MAX_ITEMS="2"), two, "/invocations", CSV).json == {"predictions": MINUTES}
+
+
 @pytest.mark.parametrize("body", [b"130,205,3.66\n", b"130,205,3.66\n74,75,1.1\n", b"PULocationID,a\n"])
 def test_csv_whose_first_line_does_not_name_the_columns_is_refused(body: bytes) -> None:
     """SageMaker's CSVSerializer sends rows without a header: the first of them would be lost, or all there is."""

@@ -56,7 +56,7 @@ def test_a_list_with_a_bad_item_is_207_with_an_error_in_its_place() -> None:
         (b'{"ride": "\xff"}', 400, {"reason": "undecodable"}),
         (b"[1, ", 400, {"detail": "Input data was truncated"}),
         (b"[" * 200_000, 400, {"type": "urn:stream-consumer:problem:undecodable"}),
-        (b"[1,2,3,4]", 413, {"detail": "4 items; at most 3 are decided in one request"}),
+        (b"[1,2,3,4]", 413, {"detail": "more than the 3 items that are decided in one request"}),
     ],
 )
 def test_what_is_wrong_with_a_body_is_a_problem_that_says_so(body: bytes, status: int, members: dict[str, Any]) -> None:
