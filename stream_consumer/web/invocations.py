@@ -33,6 +33,7 @@ _ERROR_CODES = {
     HTTPStatus.SERVICE_UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
     HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
 }
+_STRING_OR_NAN = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|\bNaN\b', re.DOTALL)
 _JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -75,7 +76,7 @@ def predictions(outcomes: Sequence[Outcome]) -> bytes:
 
 
 def _json_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
-    members = decoded(body, _read_body)
+    members = decoded(_without_nan(body), _read_body)
     given = [name for name in _FORMATS if name in members]
     if len(given) != 1:
         raise Problem(
@@ -96,6 +97,11 @@ def _json_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[
     rows = limited(decoded(content, read_items), max_items)
     # A row without names has the signature's columns in their order, as an array has.
     return [_object(names, decoded(row, read_items)) if bytes(row).startswith(b"[") else bytes(row) for row in rows]
+
+
+def _without_nan(body: bytes) -> bytes:
+    """Python's ``json`` reads and writes the bare word NaN, and pandas has it for every missing value."""
+    return _STRING_OR_NAN.sub(lambda found: found[1] or b"null", body) if b"NaN" in body else body
 
 
 def _csv_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:

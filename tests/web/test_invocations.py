@@ -1,5 +1,6 @@
 """``POST /invocations`` and ``GET /ping``: what MLflow's and SageMaker's clients find."""
 
+import pandas as pd
 import pytest
 
 from stream_consumer.contract import Column
@@ -121,7 +122,9 @@ def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -
         (b'{"instances": {"a": [], "b": []}}', JSON, "the columns of instances have no rows: ['a', 'b']"),
         (b'{"inputs": 7}', JSON, "Expected `array`, got `int`"),
         (b'{"dataframe_split": {"columns": ["a"]}}', JSON, "missing required field `data`"),
-        (b'{"dataframe_split": {"columns": ["a"], "data": [[NaN]]}}', JSON, "JSON is malformed"),
+        (b'{"dataframe_split": {"columns": ["a"], "data": [[-NaN]]}}', JSON, "JSON is malformed"),
+        (b'{"dataframe_split": {"columns": ["a"], "data": [[Infinity]]}}', JSON, "JSON is malformed"),
+        (b'{"inputs": [[NaN]], "NaN', JSON, "Input data was truncated"),
         (b"", CSV, "not CSV in UTF-8 with a header"),
         (b"\xff", CSV, "not CSV in UTF-8 with a header"),
         (HEADER + b"1,2,3,4\n", CSV, "a row has 4 values for the 3 columns"),
@@ -165,6 +168,37 @@ def test_values_keep_their_own_bytes() -> None:
     assert post(app(model), body, "/invocations").status == 200
     assert seen == [9007199254740993]
     assert post(app(model), body.replace(b"]]", b".0]]"), "/invocations").status == 400
+
+
+def test_a_missing_value_in_a_data_frame_is_missing_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's client sends pandas' NaN as Python's json writes it."""
+    import requests  # noqa: PLC0415 (seconds)
+    from mlflow.pyfunc.scoring_server.client import ScoringServerClient  # noqa: PLC0415 (seconds)
+
+    model = ServedModel(
+        lambda note, tip: -1.0 if tip is None else tip + len(note or ""),
+        columns=[Column("note", "string", required=False), Column("tip", "double", required=False)],
+    )
+
+    def send(url: str, data: str, headers: dict[str, str]) -> requests.Response:
+        reply = post(
+            app(model), data.encode(), url.removeprefix("http://here:1"), {"content-type": headers["Content-Type"]}
+        )
+        response = requests.Response()
+        response.status_code, response._content = reply.status, reply.body  # noqa: SLF001 (as its adapter does)
+        return response
+
+    monkeypatch.setattr(requests, "post", send)
+    client = ScoringServerClient("here", 1)  # type: ignore[no-untyped-call]
+    frame = pd.DataFrame({"note": ['"NaN"', None, "\\"], "tip": [1.5, 2.5, float("nan")]})
+    assert client.invoke(frame).get_predictions().to_numpy().ravel().tolist() == [6.5, 2.5, -1.0]
+
+
+def test_nan_is_no_value_of_a_required_column() -> None:
+    reply = post(app(), b'{"inputs": [[130, 205, NaN]]}', "/invocations")
+    assert reply.json["errors"] == [
+        {"index": 0, "reason": "schema", "path": "$.ride.trip_distance", "detail": "Expected `float`, got `null`"}
+    ]
 
 
 def test_a_ride_event_is_no_row() -> None:
