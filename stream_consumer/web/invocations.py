@@ -34,7 +34,8 @@ _ERROR_CODES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
 }
 _STRING_OR_NAN = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|\bNaN\b', re.DOTALL)
-_JSON_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+# Numbers as pandas reads them: " 130", "+5", "007", ".5", "1.". Sign, whole, fraction and exponent make one of JSON.
+_NUMBER = re.compile(r"\s*+(?:\+|(-)?)(?=\.?\d)0*+(\d*+)(?:\.(\d*+))?([eE][+-]?\d+)?\s*+", re.ASCII)
 
 
 class _Split(msgspec.Struct):
@@ -138,7 +139,12 @@ def _cell(text: str, kind: str | None) -> Any:
         return None
     if kind == "boolean" and text.lower() in {"true", "false"}:
         return msgspec.Raw(text.lower().encode())
-    return msgspec.Raw(text.encode()) if kind in NUMERIC and _JSON_NUMBER.fullmatch(text) else text
+    number = _NUMBER.fullmatch(text) if kind in NUMERIC else None
+    if not number:
+        return text
+    sign, whole, fraction, exponent = number.groups(default="")
+    point = f".{fraction or 0}" if "." in text else ""
+    return msgspec.Raw(f"{sign}{whole or 0}{point}{exponent}".encode())
 
 
 def refusal(problem: Problem) -> Answer:

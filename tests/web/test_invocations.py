@@ -1,5 +1,7 @@
 """``POST /invocations`` and ``GET /ping``: what MLflow's and SageMaker's clients find."""
 
+import io
+
 import pandas as pd
 import pytest
 
@@ -45,6 +47,42 @@ def test_cells_of_every_kind() -> None:
     model = ServedModel(lambda payment, tolls, shared: len(payment) + 10 * (tolls or 0) + 100 * shared, columns=columns)
     body = b'payment,tolls,shared\n"a, b",1.5,True\n12,,false\n'
     assert post(app(model), body, "/invocations", CSV).json == {"predictions": [119.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        *((" 130", 130.0), ("130 ", 130.0), ("+5", 5.0), ("007", 7.0), ("-00", 0.0), (".5", 0.5), ("-.5", -0.5)),
+        *(("1.", 1.0), ("+01.50E+2", 150.0), ("0", 0.0), ("1.e-2", 0.01), ("0.1", 0.1)),
+    ],
+)
+def test_a_cell_is_the_number_that_pandas_reads_there(cell: str, value: float) -> None:
+    """MLflow's server reads CSV with pandas."""
+    assert pd.read_csv(io.StringIO(f"a\n{cell}\n"), dtype={"a": "float64"})["a"].tolist() == [value]
+    model = ServedModel(lambda a: a, columns=[Column("a", "double")])
+    assert post(app(model), f"a\n{cell}\n".encode(), "/invocations", CSV).json == {"predictions": [value]}
+
+
+@pytest.mark.parametrize("cell", ["1_000", "0x10", "--5", "+-5", ".", "e5", "1.5.", "1 2", "inf", "\u0661", "true"])
+def test_a_cell_that_is_no_number_is_refused_as_text(cell: str) -> None:
+    model = ServedModel(lambda a: a, columns=[Column("a", "double")])
+    reply = post(app(model), f"a\n{cell}\n".encode(), "/invocations", CSV)
+    assert reply.json["errors"][0]["detail"] == "Expected `float`, got `str`"
+
+
+def test_a_cell_of_an_integer_column_has_no_fraction() -> None:
+    """Nor does it for pandas; whole numbers lose no digit."""
+    model = ServedModel(lambda n: n - 9007199254740990, columns=[Column("n", "long")])
+    assert post(app(model), b"n\n+09007199254740993\n", "/invocations", CSV).json == {"predictions": [3.0]}
+    for cell in (b"1.", b"1.0", b"1e2"):
+        reply = post(app(model), b"n\n" + cell + b"\n", "/invocations", CSV)
+        assert reply.json["errors"][0]["detail"] == "Expected `int`, got `float`"
+
+
+def test_a_cell_full_of_digits_is_read_in_one_go() -> None:
+    """Trying each division of them between two parts of an expression would take minutes."""
+    reply = post(app(), HEADER + b"130,205," + b"0" * 60_000 + b"1" * 60_000 + b"x\n", "/invocations", CSV)
+    assert reply.json["errors"][0]["detail"] == "Expected `float`, got `str`"
 
 
 @pytest.mark.parametrize(
