@@ -28,6 +28,8 @@ _INLINE_SECONDS = 0.005
 # What is waited for company: a share of the latest call's time, since that is what another call would cost, and no more
 # than a client would notice.
 _LINGER_SHARE, _LINGER_SECONDS = 0.5, 0.001
+# Who was answered longer ago than this is not just on the way to ask again.
+_MOMENT_SECONDS = 0.05
 # uvloop's timers count milliseconds; a deadline that is less away has come.
 _TIMER_SECONDS = 0.001
 _INLINE_SIZES = (256, 64, 16, 4, 1)
@@ -111,7 +113,7 @@ class Batcher:
         self._running: Sequence[_Waiting] = ()
         self._busy = False
         self._scheduled = False
-        self._expected_items, self._latest_seconds = 0, 0.0
+        self._expected_items, self._latest_seconds, self._latest_end = 0, 0.0, 0.0
         self._linger_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.broken: Exception | None = None
@@ -160,7 +162,9 @@ class Batcher:
         # After the requests that the same turn of the loop has read, and before it looks at its sockets again.
         if not self._scheduled:
             self._scheduled = True
-            self._linger_until = self._clock() + min(_LINGER_SHARE * self._latest_seconds, _LINGER_SECONDS)
+            now = self._clock()
+            linger = min(_LINGER_SHARE * self._latest_seconds, _LINGER_SECONDS)
+            self._linger_until = now + linger if now <= self._latest_end + _MOMENT_SECONDS else now
             loop.call_soon(self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -208,7 +212,8 @@ class Batcher:
 
     def _finish(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting], called: Called) -> None:
         self._busy, self._running = False, ()
-        self._expected_items, self._latest_seconds = called.items + self.queued, called.seconds
+        self._expected_items = min(called.items + self.queued, self._limits.batch_items)
+        self._latest_seconds, self._latest_end = called.seconds, self._clock()
         self._observe(called)
         if isinstance(called.result, Exception):
             self.broken = called.result

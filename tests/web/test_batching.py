@@ -134,6 +134,30 @@ def test_where_many_asked_a_moment_ago_the_first_of_the_next_waits_for_the_other
     run(main())
 
 
+def test_where_many_asked_an_hour_ago_nobody_is_waited_for() -> None:
+    async def main() -> None:
+        bench = Bench(seconds=0.001)
+        await asyncio.gather(*(bench.ask(ride_event(at)) for at in range(4)))
+        await asyncio.sleep(3600)
+        since = loop().time()
+        await bench.ask(ride_event(5))
+        assert loop().time() - since < 0.0011
+
+    run(main())
+
+
+def test_a_call_that_is_full_waits_for_nobody() -> None:
+    """What is more than a call can take is no reason to wait for more."""
+
+    async def main() -> None:
+        bench = Bench(Limits(batch_items=2, queue_items=20, seconds=5, inline_items=10), seconds=0.002)
+        await asyncio.gather(*(bench.ask(ride_event(at)) for at in range(10)))
+        assert bench.model.calls == [2, 2, 2, 2, 2]
+        assert loop().time() < 5 * 0.002 + 0.0005
+
+    run(main())
+
+
 def test_a_call_takes_whole_requests_up_to_its_size_and_one_that_is_larger_alone() -> None:
     async def main() -> None:
         bench = Bench(Limits(batch_items=3, queue_items=20, seconds=5, inline_items=10))
