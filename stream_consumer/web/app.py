@@ -115,7 +115,8 @@ class WebApp:
             "the server is shutting down": self._draining,
             "as many ride events wait for the model as may": self._batcher.full,
             # What it raised is for the log.
-            "the latest model call failed on every ride event": self._batcher.broken is not None,
+            "the latest model call failed on every ride event": self._batcher.broken,
+            "the model call that runs does not end": self._batcher.stuck,
         }
         reason = "; ".join(reason for reason, holds in reasons.items() if holds)
         if reason:

@@ -10,6 +10,7 @@ request changes nothing for another.
 import asyncio
 import contextlib
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -30,6 +31,8 @@ _INLINE_SECONDS = 0.005
 _LINGER_SHARE, _LINGER_SECONDS = 0.5, 0.001
 # Who was answered longer ago than this is not just on the way to ask again.
 _MOMENT_SECONDS = 0.05
+# A failure tells of the model now: where nobody asks because of it, nothing else would ever end it.
+_BROKEN_SECONDS = 10.0
 # uvloop's timers count milliseconds; a deadline that is less away has come.
 _TIMER_SECONDS = 0.001
 _INLINE_SIZES = (256, 64, 16, 4, 1)
@@ -116,8 +119,7 @@ class Batcher:
         self._expected_items, self._latest_seconds, self._latest_end = 0, 0.0, 0.0
         self._linger_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self.broken: Exception | None = None
-        """Why the latest model call failed altogether; None if it did not."""
+        self._broken_until, self._stuck_from = -math.inf, math.inf
         self.queued = 0
         """Items that wait."""
 
@@ -125,6 +127,16 @@ class Batcher:
     def full(self) -> bool:
         """Whether not one item more may wait."""
         return self.queued >= self._limits.queue_items
+
+    @property
+    def broken(self) -> bool:
+        """Whether a model call failed altogether a few seconds ago and none has predicted anything since."""
+        return self._clock() < self._broken_until
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the call that runs has taken longer than any request waits for it."""
+        return self._clock() > self._stuck_from
 
     async def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
         """
@@ -182,6 +194,7 @@ class Batcher:
                 self._finish(loop, batch, called)
                 return
         self._busy, self._running = True, batch
+        self._stuck_from = self._clock() + self._limits.seconds
         self._watch(loop)
 
         def work() -> None:
@@ -211,15 +224,16 @@ class Batcher:
         return Called(len(records), result, self._clock() - started)
 
     def _finish(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting], called: Called) -> None:
-        self._busy, self._running = False, ()
+        self._busy, self._running, self._stuck_from = False, (), math.inf
         self._expected_items = min(called.items + self.queued, self._limits.batch_items)
         self._latest_seconds, self._latest_end = called.seconds, self._clock()
         self._observe(called)
         if isinstance(called.result, Exception):
-            self.broken = called.result
+            self._broken_until = self._clock() + _BROKEN_SECONDS
             _fail(batch, called.result)
         else:
-            self.broken = None
+            if called.result.predictions:  # faults alone do not say that the model works
+                self._broken_until = -math.inf
             self._settle(batch, called.result.outcomes())
         if self._queue:
             self._schedule(loop)

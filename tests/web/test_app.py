@@ -1,6 +1,7 @@
 """The other paths: health, metrics, version, the page; and who may see them."""
 
 import re
+import time
 
 import pytest
 
@@ -35,6 +36,17 @@ def test_not_ready_while_the_queue_is_full() -> None:
     application = app(WEB_MAX_ITEMS="1", WEB_QUEUE_ITEMS="1")
     application._batcher.queued = 1  # noqa: SLF001 (as much as waits while a call runs)
     assert ask(application, "GET", "/readyz").json["reason"] == "as many ride events wait for the model as may"
+
+
+def test_not_ready_while_a_call_does_not_end() -> None:
+    application = app(None, 0, WEB_TIMEOUT_MS="10")
+    batcher = application._batcher  # noqa: SLF001 (whose model never returns)
+    batcher._spawn = lambda _: None  # noqa: SLF001
+    assert post(application, ride_event(1)).status == 503
+    batcher._clock = lambda: time.monotonic() + 0.01  # noqa: SLF001
+    reply = ask(application, "GET", "/readyz")
+    assert (reply.status, reply.json["reason"]) == (503, "the model call that runs does not end")
+    assert ask(application, "GET", "/healthz").status == 200
 
 
 def test_not_ready_after_a_call_that_failed_altogether_until_one_does_not() -> None:

@@ -242,15 +242,51 @@ def test_a_request_that_is_cancelled_leaves_the_queue() -> None:
 def test_a_call_that_fails_altogether_is_told_to_its_requests_and_the_next_goes_on() -> None:
     async def main() -> None:
         bench = Bench(raises=[MemoryError("too small")])
-        broken: list[Exception | None] = []
         answers = await asyncio.gather(bench.ask(ride_event(1)), bench.ask(ride_event(2)), return_exceptions=True)
         assert [type(answer) for answer in answers] == [MemoryError, MemoryError]
-        broken.append(bench.batcher.broken)
         assert ride_ids(await bench.ask(ride_event(3))) == [3]
-        broken.append(bench.batcher.broken)
-        assert [type(error) for error in broken] == [MemoryError, type(None)]
 
     run(main())
+
+
+def test_the_model_is_broken_until_it_predicts_and_otherwise_for_a_few_seconds() -> None:
+    """Where nothing is sent to a broken server, nothing that is sent would ever show that it is not."""
+
+    async def main() -> list[bool]:
+        bench = Bench()
+        broken = [bench.batcher.broken]
+
+        async def then(*items: bytes, after: float = 0.0, raises: Sequence[Exception] = ()) -> None:
+            await asyncio.sleep(after)
+            bench.raises.extend(raises)
+            await asyncio.gather(bench.ask(*items), return_exceptions=True)
+            broken.append(bench.batcher.broken)
+
+        await then(ride_event(1), raises=[MemoryError("too small")])
+        await then()
+        await then(item(1, "garbled"), item(2, REFUSED))
+        await then(item(1, "garbled"), ride_event(2))
+        await then(ride_event(1), raises=[MemoryError("too small")])
+        await then(after=9.9)
+        await then(after=0.2)
+        return broken
+
+    assert run(main()) == [False, True, True, True, False, True, True, False]
+
+
+def test_a_call_that_takes_longer_than_a_request_may_wait_is_stuck_until_it_ends() -> None:
+    async def main() -> list[bool]:
+        bench = Bench(Limits(10, 20, seconds=5))
+        bench.ask(ride_event(1)).add_done_callback(lambda task: task.exception())
+        stuck = []
+        for seconds in (4.9, 0.2, 3600):
+            await asyncio.sleep(seconds)
+            stuck.append(bench.batcher.stuck)
+        bench.end_call()
+        await turn()
+        return [*stuck, bench.batcher.stuck]
+
+    assert run(main()) == [False, True, True, False]
 
 
 def test_isolating_refused_rows_goes_on_beside_the_loop_if_it_takes_long() -> None:
