@@ -95,6 +95,8 @@ class WebApp:
             ],
             exception_handlers={HTTPException: _no_such_thing, Problem: _refuse},
         )
+        # It would send clients, body and token, to whatever host their request named.
+        self._others.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Starlette's way to an endpoint costs a third of what a prediction costs; docs/web.md has the figures.

@@ -138,6 +138,13 @@ def test_unknown_paths_and_methods_are_problems() -> None:
     assert (wrong.status, wrong.headers["allow"], wrong.json["detail"]) == (405, "POST", "wanted POST")
 
 
+@pytest.mark.parametrize("path", ["/predict/", "/invocations/", "/docs/"])
+def test_nobody_is_sent_elsewhere(path: str) -> None:
+    reply = ask(app(), "POST", path, ride_event(1), JSON | {"host": "elsewhere.example"})
+    assert (reply.status, reply.json["type"]) == (404, "urn:stream-consumer:problem:not-found")
+    assert "location" not in reply.headers
+
+
 def test_the_page_loads_nothing_from_elsewhere() -> None:
     application = app()
     page = ask(application, "GET", "/docs").body.decode()
