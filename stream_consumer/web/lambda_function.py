@@ -5,6 +5,7 @@ The rule: who may ask is decided in front of it, by IAM unless Terraform was tol
 nobody signs: a signature takes the header of the token.
 """
 
+import asyncio
 import functools
 import os
 from collections.abc import Mapping
@@ -31,6 +32,8 @@ def _adapter() -> Mangum:
         report.failed_to_start(error)
         raise
     report.started(model)
+    # Mangum runs requests on the current loop; where it finds none, Python 3.12 and 3.13 make one with a warning.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     # Any other type would be sent as base64.
     return Mangum(web_app(model, settings), lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE])
 
