@@ -6,6 +6,7 @@ The rule: a path reads, asks the batcher and writes; what a ride event is worth 
 
 import importlib.metadata
 import importlib.resources
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Protocol
@@ -21,7 +22,7 @@ from stream_consumer import deciding
 from stream_consumer.contract import Record
 from stream_consumer.scoring import Columns
 from stream_consumer.web import endpoints, invocations
-from stream_consumer.web.batching import Batcher, Decide, Limits, inline_items
+from stream_consumer.web.batching import Batcher, Called, Decide, Limits, inline_items
 from stream_consumer.web.endpoints import Scoring
 from stream_consumer.web.exchange import Answer, Gate, Receive, Scope, Send
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
@@ -30,6 +31,8 @@ from stream_consumer.web.problems import Kind, Problem
 from stream_consumer.web.settings import WebSettings
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+_log = logging.getLogger(__name__)
 
 # The page needs nothing but its own three files and this server, and gets nothing else.
 _POLICY = (
@@ -63,7 +66,7 @@ class WebApp:
             queued=lambda: self._batcher.queued, model=model.name, version=model.version, digest=model.digest
         )
         limits = Limits(settings.max_items, settings.queue_items, settings.timeout_ms / 1000, inline)
-        self._batcher = Batcher(decide, limits, observe=self._metrics.called)
+        self._batcher = Batcher(decide, limits, observe=self._called)
         self._gate = gate = Gate(settings.tokens, settings.max_body_bytes)
         self._document = msgspec.json.encode(document(model, settings))
         self._predict = Scoring(
@@ -108,6 +111,11 @@ class WebApp:
     def drain(self) -> None:
         """Say that no more should be sent; what comes all the same is still answered."""
         self._draining = True
+
+    def _called(self, called: Called) -> None:
+        self._metrics.called(called)
+        if isinstance(called.result, Exception):
+            _log.error("a model call failed: %s: %s", type(called.result).__name__, called.result)
 
     async def _alive(self, _: Request) -> Response:
         return _json(HTTPStatus.OK, {"status": "alive"})

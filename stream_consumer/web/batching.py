@@ -50,6 +50,10 @@ class TimedOut(NotDecided):
     """The time for a request was over before it was decided."""
 
 
+class CallFailed(StreamConsumerError):
+    """The model call that a request was in failed altogether; its cause is what the call raised."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much is done at once, and how much and how long may wait."""
@@ -144,7 +148,7 @@ class Batcher:
 
         Raises:
             NotDecided: See its subclasses.
-            Exception: The model call failed altogether, whatever it raised.
+            CallFailed: See there.
         """
         if self.queued + len(records) > self._limits.queue_items:
             raise QueueFull(
@@ -230,7 +234,9 @@ class Batcher:
         self._observe(called)
         if isinstance(called.result, Exception):
             self._broken_until = self._clock() + _BROKEN_SECONDS
-            _fail(batch, called.result)
+            failure = CallFailed(str(called.result))
+            failure.__cause__ = called.result
+            _fail(batch, failure)
         else:
             if called.result.predictions:  # faults alone do not say that the model works
                 self._broken_until = -math.inf

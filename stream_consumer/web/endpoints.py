@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from stream_consumer.contract import Column
 from stream_consumer.web import invocations, items
-from stream_consumer.web.batching import Batcher, NotDecided, QueueFull
+from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull
 from stream_consumer.web.exchange import Answer, ClientGone, Gate, Receive, Scope, Send
 from stream_consumer.web.metrics import Metrics
 from stream_consumer.web.problems import Kind, Problem
@@ -66,8 +66,9 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, NotDecided):
         kind = Kind.QUEUE_FULL if isinstance(error, QueueFull) else Kind.TIMED_OUT
         return Problem(kind, str(error), headers=_RETRY_SOON)
-    # Its message may tell of files and machines, which is for the operator.
-    _log.error("a model call failed: %s: %s", type(error).__name__, error)
+    # Its message may tell of files and machines, which is for the operator. A call's is logged with the call.
+    if not isinstance(error, CallFailed):
+        _log.error("a request failed: %s: %s", type(error).__name__, error)
     return Problem(Kind.MODEL_BROKEN, "the model failed; the server's log says how")
 
 

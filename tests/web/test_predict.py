@@ -1,5 +1,6 @@
 """``POST /predict``: one ride event or a list, and every way in which it can be refused."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -135,6 +136,28 @@ def test_a_model_that_is_broken_is_500_and_its_message_is_for_the_log(caplog: py
     reply = post(app(ServedModel(row, healthy=False)), ride_event(1))
     assert (reply.status, reply.json["detail"]) == (500, "the model failed; the server's log says how")
     assert "ModelError: the fake model fails on its own input example" in caplog.text
+
+
+def test_a_call_that_failed_is_one_line_of_the_log_however_many_shared_it(caplog: pytest.LogCaptureFixture) -> None:
+    def row(*_: float) -> float:
+        raise MemoryError("too small")
+
+    application = app(ServedModel(row))
+
+    async def together() -> list[int]:
+        requests = [Request("POST", "/predict", (ride_event(at),), JSON) for at in range(3)]
+        replies = await asyncio.gather(*(request.of(application) for request in requests))
+        return [reply.status for reply in replies if reply]
+
+    assert run(together()) == [500, 500, 500]
+    assert [record.getMessage() for record in caplog.records] == ["a model call failed: MemoryError: too small"]
+
+
+def test_what_nobody_foresaw_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    application = app()
+    application._batcher._limits = None  # type: ignore[assignment]  # noqa: SLF001
+    assert post(application, ride_event(1)).status == 500
+    assert [record.getMessage()[:33] for record in caplog.records] == ["a request failed: AttributeError:"]
 
 
 def test_the_models_own_columns_decide_what_is_read() -> None:
