@@ -43,11 +43,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual.now += seconds
 
 
-def run(main: Coroutine[Any, Any, T], *, strict: bool = True) -> T:
-    """Run *main*; what a task or callback of it raised unseen is raised here if *strict*."""
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run *main*; what a task or callback of it raised unseen fails the test."""
     unseen: list[Mapping[str, Any]] = []
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unseen.append(context))
         result = runner.run(main)
-    assert not (strict and unseen), unseen
+    assert not unseen, unseen
     return result
