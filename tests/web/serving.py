@@ -1,4 +1,4 @@
-"""``stream-consumer serve`` in a process of its own, and a client that is as slow as a test wants it to be."""
+"""``stream-consumer serve`` in a process, its server in a thread, and a client that is as slow as a test wants it."""
 
 import contextlib
 import os
@@ -6,21 +6,23 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.web.client import TOKEN
+from stream_consumer.web import server as web_server
+from stream_consumer.web.app import WebApp
+from tests.web.client import TOKEN, app, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
 
 
 @dataclass
-class Server:
-    """A server that accepts connections."""
+class Address:
+    """Where a server accepts connections."""
 
-    process: subprocess.Popen[str]
     host: str
     port: int
 
@@ -34,6 +36,19 @@ class Server:
             return False
         return True
 
+    def get(self, path: str) -> int:
+        """Return the status of the answer to a request on a connection of its own."""
+        with self.connect() as connection:
+            connection.sendall(get(path))
+            return reply(connection)[0]
+
+
+@dataclass
+class Server(Address):
+    """A server in a process of its own."""
+
+    process: subprocess.Popen[str]
+
     def stop(self) -> int:
         """Ask it to end; the exit code."""
         self.process.terminate()
@@ -42,9 +57,10 @@ class Server:
 
 @contextlib.contextmanager
 def serving(model: Path, *arguments: str, **environ: str) -> Iterator[Server]:
-    command = [sys.executable, "-m", "stream_consumer", "serve", "--model", str(model), "--port", "0", *arguments]
+    command = [sys.executable, "-m", "stream_consumer", "serve", *arguments]
     kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE")}
-    with subprocess.Popen(command, cwd=ROOT, env=kept | environ, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 (ours)
+    given = kept | {"MODEL_LOCATION": str(model), "WEB_PORT": "0"} | environ
+    with subprocess.Popen(command, cwd=ROOT, env=given, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 (ours)
         assert process.stderr is not None
         said = ""
         try:
@@ -52,17 +68,44 @@ def serving(model: Path, *arguments: str, **environ: str) -> Iterator[Server]:
                 line = process.stderr.readline()
                 assert line, f"it ended: {said}"
                 said += line
-            yield Server(process, found[1], int(found[2]))
+            yield Server(found[1], int(found[2]), process)
         finally:
             process.kill()
 
 
-def post(body: bytes, *, length: int | None = None, token: str = TOKEN) -> bytes:
+@contextlib.contextmanager
+def running(application: WebApp | None = None, **environ: str) -> Iterator[Address]:
+    """Run a server in a thread, with a fake model: that takes no seconds to start, so a test may have its own."""
+    listener = web_server._listen("127.0.0.1", 0)  # noqa: SLF001 (the rest of serve() is for a process)
+    address = Address(*listener.getsockname())
+    server = web_server.Server(application or app(**environ), settings(**environ))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+
+
+def get(path: str) -> bytes:
+    return b"GET %b HTTP/1.1\r\nHost: here\r\n\r\n" % path.encode()
+
+
+def post(body: bytes, *fields: bytes, length: int | None = None, token: str = TOKEN) -> bytes:
     """Return the bytes of a request to ``/predict``; *length* is what it says of its body's."""
-    head = [b"POST /predict HTTP/1.1", b"Host: here", b"Content-Type: application/json"]
+    head = [b"POST /predict HTTP/1.1", b"Host: here", b"Content-Type: application/json", *fields]
     head.append(b"Authorization: Bearer %b" % token.encode())
     head.append(b"Content-Length: %d" % (len(body) if length is None else length))
     return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+def replies(connection: socket.socket) -> list[int]:
+    """Return the statuses of all answers until the server closes."""
+    received = b""
+    while some := connection.recv(65_536):
+        received += some
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", received)]
 
 
 def reply(connection: socket.socket) -> tuple[int, bytes]:
