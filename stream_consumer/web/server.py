@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            limit_concurrency=settings.max_connections,
+            limit_concurrency=settings.max_connections + 1,  # uvicorn refuses as many as this
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.grace_seconds,
             callback_notify=self._turn_slow_requests_away,

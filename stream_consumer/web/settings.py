@@ -36,9 +36,14 @@ FIELDS = {
         "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 10_000, "Ride events that may wait for the model; beyond, 503"
     ),
     "timeout_ms": Field(
-        "WEB_TIMEOUT_MS", integer(1, 900_000), 5_000, "Time for a request to be decided, and for one to arrive whole"
+        "WEB_TIMEOUT_MS",
+        integer(1, 900_000),
+        5_000,
+        "Time for a request to be decided, and for one to arrive whole",
     ),
-    "max_connections": Field("WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections; beyond, 503"),
+    "max_connections": Field(
+        "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections; with more, 503 to all"
+    ),
     "grace_seconds": Field("WEB_GRACE_SECONDS", integer(0, 900), 25, "Time after SIGTERM to finish what was accepted"),
 }
 

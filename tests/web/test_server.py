@@ -110,6 +110,14 @@ def test_a_head_that_never_ends_is_turned_away(server: Server) -> None:
         assert reply(connection)[0] == 431
 
 
+def test_as_many_connections_as_allowed_are_answered_and_one_more_is_not() -> None:
+    with running(WEB_MAX_CONNECTIONS="2") as server, server.connect() as first, server.connect() as second:
+        for connection in (first, second):
+            connection.sendall(get("/healthz"))
+            assert reply(connection)[0] == 200
+        assert server.get("/healthz") == 503
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_accepted_is_answered_before_the_end(rides_model: Path, number: signal.Signals) -> None:
     """SIGTERM ends it with 0; Ctrl-C with 130, as the shell has it. The terminal is told the address, no more."""
