@@ -1,8 +1,8 @@
 """
 uvicorn around the application: a bound on everything a connection may take, and an end that loses nothing.
 
-The rule: after SIGTERM nothing new is accepted, what was accepted is answered within the time of grace, and the process
-exits with 0.
+The rule: after SIGTERM the server says that it will end, and serves on for the time to drain; then nothing new is
+accepted, what was accepted is answered within the time of grace, and the process exits with 0.
 """
 
 import gc
@@ -26,6 +26,7 @@ _MAX_HEAD_BYTES = 65_536
 # Longer than AWS's load balancers keep an idle connection (60 s), lest one send into it just as it is closed.
 _KEEP_ALIVE_SECONDS = 75
 _BACKLOG = 2_048
+_CLOSE = (b"connection", b"close")
 
 
 class CannotListen(StreamConsumerError):
@@ -71,17 +72,19 @@ class Protocol(HttpToolsProtocol):
         if cycle is None or cycle.response_complete or not cycle.response_started:
             answer = Answer.of(problem)
             head = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.status.phrase.encode())
-            fields = b"".join(b"%b: %b\r\n" % field for field in (*answer.fields(), (b"connection", b"close")))
+            fields = b"".join(b"%b: %b\r\n" % field for field in (*answer.fields(), _CLOSE))
             self.transport.write(head + fields + b"\r\n" + answer.body)
         self.transport.close()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's own, which turns slow requests away and tells the application that it is shutting down."""
+    """uvicorn's own, which turns slow requests away, and says for a while that it will end before it does."""
 
     def __init__(self, app: WebApp, settings: WebSettings) -> None:
         self._app = app
         self._patience = settings.timeout_ms / 1000
+        self._drain_seconds = settings.drain_seconds
+        self._leave_at: float | None = None
         config = uvicorn.Config(
             app,
             http=Protocol,
@@ -102,9 +105,18 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.drain()
-        await super().shutdown(sockets)
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop serving: not at once when asked to, since what was sent before has to be read."""
+        if not await super().on_tick(counter):
+            return False
+        if self._leave_at is None:
+            self._app.drain()
+            # Now, and in what uvicorn makes of them each second: clients are to go elsewhere with what comes next.
+            self.server_state.default_headers.append(_CLOSE)
+            self.config.encoded_headers.append(_CLOSE)
+            self._leave_at = time.monotonic() + self._drain_seconds
+            return False
+        return time.monotonic() >= self._leave_at or len(self._captured_signals) > 1
 
     async def _turn_slow_requests_away(self) -> None:
         latest = time.monotonic() - self._patience

@@ -44,7 +44,13 @@ FIELDS = {
     "max_connections": Field(
         "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections; with more, 503 to all"
     ),
-    "grace_seconds": Field("WEB_GRACE_SECONDS", integer(0, 900), 25, "Time after SIGTERM to finish what was accepted"),
+    "drain_seconds": Field(
+        "WEB_DRAIN_SECONDS",
+        integer(0, 900),
+        0,
+        "Time after SIGTERM to serve on, not ready, so that load balancers notice; a second signal ends it",
+    ),
+    "grace_seconds": Field("WEB_GRACE_SECONDS", integer(0, 900), 25, "Time after that to finish what was accepted"),
 }
 
 
@@ -62,6 +68,7 @@ class WebSettings:
     queue_items: int
     timeout_ms: int
     max_connections: int
+    drain_seconds: int
     grace_seconds: int
 
     @classmethod

@@ -16,7 +16,8 @@ import pytest
 from stream_consumer.web import server as web_server
 from tests.models import EXAMPLE
 from tests.rides import ride_event
-from tests.web.client import TOKEN
+from tests.web.client import TOKEN, app, settings
+from tests.web.loop import run
 from tests.web.serving import PATIENCE, Address, Server, get, post, replies, reply, running, serving
 
 
@@ -119,22 +120,42 @@ def test_as_many_connections_as_allowed_are_answered_and_one_more_is_not() -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_was_accepted_is_answered_before_the_end(rides_model: Path, number: signal.Signals) -> None:
-    """SIGTERM ends it with 0; Ctrl-C with 130, as the shell has it. The terminal is told the address, no more."""
+def test_it_says_that_it_will_end_and_answers_what_was_accepted(rides_model: Path, number: signal.Signals) -> None:
+    """
+    Until the time to drain is over, or a second signal comes, all is answered, and each connection then closed.
+
+    SIGTERM ends it with 0; Ctrl-C with 130, as the shell has it. The terminal is told the address, no more.
+    """
     body = ride_event(256)
-    with serving(rides_model) as server, server.connect() as begun, server.connect() as idle:
-        begun.sendall(post(body[:10], length=len(body)))
+    with serving(rides_model, WEB_DRAIN_SECONDS="900") as server, server.connect() as begun, server.connect() as idle:
+        begun.sendall(post(body[:10], b"Expect: 100-continue", length=len(body)))
+        assert reply(begun)[0] == 100, "its head was read"
         idle.sendall(post(ride_event(1)))
         assert reply(idle)[0] == 200
         server.process.send_signal(number)
-        until(lambda: not server.accepts())
+        until(lambda: server.get("/readyz") == 503)
+        with server.connect() as late:
+            late.sendall(post(ride_event(1)))
+            assert replies(late) == [200]
+        server.process.terminate()
         assert idle.recv(1) == b""
+        until(lambda: not server.accepts())
         begun.sendall(body[10:])
         status, content = reply(begun)
         assert (status, json.loads(content)["prediction"]["ride_id"]) == (200, 256)
         assert begun.recv(1) == b""
         _, said = server.process.communicate(timeout=PATIENCE)
         assert (server.process.returncode, said) == ((0, "") if number == signal.SIGTERM else (130, ANY))
+
+
+def test_what_was_sent_before_the_end_is_read_though_there_is_no_time_to_drain() -> None:
+    server = web_server.Server(app(), settings())
+    server.should_exit = True
+
+    async def ends() -> list[bool]:
+        return [await server.on_tick(1), await server.on_tick(2)]
+
+    assert run(ends()) == [False, True]
 
 
 def test_grace_is_bounded(rides_model: Path) -> None:
