@@ -45,6 +45,13 @@ def sent(address: Address, requests: Sequence[bytes]) -> Iterator[list[socket.so
         yield connections
 
 
+def head(size: int) -> bytes:
+    """Return a request whose path and headers are of so many bytes, in fields of some hundreds."""
+    path, field = b"/healthz", b"X-Some: %b\r\n" % (b"x" * 490)
+    fields, rest = divmod(size - len(path) - 100, len(field))
+    return b"GET %b HTTP/1.1\r\n%bX-Rest: %b\r\n\r\n" % (path, field * fields, b"x" * (rest + 100 - 10))
+
+
 def until(condition: Callable[[], bool]) -> None:
     for _ in range(2_000):
         if condition():
@@ -99,16 +106,49 @@ def test_an_idle_connection_may_stay(impatient: Address) -> None:
         assert reply(idle)[0] == 200
 
 
+@pytest.mark.parametrize(("size", "status"), [(65_536, 200), (65_537, 431)])
+def test_a_head_of_64_kb_is_read_and_no_byte_more(size: int, status: int) -> None:
+    with running() as server, server.connect() as connection:
+        connection.sendall(get("/healthz"))
+        assert reply(connection)[0] == 200, "and counts no more"
+        connection.sendall(head(size))
+        assert reply(connection)[0] == status
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        pytest.param(b"GET /healthz HTTP/1.1\r\nX-Long: x", b"x" * 10, id="a field without end"),
+        pytest.param(b"GET /healthz?", b"x" * 10, id="a path without end"),
+        pytest.param(
+            b"POST /predict HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\n[]\r\n0\r\n",
+            b"X-Some: \r\n",
+            id="trailers",
+        ),
+    ],
+)
+def test_more_is_turned_away_before_it_ends(begun: bytes, more: bytes) -> None:
+    with running() as server, server.connect() as connection:
+        connection.sendall(get("/healthz") + begun)
+        assert reply(connection)[0] == 200, "that far it was read"
+        connection.sendall(more * 6_500)
+        connection.sendall(more * 100)
+        assert replies(connection) == [431]
+
+
+def test_a_body_does_not_count_as_the_head_of_the_next(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(post(b"", b"Expect: 100-continue", length=99_000))
+        assert reply(connection)[0] == 100
+        connection.sendall(ride_event(1).ljust(99_000) + b"POST")
+        assert reply(connection)[0] == 200
+
+
 def test_a_body_that_is_too_large_is_not_waited_for(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(post(b"", length=100_001))
         assert replies(connection) == [413]
-
-
-def test_a_head_that_never_ends_is_turned_away(server: Server) -> None:
-    with server.connect() as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nX-Long: " + b"x" * 70_000)
-        assert reply(connection)[0] == 431
 
 
 def test_as_many_connections_as_allowed_are_answered_and_one_more_is_not() -> None:

@@ -1,0 +1,96 @@
+"""
+One connection: uvicorn's protocol, and a bound on all that a client may take of it.
+
+The rule: a head is read up to its limit, and a request waited for up to the patience.
+"""
+
+import time
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from stream_consumer.web.exchange import Answer
+from stream_consumer.web.problems import Kind, Problem
+
+CLOSE = (b"connection", b"close")
+
+# uvicorn bounds neither a request's head nor the time it takes. Proxies and browsers stop at some 8 to 64 KB.
+_MAX_HEAD_BYTES = 65_536
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's own, and a watch on requests that never become whole."""
+
+    # By time.monotonic.
+    _arriving_since: float | None = None
+    # Of the arriving request: its head and trailers so far, and what came since the parser last gave something out.
+    _head_bytes = 0
+    _unreported_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._arriving_since = time.monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        self._unreported_bytes += len(data)
+        super().data_received(data)
+        if self._unreported_bytes > _MAX_HEAD_BYTES:
+            self.refuse(_head_too_large())
+
+    def on_message_begin(self) -> None:
+        self._arriving_since, self._head_bytes = time.monotonic(), 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header or, behind a body in chunks, a trailer."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._unreported_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._arriving_since = None
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        self._unreported_bytes = 0
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            raise _HeadTooLarge  # the parser stops, and uvicorn answers as below
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self.refuse(_head_too_large())
+        else:
+            super().send_400_response(msg)
+
+    def watch(self, patience: float) -> None:
+        """Turn away a request that does not become whole."""
+        if self._arriving_since is not None and time.monotonic() - self._arriving_since > patience:
+            self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {patience:g} s"))
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer for the application, if it has not begun to, and close."""
+        if self.transport.is_closing():
+            return
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn has none before the first head is whole
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            answer = Answer.of(problem)
+            head = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.status.phrase.encode())
+            fields = b"".join(b"%b: %b\r\n" % field for field in (*answer.fields(), CLOSE))
+            self.transport.write(head + fields + b"\r\n" + answer.body)
+        self.transport.close()
+
+
+class _HeadTooLarge(Exception):
+    """What is never seen: it stops the parser."""
+
+
+def _head_too_large() -> Problem:
+    return Problem(Kind.HEAD_TOO_LARGE, f"at most {_MAX_HEAD_BYTES:,} bytes of headers are read")
