@@ -1,7 +1,7 @@
 """
 One connection: uvicorn's protocol, and a bound on all that a client may take of it.
 
-The rule: a head is read up to its limit, and a request waited for up to the patience.
+The rule: a request is waited for up to the patience, and none gets two answers, or another's.
 """
 
 import time
@@ -32,6 +32,8 @@ class Protocol(HttpToolsProtocol):
         self._arriving_since = time.monotonic()
 
     def data_received(self, data: bytes) -> None:
+        # Line ends between two requests begin none, but stop uvicorn's own clock.
+        self._arriving_since = self._arriving_since or time.monotonic()
         self._unreported_bytes += len(data)
         super().data_received(data)
         if self._unreported_bytes > _MAX_HEAD_BYTES:
@@ -76,15 +78,20 @@ class Protocol(HttpToolsProtocol):
             self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {patience:g} s"))
 
     def refuse(self, problem: Problem) -> None:
-        """Answer for the application, if it has not begun to, and close."""
-        if self.transport.is_closing():
-            return
-        cycle: RequestResponseCycle | None = self.cycle  # uvicorn has none before the first head is whole
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        """Answer the arriving request for the application, if it is due and has none yet, and close."""
+        cycle: RequestResponseCycle | None = self.cycle  # of the latest whole head
+        arriving = cycle if cycle is not None and cycle.scope is self.scope else None
+        if arriving is None:
+            due = cycle is None or cycle.response_complete
+        else:
+            due = not (arriving.response_started or self.pipeline)
+        if due and not self.transport.is_closing():
             answer = Answer.of(problem)
             head = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.status.phrase.encode())
             fields = b"".join(b"%b: %b\r\n" % field for field in (*answer.fields(), CLOSE))
             self.transport.write(head + fields + b"\r\n" + answer.body)
+            if arriving is not None:
+                arriving.disconnected = True  # the application's own would be a second one
         self.transport.close()
 
 

@@ -1,6 +1,8 @@
 """The real server: how it ends, what it does with slow, greedy and many clients, and MLflow's own client."""
 
+import asyncio
 import json
+import re
 import signal
 import socket
 import threading
@@ -12,11 +14,13 @@ from unittest.mock import ANY
 
 import pandas as pd
 import pytest
+from uvicorn.server import ServerState
 
 from stream_consumer.web import server as web_server
+from stream_consumer.web.connection import Protocol
 from tests.models import EXAMPLE
 from tests.rides import ride_event
-from tests.web.client import TOKEN, app, settings
+from tests.web.client import TOKEN, ServedModel, app, settings
 from tests.web.loop import run
 from tests.web.serving import PATIENCE, Address, Server, get, post, replies, reply, running, serving
 
@@ -50,6 +54,31 @@ def head(size: int) -> bytes:
     path, field = b"/healthz", b"X-Some: %b\r\n" % (b"x" * 490)
     fields, rest = divmod(size - len(path) - 100, len(field))
     return b"GET %b HTTP/1.1\r\n%bX-Rest: %b\r\n\r\n" % (path, field * fields, b"x" * (rest + 100 - 10))
+
+
+class Unread(asyncio.Transport):
+    """One whose peer never reads: the system's own buffers take more than a test could leave in ours."""
+
+    written = b""
+    closing = aborted = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closing = True
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def connected() -> tuple[Protocol, Unread]:
+    connection, transport = Protocol(web_server.Server(app(), settings()).config, ServerState(), {}), Unread()
+    connection.connection_made(transport)
+    return connection, transport
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -97,6 +126,18 @@ def test_a_request_that_does_not_arrive_whole_is_turned_away(impatient: Address)
             assert connection.recv(1) == b""
 
 
+def test_a_request_that_is_answered_early_gets_no_second_answer(impatient: Address) -> None:
+    """The rest of it is waited for as long as for any, and the connection closed without a word."""
+    unauthorized = post(b"{", length=10, token=TOKEN[:-1])
+    of_another_type = post(b"{", length=10).replace(b"application/json", b"text/plain")
+    nowhere = post(b"{", length=10).replace(b"/predict", b"/nothing")
+    with sent(impatient, [unauthorized, of_another_type, nowhere, get("/healthz")]) as connections:
+        *_, whole = connections
+        assert reply(whole)[0] == 200
+        whole.sendall(b"\r\n")  # begins no request, and does not keep the connection
+        assert [replies(connection) for connection in connections] == [[401], [415], [404], []]
+
+
 def test_an_idle_connection_may_stay(impatient: Address) -> None:
     with impatient.connect() as idle, impatient.connect() as watch:
         idle.sendall(get("/healthz"))
@@ -104,6 +145,17 @@ def test_an_idle_connection_may_stay(impatient: Address) -> None:
         assert reply(watch)[0] == 408, "slow requests were looked for"
         idle.sendall(get("/healthz"))
         assert reply(idle)[0] == 200
+
+
+def test_what_the_server_refused_the_application_does_not_answer_too() -> None:
+    async def written() -> bytes:
+        connection, transport = connected()
+        trailers = b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X-Some: \r\n" * 7_000
+        connection.data_received(b"POST /predict HTTP/1.1\r\n" + trailers)
+        await asyncio.gather(*connection.tasks)
+        return transport.written
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", run(written())) == [b"431"]
 
 
 @pytest.mark.parametrize(("size", "status"), [(65_536, 200), (65_537, 431)])
@@ -143,6 +195,15 @@ def test_a_body_does_not_count_as_the_head_of_the_next(server: Server) -> None:
         assert reply(connection)[0] == 100
         connection.sendall(ride_event(1).ljust(99_000) + b"POST")
         assert reply(connection)[0] == 200
+
+
+def test_a_refusal_is_not_the_answer_to_an_earlier_request() -> None:
+    decided = threading.Event()
+    slow = ServedModel(lambda *_: float(decided.wait(PATIENCE)))
+    with running(app(slow, 0)) as server, server.connect() as connection:
+        connection.sendall(post(ride_event(1)) + head(65_537))
+        assert replies(connection) == []
+        decided.set()
 
 
 def test_a_body_that_is_too_large_is_not_waited_for(server: Server) -> None:
