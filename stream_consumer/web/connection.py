@@ -1,7 +1,7 @@
 """
 One connection: uvicorn's protocol, and a bound on all that a client may take of it.
 
-The rule: a request is waited for up to the patience, and none gets two answers, or another's.
+The rule: nothing waits longer than the patience for a client, and no request gets two answers, or another's.
 """
 
 import time
@@ -19,17 +19,25 @@ _MAX_HEAD_BYTES = 65_536
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's own, and a watch on requests that never become whole."""
+    """uvicorn's own, and a watch on requests that never become whole and answers that nobody takes."""
 
-    # By time.monotonic.
+    # Both by time.monotonic.
     _arriving_since: float | None = None
+    _stuck_since: float | None = None
     # Of the arriving request: its head and trailers so far, and what came since the parser last gave something out.
     _head_bytes = 0
     _unreported_bytes = 0
+    _answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._arriving_since = time.monotonic()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn tells the latest request only; an earlier one would write on, and fail.
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         # Line ends between two requests begin none, but stop uvicorn's own clock.
@@ -72,10 +80,27 @@ class Protocol(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def watch(self, patience: float) -> None:
-        """Turn away a request that does not become whole."""
-        if self._arriving_since is not None and time.monotonic() - self._arriving_since > patience:
+        """Turn away a request that does not become whole; cut off a client that does not take its answer."""
+        now = time.monotonic()
+        if self.transport.is_closing():  # which lasts until all is sent
+            self._stuck_since = self._stuck_since or now
+        if now - (self._stuck_since or now) > patience:
+            self.transport.abort()
+        elif now - (self._arriving_since or now) > patience:
             self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {patience:g} s"))
+
+    def pause_writing(self) -> None:
+        self._stuck_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stuck_since = None
+        super().resume_writing()
 
     def refuse(self, problem: Problem) -> None:
         """Answer the arriving request for the application, if it is due and has none yet, and close."""

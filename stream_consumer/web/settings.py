@@ -39,7 +39,7 @@ FIELDS = {
         "WEB_TIMEOUT_MS",
         integer(1, 900_000),
         5_000,
-        "Time for a request to be decided, and for one to arrive whole",
+        "Time for a request to arrive whole, to be decided, and for its answer to be taken",
     ),
     "max_connections": Field(
         "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections; with more, 503 to all"

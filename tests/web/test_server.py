@@ -147,6 +147,27 @@ def test_an_idle_connection_may_stay(impatient: Address) -> None:
         assert reply(idle)[0] == 200
 
 
+def test_a_client_that_does_not_read_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    with running(WEB_TIMEOUT_MS="300", WEB_MAX_CONNECTIONS="1") as server, server.connect() as connection:
+        connection.sendall(get("/openapi.json") * 4_000)
+        until(lambda: server.get("/healthz") == 200)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_so_is_one_that_leaves_the_last_bytes_before_the_end() -> None:
+    async def aborted() -> list[bool]:
+        connection, transport = connected()
+        connection.pause_writing()
+        connection.resume_writing()
+        seen = []
+        for patience in (0, 60, 0):  # the first is that of its request, which it did not send
+            connection.watch(patience)
+            seen.append(transport.aborted)
+        return seen
+
+    assert run(aborted()) == [False, False, True]
+
+
 def test_what_the_server_refused_the_application_does_not_answer_too() -> None:
     async def written() -> bytes:
         connection, transport = connected()
