@@ -295,10 +295,11 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
 
 
 def test_mlflows_own_client_finds_what_it_expects(boosted_rides_model: Path) -> None:
+    """On a server as SageMaker starts it, whose calls are the same: by the environment alone, without a token."""
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient  # noqa: PLC0415 (seconds)
 
-    with serving(boosted_rides_model) as server:
-        client = ScoringServerClient(server.host, server.port)  # type: ignore[no-untyped-call]
+    with serving(boosted_rides_model, WEB_HOST="0.0.0.0", WEB_NO_AUTH="true") as server:  # noqa: S104 (as docs/web.md has it)
+        client = ScoringServerClient("127.0.0.1", server.port)  # type: ignore[no-untyped-call]
         client.wait_server_ready(timeout=30, scoring_server_proc=server.process)  # type: ignore[no-untyped-call]
         frame = pd.DataFrame(EXAMPLE)
         by_frame = client.invoke(frame).get_predictions()
