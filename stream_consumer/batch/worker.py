@@ -19,7 +19,7 @@ from stream_consumer.batch.ends import SUMMARY
 from stream_consumer.batch.job import Job, Stores, Summary, committed, run
 from stream_consumer.batch.lease import Heart, Lease, heart
 from stream_consumer.batch.notifications import NewObject, Unintelligible, new_objects
-from stream_consumer.batch.places import beside, is_s3, stem_of
+from stream_consumer.batch.places import beside, is_s3, stem_of, suffix_of
 from stream_consumer.batch.queue import Message, Queue, ReceiptLost
 from stream_consumer.batch.shutdown import Shutdown
 from stream_consumer.errors import InitError, Stopped, UsageError, is_transient
@@ -101,7 +101,7 @@ def targets(template: str) -> Callable[[NewObject], str]:
     Return what names the output of an object by *template*, with ``{bucket}``, ``{key}`` and ``{stem}``.
 
     Raises:
-        UsageError: It is no ``s3://`` URL, or has other fields, or the same for every object.
+        UsageError: It is no ``s3://`` URL, has other fields, is the same for every object, or names no format.
     """
 
     def target(new: NewObject) -> str:
@@ -115,6 +115,10 @@ def targets(template: str) -> Callable[[NewObject], str]:
         raise UsageError(
             f"--output {template!r}: wanted an s3:// URL with {{key}} or {{stem}}, an output for each object"
         )
+    try:
+        suffix_of(one)
+    except UsageError as error:
+        raise UsageError(f"--output {template!r}: {error}") from None
     return target
 
 

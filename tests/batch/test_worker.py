@@ -1,6 +1,7 @@
 """The worker on a real bucket's notifications in a real queue, without the waiting."""
 
 import dataclasses
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -307,15 +308,17 @@ def test_many_workers_score_each_object_once(bench: Bench, rides_file: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "template",
+    ("template", "fault"),
     [
-        "predictions/{stem}.parquet",
-        "s3://out/all.parquet",
-        "s3://out/{name}.parquet",
-        "s3://out/{stem.parquet",
-        "s3://{0}",
+        ("predictions/{stem}.parquet", "wanted an s3:// URL"),
+        ("s3://out/all.parquet", "an output for each object"),
+        ("s3://out/{name}.parquet", "wanted fields"),
+        ("s3://out/{stem.parquet", "wanted fields"),
+        ("s3://{0}", "wanted fields"),
+        ("s3://out/{bucket}/{stem}", "the format is told by the name's end"),
+        ("s3://out/{key}.txt", "the format is told by the name's end"),
     ],
 )
-def test_a_template_that_names_no_output_for_each_object_is_refused(template: str) -> None:
-    with pytest.raises(UsageError, match="--output"):
+def test_a_template_that_names_no_output_for_each_object_is_refused(template: str, fault: str) -> None:
+    with pytest.raises(UsageError, match=f"--output {re.escape(repr(template))}: .*{fault}"):
         targets(template)
