@@ -101,19 +101,26 @@ def targets(template: str) -> Callable[[NewObject], str]:
     Return what names the output of an object by *template*, with ``{bucket}``, ``{key}`` and ``{stem}``.
 
     Raises:
-        UsageError: It is no ``s3://`` URL, has other fields, is the same for every object, or names no format.
+        UsageError: It is no ``s3://`` URL, has other fields, is the same for every object or the object itself, or
+            names no format.
     """
+    samples = [NewObject("bucket", f"folder/{name}.csv") for name in "ab"]
 
     def target(new: NewObject) -> str:
         return template.format(bucket=new.bucket, key=new.key, stem=stem_of(new.url))
 
     try:
-        one, other = (target(NewObject("bucket", f"{name}.csv")) for name in "ab")
+        one, other = map(target, samples)
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         raise UsageError(f"--output {template!r}: {error!r}; wanted fields {{bucket}}, {{key}} and {{stem}}") from None
     if not is_s3(one) or one == other:
         raise UsageError(
             f"--output {template!r}: wanted an s3:// URL with {{key}} or {{stem}}, an output for each object"
+        )
+    if one == samples[0].url:
+        raise UsageError(
+            f"--output {template!r}: predictions would replace their input; wanted a folder of their own, as in "
+            "s3://{bucket}/predictions/{key}"
         )
     try:
         suffix_of(one)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from stream_consumer.batch.claims import Claim
 from stream_consumer.batch.job import Job, Stores, Summary
+from stream_consumer.batch.notifications import NewObject
 from stream_consumer.batch.queue import Message, Queue
 from stream_consumer.batch.shutdown import Shutdown
 from stream_consumer.batch.worker import Scoring, Tally, Worker, targets
@@ -315,6 +316,7 @@ def test_many_workers_score_each_object_once(bench: Bench, rides_file: Path) -> 
         ("s3://out/{name}.parquet", "wanted fields"),
         ("s3://out/{stem.parquet", "wanted fields"),
         ("s3://{0}", "wanted fields"),
+        ("s3://{bucket}/{key}", "predictions would replace their input"),
         ("s3://out/{bucket}/{stem}", "the format is told by the name's end"),
         ("s3://out/{key}.txt", "the format is told by the name's end"),
     ],
@@ -322,3 +324,15 @@ def test_many_workers_score_each_object_once(bench: Bench, rides_file: Path) -> 
 def test_a_template_that_names_no_output_for_each_object_is_refused(template: str, fault: str) -> None:
     with pytest.raises(UsageError, match=f"--output {re.escape(repr(template))}: .*{fault}"):
         targets(template)
+
+
+@pytest.mark.parametrize(
+    ("template", "target"),
+    [
+        ("s3://{bucket}/predictions/{key}", "s3://taxi/predictions/rides/a.csv.gz"),
+        ("s3://out/{key}", "s3://out/rides/a.csv.gz"),
+        ("s3://{bucket}/{key}.parquet", "s3://taxi/rides/a.csv.gz.parquet"),
+    ],
+)
+def test_an_output_may_be_in_the_bucket_of_its_input_or_in_another(template: str, target: str) -> None:
+    assert targets(template)(NewObject("taxi", "rides/a.csv.gz")) == target

@@ -176,6 +176,7 @@ def test_a_wrong_model_ends_it_before_it_takes_a_message(command: Command, aws: 
     ("options", "message"),
     [
         (("--output", "predictions"), "wanted an s3:// URL"),
+        (("--output", "s3://{bucket}/{key}"), "predictions would replace their input"),
         (("--output", "s3://out/{bucket}/{stem}"), "the format is told by the name's end"),
         (("--lease", "1"), "--lease"),
         (("--grace", "-1"), "--grace"),
