@@ -229,7 +229,8 @@ class Worker:
             return self._shutdown.overdue or bool(lease.lost)
 
         job = Job(new.url, self._scoring.target(new))
-        if stop():
+        # The grace is for an object that was begun; this one is more work, though its message may just have come.
+        if self._shutdown.asked or lease.lost:
             raise Stopped
         claim = self._claim(job.target)
         held_seconds = claim.take()

@@ -251,6 +251,25 @@ def test_asked_to_stop_it_hands_the_object_at_hand_back_and_takes_no_other(bench
     assert bench.rides.objects() == []  # the claim is released
 
 
+def test_what_a_poll_brings_after_the_request_to_stop_is_handed_back_at_once(bench: Bench, rides_file: Path) -> None:
+    """The grace, of which all is left, is for what was begun before."""
+
+    class Late(Impatient):
+        def receive(self, wait_seconds: int) -> Message | None:
+            message = super().receive(wait_seconds)
+            if message and "rides/a.parquet" in message.body:
+                bench.shutdown.ask()
+            return message
+
+    bench.put("rides/a.parquet", rides_file)
+    bench.queue, bench.shutdown = Late(bench.rides), Shutdown(3600)
+    assert bench.drain().tally == Tally(left=1)
+    assert bench.queue.hidden == [0]
+    assert bench.log.warnings[0][1]["reason"] == "stopped"
+    assert bench.rides.messages() == (1, 0)
+    assert bench.rides.objects() == []
+
+
 def test_a_queue_that_is_not_there_ends_the_worker(bench: Bench) -> None:
     bench.rides.clients.sqs.delete_queue(QueueUrl=bench.rides.queue)
     with pytest.raises(ClientError, match=r"QueueDoesNotExist|NonExistentQueue"):
