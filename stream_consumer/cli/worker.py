@@ -41,8 +41,13 @@ def worker(  # noqa: PLR0913 (each is an option)
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that the object at hand has after SIGTERM or Ctrl-C.")
     ] = 20.0,
+    # It counts from before the poll, and a third of it passes before each heartbeat, of which one may fail: less than
+    # 30 s would be lost in passing. SQS hides nothing for longer than 43200 s.
     lease: Annotated[
-        int, typer.Option(min=5, help="Seconds until others get the work of a worker that died; renewed meanwhile.")
+        int,
+        typer.Option(
+            min=30, max=43200, help="Seconds until others get the work of a worker that died; renewed meanwhile."
+        ),
     ] = 120,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,

@@ -22,9 +22,9 @@ class Rides:
     dead: str
 
     @classmethod
-    def make(cls, clients: Clients, name: str) -> "Rides":
+    def make(cls, clients: Clients, name: str, max_receives: int = MAX_RECEIVES) -> "Rides":
         dead = clients.sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
-        policy = {"deadLetterTargetArn": _arn(clients, dead), "maxReceiveCount": str(MAX_RECEIVES)}
+        policy = {"deadLetterTargetArn": _arn(clients, dead), "maxReceiveCount": str(max_receives)}
         queue = clients.sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": json.dumps(policy)})["QueueUrl"]
         clients.s3.create_bucket(Bucket=name)
         created: Any = {
@@ -52,13 +52,13 @@ def _arn(clients: Clients, queue: str) -> str:
     return clients.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
-def eventually(condition: Callable[[], object]) -> None:
+def eventually(condition: Callable[[], object], within_seconds: float = DEADLINE_SECONDS) -> None:
     """Poll until *condition* holds, for as long as a busy machine may take."""
     over = threading.Event()
-    timer = threading.Timer(DEADLINE_SECONDS, over.set)
+    timer = threading.Timer(within_seconds, over.set)
     timer.start()
     try:
         while not condition():
-            assert not over.wait(0.02), f"not within {DEADLINE_SECONDS} s"
+            assert not over.wait(0.02), f"not within {within_seconds} s"
     finally:
         timer.cancel()

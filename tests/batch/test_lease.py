@@ -8,6 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from stream_consumer.batch.claims import Claim, ClaimLost
 from stream_consumer.batch.lease import Lease, heart
 from stream_consumer.batch.queue import MAX_HIDDEN_SECONDS, Message, Queue, ReceiptLost
+from stream_consumer.batch.worker import POLL_SECONDS
 from tests.fakes import client_error
 
 MESSAGE = Message("id", "receipt", "{}", 1)
@@ -71,6 +72,17 @@ def test_one_failed_beat_is_made_up_for_by_the_next() -> None:
         lease.beat()
         script.now += 19.5
         assert bool(lease.lost) is lost
+
+
+def test_a_message_that_a_poll_brings_at_its_end_is_kept_all_the_same() -> None:
+    """With the shortest lease that the command takes, and a beat that fails."""
+    script = Scripted(AWAY)
+    lease = Lease(cast("Queue", script), MESSAGE, script.now, 30.0, lambda: script.now)
+    script.now += POLL_SECONDS
+    for _ in range(10):
+        script.now += 30 / 3
+        lease.beat()
+        assert not lease.lost
 
 
 def test_a_lost_receipt_or_claim_is_known_at_once() -> None:

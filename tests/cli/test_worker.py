@@ -52,7 +52,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     gate = tmp_path / "gate"
     gate.touch()
     with EmbeddedAws() as aws:
-        rides = Rides.make(aws.clients(), "gated")
+        rides = Rides.make(aws.clients(), "gated", max_receives=20)
         for name in "ab":
             body = parquet_file(tmp_path / "rides.parquet").read_bytes()
             rides.clients.s3.put_object(Bucket=rides.bucket, Key=f"rides/{name}.parquet", Body=body)
@@ -120,14 +120,14 @@ def test_after_the_grace_the_object_is_handed_back(scene: Scene, signals: list[s
 @pytest.mark.process  # a lease takes its time to be over
 def test_what_a_killed_worker_held_is_anothers_when_the_lease_is_over(scene: Scene) -> None:
     """Its claim stays and its message is hidden; neither is for good, and it has committed nothing."""
-    with scene.worker("--lease", "5") as worker:
+    with scene.worker("--lease", "30") as worker:
         eventually(lambda: scene.at_work)
         worker.kill()
         worker.wait(60)
     scene.gate.unlink()
     # Its own message too is there again, some time.
-    with scene.worker("--lease", "5") as heir:
-        eventually(lambda: len(summaries(scene.rides)) == 2)
+    with scene.worker("--lease", "30") as heir:
+        eventually(lambda: len(summaries(scene.rides)) == 2, within_seconds=180)
         heir.terminate()
         code, lines = ended(heir)
     assert code == 0
@@ -178,7 +178,8 @@ def test_a_wrong_model_ends_it_before_it_takes_a_message(command: Command, aws: 
         (("--output", "predictions"), "wanted an s3:// URL"),
         (("--output", "s3://{bucket}/{key}"), "predictions would replace their input"),
         (("--output", "s3://out/{bucket}/{stem}"), "the format is told by the name's end"),
-        (("--lease", "1"), "--lease"),
+        (("--lease", "29"), "--lease"),
+        (("--lease", "43201"), "--lease"),
         (("--grace", "-1"), "--grace"),
     ],
 )
