@@ -235,8 +235,10 @@ def places_written(place: str) -> list[str]:
     Return the places that a job whose predictions go to the file *place* may write to.
 
     Raises:
-        UsageError: The name tells no format.
+        UsageError: The name tells no format, or is that of another's rejected rows.
     """
+    if place.endswith(REJECTED):
+        raise UsageError(f"{place}: so are rejected rows called; name another output")
     return [beside(place, ending) for ending in (suffix_of(place), REJECTED, SUMMARY)]
 
 
