@@ -283,6 +283,7 @@ run(Job(*sys.argv[1:3]), model=load_model(sys.argv[3], s3=None), stores=Stores()
 """
 
 
+@pytest.mark.process
 def test_a_killed_run_leaves_no_half_output(
     job: Job, model: Model, model_folder: str, stores: Stores, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ main()
 """
 
 
+@pytest.mark.process
 def test_an_interrupted_run_leaves_nothing(rides: Path, model: str, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -86,6 +86,7 @@ def summaries(rides: Rides) -> list[str]:
     return [key for key in rides.objects() if key.endswith(".summary.json")]
 
 
+@pytest.mark.process
 def test_sigterm_lets_the_object_at_hand_finish_within_the_grace(scene: Scene) -> None:
     """Its output is committed and its message deleted; the other is not touched."""
     with scene.worker("--grace", "60") as worker:
@@ -100,6 +101,7 @@ def test_sigterm_lets_the_object_at_hand_finish_within_the_grace(scene: Scene) -
 
 
 # (Of two signals of one kind the kernel may make one.)
+@pytest.mark.process
 @pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGINT]], ids=["once", "twice"])
 def test_after_the_grace_the_object_is_handed_back(scene: Scene, signals: list[signal.Signals]) -> None:
     """So it is at a second signal: exit code 0, nothing committed, no claim left, both messages visible."""
