@@ -1,53 +1,92 @@
-"""Get this commit's image into the registry: a tag for each commit and architecture, which never moves."""
+"""
+Get this commit's image into the registry.
+
+The rule: a tag never moves, so it names all that an image is made from: commit, doors, model and architecture.
+"""
 
 import base64
-import shutil
+import contextlib
+import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from infra.container.engine import find_engine
+from stream_consumer.model_files import default_s3, directory_digest, model_directory
+
 INFRA = Path(__file__).resolve().parent
 PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
-_ENGINES = ("docker", "podman", "buildah")
 
-Push = Callable[[Any, str, str], None]
-"""Gets an ECR client, the reference to push to, and the architecture."""
+Push = Callable[[Any, str, str, Path | None], None]
+"""Gets an ECR client, the reference to push to, the architecture, and the folder of the model to bake in, if any."""
 
 
 class ReleaseFailed(Exception):
     """Nothing was released, or not all; the message says what to do."""
 
 
-def published(url: str, architecture: str, build_and_push: Push, *, doors: bool = False) -> str:
-    """Return the digest of this commit's image, with the *doors* or without, built and pushed unless it is there."""
-    tag = output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], INFRA).strip()
-    if tag.endswith("-dirty"):
-        tag += f"-{int(time.time())}"  # a tag never moves, and these sources have no name of their own
-    tag += "-doors" if doors else ""
-    tag += f"-{architecture}"
+def published(url: str, architecture: str, build_and_push: Push, *, doors: bool = False, model: str = "") -> str:
+    """
+    Return the digest of this commit's image, built and pushed unless it is there.
+
+    Args:
+        url: The registry's repository.
+        architecture: What the image is for.
+        build_and_push: Puts it there.
+        doors: Whether it is the image with the doors.
+        model: What is baked in: a folder, ``s3://…`` or ``models:/name@alias``; empty: nothing.
+
+    Raises:
+        ModelError: There is no such model, or it cannot be fetched.
+    """
     host, _, repository = url.partition("/")
     ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com
-    if not _digests(ecr, repository, tag):
-        build_and_push(ecr, f"{url}:{tag}", architecture)
+    with _fetched(model) as folder:  # once: an alias that moved meanwhile would put another model under the tag
+        tag = _tag(architecture, folder, doors=doors)
+        if not _digests(ecr, repository, tag):
+            build_and_push(ecr, f"{url}:{tag}", architecture, folder)
     [digest] = _digests(ecr, repository, tag)
     return digest
 
 
-def make_image(ecr: Any, reference: str, architecture: str) -> None:
-    """Build the image with ``make image`` and push it with the container tool that is here."""
-    engine = next((name for name in _ENGINES if shutil.which(name)), None)
-    if engine is None:
-        raise ReleaseFailed(f"none of {', '.join(_ENGINES)} is installed, so no image can be pushed")
-    run(["make", "image", f"TAG={reference}", f"PLATFORM={PLATFORMS[architecture]}"], INFRA.parent)
+@contextlib.contextmanager
+def _fetched(model: str) -> Iterator[Path | None]:
+    if not model:
+        yield None
+        return
+    with model_directory(model, s3=default_s3) as folder:
+        yield folder.resolve()
+
+
+def _tag(architecture: str, model: Path | None, *, doors: bool) -> str:
+    tag = output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], INFRA).strip()
+    if tag.endswith("-dirty"):
+        tag += f"-{int(time.time())}"  # these sources have no name of their own
+    tag += "-doors" if doors else ""
+    tag += f"-model-{directory_digest(model)[:12]}" if model else ""
+    return f"{tag}-{architecture}"
+
+
+def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
+    """
+    Build the image with ``make image`` and push it with the container tool that builds it.
+
+    Raises:
+        ContainerError: None works here.
+        ReleaseFailed: The build, the login or the push failed.
+    """
+    tool = find_engine(os.environ).tool
+    baked_in = [f"MODEL={model}"] if model else []
+    run(["make", "image", f"TAG={reference}", f"PLATFORM={PLATFORMS[architecture]}", *baked_in], INFRA.parent)
     token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     password = base64.b64decode(token).partition(b":")[2]
     host = reference.partition("/")[0]
-    run([engine, "login", "--username", "AWS", "--password-stdin", host], INFRA, password)
-    run([engine, "push", reference], INFRA)
+    run([tool, "login", "--username", "AWS", "--password-stdin", host], INFRA, password)
+    run([tool, "push", reference], INFRA)
 
 
 def _digests(ecr: Any, repository: str, tag: str) -> list[str]:

@@ -16,8 +16,10 @@ from typing import Any
 
 import boto3
 
+from infra.container.engine import ContainerError
 from infra.publish import INFRA, PLATFORMS, Push, ReleaseFailed, make_image, output, published, run
 from infra.smoke import SmokeTestFailed, keeps_order, smoke
+from stream_consumer.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,14 @@ class Environment:
         self.terraform("apply", "-input=false", "release.tfplan")
 
 
-def deploy(environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False) -> None:
+def deploy(
+    environment: Environment,
+    architecture: str | None,
+    build_and_push: Push,
+    *,
+    doors: bool = False,
+    model: str = "",
+) -> None:
     """
     Build and push the image, and apply it by digest.
 
@@ -65,11 +74,12 @@ def deploy(environment: Environment, architecture: str | None, build_and_push: P
         architecture: What the image is for, arm64 or x86_64; None: what runs there, or arm64.
         build_and_push: Puts the image of an architecture where a reference says.
         doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too).
+        model: What is baked into it; empty: nothing.
     """
     environment.init()
     url = _registry(environment)
     architecture = architecture or environment.outputs().get("architecture", "arm64")
-    digest = published(url, architecture, build_and_push, doors=doors)
+    digest = published(url, architecture, build_and_push, doors=doors, model=model)
     of_doors = {"doors_image_digest": digest} if doors else {}
     environment.apply({"image_digest": digest, **of_doors, "architecture": architecture, "releases": {}})
 
@@ -151,12 +161,13 @@ def main(arguments: Sequence[str]) -> int:
     environment = Environment(INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
     try:
         if options.what == "deploy":
-            deploy(environment, options.architecture, make_image, doors=bool(os.environ.get("DOORS")))
+            doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
+            deploy(environment, options.architecture, make_image, doors=doors, model=model)
             for prediction in verify(environment.outputs()):
                 print(json.dumps(prediction))
         else:
             rollback(environment, options.consumer, options.to)
-    except (ReleaseFailed, SmokeTestFailed) as fault:
+    except (ContainerError, ModelError, ReleaseFailed, SmokeTestFailed) as fault:
         print(fault, file=sys.stderr)
         return 1
     return 0

@@ -1,0 +1,92 @@
+"""``make deploy``: which image is built, and which is reused."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra import publish
+
+URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
+
+
+class Builds:
+    """Builds nothing, and puts a image of its own for each tag where the image would be pushed."""
+
+    def __init__(self) -> None:
+        self.tags: list[str] = []
+        self.models: list[Path | None] = []
+
+    def __call__(self, ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
+        del architecture
+        repository, _, tag = reference.partition("/")[2].partition(":")
+        media_type = "application/vnd.oci.image.manifest.v1+json"
+        text = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": tag}, "layers": []})
+        image = {"imageManifest": text, "imageManifestMediaType": media_type}
+        digest = f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
+        ecr.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **image)
+        self.tags.append(tag)
+        self.models.append(model)
+
+
+@pytest.fixture
+def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
+    """An empty registry, and the commit c0ffee."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setattr(publish, "output", lambda *_: "c0ffee\n")
+    with mock_aws():
+        boto3.client("ecr", "eu-west-1").create_repository(repositoryName="stream-consumer-dev")
+        yield Builds()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    return folder
+
+
+def test_a_commit_is_built_once_for_each_architecture_with_the_doors_and_without(builds: Builds) -> None:
+    digests = [publish.published(URL, "arm64", builds) for _ in range(2)]
+    publish.published(URL, "x86_64", builds)
+    publish.published(URL, "arm64", builds, doors=True)
+    assert builds.tags == ["c0ffee-arm64", "c0ffee-x86_64", "c0ffee-doors-arm64"]
+    assert digests[0] == digests[1]
+
+
+def test_the_same_commit_with_another_model_is_another_image(builds: Builds, model: Path) -> None:
+    """The model counts, not its name: an alias may have moved."""
+    without = publish.published(URL, "arm64", builds)
+    first = publish.published(URL, "arm64", builds, model=str(model))
+    again = publish.published(URL, "arm64", builds, model=str(model))
+    (model / "MLmodel").write_text("flavors: {sklearn: {}}\n")
+    second = publish.published(URL, "arm64", builds, model=str(model))
+    assert first == again
+    assert len({without, first, second}) == 3
+    assert builds.models == [None, model, model]
+
+
+def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A docker without its daemon builds nothing, and what podman built it could not push."""
+    log = tmp_path / "log"
+    scripts = {"docker": "exit 1", "podman": f"echo podman $1 >> {log}", "make": f"echo make $* >> {log}"}
+    for name, script in scripts.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CONTAINER_ENGINE", raising=False)
+    with mock_aws():
+        publish.make_image(boto3.client("ecr", "eu-west-1"), f"{URL}:c0ffee", "arm64", Path("/models/7"))
+    assert log.read_text().splitlines() == [
+        "podman images",
+        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 MODEL=/models/7",
+        "podman login",
+        "podman push",
+    ]
