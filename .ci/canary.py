@@ -2,7 +2,8 @@
 Release an image behind every consumer's alias: some of the batches first, then all of them, or back on an alarm.
 
 The rule: what is applied is always a plan that was shown, and after an alarm the versions that were live are live again
-before this ends, with an error. The first deployment has nothing to fall back on and is released at once.
+before this ends, with an error. The first deployment has nothing to fall back on and is released at once. The doors
+have no canary: an image for them too reaches them last, and any other leaves them theirs.
 
 Source: AWS Lambda developer guide, "Implement Lambda canary deployments using a weighted alias".
 """
@@ -30,21 +31,25 @@ def release(  # noqa: PLR0913, PLR0917 (a command's arguments, and its world)
     """
     Give *image* to *percent* of the batches for so many *minutes*, and to all if no alarm goes off.
 
+    It is the record for Terraform without the releases; with a ``doors_image_digest`` it is for the doors too.
+
     Raises:
         Alarmed: One did; the versions before are live.
     """
-    consumers = _outputs(root, run).get("system", {}).get("consumers", {})
+    system = _outputs(root, run).get("system", {})
+    consumers, digest = system.get("consumers", {}), system.get("doors_image_digest")
+    doors_now = {"doors_image_digest": digest} if digest else {}
     live = {name: consumer["live_version"] for name, consumer in consumers.items()}
     if live:
         functions = [consumer["function_name"] for consumer in consumers.values()]
         known = set(_ringing(functions, run))  # what is broken already says nothing of this image
-        share = percent / 100
-        _apply(root, {**image, "releases": {name: _behind(version, share) for name, version in live.items()}}, run)
+        trial, share = {**image, **doors_now}, percent / 100
+        _apply(root, {**trial, "releases": {name: _behind(version, share) for name, version in live.items()}}, run)
         alarms = _watch(functions, known, minutes, run, sleep)
         if alarms:
-            _apply(root, {**image, "releases": {name: _behind(version, 0) for name, version in live.items()}}, run)
+            _apply(root, {**trial, "releases": {name: _behind(version, 0) for name, version in live.items()}}, run)
             raise Alarmed(f"rolled back to {live}: {', '.join(alarms)} went off")
-    _apply(root, {**image, "releases": {}}, run)
+    _apply(root, {**doors_now, **image, "releases": {}}, run)
 
 
 def _behind(version: str, share: float) -> dict[str, Any]:
@@ -90,10 +95,12 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("root", type=Path, help="a folder of infra/envs, initialised")
     parser.add_argument("--digest", required=True)
     parser.add_argument("--architecture", choices=["arm64", "x86_64"], required=True)
+    parser.add_argument("--doors", action="store_true", help="the image has the doors and is for them too")
     parser.add_argument("--percent", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=10)
     wanted = parser.parse_args(arguments)
-    image = {"image_digest": wanted.digest, "architecture": wanted.architecture}
+    of_doors = {"doors_image_digest": wanted.digest} if wanted.doors else {}
+    image = {"image_digest": wanted.digest, **of_doors, "architecture": wanted.architecture}
     release(wanted.root, image, wanted.percent, wanted.minutes, _run, time.sleep)
 
 

@@ -73,15 +73,29 @@ def deploy(
         environment: Where to.
         architecture: What the image is for, arm64 or x86_64; None: what runs there, or arm64.
         build_and_push: Puts the image of an architecture where a reference says.
-        doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too).
+        doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too);
+            without, doors that run keep theirs.
         model: What is baked into it; empty: nothing.
+
+    Raises:
+        ReleaseFailed: Doors that run would be left with an image of another architecture.
     """
     environment.init()
     url = _registry(environment)
-    architecture = architecture or environment.outputs().get("architecture", "arm64")
+    outputs = environment.outputs()
+    architecture = architecture or outputs.get("architecture", "arm64")
+    of_doors = _kept(outputs, "doors_image_digest")
+    if of_doors and not doors and architecture != outputs["architecture"]:
+        raise ReleaseFailed(f"the doors run on {outputs['architecture']}: to bring them to {architecture}, add DOORS=1")
     digest = published(url, architecture, build_and_push, doors=doors, model=model)
-    of_doors = {"doors_image_digest": digest} if doors else {}
+    if doors:
+        of_doors = {"doors_image_digest": digest}
     environment.apply({"image_digest": digest, **of_doors, "architecture": architecture, "releases": {}})
+
+
+def _kept(outputs: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return those of the *outputs* that there are: what a record leaves out is gone with the next plan."""
+    return {name: outputs[name] for name in names if outputs.get(name) is not None}
 
 
 def _registry(environment: Environment) -> str:
@@ -131,8 +145,7 @@ def rollback(environment: Environment, only: str | None, to: str | None) -> None
     for name in [only] if only else list(consumers):
         releases[name] = {"version": to or _before(functions, consumers[name])}
         print(f"{name}: version {consumers[name]['live_version']} → {releases[name]['version']}")
-    names = ("image_digest", "doors_image_digest", "architecture")
-    kept = {name: outputs[name] for name in names if outputs.get(name) is not None}
+    kept = _kept(outputs, "image_digest", "doors_image_digest", "architecture")
     environment.apply({**kept, "releases": releases})
 
 

@@ -31,6 +31,8 @@ class Account:
         self.root = root
         self.consumers = consumers
         self.alarm_at = alarm_at
+        self.doors: str | None = None
+        self.doors_applied: list[str | None] = []
         self.releases: list[Any] = []
         self.looks = 0
         self.slept = 0.0
@@ -38,11 +40,13 @@ class Account:
     def run(self, command: Sequence[str]) -> str:
         match command:
             case ["terraform", _, "output", "-json"]:
-                return json.dumps({"system": {"value": {"consumers": self.consumers}}} if self.consumers else {})
+                system = {"consumers": self.consumers, "doors_image_digest": self.doors}
+                return json.dumps({"system": {"value": system}} if self.consumers else {})
             case ["terraform", _, "apply", *_]:
                 record = json.loads((self.root / "release.auto.tfvars.json").read_text())
                 assert {name: record[name] for name in IMAGE} == IMAGE
                 self.releases.append(record["releases"])
+                self.doors_applied.append(record.get("doors_image_digest"))
                 return "applied"
             case ["aws", "cloudwatch", *_]:
                 assert "rides-dev-" in command
@@ -76,3 +80,36 @@ def test_an_alarm_brings_the_live_version_back(tmp_path: Path) -> None:
         module.release(tmp_path, IMAGE, 25, 10, account.run, account.sleep)
     assert account.releases == [{"rides": {"version": "7", "canary_weight": 0.25}}, {"rides": {"version": "7"}}]
     assert account.looks == 3
+
+
+def test_the_doors_keep_their_image(tmp_path: Path) -> None:
+    """A record without it would take the image of doors that run."""
+    account = Account(tmp_path, LIVE)
+    account.doors = "sha256:abcd"
+    canary().release(tmp_path, IMAGE, 10, 10, account.run, account.sleep)
+    assert account.doors_applied == ["sha256:abcd", "sha256:abcd"]
+
+
+def test_an_image_for_the_doors_reaches_them_last(tmp_path: Path) -> None:
+    account = Account(tmp_path, LIVE)
+    account.doors = "sha256:abcd"
+    for_doors = {**IMAGE, "doors_image_digest": "sha256:1234"}
+    canary().release(tmp_path, for_doors, 10, 10, account.run, account.sleep)
+    assert account.doors_applied == ["sha256:abcd", "sha256:1234"]
+
+
+def test_an_alarm_leaves_the_doors_theirs(tmp_path: Path) -> None:
+    account = Account(tmp_path, LIVE, alarm_at=2)
+    account.doors = "sha256:abcd"
+    module = canary()
+    with pytest.raises(module.Alarmed):
+        module.release(tmp_path, {**IMAGE, "doors_image_digest": "sha256:1234"}, 10, 10, account.run, account.sleep)
+    assert account.doors_applied == ["sha256:abcd", "sha256:abcd"]
+
+
+def test_the_first_doors_have_no_other_image(tmp_path: Path) -> None:
+    """Terraform refuses a door without one, the canary's plan too."""
+    account = Account(tmp_path, LIVE)
+    for_doors = {**IMAGE, "doors_image_digest": "sha256:1234"}
+    canary().release(tmp_path, for_doors, 10, 10, account.run, account.sleep)
+    assert account.doors_applied == ["sha256:1234", "sha256:1234"]

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,31 @@ import pytest
 from moto import mock_aws
 
 from infra import publish
+from infra.release import Environment, deploy
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed(Environment):
+    """An environment of which only the outputs are there; what is applied is kept."""
+
+    shown: Mapping[str, Any]
+    records: list[Mapping[str, Any]]
+
+    def init(self) -> None:
+        """It is."""
+
+    def outputs(self) -> dict[str, Any]:
+        return dict(self.shown)
+
+    def apply(self, release: Mapping[str, Any]) -> None:
+        self.records.append(release)
+
+
+def deployed(**outputs: str | None) -> Deployed:
+    shown = {"registry_url": URL, "architecture": "arm64", **outputs}
+    return Deployed(root=Path(), approve=True, shown=shown, records=[])
 
 
 class Builds:
@@ -90,3 +114,32 @@ def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypat
         "podman login",
         "podman push",
     ]
+
+
+def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: Builds) -> None:
+    """Without it in the record the next plan would have doors and no image."""
+    environment = deployed(doors_image_digest="sha256:abcd")
+    deploy(environment, None, builds)
+    assert [record["doors_image_digest"] for record in environment.records] == ["sha256:abcd"]
+    assert builds.tags == ["c0ffee-arm64"]
+
+
+def test_an_image_with_the_doors_is_for_the_consumers_too(builds: Builds) -> None:
+    environment = deployed(doors_image_digest="sha256:abcd")
+    deploy(environment, None, builds, doors=True)
+    [record] = environment.records
+    assert record["doors_image_digest"] == record["image_digest"] != "sha256:abcd"
+
+
+def test_without_doors_the_record_has_none(builds: Builds) -> None:
+    environment = deployed(doors_image_digest=None)
+    deploy(environment, "x86_64", builds)
+    assert [sorted(record) for record in environment.records] == [["architecture", "image_digest", "releases"]]
+
+
+def test_doors_are_not_left_behind_on_another_architecture(builds: Builds) -> None:
+    """Terraform has one for all functions and tasks: theirs would not start."""
+    environment = deployed(doors_image_digest="sha256:abcd")
+    with pytest.raises(publish.ReleaseFailed, match="the doors run on arm64: to bring them to x86_64, add DOORS=1"):
+        deploy(environment, "x86_64", builds)
+    assert (environment.records, builds.tags) == ([], [])
