@@ -6,8 +6,11 @@ locals {
 
   on_fargate = try(var.interval.runs_on, "") == "fargate"
 
+  # The file at hand has the time to stop, less what handing back the message takes: SIGKILL would leave it to its lease.
+  worker_times = ["--lease", tostring(var.queue.visibility_seconds), "--grace", tostring(max(0, var.task.stop_seconds - 10))]
+
   tasks = merge(
-    { worker = { command = ["worker", "--queue", local.queue_url, "--exit-when-empty"], environment = { BATCH_OUTPUT_KEYED = local.output_keyed } } },
+    { worker = { command = concat(["worker", "--queue", local.queue_url, "--exit-when-empty"], local.worker_times), environment = { BATCH_OUTPUT_KEYED = local.output_keyed } } },
     local.on_fargate ? { batch = { command = ["batch"], environment = local.interval_environment } } : {},
   )
 

@@ -85,7 +85,7 @@ run "a_worker_writes_only_to_its_scratch_and_has_time_to_stop" {
     condition = jsondecode(aws_ecs_task_definition.this["worker"].container_definitions) == [{
       name                   = "worker"
       image                  = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sc@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-      command                = ["worker", "--queue", "https://sqs.eu-west-1.amazonaws.com/123456789012/sc-test-batch", "--exit-when-empty"]
+      command                = ["worker", "--queue", "https://sqs.eu-west-1.amazonaws.com/123456789012/sc-test-batch", "--exit-when-empty", "--lease", "300", "--grace", "110"]
       essential              = true
       user                   = "65532:65532"
       readonlyRootFilesystem = true
@@ -109,6 +109,18 @@ run "a_worker_writes_only_to_its_scratch_and_has_time_to_stop" {
   assert {
     condition     = aws_ecs_task_definition.this["worker"].runtime_platform[0].cpu_architecture == "ARM64" && aws_ecs_task_definition.this["worker"].cpu == "1024" && aws_ecs_task_definition.this["worker"].memory == "2048"
     error_message = "One vCPU of arm64 and 2 GB."
+  }
+}
+
+run "a_worker_keeps_the_lease_and_the_grace_that_are_set" {
+  variables {
+    queue = { visibility_seconds = 30 }
+    task  = { stop_seconds = 2 }
+  }
+
+  assert {
+    condition     = slice(jsondecode(aws_ecs_task_definition.this["worker"].container_definitions)[0].command, 4, 8) == ["--lease", "30", "--grace", "0"]
+    error_message = "The worker sets each message's visibility itself; with next to no time to stop it hands the file back at once."
   }
 }
 
