@@ -24,6 +24,7 @@ batch = {
 
 web = {
   endpoint = "http_api"
+  cors     = { allow_origins = ["https://rides.example.com"] }
   model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
   function = { log_retention_days = 30 }
 }

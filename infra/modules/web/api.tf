@@ -17,6 +17,12 @@ locals {
     error              = "$context.error.message"
     integrationError   = "$context.integrationErrorMessage"
   }
+
+  asks_iam = !local.by_url && !var.public_without_authentication
+
+  # A browser does not sign its preflight, which $default would catch and refuse; these let it pass, and the API answers it.
+  # Source: Amazon API Gateway developer guide, "Configuring CORS for an HTTP API with a $default route and an authorizer".
+  preflights = local.asks_iam && var.cors != null ? ["OPTIONS /", "OPTIONS /{proxy+}"] : []
 }
 
 resource "aws_apigatewayv2_api" "this" {
@@ -54,7 +60,17 @@ resource "aws_apigatewayv2_route" "this" {
   #checkov:skip=CKV_AWS_309: it is AWS_IAM unless public_without_authentication says otherwise, which no environment here does
   api_id             = aws_apigatewayv2_api.this[0].id
   route_key          = "$default"
-  authorization_type = var.public_without_authentication ? "NONE" : "AWS_IAM"
+  authorization_type = local.asks_iam ? "AWS_IAM" : "NONE"
+  target             = "integrations/${aws_apigatewayv2_integration.this[0].id}"
+}
+
+resource "aws_apigatewayv2_route" "preflight" {
+  #checkov:skip=CKV_AWS_309: no browser signs a preflight, and the function answers no OPTIONS
+  for_each = toset(local.preflights)
+
+  api_id             = aws_apigatewayv2_api.this[0].id
+  route_key          = each.key
+  authorization_type = "NONE"
   target             = "integrations/${aws_apigatewayv2_integration.this[0].id}"
 }
 
@@ -95,5 +111,18 @@ resource "aws_lambda_permission" "api" {
   function_name  = module.function.name
   qualifier      = module.function.alias
   source_arn     = "${aws_apigatewayv2_api.this[0].execution_arn}/*/$default"
+  source_account = var.account.id
+}
+
+# For an OPTIONS that is no preflight: without it the caller would be answered with 500, and somebody be paged.
+resource "aws_lambda_permission" "preflight" {
+  count = length(local.preflights) == 0 ? 0 : 1
+
+  statement_id   = "HttpApiPreflight"
+  action         = "lambda:InvokeFunction"
+  principal      = "apigateway.amazonaws.com"
+  function_name  = module.function.name
+  qualifier      = module.function.alias
+  source_arn     = "${aws_apigatewayv2_api.this[0].execution_arn}/*/OPTIONS/*" # wildcard: of any path
   source_account = var.account.id
 }

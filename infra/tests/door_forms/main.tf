@@ -56,5 +56,6 @@ module "web" {
   endpoint           = each.key
   model              = local.model
   allowed_principals = each.key == "function_url" ? ["arn:aws:iam::210987654321:role/rides"] : []
+  cors               = { allow_origins = ["https://rides.example.com"] }
   alarms             = { topic_arn = local.topic_arn }
 }

@@ -81,6 +81,11 @@ run "an_api_asks_iam_throttles_and_logs" {
   }
 
   assert {
+    condition     = length(aws_apigatewayv2_route.preflight) == 0 && length(aws_lambda_permission.preflight) == 0
+    error_message = "Without pages of other origins there are no preflights."
+  }
+
+  assert {
     condition     = aws_apigatewayv2_stage.this[0].default_route_settings[0].throttling_rate_limit == 50 && aws_apigatewayv2_stage.this[0].default_route_settings[0].throttling_burst_limit == 100
     error_message = "Fifty requests a second."
   }
@@ -98,6 +103,23 @@ run "an_api_asks_iam_throttles_and_logs" {
   assert {
     condition     = jsondecode(output.caller_policy).Statement == [{ Effect = "Allow", Action = ["execute-api:Invoke"], Resource = ["arn:aws:execute-api:eu-west-1:123456789012:api1/*"] }]
     error_message = "A caller needs to be allowed this API."
+  }
+}
+
+run "an_api_lets_a_browsers_preflight_pass" {
+  variables {
+    endpoint = "http_api"
+    cors     = { allow_origins = ["https://rides.example.com"] }
+  }
+
+  assert {
+    condition     = { for key, route in aws_apigatewayv2_route.preflight : key => [route.route_key, route.authorization_type] } == { for key in ["OPTIONS /", "OPTIONS /{proxy+}"] : key => [key, "NONE"] }
+    error_message = "A browser does not sign it, and $default would refuse it."
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this[0].authorization_type == "AWS_IAM" && aws_lambda_permission.preflight[0].source_arn == "arn:aws:execute-api:eu-west-1:123456789012:api1/*/OPTIONS/*"
+    error_message = "Nothing but OPTIONS comes in unsigned."
   }
 }
 
