@@ -16,10 +16,12 @@ consumers = {
 }
 
 batch = {
-  network  = { subnet_ids = ["subnet-0a1b2c3d4e5f60001"], security_group_ids = ["sg-0a1b2c3d4e5f60003"] }
-  model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
-  queue    = { max_receives = 2 }
-  interval = { runs_on = "fargate", schedule = "cron(15 6 2 * ? *)" }
+  network = { subnet_ids = ["subnet-0a1b2c3d4e5f60001"], security_group_ids = ["sg-0a1b2c3d4e5f60003"] }
+  model   = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
+  queue   = { max_receives = 2 }
+
+  on_arrival = true # both, so that both are applied
+  interval   = { runs_on = "fargate", schedule = "cron(15 6 2 * ? *)" }
 }
 
 web = {

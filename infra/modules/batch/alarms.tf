@@ -31,13 +31,13 @@ module "alarms" {
       runbook   = "The message in the queue ${local.queues["failed-runs"].name} says which and why; run the interval again with --date, then delete the message."
     }
     starter-errors = {
-      severity  = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = module.starter.dimensions
+      severity  = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = one(module.starter[*].dimensions)
       threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
       reason    = "No task can be started: files wait."
       runbook   = "Read the newest ERROR in the starter's log group: the account's limit of vCPUs, the subnets' addresses, a permission."
     }
     starter-silent = {
-      severity  = "page", namespace = "AWS/Lambda", metric = "Invocations", statistic = "Sum", dimensions = module.starter.dimensions
+      severity  = "page", namespace = "AWS/Lambda", metric = "Invocations", statistic = "Sum", dimensions = one(module.starter[*].dimensions)
       threshold = 1, period = 300, periods = 3, breaching = 3, missing = "breaching"
       reason    = "Nobody has looked at the queue for 15 minutes."
       runbook   = "Look whether the schedule ${local.starter_name} is enabled, and at AWS/Scheduler's metrics of its group."
@@ -54,5 +54,5 @@ module "alarms" {
       reason    = "A scheduled run was lost without a trace in the queue of failed runs."
       runbook   = "Check that queue's policy and the role ${var.name}-schedules; run the interval again with --date."
     }
-  } : "batch/${alarm}" => definition }
+  } : "batch/${alarm}" => definition if local.on_arrival || !startswith(alarm, "starter-") }
 }

@@ -1,7 +1,10 @@
-# Files into predictions: when one arrives (S3 → queue → a starter that runs tasks on Fargate) and, where it is asked for, by
+# Files into predictions: when one arrives (S3 → queue → a starter that runs tasks on Fargate) or, where it is asked for, by
 # interval. Nothing runs while there is nothing to do but the starter, a second a minute.
 
 locals {
+  # Without arrivals there is no notification and no starter. Queue and worker stay, which cost nothing: what waits is not lost.
+  on_arrival = coalesce(var.on_arrival, true)
+
   arn = {
     for service, kind in { sqs = "", ecs = "", iam = "", events = "rule/", ecr = "repository/" } :
     service => "arn:${var.account.partition}:${service}:${service == "iam" ? "" : var.account.region}:${var.account.id}:${kind}"

@@ -29,8 +29,8 @@ output "task_roles" {
 }
 
 output "starter" {
-  description = "The function that starts tasks, and its alias."
-  value       = { function_name = module.starter.name, alias = module.starter.alias }
+  description = "The function that starts tasks, and its alias; null: nothing is scored on arrival."
+  value       = one([for function in module.starter : { function_name = function.name, alias = function.alias }])
 }
 
 output "interval" {
@@ -44,13 +44,13 @@ output "log_group" {
 }
 
 output "notification" {
-  description = "What the owner of the input bucket's notifications adds to them, unless input.owns_notifications."
-  value = {
+  description = "What the owner of the input bucket's notifications adds to them, unless input.owns_notifications; null: nothing is scored on arrival."
+  value = local.on_arrival ? {
     queue_arn     = local.queue_arns["work"]
     events        = ["s3:ObjectCreated:*"]
     filter_prefix = var.input.prefix
     filter_suffix = var.input.suffix
-  }
+  } : null
   depends_on = [aws_sqs_queue.work]
 }
 

@@ -88,7 +88,7 @@ resource "aws_sqs_queue" "kept" {
 
 # S3 tries the queue when it is told of it, so the queue and its policy must be there first.
 resource "aws_s3_bucket_notification" "arrivals" {
-  count = var.input.owns_notifications ? 1 : 0
+  count = local.on_arrival && var.input.owns_notifications ? 1 : 0
 
   bucket     = var.input.bucket
   depends_on = [aws_sqs_queue.work]

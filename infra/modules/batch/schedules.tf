@@ -25,6 +25,7 @@ locals {
 
 module "starter" {
   source = "../function"
+  count  = local.on_arrival ? 1 : 0
 
   name         = local.starter_name
   description  = "Starts tasks when files wait in ${var.name}"
@@ -78,8 +79,10 @@ module "starter" {
 
 # A look that failed is not made up for: the next comes in a minute.
 resource "aws_lambda_function_event_invoke_config" "starter" {
-  function_name                = module.starter.name
-  qualifier                    = module.starter.alias
+  count = local.on_arrival ? 1 : 0
+
+  function_name                = module.starter[0].name
+  qualifier                    = module.starter[0].alias
   maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 60
 }
@@ -128,6 +131,8 @@ resource "aws_scheduler_schedule_group" "this" {
 
 resource "aws_scheduler_schedule" "starter" {
   #checkov:skip=CKV_AWS_297: it says when and what, and holds no data; AWS's own key leaves it none to lose
+  count = local.on_arrival ? 1 : 0
+
   name                = local.starter_name
   description         = "A look at the queue ${var.name}"
   group_name          = aws_scheduler_schedule_group.this.name
@@ -138,7 +143,7 @@ resource "aws_scheduler_schedule" "starter" {
   }
 
   target {
-    arn      = module.starter.alias_arn
+    arn      = module.starter[0].alias_arn
     role_arn = aws_iam_role.schedules.arn
     input    = "{}"
 
@@ -211,13 +216,13 @@ resource "aws_iam_role_policy" "schedules" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      [
+      [for functions in [concat(module.starter, module.interval)] :
         {
           Sid      = "InvokeTheFunctions"
           Effect   = "Allow"
           Action   = ["lambda:InvokeFunction"]
-          Resource = [for function in concat([module.starter], module.interval) : "${function.arn}:${function.alias}"]
-        },
+          Resource = [for function in functions : "${function.arn}:${function.alias}"]
+        } if length(functions) > 0
       ],
       var.interval == null ? [] : [
         {

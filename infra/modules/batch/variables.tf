@@ -183,6 +183,22 @@ variable "task" {
   }
 }
 
+variable "on_arrival" {
+  description = "Score each file when it arrives. To be said with an interval, which reads the same files; null: they are."
+  type        = bool
+  default     = null
+
+  validation {
+    condition     = var.interval == null || var.on_arrival != null
+    error_message = "An interval scores files under input.prefix, each of which is scored when it arrives too: set on_arrival = false, or true if both are meant."
+  }
+
+  validation {
+    condition     = var.interval != null || var.on_arrival != false
+    error_message = "Nothing would ever be scored: set on_arrival = true, or an interval."
+  }
+}
+
 variable "interval" {
   description = "Score what an interval left behind, by schedule; null: only what arrives."
   type = object({

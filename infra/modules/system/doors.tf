@@ -10,7 +10,7 @@ locals {
   batch_bucket = try(var.batch.input == null || var.batch.output == null, false)
 
   door_function_names = concat(
-    var.batch == null ? [] : ["${local.batch_name}-starter"],
+    try(var.batch.on_arrival != false, false) ? ["${local.batch_name}-starter"] : [],
     try(var.batch.interval.runs_on, "") == "lambda" ? ["${local.batch_name}-interval"] : [],
     var.web == null ? [] : [local.web_name],
   )
@@ -48,6 +48,7 @@ module "batch" {
   queue        = var.batch.queue
   network      = var.batch.network
   task         = var.batch.task
+  on_arrival   = var.batch.on_arrival
   interval     = var.batch.interval
   environment  = var.batch.environment
   alarms       = { topic_arn = module.observability.topic_arn, age_seconds = var.batch.alarm_age_seconds }

@@ -143,7 +143,7 @@ variable "consumers" {
 }
 
 variable "batch" {
-  description = "Score files, on arrival and by interval; null: no batch door. modules/batch says what it may hold."
+  description = "Score files, on arrival or by interval; null: no batch door. modules/batch says what it may hold."
   type = object({
     network = object({
       subnet_ids         = list(string)
@@ -182,6 +182,7 @@ variable "batch" {
       messages_per_task  = optional(number)
       log_retention_days = optional(number)
     }), {})
+    on_arrival = optional(bool) # to be said with an interval, which reads the same files; null: they are scored when they arrive
     interval = optional(object({
       runs_on          = string # fargate or lambda
       length           = optional(string)

@@ -41,6 +41,7 @@ module "batch" {
   output      = { bucket = "results", kms_key_arn = local.key }
   model       = local.model
   network     = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  on_arrival  = true
   interval    = each.value
   alarms      = { topic_arn = local.topic_arn }
 }

@@ -126,12 +126,12 @@ run "a_worker_keeps_the_lease_and_the_grace_that_are_set" {
 
 run "the_starter_looks_every_minute_and_is_alone" {
   assert {
-    condition     = aws_scheduler_schedule.starter.schedule_expression == "rate(1 minute)" && aws_scheduler_schedule.starter.target[0].arn == module.starter.alias_arn
+    condition     = aws_scheduler_schedule.starter[0].schedule_expression == "rate(1 minute)" && aws_scheduler_schedule.starter[0].target[0].arn == module.starter[0].alias_arn
     error_message = "A file waits for a minute at most before its task is asked for."
   }
 
   assert {
-    condition = module.starter.settings == tomap({
+    condition = module.starter[0].settings == tomap({
       QUEUE_URL                    = "https://sqs.eu-west-1.amazonaws.com/123456789012/sc-test-batch"
       CLUSTER                      = "arn:aws:ecs:eu-west-1:123456789012:cluster/sc-test-batch"
       TASK_DEFINITION              = "arn:aws:ecs:eu-west-1:123456789012:task-definition/sc:3"
@@ -149,7 +149,7 @@ run "the_starter_looks_every_minute_and_is_alone" {
   }
 
   assert {
-    condition     = module.starter.reserved_concurrency == 1 && aws_lambda_function_event_invoke_config.starter.maximum_retry_attempts == 0
+    condition     = module.starter[0].reserved_concurrency == 1 && aws_lambda_function_event_invoke_config.starter[0].maximum_retry_attempts == 0
     error_message = "Two starters at once would start twice what is wanted."
   }
 }
@@ -163,7 +163,8 @@ run "nothing_runs_by_interval_unasked" {
 
 run "an_interval_on_fargate_is_told_when_it_ended" {
   variables {
-    interval = { runs_on = "fargate", schedule = "cron(15 0 1 * ? *)", timezone = "Europe/Berlin", flexible_minutes = 10 }
+    on_arrival = false
+    interval   = { runs_on = "fargate", schedule = "cron(15 0 1 * ? *)", timezone = "Europe/Berlin", flexible_minutes = 10 }
   }
 
   assert {
@@ -197,9 +198,32 @@ run "an_interval_on_fargate_is_told_when_it_ended" {
   }
 }
 
+run "an_interval_alone_leaves_arrivals_alone" {
+  variables {
+    on_arrival = false
+    interval   = { runs_on = "fargate", schedule = "cron(15 0 1 * ? *)" }
+  }
+
+  assert {
+    condition     = length(aws_s3_bucket_notification.arrivals) == 0 && output.notification == null
+    error_message = "Its files would be scored when they arrive, and again at the interval's end."
+  }
+
+  assert {
+    condition     = output.starter == null && length(aws_scheduler_schedule.starter) == 0 && [for alarm in keys(module.alarms.watched) : alarm if startswith(alarm, "batch/starter")] == []
+    error_message = "Nobody looks at a queue that nothing fills, or is paged because nobody does."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.schedules.policy).Statement : statement.Sid] == ["KeepFailedRuns", "RunTheTask", "HandRolesToTheTask"]
+    error_message = "There is no function to invoke."
+  }
+}
+
 run "a_short_interval_runs_on_lambda" {
   variables {
-    interval = { runs_on = "lambda", length = "hour", schedule = "cron(5 * * * ? *)" }
+    on_arrival = true
+    interval   = { runs_on = "lambda", length = "hour", schedule = "cron(5 * * * ? *)" }
   }
 
   assert {

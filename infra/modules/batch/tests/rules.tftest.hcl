@@ -10,6 +10,7 @@ variables {
   repository  = "sc"
   input       = { bucket = "sc-files", owns_notifications = true }
   output      = { bucket = "sc-files" }
+  on_arrival  = true
   network     = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   alarms      = { topic_arn = "arn:aws:sns:eu-west-1:123456789012:sc-alarms" }
 }
@@ -214,6 +215,27 @@ run "log_retention_that_cloudwatch_has_not" {
   }
 
   expect_failures = [var.task]
+}
+
+run "interval_that_does_not_say_what_of_arrivals" {
+  command = plan
+
+  variables {
+    on_arrival = null
+    interval   = { runs_on = "fargate", schedule = "cron(15 0 1 * ? *)" }
+  }
+
+  expect_failures = [var.on_arrival]
+}
+
+run "nothing_to_score" {
+  command = plan
+
+  variables {
+    on_arrival = false
+  }
+
+  expect_failures = [var.on_arrival]
 }
 
 run "interval_on_ec2" {

@@ -91,7 +91,7 @@ run "there_are_no_doors_unasked" {
 run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
   variables {
     doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
-    batch              = { network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }, interval = { runs_on = "lambda", schedule = "cron(15 0 1 * ? *)" } }
+    batch              = { network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }, on_arrival = true, interval = { runs_on = "lambda", schedule = "cron(15 0 1 * ? *)" } }
     web                = { endpoint = "http_api" }
   }
 
