@@ -62,7 +62,7 @@ def copy_of_infra(destination: Path) -> Path:
     """Copy ``infra/`` without what earlier runs left in it."""
     shutil.rmtree(destination, ignore_errors=True)
     leftovers = shutil.ignore_patterns(
-        ".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars.json", "node_modules", "__pycache__"
+        ".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars*", "node_modules", "__pycache__"
     )
     shutil.copytree(INFRA, destination, ignore=leftovers)
     return destination
