@@ -121,6 +121,8 @@ def _of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]
     yield situation("model file", f"arn:aws:s3:::{bucket}/{folder}/MLmodel")
     yield situation("another model's file", f"arn:aws:s3:::{bucket}/{folder}0/MLmodel")
     yield _key("key for the model bucket", key, f"arn:aws:s3:::{bucket}")
+    yield _key("key for a model file", key, f"arn:aws:s3:::{bucket}/{folder}/MLmodel")
+    yield _key("key for another model's file", key, f"arn:aws:s3:::{bucket}/{folder}0/MLmodel")
     yield _key("key for another bucket", key, "arn:aws:s3:::payroll")
     yield _key("key, through SQS", key, f"arn:aws:s3:::{bucket}", "sqs")
 

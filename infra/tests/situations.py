@@ -102,7 +102,10 @@ class Consumer:
         yield use("key for the output stream", "kinesis", "aws:kinesis:arn", f"{stream}/{self.output_name}")
         yield use("key for the failures bucket", "s3", "aws:s3:arn", failures)
         if self.model_bucket:
-            yield use("key for the model bucket", "s3", "aws:s3:arn", f"arn:aws:s3:::{self.model_bucket[0]}")
+            bucket, folder = f"arn:aws:s3:::{self.model_bucket[0]}", self.model_bucket[1]
+            yield use("key for the model bucket", "s3", "aws:s3:arn", bucket)
+            yield use("key for a model file", "s3", "aws:s3:arn", f"{bucket}/{folder}/MLmodel")
+            yield use("key for training data", "s3", "aws:s3:arn", f"{bucket}/training/rides.parquet")
         yield use("key for another stream", "kinesis", "aws:kinesis:arn", f"{stream}/payments")
         yield use("key for the input stream, through S3", "s3", "aws:kinesis:arn", self.input_arn)
         yield use("another key", "kinesis", "aws:kinesis:arn", self.input_arn, f"{self.key.arn[:-4]}0000")

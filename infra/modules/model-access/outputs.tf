@@ -34,10 +34,9 @@ output "key_statements" {
       Action   = ["kms:Decrypt"]
       Resource = [var.model.kms_key_arn]
       Condition = {
-        StringEquals = {
-          "kms:ViaService"                   = "s3.${var.account.region}.amazonaws.com"
-          "kms:EncryptionContext:aws:s3:arn" = local.bucket
-        }
+        StringEquals = { "kms:ViaService" = "s3.${var.account.region}.amazonaws.com" }
+        # The encryption context is the bucket with a bucket key, the object without.
+        StringLike = { "kms:EncryptionContext:aws:s3:arn" = [local.bucket, "${local.bucket}/${local.s3.prefix}/*"] } # wildcard: the files of a model directory
       }
     },
   ]
