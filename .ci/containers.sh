@@ -3,14 +3,9 @@
 # CI here reaches package registries and no image registry, so the base is made from Debian's packages: CPython 3.13 of
 # trixie, as the official python:3.13-slim-trixie is, without documentation and translations, as that is too.
 set -euo pipefail
+. .ci/install.sh
 
 readonly STAND_IN=localhost/python:3.13-slim-trixie
-
-install_container_tools() {
-  command -v podman buildah runc mmdebstrap >/dev/null && return
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends buildah podman runc mmdebstrap >/dev/null
-}
 
 make_base_image() {
   podman image exists "$STAND_IN" && return
@@ -31,7 +26,7 @@ make_base_image() {
 }
 
 use_containers() {
-  install_container_tools
+  install buildah podman runc mmdebstrap
   export BUILDAH_ISOLATION=chroot PYTHON_IMAGE=$STAND_IN CONTAINER_ENGINE=podman
   # What pip needs on this machine goes in as secrets, mounted for one line of the Dockerfile.
   export CONTAINER_BUILD_FLAGS="--network host --pull=never"

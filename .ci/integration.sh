@@ -5,14 +5,9 @@ cd "$(dirname "$0")/.."
 . .ci/containers.sh
 
 use_containers
-if ! command -v npm >/dev/null; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends nodejs npm >/dev/null
-fi
-if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends postgresql >/dev/null
-fi
+install nodejs:node npm
+# Its commands are in a folder that is named by its version, and not on the PATH.
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || install postgresql:initdb
 # What is missing here fails its test.
 CI=true make --silent integration-local
 leave_nothing_behind

@@ -1,10 +1,11 @@
-"""``make infra-test`` judges the code, not what an operator keeps beside it."""
+"""What `make infra-test` looks at, and what it says of a check that it could not make."""
 
 from pathlib import Path
 
 import pytest
 
 from infra.tests import terraform
+from infra.tests.report import Skipped, report
 
 OWN = ["backend.hcl.example", "doors.tfvars.example", "main.tf"]
 OPERATORS = ["doors.auto.tfvars", "release.auto.tfvars.json", "terraform.tfstate", "terraform.tfvars"]
@@ -19,3 +20,25 @@ def test_an_operators_variables_and_state_are_left_out(tmp_path: Path, monkeypat
     monkeypatch.setattr(terraform, "INFRA", tmp_path / "infra")
     copied = terraform.copy_of_infra(tmp_path / "copy") / "envs" / "prod"
     assert sorted(path.name for path in copied.iterdir()) == OWN
+
+
+def fine() -> str:
+    return "seen"
+
+
+def without_its_tool() -> str:
+    raise Skipped("node is not installed")
+
+
+@pytest.mark.parametrize(
+    ("environ", "code"), [pytest.param({}, 0, id="on a desk"), pytest.param({"CI": "true"}, 1, id="in CI")]
+)
+def test_a_check_without_its_tool_is_named_and_fails_in_ci(
+    environ: dict[str, str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert report([fine, without_its_tool]) == code
+    last = capsys.readouterr().out.splitlines()[-2:]
+    assert last == ["skipped: without_its_tool (node is not installed)", "1 passed, 0 failed, 1 skipped"]
