@@ -1,10 +1,13 @@
-"""Functions of the image."""
+"""Both images, and functions of them."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from infra.container.__main__ import main as make_image
 from infra.container.engine import Engine
 from integration_tests.containers import TMP, in_containers
 from integration_tests.tiers import HANDLER, KEYS
@@ -13,6 +16,40 @@ from stream_consumer.local.runtime import RuntimeFunction
 from stream_consumer.model import Model
 
 MakeFunction = Callable[..., RuntimeFunction]
+
+DOORS = "stream-consumer:image-test-doors"
+
+
+@pytest.fixture(scope="session")
+def doors(image: str, models: Path) -> str:
+    """The image with doors, on the layers of the lean one, within its budget."""
+    del image  # built first, so that its layers are there
+    base = os.environ.get("PYTHON_IMAGE")
+    arguments = ["build", "--doors", "--tag", DOORS, "--model", str(models / "champion")]
+    make_image([*arguments, *(["--base", base] if base else [])], os.environ)
+    return DOORS
+
+
+@pytest.fixture(scope="session", params=["lean", "doors"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which image a test is about: it runs for both, unless it names one."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def built(kind: str, request: pytest.FixtureRequest) -> str:
+    """The image of that kind."""
+    name: str = request.getfixturevalue({"lean": "image", "doors": "doors"}[kind])
+    return name
+
+
+@pytest.fixture(scope="session")
+def archive(engine: Engine, kind: str, built: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image of that kind, as a file."""
+    path = tmp_path_factory.mktemp(kind) / "image.tar"
+    engine.save(built, path)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What is in the image, and what must not be."""
+"""What is in the images, lean and with doors, and what must not be."""
 
 import json
 import os
@@ -17,6 +17,8 @@ from integration_tests.tiers import HANDLER
 
 ROOT = Path(__file__).parent.parent.parent
 OURS = ("opt/venv", "opt/model", "var/task")
+LAYERS = {"lean": 3, "doors": 5}
+LOCKS = {"lean": "runtime.txt", "doors": "doors.txt"}
 NOT_FOR_LAMBDA = [
     "jq",
     "matplotlib",
@@ -33,15 +35,8 @@ NOT_FOR_LAMBDA = [
 ELSEWHERE = [f"stream_consumer.{room}" for room in ("batch", "cli", "local", "training", "web")]
 
 
-@pytest.fixture(scope="session")
-def archive(engine: Engine, image: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("archive") / "image.tar"
-    engine.save(image, path)
-    return path
-
-
-def layers_of_ours(archive: Path, count: int = 3) -> Iterator[tarfile.TarFile]:
-    """The layers that the Dockerfile adds to its base."""
+def layers_of_ours(archive: Path, count: int) -> Iterator[tarfile.TarFile]:
+    """The last layers: of those that the Dockerfile adds to its base there are LAYERS."""
     with tarfile.open(archive) as image:
         manifest = image.extractfile("manifest.json")
         assert manifest
@@ -67,14 +62,15 @@ def python(engine: Engine, image: str, program: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
-def test_the_image_adds_its_packages_its_code_and_its_model_and_nothing_else(archive: Path) -> None:
+@pytest.mark.parametrize("kind", ["lean"], indirect=True)
+def test_the_image_adds_its_packages_its_code_and_its_model_and_nothing_else(archive: Path, kind: str) -> None:
     """No cache, no configuration, no rubbish of a build: every file is under one of three folders."""
-    names = [member.name for layer in layers_of_ours(archive) for member in layer if not member.isdir()]
+    names = [member.name for layer in layers_of_ours(archive, LAYERS[kind]) for member in layer if not member.isdir()]
     assert names
     assert [name for name in names if not name.startswith(OURS)] == []
 
 
-def test_nothing_of_the_build_machine_is_in_the_image(archive: Path) -> None:
+def test_nothing_of_the_build_machine_is_in_the_image(archive: Path, kind: str) -> None:
     """
     Neither its paths nor its name nor what pip needed there is in a file or in the image's history.
 
@@ -87,7 +83,7 @@ def test_nothing_of_the_build_machine_is_in_the_image(archive: Path) -> None:
     needles = [trace.encode() for trace in traces if trace and trace != "/root"]
     guilty = [
         (member.name, needle)
-        for layer in layers_of_ours(archive)
+        for layer in layers_of_ours(archive, LAYERS[kind])
         for member in layer
         if member.isfile() and not member.name.startswith("opt/model/MLmodel")
         for content in [(layer.extractfile(member) or sys.exit()).read()]
@@ -111,28 +107,28 @@ print([name for name in {NOT_FOR_LAMBDA + ELSEWHERE} if there(name)])
     assert python(engine, image, program) == "[]\n"
 
 
-def test_every_module_is_compiled(engine: Engine, image: str) -> None:
+def test_every_module_is_compiled(engine: Engine, built: str) -> None:
     """With hashes that are not checked: a time stamp that a registry changed would cost init a compilation."""
     program = """
 import importlib.util, pathlib
-sources = [path for root in ("/opt/venv/lib", "/var/task") for path in pathlib.Path(root).rglob("*.py")]
+sources = [path for root in ("/opt/venv/lib", "/opt/doors", "/var/task") for path in pathlib.Path(root).rglob("*.py")]
 compiled = [pathlib.Path(importlib.util.cache_from_source(path)) for path in sources]
 print(len(sources) > 1000, [str(path) for path in compiled if not path.exists()])
 print({path.read_bytes()[4:8].hex() for path in compiled if path.exists()})
 """
-    everything, flags = python(engine, image, program).splitlines()
+    everything, flags = python(engine, built, program).splitlines()
     assert everything == "True []"
     assert flags == "{'01000000'}"  # hash-based, unchecked: PEP 552
 
 
-def test_the_image_is_nobodys_to_write(engine: Engine, image: str) -> None:
+def test_the_image_is_nobodys_to_write(engine: Engine, built: str) -> None:
     """Its user is not root and owns nothing in it."""
     program = """
 import os, pathlib
 paths = [path for root in ("/opt", "/var/task") for path in pathlib.Path(root).rglob("*")]
 print(os.getuid(), [str(path) for path in paths if path.stat().st_uid or path.stat().st_mode & 0o022])
 """
-    assert python(engine, image, program) == "65532 []\n"
+    assert python(engine, built, program) == "65532 []\n"
 
 
 def test_labels_entry_point_and_command(archive: Path) -> None:
@@ -195,7 +191,7 @@ def test_no_secret_and_no_misconfiguration_is_in_the_image(archive: Path) -> Non
     scanned([tool("trivy"), "image", *OFFLINE, *what, "--input", str(archive)])
 
 
-def test_the_sbom_lists_every_locked_package(archive: Path, tmp_path: Path) -> None:
+def test_the_sbom_lists_every_locked_package(archive: Path, kind: str, tmp_path: Path) -> None:
     """Trimming left the packages' metadata, so that a scanner of vulnerabilities sees what is there."""
     written = tmp_path / "sbom.json"
     scanned(
@@ -203,12 +199,16 @@ def test_the_sbom_lists_every_locked_package(archive: Path, tmp_path: Path) -> N
     )
     components = json.loads(written.read_text())["components"]
     found = {(normal(one["name"]), one.get("version")) for one in components}
-    locked = re.findall(
-        r"^(\S+)==([^\s;]+)(?: ; (.*?))? \\$", (ROOT / ".ci/locks/runtime.txt").read_text(), re.MULTILINE
-    )
-    wanted = {(normal(name), version) for name, version, marker in locked if "< '3.12'" not in marker}
+    wanted = locked(LOCKS[kind])
     assert len(wanted) > 20
     assert wanted - found == set()
+
+
+def locked(lock: str) -> set[tuple[str, str]]:
+    """The packages of a lock that belong on Linux and this Python, with their versions."""
+    text = (ROOT / ".ci/locks" / lock).read_text()
+    found = re.findall(r"^(\S+)==([^\s;]+)(?: ; (.*?))? \\$", text, re.MULTILINE)
+    return {(normal(name), version) for name, version, marker in found if not re.search("== 'win32'|< '3.12'", marker)}
 
 
 def normal(name: str) -> str:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import socket
 import subprocess
@@ -15,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.container.__main__ import main as make_image
 from infra.container.engine import Engine
 from integration_tests.containers import JAIL, TMP, on_this_network
-from integration_tests.image.conftest import MakeFunction
-from integration_tests.image.test_contents import ROOT, layers_of_ours, normal
+from integration_tests.image.conftest import DOORS, MakeFunction
+from integration_tests.image.test_contents import layers_of_ours, locked, normal
 from integration_tests.image.test_lambda import GOLDEN, RIDES, TEST_RUN, expected
 from integration_tests.image.test_rie import Start, rie, start  # noqa: F401 (fixtures)
 from integration_tests.rie import invoke
@@ -27,22 +25,11 @@ from stream_consumer.local.embedded import EmbeddedAws
 from stream_consumer.model import Model
 from tests.batch.sqs import Rides
 
-DOORS = "stream-consumer:image-test-doors"
 SECONDS = 120
 NOT_FOR_DOORS = ["matplotlib", "mlflow", "moto", "pandas", "pip", "pytest", "setuptools"]
 
 Answer = subprocess.CompletedProcess[str]
 Run = Callable[..., Answer]
-
-
-@pytest.fixture(scope="session")
-def doors(image: str, models: Path) -> str:
-    """The image with doors, on the layers of the lean one, within its budget."""
-    del image  # built first, so that its layers are there
-    base = os.environ.get("PYTHON_IMAGE")
-    arguments = ["build", "--doors", "--tag", DOORS, "--model", str(models / "champion")]
-    make_image([*arguments, *(["--base", base] if base else [])], os.environ)
-    return DOORS
 
 
 @pytest.fixture
@@ -182,13 +169,7 @@ def test_a_handler_outside_of_lambda_says_what_it_wants(run: Run) -> None:
     assert ran.stderr.startswith("stream_consumer.lambda_function.lambda_handler is a Lambda handler, and this is not")
 
 
-@pytest.fixture(scope="module")
-def archive(engine: Engine, doors: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("doors") / "image.tar"
-    engine.save(doors, path)
-    return path
-
-
+@pytest.mark.parametrize("kind", ["doors"], indirect=True)
 def test_the_doors_are_two_layers_on_those_of_the_lean_image(archive: Path, engine: Engine, image: str) -> None:
     """Whoever has pulled the one needs only these for the other; and they are nobody's to write."""
     shown = [json.loads(engine.call("image", "inspect", name))[0]["RootFS"]["Layers"] for name in (image, DOORS)]
@@ -210,11 +191,9 @@ print([name for name in {NOT_FOR_DOORS} if importlib.util.find_spec(name)])
 """
     command = engine.run_command(["--read-only", "--cap-drop", "all", "--entrypoint", "python"], doors, ["-c", program])
     found, foreign = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S603
-    locked = re.findall(r"^(\S+)==([^\s;]+)(?: ; (.*?))? \\$", (ROOT / ".ci/locks/doors.txt").read_text(), re.MULTILINE)
-    wanted = {
-        (normal(name), version) for name, version, marker in locked if not re.search("== 'win32'|< '3.12'", marker)
+    assert locked("doors.txt") == {
+        (normal(name), version) for name, _, version in (one.partition("==") for one in found.split())
     }
-    assert wanted == {(normal(name), version) for name, _, version in (one.partition("==") for one in found.split())}
     assert foreign == "[]"
 
 
