@@ -1,5 +1,6 @@
-"""``.ci/install.sh``: what the stages of ``.ci/run`` install before they begin."""
+"""The stages of ``.ci/run``: what they install before they begin, and that the workflow runs them all."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,6 +8,16 @@ from pathlib import Path
 import pytest
 
 CI = Path(__file__).parent.parent / ".ci"
+WORKFLOW = CI.parent / ".github" / "workflows" / "ci.yml"
+
+# What a job of the workflow runs in another way: on more versions or processors, or with Docker.
+ELSEWHERE = {
+    "make check": ["lint", "types", "imports", "test"],
+    "make workflows": ["workflows"],
+    "make image-test": ["image"],
+    "make infra-test": ["infra"],
+    "make integration-local": ["integration"],
+}
 
 
 def installed(wanted: str, *, here: list[str], tmp_path: Path) -> list[str]:
@@ -39,3 +50,16 @@ def test_a_package_is_known_by_its_command(here: list[str], asked: list[str], tm
     lines = installed("nodejs:node npm", here=here, tmp_path=tmp_path)
     assert [line.split()[4:] for line in lines if line.startswith("install")] == ([asked] if asked else [])
     assert bool(lines) == bool(asked)
+
+
+def test_the_workflow_runs_every_stage() -> None:
+    """One that nobody names there would be checked on nobody's push."""
+    workflow = WORKFLOW.read_text(encoding="utf-8")
+    declared = re.search(r"^STAGES=\((.*?)\)", (CI / "run").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    named = re.search(r"bash \.ci/run ([a-z -]+)$", workflow, re.MULTILINE)
+    assert declared
+    assert named
+    elsewhere = [
+        stage for command, stages in ELSEWHERE.items() if f"- run: {command}\n" in workflow for stage in stages
+    ]
+    assert sorted([*named[1].split(), *elsewhere]) == sorted(declared[1].split())
