@@ -9,6 +9,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from mangum import Mangum
@@ -40,6 +41,10 @@ def _adapter() -> Mangum:
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Answer one HTTP request."""
+    # A browser's preflight, where the gateway does not answer it alone: the gateway adds its headers, and browsers want
+    # a status of success.
+    if event.get("requestContext", {}).get("http", {}).get("method") == "OPTIONS":
+        return {"statusCode": HTTPStatus.NO_CONTENT.value}
     return _adapter()(dict(event), context)
 
 

@@ -107,6 +107,11 @@ def test_an_http_apis_text_body_becomes_a_prediction(invoke: Invoke) -> None:
     assert json.loads(response["body"])[0]["prediction"]["ride_id"] == "ä"
 
 
+def test_a_browsers_preflight_is_let_pass(invoke: Invoke) -> None:
+    """What a page of another origin may do is the gateway's to say."""
+    assert invoke(http_api_event("OPTIONS", "/predict", "")) == {"statusCode": 204}
+
+
 def test_problems_are_text_too(invoke: Invoke) -> None:
     response = invoke(function_url_event("POST", "/predict", b"{", headers=JSON))
     assert (response["statusCode"], response["isBase64Encoded"]) == (400, False)

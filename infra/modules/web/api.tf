@@ -20,7 +20,7 @@ locals {
 
   asks_iam = !local.by_url && !var.public_without_authentication
 
-  # A browser does not sign its preflight, which $default would catch and refuse; these let it pass, and the API answers it.
+  # A browser does not sign its preflight, which $default would catch and refuse; these let it pass, and the API answers it, or the function with 204 and nothing.
   # Source: Amazon API Gateway developer guide, "Configuring CORS for an HTTP API with a $default route and an authorizer".
   preflights = local.asks_iam && var.cors != null ? ["OPTIONS /", "OPTIONS /{proxy+}"] : []
 }
@@ -65,7 +65,7 @@ resource "aws_apigatewayv2_route" "this" {
 }
 
 resource "aws_apigatewayv2_route" "preflight" {
-  #checkov:skip=CKV_AWS_309: no browser signs a preflight, and the function answers no OPTIONS
+  #checkov:skip=CKV_AWS_309: no browser signs a preflight, and the function answers an OPTIONS with nothing
   for_each = toset(local.preflights)
 
   api_id             = aws_apigatewayv2_api.this[0].id
