@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stream_consumer.local.processes import Child
@@ -27,6 +27,8 @@ _SHIM = {"NODE_OPTIONS": f"--require {HERE / 'loopback.cjs'}"}
 _START_SECONDS = 90.0
 # LocalStack has a child of its own to end; Node's emulator does not listen to SIGTERM and holds nothing.
 _LOCALSTACK_STOP_SECONDS = 15.0
+
+_ports = iter(range(20_000, 32_768))
 
 
 class EmulatorFailed(Exception):
@@ -119,6 +121,12 @@ def _comes_up(health: str, exited: threading.Event) -> bool:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+    """
+    Return a port that nobody listens on, a new one each time, which no connection made meanwhile gets for its own end.
+
+    Source: Linux, Documentation/networking/ip-sysctl.rst, "ip_local_port_range", which begins at 32768.
+    """
+    for port in _ports:
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise EmulatorFailed("no port from 20000 to 32767 is free any more")

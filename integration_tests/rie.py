@@ -7,12 +7,14 @@ time; a second one meanwhile ends it. A handler's error is HTTP 200 with ``error
 
 import json
 import platform
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,13 @@ def fetch_rie(folder: Path) -> Path:
         wheel.unlink()
         (folder / name).chmod(0o755)
     return folder / name
+
+
+def listens(port: int) -> bool:
+    """Whether anybody takes connections on that port of loopback."""
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=_START_SECONDS):
+        return True
+    return False
 
 
 def invoke(port: int, payload: bytes) -> Any:

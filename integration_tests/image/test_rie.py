@@ -2,8 +2,8 @@
 
 import base64
 import json
-import socket
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -14,8 +14,9 @@ import pytest
 
 from infra.container.engine import ContainerError, Engine
 from integration_tests.containers import JAIL, TMP, mounted, on_this_network
+from integration_tests.emulators import free_port
 from integration_tests.image.test_lambda import GOLDEN, TEST_RUN, event, expected, ride
-from integration_tests.rie import RIE_FOLDER, fetch_rie, invoke
+from integration_tests.rie import RIE_FOLDER, fetch_rie, invoke, listens
 from integration_tests.tiers import HANDLER, KEYS
 from stream_consumer.model import Model
 
@@ -28,14 +29,12 @@ def rie() -> Path:
 
 
 @pytest.fixture
-def start(engine: Engine, image: str, rie: Path) -> Iterator[Start]:
+def start(engine: Engine, image: str, rie: Path, tmp_path: Path) -> Iterator[Start]:
     """Start the image behind the emulator; gives the port."""
     with ExitStack() as stack:
 
         def run(environment: Mapping[str, str], handler: str = HANDLER, image: str = image) -> int:
-            name = f"rie-{uuid.uuid4().hex[:12]}"
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port: int = probe.getsockname()[1]
+            name, port = f"rie-{uuid.uuid4().hex[:12]}", free_port()
             variables = [f"--env={key}={value}" for key, value in (KEYS | dict(environment)).items()]
             options = [
                 *on_this_network(engine),
@@ -49,22 +48,22 @@ def start(engine: Engine, image: str, rie: Path) -> Iterator[Start]:
             options += [*mounted(rie, "/rie"), "--entrypoint", "/rie"]
             arguments = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
             # Its Runtime API, too, listens on a port, which two of them on one network would share.
-            arguments += ["--runtime-api-address", f"127.0.0.1:{_free_port()}"]
+            arguments += ["--runtime-api-address", f"127.0.0.1:{free_port()}"]
             command = engine.run_command(
                 options, image, [*arguments, "/opt/venv/bin/python", "/var/task/entry.py", handler]
             )
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+            said = stack.enter_context((tmp_path / name).open("w+"))
+            process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603
             stack.callback(process.wait)
             stack.callback(_end, engine, name)
+            while not listens(port):
+                if process.poll() is not None:
+                    said.seek(0)
+                    pytest.fail(f"the emulator ended with {process.returncode}: {said.read()}")
+                time.sleep(0.05)
             return port
 
         yield run
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _end(engine: Engine, name: str) -> None:
