@@ -21,6 +21,7 @@ from integration_tests.tiers import HANDLER, KEYS
 from stream_consumer.model import Model
 
 Start = Callable[..., int]
+_START_SECONDS = 30.0
 
 
 @pytest.fixture(scope="session")
@@ -56,10 +57,11 @@ def start(engine: Engine, image: str, rie: Path, tmp_path: Path) -> Iterator[Sta
             process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603
             stack.callback(process.wait)
             stack.callback(_end, engine, name)
+            deadline = time.monotonic() + _START_SECONDS
             while not listens(port):
-                if process.poll() is not None:
+                if process.poll() is not None or time.monotonic() > deadline:
                     said.seek(0)
-                    pytest.fail(f"the emulator ended with {process.returncode}: {said.read()}")
+                    pytest.fail(f"the emulator does not listen (exit code {process.returncode}): {said.read()}")
                 time.sleep(0.05)
             return port
 

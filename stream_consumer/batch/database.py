@@ -75,7 +75,7 @@ class Tables:
         """Return the commit mark of *source*."""
         _, _, summaries = self._tables(sa.Text())
         with _engine(self._url) as engine, _told(self._url), engine.connect() as connection:
-            if not sa.inspect(connection).has_table(summaries.name, self._schema or None):
+            if not sa.inspect(connection).has_table(summaries.name, summaries.schema):
                 return None
             wanted = sa.select(summaries.c.summary).where(summaries.c.source == source)
             text = connection.execute(wanted).scalar_one_or_none()
