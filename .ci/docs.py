@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stream_consumer.settings import FIELDS, Field
+from stream_consumer.environment_variables import Field
+from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
 from stream_consumer.web.settings import FIELDS as WEB_FIELDS
 

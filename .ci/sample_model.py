@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from stream_consumer.model_files import model_directory
+from stream_consumer.models.files import model_directory
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, train_on
 

@@ -141,7 +141,7 @@ def floor(place: Place) -> Score:
 
 
 def _model(place: Place) -> Any:
-    from stream_consumer.model import load_model  # noqa: PLC0415
+    from stream_consumer.models.loading import load_model  # noqa: PLC0415
 
     return load_model(str(place.model), s3=_nowhere)
 
@@ -155,7 +155,7 @@ def pandas_loop(place: Place) -> Score:
     import skops.io  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    from stream_consumer.model import TRUSTED_TYPES  # noqa: PLC0415
+    from stream_consumer.models.flavours import TRUSTED_TYPES  # noqa: PLC0415
 
     estimator = skops.io.load(place.model / "model.skops", trusted=list(TRUSTED_TYPES))
     threadpool_limits(1, "openmp")  # as all of them

@@ -171,7 +171,7 @@ def native(place: Place) -> Callable[[Any], Any]:
     """scikit-learn's own predict, on one thread: the environment of a worker says so."""
     import skops.io  # noqa: PLC0415
 
-    from stream_consumer.model import TRUSTED_TYPES  # noqa: PLC0415
+    from stream_consumer.models.flavours import TRUSTED_TYPES  # noqa: PLC0415
 
     predict: Callable[[Any], Any] = skops.io.load(place.model / "model.skops", trusted=list(TRUSTED_TYPES)).predict
     return predict

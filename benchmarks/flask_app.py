@@ -12,7 +12,7 @@ import skops.io
 import waitress
 from flask import Flask, Response, jsonify, request
 
-from stream_consumer.model import TRUSTED_TYPES
+from stream_consumer.models.flavours import TRUSTED_TYPES
 
 
 def flask_app(model: Path) -> Flask:

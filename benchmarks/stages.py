@@ -13,12 +13,17 @@ from benchmarks.contestants import STREAM, Contestant, Place, ours, runtime_pars
 from benchmarks.stub import StubKinesis
 from benchmarks.worker import Worker
 from benchmarks.workload import Say, Workload
-from stream_consumer.aggregation import AggregatedStream
-from stream_consumer.contract import InvalidRecord, Prediction, RideDuration, encode_prediction, records_from_lambda
-from stream_consumer.model import Model, load_model
-from stream_consumer.put_records import shorten
+from stream_consumer.aws.clients import client_config
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.prediction import Prediction, RideDuration, encode_prediction
+from stream_consumer.contract.record import InvalidRecord
+from stream_consumer.kinesis.aggregates import AggregatedStream
+from stream_consumer.kinesis.put_records import shorten
+from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
 from stream_consumer.scoring import Scorer
-from stream_consumer.sinks import MAX_ENTRIES, Entry, PredictionStream, client_config
+from stream_consumer.sinks import Entry
 
 BATCH = 10_000
 WHOLE, AGGREGATED = "whole", "aggregated"

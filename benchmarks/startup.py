@@ -96,7 +96,7 @@ def _ours(place: "Place") -> Callable[[bytes], object]:
 
 
 def _pinned(place: "Place") -> None:
-    from stream_consumer.model_files import directory_digest  # noqa: PLC0415
+    from stream_consumer.models.files import directory_digest  # noqa: PLC0415
 
     os.environ["MODEL_DIGEST"] = directory_digest(place.model)
     _ours(place)

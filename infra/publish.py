@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 
 from infra.container.engine import find_engine
-from stream_consumer.model_files import default_s3, directory_digest, model_directory
+from stream_consumer.models.files import default_s3, directory_digest, model_directory
 
 INFRA = Path(__file__).resolve().parent
 PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from integration_tests.rie import RIE_FOLDER, fetch_rie, invoke
 from integration_tests.world import Capability, Consumer, Endpoints, World, create_stream
-from stream_consumer.local.aws import connect
-from stream_consumer.local.functions import ACCOUNT, FunctionError, Invocation
+from stream_consumer.aws.clients import connect
+from stream_consumer.local.runtime.functions import ACCOUNT, FunctionError, Invocation
 from stream_consumer.model import Model
 
 _FILE = Path(__file__).parent / "compose.yaml"

@@ -12,7 +12,8 @@ from infra.container.engine import Engine, find_engine
 from infra.container.example_model import write_example_model
 from integration_tests.tiers import MISSING, Material, opened
 from integration_tests.world import Capability, World
-from stream_consumer.model import Model, load_model
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
 
 IMAGE = "stream-consumer:image-test"
 

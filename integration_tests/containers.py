@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from infra.container.engine import ContainerError, Engine
-from stream_consumer.local.environment import Launch, Process
-from stream_consumer.local.processes import Child
+from stream_consumer.local.runtime.child_process import Child
+from stream_consumer.local.runtime.execution_environment import Launch, Process
 
 # Source: AWS Lambda developer guide, "Configure Lambda function memory": at 1,769 MB a function has one vCPU.
 MEGABYTES_PER_VCPU = 1769

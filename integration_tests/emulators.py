@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from stream_consumer.local.processes import Child
+from stream_consumer.local.runtime.child_process import Child
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

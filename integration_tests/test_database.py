@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from infra.container.example_model import write_example_model
 from integration_tests.conftest import loaded
 from integration_tests.postgres import PASSWORD, binaries, postgres
+from stream_consumer.batch.errors import MixedIds, StoreFailed
 from stream_consumer.batch.job import Job, Options, Stores, committed, run
-from stream_consumer.contract import Reason
-from stream_consumer.errors import MixedIds, StoreFailed
+from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
 
 RIDES = """

@@ -16,7 +16,7 @@ import pytest
 from integration_tests.faults import Throughput
 from integration_tests.rides import dead_letters, expected, published, rides
 from integration_tests.world import Capability, World, consume, create_stream, mapping_of, put_all, records_of
-from stream_consumer.local.malformed import KINDS
+from stream_consumer.local.demo.malformed_events import KINDS
 
 EVENT = b'{"ride": {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}, "ride_id": 256}'
 PATIENCE_SECONDS = 120

@@ -15,10 +15,10 @@ from integration_tests.containers import TMP, Container, in_containers, mounted
 from integration_tests.emulators import kinesis_local, kinesis_local_missing, localstack, localstack_missing
 from integration_tests.proxy import FaultProxy
 from integration_tests.world import Capability, Consumer, Endpoints, Proxies, World, create_stream
-from stream_consumer.local.aws import connect
-from stream_consumer.local.embedded import EmbeddedAws
-from stream_consumer.local.functions import FunctionConfig
-from stream_consumer.local.runtime import RuntimeFunction
+from stream_consumer.aws.clients import connect
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.local.runtime.functions import FunctionConfig
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 from stream_consumer.model import Model
 
 HANDLER = "stream_consumer.lambda_function.lambda_handler"

@@ -10,10 +10,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.proxy import FaultProxy
-from stream_consumer.local.config import MappingConfig, Pace
-from stream_consumer.local.functions import Function
-from stream_consumer.local.mapping import EventSourceMapping
-from stream_consumer.local.observer import Counts, Tally
+from stream_consumer.local.mapping.config import MappingConfig, Pace
+from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.local.mapping.events import Counts, Tally
+from stream_consumer.local.runtime.functions import Function
 from stream_consumer.model import Model
 
 if TYPE_CHECKING:

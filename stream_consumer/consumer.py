@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from stream_consumer.contract import DeadLetter, Prediction, Reason, Record, encode_prediction
-from stream_consumer.deciding import Decider
+from stream_consumer.contract.dead_letter import DeadLetter
+from stream_consumer.contract.prediction import Prediction, encode_prediction
+from stream_consumer.contract.record import Reason, Record
+from stream_consumer.inference import Decider
 from stream_consumer.sinks import Entry, Sink
 
 

@@ -13,24 +13,14 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError
-
-from stream_consumer.aggregation import AggregatedStream
+from stream_consumer.composition import Closable, compose
 from stream_consumer.consumer import BatchResult, Consumer
-from stream_consumer.contract import records_from_lambda
-from stream_consumer.deciding import Decider
-from stream_consumer.errors import BatchFailed, InitError, SettingsError
-from stream_consumer.model import chosen_model
-from stream_consumer.put_records import shorten
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.errors import BatchFailed, InitError
 from stream_consumer.settings import Settings
-from stream_consumer.sinks import MAX_ENTRIES, DeadLetters, PredictionStream, Sink, client_config
 from stream_consumer.telemetry import Telemetry, telemetry
-
-if TYPE_CHECKING:
-    from types_boto3_kinesis import KinesisClient
 
 # A direct invocation outside Lambda has no context to ask.
 _SECONDS_WITHOUT_CONTEXT = 30.0
@@ -41,12 +31,6 @@ _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
 # A full batch makes some 100,000 objects that the collector can see, none of them in a cycle. With Python's own
 # threshold it would look through them 150 times for nothing, which takes a twentieth of the batch's time.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
-
-
-class Closable(Protocol):
-    """A client: closing it drops its connections, and its next call opens new ones."""
-
-    def close(self) -> None: ...
 
 
 class Handler:
@@ -131,49 +115,14 @@ def _returned(result: BatchResult) -> dict[str, Any]:
 
 def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     """
-    Compose the handler that *environ* asks for.
+    Build the handler that *environ* asks for.
 
     Raises:
         InitError: The environment or the model is wrong; nothing is consumed until it is mended.
     """
     settings = Settings.of(environ)
-    session = boto3.session.Session()
-    # With botocore's own patience: fetching a large model outlasts the timeouts of a dead letter.
-    model = chosen_model(settings, lambda: _client(session, "s3"))
-    report.started(model)
-    predictions = dead_letters = None
-    clients: list[Closable] = []
-    if not settings.test_run:
-        # Validation costs as much as the call itself; the contract stands before it.
-        kinesis = _client(
-            session,
-            "kinesis",
-            endpoint_url=settings.kinesis_endpoint_url,
-            config=client_config(settings.publish_concurrency, parameter_validation=False),
-        )
-        predictions = _output(shorten(kinesis), settings)
-        clients.append(kinesis)
-        if settings.dead_letter_bucket:
-            s3 = _client(session, "s3", config=client_config(1))
-            dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
-            clients.append(s3)
-    consumer = Consumer(Decider.of(model), predictions=predictions, dead_letters=dead_letters)
+    consumer, clients = compose(settings, report.started)
     return Handler(consumer, settings, report, clients=clients)
-
-
-def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:
-    in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
-    stream = PredictionStream(kinesis, settings.predictions_stream_name, in_flight=in_flight)
-    return AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream
-
-
-def _client(session: boto3.session.Session, service: Any, **options: Any) -> Any:
-    try:
-        return session.client(service, **options)
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-        raise SettingsError(
-            f"no client of {service} can be made: {error}; look at AWS_REGION and the AWS_ENDPOINT_URL… variables"
-        ) from error
 
 
 @functools.cache

@@ -16,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stream_consumer import kpl
-from stream_consumer.contract import Prediction, decode_prediction
+from stream_consumer.contract import kpl
+from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.errors import ReadFailed
-from stream_consumer.shards import Page, ShardReader, Start, list_shards, stream_arn
+from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient

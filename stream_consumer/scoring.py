@@ -8,41 +8,18 @@ rows or the model are broken.
 
 import operator
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_consumer.contract import Event, EventSchema, InvalidRecord, Reason
-
-Columns = Sequence[Sequence[Any]]
-"""
-One sequence of n values for each column of the signature, in its order; a missing optional value is None.
-
-NumPy arrays will do for sequences, although their type does not say so.
-"""
+from stream_consumer.contract.event_schema import Event
+from stream_consumer.contract.record import InvalidRecord, Reason
+from stream_consumer.model import Columns, Model
 
 # Libraries quote what they refuse, which may be a megabyte.
 _MAX_DETAIL = 500
-
-
-class Model(Protocol):
-    """What scoring needs of a model."""
-
-    @property
-    def schema(self) -> EventSchema: ...
-
-    @property
-    def predict(self) -> Callable[[Columns], NDArray[np.float64]]:
-        """Return n minutes for n rows."""
-
-    @property
-    def categories(self) -> Mapping[str, frozenset[Any]]:
-        """The values of a column that training saw."""
-
-    def check(self) -> None:
-        """Raise ModelError if the model does not predict its own example."""
 
 
 class Scorer:

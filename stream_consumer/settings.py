@@ -5,58 +5,15 @@ Limits of the services are constants where they are used, not settings. The name
 one; ``FIELDS`` is the list that the README's table is checked against.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-from stream_consumer.errors import SettingsError
+from stream_consumer.environment_variables import Field, boolean, integer, matching, read, refuse, some_text, url
 
-_TRUE = frozenset({"true", "1", "yes", "on"})
-_FALSE = frozenset({"false", "0", "no", "off", ""})
-
-
-def boolean(text: str) -> bool:
-    if text.lower() not in _TRUE | _FALSE:
-        raise ValueError("wanted true or false")
-    return text.lower() in _TRUE
-
-
-def integer(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
-            raise ValueError(f"wanted a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
-
-
-def matching(pattern: str, wanted: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"wanted {wanted}")
-        return text
-
-    return parse
-
-
-class Field(NamedTuple):
-    """One environment variable: how its text is read, what it is without one, and what it means."""
-
-    variable: str
-    parse: Callable[[str], Any]
-    default: Any
-    meaning: str
-    secret: bool = False
-    """Whether its text must not be shown."""
-
-
-some_text = matching(r"(?s).+", "some text")
 _stream = matching(
     r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
 )
 _bucket = matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
-url = matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
 
 FIELDS = {
     "predictions_stream_name": Field(
@@ -129,31 +86,6 @@ FIELDS = {
     ),
     "publish_concurrency": Field("PUBLISH_CONCURRENCY", integer(1, 32), 4, "PutRecords requests in flight"),
 }
-
-
-def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the value of each of *fields* and what is wrong with their variables; an empty one counts as not set."""
-    values: dict[str, Any] = {}
-    faults = []
-    for name, field in fields.items():
-        text = environ.get(field.variable, "").strip()
-        try:
-            values[name] = field.parse(text) if text else field.default
-        except ValueError as error:
-            faults.append(f"{field.variable}: {error}" if field.secret else f"{field.variable}={text!r}: {error}")
-            values[name] = text  # wrong, but not missing
-    return values, faults
-
-
-def refuse(faults: Sequence[str]) -> None:
-    """
-    Do nothing if there are none.
-
-    Raises:
-        SettingsError: Says all of *faults* at once.
-    """
-    if faults:
-        raise SettingsError("the environment is wrong: " + "; ".join(faults))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from stream_consumer.consumer import BatchResult
-from stream_consumer.contract import Reason
+from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
 
 # More lines than this say nothing that the dead-letter object does not say better.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import models
+from tests import example_models
 
 # The same examples in every run of CI; no time limit for one, since another job on the machine would break it.
 settings.register_profile("repository", deadline=None, derandomize="CI" in os.environ, print_blob=True)
@@ -16,16 +16,16 @@ settings.load_profile("repository")
 @pytest.fixture(scope="session")
 def rides_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a linear model of rides; not to be changed."""
-    return models.rides_model(tmp_path_factory.mktemp("models") / "rides")
+    return example_models.rides_model(tmp_path_factory.mktemp("models") / "rides")
 
 
 @pytest.fixture(scope="session")
 def boosted_rides_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a small model of the default kind; not to be changed."""
-    return models.boosted_rides_model(tmp_path_factory.mktemp("models") / "boosted")
+    return example_models.boosted_rides_model(tmp_path_factory.mktemp("models") / "boosted")
 
 
 @pytest.fixture(scope="session")
 def trips_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a model on other columns; not to be changed."""
-    return models.trips_model(tmp_path_factory.mktemp("models") / "trips")
+    return example_models.trips_model(tmp_path_factory.mktemp("models") / "trips")

@@ -38,8 +38,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from stream_consumer.contract import DeadLetter, decode_dead_letters
-from stream_consumer.sinks import Entry, Patience
+from stream_consumer.aws.retry import Patience
+from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
+from stream_consumer.sinks import Entry
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient

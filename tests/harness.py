@@ -18,18 +18,17 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from stream_consumer.consumer import BatchResult, Consumer
-from stream_consumer.contract import Prediction, decode_prediction
-from stream_consumer.deciding import Decider, Identity
+from stream_consumer.contract.prediction import Prediction, decode_prediction
+from stream_consumer.dead_letter_sink import DeadLetters
+from stream_consumer.inference import Decider
+from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.lambda_function import Handler
-from stream_consumer.scoring import Scorer
 from stream_consumer.settings import Settings
-from stream_consumer.sinks import DeadLetters, PredictionStream
 from stream_consumer.telemetry import Telemetry
 from tests.fakes import FakeKinesis, FakeS3, FakeTime, Fault
 from tests.rides import ARRIVAL, FakeContext, FakeModel, kinesis_event
 
 BUCKET = "dead-letters-bucket"
-IDENTITY = Identity("ride_duration_prediction_model", "Test123")
 
 # Powertools keeps one logger a name, with the stream it was first given.
 _names = itertools.count()
@@ -59,7 +58,7 @@ class Harness:
         predictions = PredictionStream(self.kinesis.client, "ride_predictions", in_flight=in_flight, patience=patience)
         dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", patience=patience)
         self.consumer = Consumer(
-            Decider(self.model.schema, Scorer(self.model, self.time.clock), IDENTITY, self.time.clock),
+            Decider(self.model, self.time.clock),
             predictions=None if self.settings.test_run else predictions,
             dead_letters=dead_letters if bucket else None,
             clock=self.time.clock,

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stream_consumer.contract import Column, EventSchema
+from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.errors import ModelError
+from stream_consumer.model import Columns, Model
 
 RIDE_COLUMNS = (
     Column("PULocationID", "long", minimum=1, maximum=265),
@@ -25,26 +26,40 @@ def minutes_of(pickup: int, dropoff: int, distance: float) -> float:
     return pickup + dropoff / 1_000 + distance * 1_000
 
 
-class FakeModel:
+class FakeModel(Model):
     """A model that predicts each row by a function, and fails a whole call, as scikit-learn does, if one row does."""
 
-    def __init__(
+    calls: list[int]
+    """How many rows each call had."""
+    _row: Callable[..., float]
+    _healthy: bool
+
+    def __init__(  # noqa: PLR0913 (what a model tells, each with a default)
         self,
         row: Callable[..., float] = minutes_of,
         *,
         columns: Sequence[Column] = RIDE_COLUMNS,
         categories: Mapping[str, frozenset[Any]] | None = None,
         healthy: bool = True,
+        name: str = "ride_duration_prediction_model",
+        version: str = "Test123",
+        example: Columns = (),
     ) -> None:
         """*row* takes a row's values in the columns' order; it raises, or returns nan, where the model would."""
-        self.schema = EventSchema(columns)
-        self.categories: Mapping[str, frozenset[Any]] = categories or {}
-        self.calls: list[int] = []
-        """How many rows each call had."""
-        self._row = row
-        self._healthy = healthy
+        super().__init__(
+            name=name,
+            version=version,
+            location="memory",
+            digest="d" * 64,
+            schema=EventSchema(columns),
+            predict=self.minutes,
+            categories=categories or {},
+            example=example,
+        )
+        # A model is frozen; what a fake keeps is beside its fields.
+        self.__dict__ |= {"calls": [], "_row": row, "_healthy": healthy}
 
-    def predict(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+    def minutes(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
         rows = list(zip(*columns, strict=True))
         self.calls.append(len(rows))
         return np.array([self._row(*row) for row in rows], dtype=np.float64)

@@ -20,13 +20,13 @@ from pathlib import Path
 
 from integration_tests.faults import Fault, Rejected
 from integration_tests.proxy import FaultProxy
-from stream_consumer.local.embedded import EmbeddedAws
-from stream_consumer.local.functions import FunctionConfig
-from stream_consumer.local.mapping import EventSourceMapping
-from stream_consumer.local.observer import Event, Invoked
-from stream_consumer.local.runtime import RuntimeFunction
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.local.mapping.events import Event, Invoked
+from stream_consumer.local.runtime.functions import FunctionConfig
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction
+from tests.example_models import boosted_rides_model
 from tests.faults.figures import ROOT, Figures, write
-from tests.models import boosted_rides_model
 from tests.process.handlers import plan
 from tests.process.scene import Scene
 

@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from stream_consumer import kpl
 from stream_consumer.consumer import BatchResult, Consumer
-from stream_consumer.contract import Prediction, Reason, RideDuration, decode_prediction, records_from_lambda
-from stream_consumer.deciding import Decider
+from stream_consumer.contract import kpl
+from stream_consumer.contract.kpl import SubRecord
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.prediction import Prediction, RideDuration, decode_prediction
+from stream_consumer.contract.record import Reason
 from stream_consumer.errors import BatchFailed, ModelError
-from stream_consumer.kpl import SubRecord
-from stream_consumer.model import load_model
-from stream_consumer.sinks import PredictionStream
+from stream_consumer.inference import Decider
+from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.models.loading import load_model
+from tests.example_models import minutes_of_trip
 from tests.fakes import (
     DENIED,
     HANG,
@@ -28,7 +31,6 @@ from tests.fakes import (
     rejecting,
 )
 from tests.harness import Harness
-from tests.models import minutes_of_trip
 from tests.rides import SHARD, FakeModel, kinesis_event, minutes_of, ride_event, sequence_number
 
 pytestmark = pytest.mark.usefixtures("capsys")  # the metrics' lines
@@ -392,7 +394,7 @@ def test_a_model_with_other_columns_is_scored_end_to_end(trips_model: Path) -> N
     model = load_model(str(trips_model), s3=no_s3)
     kinesis = FakeKinesis()
     consumer = Consumer(
-        Decider.of(model), predictions=PredictionStream(kinesis.client, "ride_predictions"), dead_letters=None
+        Decider(model), predictions=PredictionStream(kinesis.client, "ride_predictions"), dead_letters=None
     )
     datas = [
         b'{"ride":{"payment":"card","tolls":2.0,"shared":true},"ride_id":1}',

@@ -15,10 +15,12 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from awslambdaric.lambda_runtime_marshaller import to_json
 from moto import mock_aws
 
-from stream_consumer import kpl, lambda_function
-from stream_consumer.contract import decode_dead_letters, decode_prediction
+from stream_consumer import lambda_function
+from stream_consumer.contract import kpl
+from stream_consumer.contract.dead_letter import decode_dead_letters
+from stream_consumer.contract.kpl import SubRecord
+from stream_consumer.contract.prediction import decode_prediction
 from stream_consumer.errors import BatchFailed, ModelError, NotAKinesisEvent, SettingsError
-from stream_consumer.kpl import SubRecord
 from stream_consumer.lambda_function import build_handler, lambda_handler
 from stream_consumer.reader import PredictionReader
 from stream_consumer.telemetry import Telemetry

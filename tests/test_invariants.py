@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
-from stream_consumer.local.config import MappingConfig
+from stream_consumer.local.mapping.config import MappingConfig
 from tests.fakes import GARBLED, HANG_THEN_LATER, RESET_AFTER, Fault, rejecting
 from tests.faults.figures import Figures
 from tests.faults.invariants import INVARIANTS, Outcome

@@ -13,20 +13,20 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from stream_consumer.batch import starter
-from stream_consumer.batch.claims import Claim
 from stream_consumer.batch.job import Stores
-from stream_consumer.batch.queue import Queue
-from stream_consumer.batch.shutdown import Shutdown
-from stream_consumer.batch.worker import Scoring, Tally, Worker, targets
 from stream_consumer.lambda_function import Handler, build_handler
-from stream_consumer.local.config import MappingConfig, Pace
-from stream_consumer.local.functions import Invocation
-from stream_consumer.local.mapping import EventSourceMapping
-from stream_consumer.local.on_failure import S3Destination
-from stream_consumer.model import load_model
+from stream_consumer.local.mapping.config import MappingConfig, Pace
+from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.local.mapping.on_failure import S3Destination
+from stream_consumer.local.runtime.functions import Invocation
+from stream_consumer.models.loading import load_model
 from stream_consumer.reader import PredictionReader
 from stream_consumer.telemetry import telemetry
+from stream_consumer.worker import task_starter
+from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
+from stream_consumer.worker.output_claim import Claim
+from stream_consumer.worker.queue import Queue
+from stream_consumer.worker.shutdown import Shutdown
 from tests.rides import FakeContext, kinesis_event, ride_event
 
 INPUT, OUTPUT, FAILURES, MODELS = "ride_events", "ride_predictions", "ride-failures", "ride-models"
@@ -193,5 +193,5 @@ def test_infra_lists_what_the_starter_calls(operations: Operations) -> None:
     environ = {"QUEUE_URL": url, "CLUSTER": "workers", "TASK_DEFINITION": "rides-worker"}
     environ |= {"SUBNETS": "subnet-1", "SECURITY_GROUPS": "sg-1"}
     with pytest.raises(ClientError, match="task definition"):  # there is none
-        starter.lambda_handler({"id": "e-1"}, None, environ=environ)
+        task_starter.lambda_handler({"id": "e-1"}, None, environ=environ)
     assert {call for call, _ in operations} == listed("starter")

@@ -9,8 +9,10 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from integration_tests.faults import Fault, HashRange, Rejected, Throughput, open_shards, shard_of
 from integration_tests.proxy import FaultProxy
-from stream_consumer.local.embedded import EmbeddedAws
-from stream_consumer.sinks import Entry, PredictionStream, client_config
+from stream_consumer.aws.clients import client_config
+from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.sinks import Entry
 from tests.fakes import FakeTime
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from stream_consumer import kpl
-from stream_consumer.contract import Prediction, RideDuration, encode_prediction
+from stream_consumer.contract import kpl
+from stream_consumer.contract.prediction import Prediction, RideDuration, encode_prediction
 from stream_consumer.errors import StreamUnreadable
+from stream_consumer.kinesis.shard_reader import Start
 from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
-from stream_consumer.shards import Start
 from tests.local.fakes import FakeKinesis, client_error
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from stream_consumer.contract import DeadLetter, Prediction, Reason, encode_dead_letters, encode_prediction
+from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
+from stream_consumer.contract.prediction import Prediction, encode_prediction
+from stream_consumer.contract.record import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

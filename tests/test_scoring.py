@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stream_consumer.contract import InvalidRecord, Reason
+from stream_consumer.contract.record import InvalidRecord, Reason
 from stream_consumer.errors import ModelError
 from stream_consumer.scoring import Scorer
 from tests.fakes import FakeTime
@@ -110,7 +110,7 @@ def test_a_prediction_of_the_wrong_shape_is_the_rows_fault_only_if_the_model_is_
     answer: Callable[[int], NDArray[np.float64]], shape: str
 ) -> None:
     class Misshapen(FakeModel):
-        def predict(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+        def minutes(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
             return answer(len(columns[0]))
 
     detail = f"ValueError: the model returned the shape {shape} for 1 rows; wanted one number a row"
@@ -121,8 +121,8 @@ def test_a_prediction_of_the_wrong_shape_is_the_rows_fault_only_if_the_model_is_
 
 def test_a_column_of_predictions_is_as_good_as_a_row() -> None:
     class Columnar(FakeModel):
-        def predict(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
-            return super().predict(columns).reshape(-1, 1).astype(np.float32)
+        def minutes(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+            return super().minutes(columns).reshape(-1, 1).astype(np.float32)
 
     assert Scorer(Columnar()).score(columns(0.5, 1), DEADLINE) == [pytest.approx(501.002), pytest.approx(1001.002)]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from stream_consumer.errors import ModelError
-from stream_consumer.model import load_model
-from stream_consumer.model_files import directory_digest
+from stream_consumer.models.files import directory_digest
+from stream_consumer.models.loading import load_model
 
 BAKED = Path("/opt/model")
 

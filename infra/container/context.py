@@ -12,7 +12,7 @@ from pathlib import Path
 
 import boto3
 
-from stream_consumer.model_files import directory_digest, model_directory
+from stream_consumer.models.files import directory_digest, model_directory
 
 STAGE = ".image"
 

@@ -31,7 +31,7 @@ from infra.tests.terraform import (
     provider_folder,
     resources,
 )
-from stream_consumer.local.embedded import EmbeddedAws
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 
 _BUILD = INFRA.parent / "build" / "infra-local"
 _NEXT_DIGEST = "sha256:" + "b" * 64

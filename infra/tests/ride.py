@@ -20,11 +20,11 @@ from sklearn.linear_model import LinearRegression
 
 from infra.release import verify
 from infra.tests.terraform import ACCOUNT, CheckFailed
-from stream_consumer.local.config import MappingConfig, Pace
-from stream_consumer.local.functions import FunctionConfig
-from stream_consumer.local.mapping import EventSourceMapping
-from stream_consumer.local.on_failure import S3Destination
-from stream_consumer.local.runtime import RuntimeFunction
+from stream_consumer.local.mapping.config import MappingConfig, Pace
+from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.local.mapping.on_failure import S3Destination
+from stream_consumer.local.runtime.functions import FunctionConfig
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
 Aws = Callable[[str], Any]
 

@@ -11,8 +11,8 @@ from infra.container.__main__ import main as make_image
 from infra.container.engine import Engine
 from integration_tests.containers import TMP, in_containers
 from integration_tests.tiers import HANDLER, KEYS
-from stream_consumer.local.functions import FunctionConfig
-from stream_consumer.local.runtime import RuntimeFunction
+from stream_consumer.local.runtime.functions import FunctionConfig
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 from stream_consumer.model import Model
 
 MakeFunction = Callable[..., RuntimeFunction]

@@ -21,9 +21,9 @@ from integration_tests.image.test_contents import layers_of_ours, locked, normal
 from integration_tests.image.test_lambda import GOLDEN, RIDES, TEST_RUN, expected
 from integration_tests.image.test_rie import Start, rie, start  # noqa: F401 (fixtures)
 from integration_tests.rie import invoke
-from stream_consumer.local.embedded import EmbeddedAws
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.model import Model
-from tests.batch.sqs import Rides
+from tests.worker.sqs import Rides
 
 SECONDS = 120
 NOT_FOR_DOORS = ["matplotlib", "mlflow", "moto", "pandas", "pip", "pytest", "setuptools"]
@@ -136,7 +136,9 @@ def test_the_starter_can_ask_ecs(function: MakeFunction, doors: str) -> None:
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_MAX_ATTEMPTS": "1",
     }
-    answer = function(environment, handler="stream_consumer.batch.starter.lambda_handler", image=doors).invoke(b"{}")
+    answer = function(environment, handler="stream_consumer.worker.task_starter.lambda_handler", image=doors).invoke(
+        b"{}"
+    )
     assert answer.error is not None
     assert answer.error.error_type == "EndpointConnectionError"
 

@@ -15,7 +15,7 @@ from infra.container.example_model import write_example_model
 from integration_tests.containers import TMP, mounted
 from integration_tests.image.conftest import MakeFunction
 from stream_consumer.model import Model
-from stream_consumer.model_files import directory_digest
+from stream_consumer.models.files import directory_digest
 
 TEST_RUN = {"TEST_RUN": "true"}
 RIDES = [(130, 205, 3.66), (43, 151, 1.01), (166, 239, 2.53)]

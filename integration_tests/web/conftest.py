@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import models
+from tests import example_models
 from tests.web.serving import Server, serving
 
 TOKEN = "a-token-of-ours-0001"  # noqa: S105 (opens nothing)
@@ -14,7 +14,7 @@ TOKEN = "a-token-of-ours-0001"  # noqa: S105 (opens nothing)
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    model = models.boosted_rides_model(tmp_path_factory.mktemp("models") / "boosted")
+    model = example_models.boosted_rides_model(tmp_path_factory.mktemp("models") / "boosted")
     with serving(model, WEB_TOKEN=TOKEN) as server:
         yield server
         assert server.stop() == 0

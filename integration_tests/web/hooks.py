@@ -13,7 +13,7 @@ def map_body(_context: Any, body: Any) -> Any:
 
 @schemathesis.hook  # type: ignore[untyped-decorator]
 def filter_case(_context: Any, case: Any) -> bool:
-    """A schema cannot say which text is CSV; tests/web/test_invocations.py has what becomes of it."""
+    """A schema cannot say which text is CSV; tests/web/test_mlflow_format.py has what becomes of it."""
     media_type: str | None = case.media_type
     return media_type != "text/csv"
 

@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from stream_consumer.batch.events import as_event
-from stream_consumer.batch.places import shown
+from stream_consumer.batch.chunks import Input, in_chunks
+from stream_consumer.batch.errors import MixedIds, StoreFailed
+from stream_consumer.batch.locations import shown
 from stream_consumer.batch.readers import Layout
-from stream_consumer.batch.rows import Input, in_chunks
-from stream_consumer.contract import EventSchema, decode_dead_letters
-from stream_consumer.errors import MixedIds, StoreFailed, UsageError
+from stream_consumer.batch.row_events import as_event
+from stream_consumer.contract.dead_letter import decode_dead_letters
+from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.errors import UsageError
 
 _FETCH_ROWS = 1_024
 _INSERT_ROWS = 10_000

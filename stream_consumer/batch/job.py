@@ -15,14 +15,13 @@ from pathlib import Path
 
 import msgspec
 
-from stream_consumer.batch.ends import REJECTED, SUMMARY, Source, Target, source_of, target_of
-from stream_consumer.batch.rows import Input, Progress, never, silent
-from stream_consumer.batch.stores import Stores
-from stream_consumer.batch.verdicts import Judge
+from stream_consumer.batch.chunk_scoring import Judge
+from stream_consumer.batch.chunks import Input, Progress, never, silent
+from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected, UnusableInput
+from stream_consumer.batch.sources import REJECTED, SUMMARY, Source, Target, source_of, target_of
+from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.writers import Letters, Writer, writer, written
-from stream_consumer.contract import Reason
-from stream_consumer.deciding import Identity
-from stream_consumer.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected, UnusableInput
+from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
 
 __all__ = ["Job", "Options", "Progress", "Stopped", "Stores", "Summary", "UnusableInput", "committed", "run"]
@@ -98,7 +97,7 @@ def run(  # noqa: PLR0913 (its parts, each named)
     with stores.scratch() as scratch:
         files = {ending: scratch / f"made{ending}" for ending in (target.suffix, REJECTED, SUMMARY)}
         with source.open(model.schema, options.id_column, scratch, lambda: _go_on(stop)) as rows:
-            output = writer(files[target.suffix], Identity(model.name, model.version), source.name)
+            output = writer(files[target.suffix], model, source.name)
             letters, judge = Letters(files[REJECTED]), Judge(model, source.name)
             counts = _score(rows, judge, output=output, letters=letters, stop=stop, progress=progress)
         counts.check(source.label, options.max_rejected, rows.rows)

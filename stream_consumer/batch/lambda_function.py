@@ -18,11 +18,12 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from stream_consumer.batch.job import Job, committed, run
-from stream_consumer.batch.stores import Stores
-from stream_consumer.batch.templates import Schedule
+from stream_consumer.batch.schedule import Schedule
+from stream_consumer.batch.storage import Stores
 from stream_consumer.errors import StreamConsumerError, UsageError
-from stream_consumer.model import Model, chosen_model
-from stream_consumer.model_files import default_s3
+from stream_consumer.model import Model
+from stream_consumer.models.files import default_s3
+from stream_consumer.models.loading import chosen_model
 from stream_consumer.settings import Settings
 
 if TYPE_CHECKING:

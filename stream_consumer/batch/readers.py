@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stream_consumer.batch.places import shown
-from stream_consumer.batch.rows import CHUNK_BYTES, CHUNK_ROWS, Chunk, Input, Table, in_chunks
-from stream_consumer.contract import EventSchema
-from stream_consumer.errors import StoreFailed, UnusableInput
+from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_ROWS, Chunk, Input, Table, in_chunks
+from stream_consumer.batch.errors import StoreFailed, UnusableInput
+from stream_consumer.batch.locations import shown
+from stream_consumer.contract.event_schema import EventSchema
 
 DEFAULT_ID = "ride_id"
 _BUFFER_BYTES = 1 << 20

@@ -15,17 +15,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from stream_consumer.batch.places import Format, format_of
-from stream_consumer.batch.rows import Outcomes, event_id
-from stream_consumer.contract import (
-    DeadLetter,
-    Prediction,
-    RideDuration,
-    encode_dead_letters,
-    encode_prediction,
-)
-from stream_consumer.deciding import Identity
-from stream_consumer.errors import MixedIds
+from stream_consumer.batch.chunks import Outcomes, event_id
+from stream_consumer.batch.errors import MixedIds
+from stream_consumer.batch.locations import Format, format_of
+from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
+from stream_consumer.contract.prediction import Prediction, RideDuration, encode_prediction
+from stream_consumer.model import Model
 
 # A row group is written when it has so many rows or bytes, whichever comes first.
 _GROUP_ROWS = 1 << 20
@@ -49,8 +44,8 @@ class Writer(Protocol):
 class Columns:
     """Predictions as Arrow tables of one schema, which the first ids decide."""
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self, model: Model) -> None:
+        self._model = model
         self._kind: Any = None
 
     def table(self, outcomes: Outcomes) -> Any:
@@ -63,7 +58,7 @@ class Columns:
         return schema(self._kind or pa.string()).empty_table()
 
     def _names(self) -> tuple[str, str]:
-        return self._identity.model, self._identity.version
+        return self._model.name, self._model.version
 
     def _column(self, ids: Any, outcomes: Outcomes) -> Any:
         try:
@@ -90,9 +85,9 @@ def schema(ids: Any) -> Any:
 class ParquetWriter:
     """Row groups of up to a million predictions; ``model`` and ``version`` as dictionaries."""
 
-    def __init__(self, path: Path, identity: Identity) -> None:
+    def __init__(self, path: Path, model: Model) -> None:
         self._path = path
-        self._columns = Columns(identity)
+        self._columns = Columns(model)
         self._pending: list[Any] = []
         self._file: Any = None
 
@@ -120,8 +115,8 @@ class ParquetWriter:
 class CsvWriter:
     """A header and a line for each prediction; ids that are strings are quoted, so that their type can be told."""
 
-    def __init__(self, path: Path, identity: Identity) -> None:
-        self._columns = Columns(identity)
+    def __init__(self, path: Path, model: Model) -> None:
+        self._columns = Columns(model)
         self._stack = contextlib.ExitStack()
         self._file = self._stack.enter_context(_compressed(path) if path.name.endswith(".gz") else path.open("wb"))
         self._csv: Any = None
@@ -148,15 +143,15 @@ class CsvWriter:
 class NdjsonWriter:
     """Prediction events as on the stream."""
 
-    def __init__(self, path: Path, identity: Identity, name: str) -> None:
+    def __init__(self, path: Path, model: Model, name: str) -> None:
         self._file = path.open("wb")
-        self._identity = identity
+        self._model = model
         self._name = name
 
     def write(self, outcomes: Outcomes) -> None:
         ids = outcomes.ids if isinstance(outcomes.ids, list) else outcomes.ids.to_pylist()
         rows = zip(outcomes.numbers.tolist(), ids, outcomes.minutes.tolist(), strict=True)
-        model, version, name = self._identity.model, self._identity.version, self._name
+        model, version, name = self._model.name, self._model.version, self._name
         self._file.writelines(
             encode_prediction(Prediction(model, version, RideDuration(minutes, ride_id), event_id(name, number)))
             + b"\n"
@@ -174,15 +169,15 @@ def _compressed(path: Path) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", compressed)
 
 
-def writer(path: Path, identity: Identity, name: str) -> Writer:
+def writer(path: Path, model: Model, name: str) -> Writer:
     """Return what writes the format that *path* asks for; *name* is the input's, as event ids give it."""
     match format_of(path.name):
         case Format.PARQUET:
-            return ParquetWriter(path, identity)
+            return ParquetWriter(path, model)
         case Format.CSV:
-            return CsvWriter(path, identity)
+            return CsvWriter(path, model)
         case Format.NDJSON:
-            return NdjsonWriter(path, identity, name)
+            return NdjsonWriter(path, model, name)
 
 
 def written(path: Path) -> int:

@@ -7,7 +7,19 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from stream_consumer.cli import batch, capacity, dead_letters, demo, local, models, replay, serve, streams, worker
+from stream_consumer.cli import (
+    batch,
+    capacity,
+    consume,
+    dead_letters,
+    demo,
+    local,
+    models,
+    replay,
+    serve,
+    streams,
+    worker,
+)
 from stream_consumer.errors import StreamConsumerError, UsageError
 
 FAILED, USAGE = 1, 2
@@ -25,7 +37,7 @@ app.command("demo")(demo.demo)
 app.command("train")(models.train)
 app.command("model")(models.model)
 app.command("put")(streams.put)
-app.command("consume")(streams.consume)
+app.command("consume")(consume.consume)
 app.command("tail")(streams.tail)
 app.command("replay")(replay.replay)
 app.command("batch")(batch.batch)

@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stream_consumer.batch.places import beside, is_database, name_of, shown
+from stream_consumer.batch.locations import beside, is_database, name_of, shown
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import row_bar
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.batch.job import Job, Options, Stores, Summary
-    from stream_consumer.batch.templates import Names
+    from stream_consumer.batch.schedule import Names
     from stream_consumer.model import Model
 
 _SCHEDULE, _DATABASE = "By interval", "Databases"
@@ -78,8 +78,8 @@ def batch(  # noqa: PLR0913 (each is an option)
     [bold]stream-consumer batch 's3://{bucket}/rides/{date:%Y-%m}.parquet' 's3://{bucket}/out/' --date 2021-03-01[/]
     """
     from stream_consumer.batch.job import Options, Stores
-    from stream_consumer.batch.plan import plan
-    from stream_consumer.batch.templates import Schedule
+    from stream_consumer.batch.job_list import plan
+    from stream_consumer.batch.schedule import Schedule
 
     schedule = Schedule.of(os.environ, datetime.now(UTC), date=date, bucket=bucket, interval=interval)
     jobs = plan(*_filled(places or [schedule.source, schedule.target], schedule.names))
@@ -137,6 +137,6 @@ def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
 
 
 def _letters(job: "Job") -> str:
-    from stream_consumer.batch.ends import REJECTED
+    from stream_consumer.batch.sources import REJECTED
 
     return "the table …_rejected" if is_database(job.target) else beside(job.target, REJECTED)

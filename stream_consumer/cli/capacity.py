@@ -26,7 +26,7 @@ def capacity(  # noqa: PLR0913 (each is an option)
 
     The formulae, the prices and their date are in docs/capacity.md.
     """
-    from stream_consumer.local.capacity import Workload, estimate
+    from stream_consumer.operate.capacity import Workload, estimate
 
     workload = Workload(
         events_per_second=events_per_second,

@@ -9,11 +9,21 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli import options, redrive
-from stream_consumer.cli.letters import Bucket, Prefix, Reasons, Search, Shards, Since, Until, printable, selection
+from stream_consumer.cli.dead_letter_options import (
+    Bucket,
+    Prefix,
+    Reasons,
+    Search,
+    Shards,
+    Since,
+    Until,
+    printable,
+    selection,
+)
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream_consumer.local.dead_letters import Letter
+    from stream_consumer.operate.dead_letter_bucket import Letter
 
 app = typer.Typer(
     name="dead-letters",
@@ -45,8 +55,8 @@ def list_(  # noqa: PLR0913 (each is an option)
     Both kinds of document are read: our dead letters, and the documents of the event source mapping's on-failure
     destination. An object that is neither is named on standard error, and the exit code is 1.
     """
-    from stream_consumer.local.dead_letters import DeadLetterBucket
-    from stream_consumer.local.redrive import Marks
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
+    from stream_consumer.operate.redrive import Marks
 
     wanted = selection(None, reason, shard, since, until)
     s3 = options.aws(endpoint_url, region, profile).s3
@@ -86,8 +96,8 @@ def show(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """Show one letter with its original bytes."""
-    from stream_consumer.local.dead_letters import DeadLetterBucket
-    from stream_consumer.local.redrive import Marks
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
+    from stream_consumer.operate.redrive import Marks
 
     s3 = options.aws(endpoint_url, region, profile).s3
     search = Search(DeadLetterBucket(s3, bucket, prefix))

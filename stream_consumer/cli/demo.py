@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli import options
+from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.models import show
 from stream_consumer.cli.progress import run_bars, stages
-from stream_consumer.cli.streams import OWN_HANDLER
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream_consumer.local.demo import Outcome, Plan
-    from stream_consumer.local.emf import MetricsTally
-    from stream_consumer.local.functions import Function
+    from stream_consumer.local.demo.function_metrics import MetricsTally
+    from stream_consumer.local.demo.run import Outcome, Plan
+    from stream_consumer.local.runtime.functions import Function
     from stream_consumer.training.rides import Rides
 
 CHAMPION_NAME = "ride-duration"
@@ -63,7 +63,7 @@ def demo(  # noqa: PLR0913 (each is an option)
     function through the local event source mapping, reads the predictions back and checks that every record that was
     put came out once: as a prediction or as a dead letter. Exit code 1 if the counts do not add up.
     """
-    from stream_consumer.local.demo import Plan
+    from stream_consumer.local.demo.run import Plan
 
     if limit < 1:
         raise UsageError(f"--limit {limit}: wanted a number of rides, at least 1")
@@ -105,7 +105,7 @@ def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
 
 def _model(stack: contextlib.ExitStack, location: str, first: Callable[[], int]) -> tuple[Path, int]:
     """Return the model's directory, made by *first* if there is none, and how many of the rides it was trained on."""
-    from stream_consumer.model_files import model_directory
+    from stream_consumer.models.files import model_directory
 
     trained_on = first() if location == CHAMPION and not _has_champion() else 0
     return stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3)), trained_on
@@ -137,9 +137,9 @@ def _first_model(train: list[str] | None, everything: "Rides", seed: int) -> int
 
 
 def _run(plan: "Plan", directory: Path, *, runtime: bool, shards: int) -> "Outcome":
-    from stream_consumer.local import demo as platform
-    from stream_consumer.local.embedded import EmbeddedAws
-    from stream_consumer.local.emf import MetricsTally
+    from stream_consumer.local.demo import run as platform
+    from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+    from stream_consumer.local.demo.function_metrics import MetricsTally
 
     metrics = MetricsTally()
     streams = {platform.INPUT_STREAM: shards, platform.OUTPUT_STREAM: shards}
@@ -163,8 +163,8 @@ def _function(
     environment: dict[str, str], metrics: "MetricsTally", *, runtime: bool, environments: int
 ) -> "Iterator[Function]":
     """Give the function with *environment*; its log lines go to *metrics*."""
-    from stream_consumer.local.functions import FunctionConfig, InProcessFunction
-    from stream_consumer.local.runtime import RuntimeFunction
+    from stream_consumer.local.runtime.functions import FunctionConfig, InProcessFunction
+    from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
     config = FunctionConfig(OWN_HANDLER, name="demo")
     if runtime:
@@ -220,6 +220,6 @@ def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
 
 
 def _write_report(path: Path, outcome: "Outcome", about: dict[str, str], rows: list[tuple[str, str]]) -> None:
-    from stream_consumer.local.report import render
+    from stream_consumer.local.demo.report import render
 
     path.write_text(render(outcome, about, rows), encoding="utf-8")

@@ -30,8 +30,8 @@ def up(
     bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
 ) -> None:
     """Run Kinesis and S3 on loopback until Ctrl-C, with the streams and buckets that the defaults expect."""
-    from stream_consumer.local.demo import BUCKET, INPUT_STREAM, OUTPUT_STREAM
-    from stream_consumer.local.embedded import EmbeddedAws
+    from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+    from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 
     streams = stream or [INPUT_STREAM, OUTPUT_STREAM]
     with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=bucket or [BUCKET]) as aws:

@@ -74,7 +74,7 @@ def model(
 
     The digest is what MODEL_DIGEST pins.
     """
-    from stream_consumer.model import load_model
+    from stream_consumer.models.loading import load_model
 
     loaded = load_model(location, s3=lambda: options.aws(endpoint_url, region, profile).s3)
     rows = len(loaded.example[0]) if loaded.example else 0

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_consumer.errors import UsageError
-from stream_consumer.shards import Start
+from stream_consumer.kinesis.shard_reader import Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from types_boto3_s3 import S3Client
 
-    from stream_consumer.local.aws import Clients
+    from stream_consumer.aws.clients import Clients
     from stream_consumer.model import Model
 
 _AWS = "AWS, as the AWS CLI takes them"
@@ -32,7 +32,7 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "Clients":
     """Return clients by the AWS CLI's rules."""
-    from stream_consumer.local.aws import connect
+    from stream_consumer.aws.clients import connect
 
     return connect(environ=os.environ, endpoint_url=endpoint_url, region=region, profile=profile)
 
@@ -44,7 +44,7 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
     Raises:
         InitError: The environment or the model is wrong.
     """
-    from stream_consumer.model import chosen_model as chosen
+    from stream_consumer.models.loading import chosen_model as chosen
     from stream_consumer.settings import Settings
 
     return chosen(Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {})), s3)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from stream_consumer.batch.rows import Progress as Rows
-    from stream_consumer.local.demo import Progress as RunProgress
+    from stream_consumer.batch.chunks import Progress as Rows
+    from stream_consumer.local.demo.run import Progress as RunProgress
     from stream_consumer.training.progress import Progress as Stages
 
 

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from stream_consumer.cli import options
-from stream_consumer.cli.letters import (
+from stream_consumer.cli.dead_letter_options import (
     Bucket,
     Prefix,
     Reasons,
@@ -32,11 +32,11 @@ from stream_consumer.cli.progress import bar
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream_consumer.contract import EventSchema
-    from stream_consumer.local.aws import Clients
-    from stream_consumer.local.dead_letters import DeadLetterBucket, Identity, Letter
-    from stream_consumer.local.edit import Edit
-    from stream_consumer.local.redrive import Outcome, Preparation, Refused
+    from stream_consumer.aws.clients import Clients
+    from stream_consumer.contract.event_schema import EventSchema
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Identity, Letter
+    from stream_consumer.operate.jq_edit import Edit
+    from stream_consumer.operate.redrive import Outcome, Preparation, Refused
 
 INTERRUPTED = 130
 
@@ -82,9 +82,9 @@ def redrive(  # noqa: PLR0913 (each is an option)
     after a failure. Ctrl-C stops after the chunk at hand. What goes back is a new record with a new event id; if it is
     still invalid it becomes a new dead letter. A crash between a put and its mark puts at most 500 records twice.
     """
-    from stream_consumer.local.dead_letters import DeadLetterBucket
-    from stream_consumer.local.redrive import Marks, Preparation, Redrive
-    from stream_consumer.sinks import PredictionStream
+    from stream_consumer.kinesis.stream_writer import PredictionStream
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
+    from stream_consumer.operate.redrive import Marks, Preparation, Redrive
 
     if rate is not None and not 0 < rate < math.inf:
         raise UsageError(f"--rate {rate}: wanted a number of records a second, more than 0")
@@ -115,7 +115,7 @@ def redrive(  # noqa: PLR0913 (each is an option)
 
 
 def _edit(text: str | None) -> "Edit | None":
-    from stream_consumer.local.edit import Edit
+    from stream_consumer.operate.jq_edit import Edit
 
     if text is None or not text.startswith("@"):
         return Edit(text) if text is not None else None
@@ -128,7 +128,7 @@ def _edit(text: str | None) -> "Edit | None":
 def _schema(location: str | None, clients: "Clients") -> "EventSchema | None":
     if location is None:
         return None
-    from stream_consumer.model import load_model
+    from stream_consumer.models.loading import load_model
 
     return load_model(location, s3=lambda: clients.s3).schema
 
@@ -153,7 +153,7 @@ def finishing(what: str) -> Iterator[Callable[[], bool]]:
 
 def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
     """Show what would become of *letters*; how many would be refused."""
-    from stream_consumer.local.redrive import Refused
+    from stream_consumer.operate.redrive import Refused
 
     refused = would_go = 0
     for letter in letters:
@@ -208,7 +208,7 @@ def _name(letter: "Letter") -> str:
 
 def _delete(store: "DeadLetterBucket", done: set["Identity"]) -> None:
     """Read the documents again and delete those of which every letter went back."""
-    from stream_consumer.local.redrive import delete_redriven
+    from stream_consumer.operate.redrive import delete_redriven
 
     keys = store.keys()
     with bar("deleting documents", len(keys)) as advance:

@@ -17,14 +17,14 @@ from rich.console import Console
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar
 from stream_consumer.errors import UsageError
-from stream_consumer.shards import Start
+from stream_consumer.kinesis.shard_reader import Start
 
 if TYPE_CHECKING:
+    from stream_consumer.aws.clients import Clients
     from stream_consumer.consumer import Consumer
-    from stream_consumer.local.aws import Clients
-    from stream_consumer.local.compare import Comparison
-    from stream_consumer.local.replay import Stretch
     from stream_consumer.model import Model
+    from stream_consumer.operate.compare import Comparison
+    from stream_consumer.operate.replay import Stretch
     from stream_consumer.sinks import Entry, Sink
 
 _RESULT = "What comes of it (one of these)"
@@ -75,11 +75,11 @@ def replay(  # noqa: PLR0913 (each is an option)
     They carry the event ids of the first time, so a reader that keeps the first of each event_id recognises what was
     there. With --compare nothing is published: both models score the same records, and how they differ is reported.
     """
-    from stream_consumer.contract import encode_dead_letters
-    from stream_consumer.local.compare import compare as compare_models
-    from stream_consumer.local.replay import LinesSink, NoSink, batches
-    from stream_consumer.local.replay import replay as replay_batches
-    from stream_consumer.sinks import PredictionStream
+    from stream_consumer.contract.dead_letter import encode_dead_letters
+    from stream_consumer.kinesis.stream_writer import PredictionStream
+    from stream_consumer.operate.compare import compare as compare_models
+    from stream_consumer.operate.replay import LinesSink, NoSink, batches
+    from stream_consumer.operate.replay import replay as replay_batches
 
     if sum(result is not None for result in (output_stream, output, compare)) != 1:
         raise UsageError("wanted one of --output-stream, --output and --compare: what should come of the replay")
@@ -108,7 +108,7 @@ def replay(  # noqa: PLR0913 (each is an option)
 
 
 def _stretch(start: str, until: str | None) -> "Stretch":
-    from stream_consumer.local.replay import Stretch
+    from stream_consumer.operate.replay import Stretch
 
     first, last = (_RECORD.fullmatch(text or "") for text in (start, until))
     if first and last and first[1] != last[1]:
@@ -127,16 +127,16 @@ def _stretch(start: str, until: str | None) -> "Stretch":
 
 
 def _load(location: str, digest: str | None, clients: "Clients") -> "Model":
-    from stream_consumer.model import load_model
+    from stream_consumer.models.loading import load_model
 
     return load_model(location, s3=lambda: clients.s3, digest=digest)
 
 
 def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "Sink | None" = None) -> "Consumer":
     from stream_consumer.consumer import Consumer
-    from stream_consumer.deciding import Decider
+    from stream_consumer.inference import Decider
 
-    return Consumer(Decider.of(model), predictions=predictions, dead_letters=dead_letters)
+    return Consumer(Decider(model), predictions=predictions, dead_letters=dead_letters)
 
 
 @contextlib.contextmanager
@@ -147,7 +147,7 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
     Raises:
         ReplayStopped: It cannot be written.
     """
-    from stream_consumer.local.replay import ReplayStopped
+    from stream_consumer.operate.replay import ReplayStopped
 
     if path is None or path == Path("-"):
         yield sys.stdout.buffer if path else None

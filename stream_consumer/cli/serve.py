@@ -40,7 +40,7 @@ def serve(  # noqa: PLR0913 (each is an option)
 
     Beyond loopback a bearer token is demanded, unless --no-auth is said. SIGTERM and Ctrl-C finish what was accepted.
     """
-    from stream_consumer.model import chosen_model
+    from stream_consumer.models.loading import chosen_model
     from stream_consumer.web.app import web_app
     from stream_consumer.web.server import serve as run
     from stream_consumer.web.settings import WebSettings

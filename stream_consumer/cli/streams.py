@@ -1,8 +1,5 @@
-"""``put``, ``consume`` and ``tail``: what happens on the streams."""
+"""``put`` and ``tail``: events onto a stream, predictions off one."""
 
-import contextlib
-import functools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,17 +12,7 @@ from stream_consumer.cli.progress import bar, stages
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stream_consumer.local.aws import Clients
-    from stream_consumer.local.functions import Function, FunctionConfig
-    from stream_consumer.local.observer import Event
-    from stream_consumer.local.on_failure import OnFailureDestination
     from stream_consumer.reader import Received
-
-OWN_HANDLER = "stream_consumer.lambda_function.lambda_handler"
-
-_MAPPING = "Event source mapping, named as AWS names it"
 
 
 def put(  # noqa: PLR0913 (each is an option)
@@ -47,9 +34,9 @@ def put(  # noqa: PLR0913 (each is an option)
 
     What Kinesis rejects is put again. The command ends when every event was acknowledged.
     """
-    from stream_consumer.local.malformed import mixed_in
-    from stream_consumer.local.producer import Producer, ride_events
-    from stream_consumer.sinks import PredictionStream
+    from stream_consumer.kinesis.stream_writer import PredictionStream
+    from stream_consumer.local.demo.malformed_events import mixed_in
+    from stream_consumer.local.demo.ride_producer import Producer, ride_events
     from stream_consumer.training.rides import load_rides
 
     if rate is not None and rate <= 0:
@@ -64,148 +51,6 @@ def put(  # noqa: PLR0913 (each is an option)
         again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
     bad = len(entries) - len(events)
     Console().print(f"{len(entries):,} records put on {stream}, {bad:,} of them malformed, {again:,} put again")
-
-
-def consume(  # noqa: PLR0913 (each is an option)
-    *,
-    stream: Annotated[str, typer.Option(help="Stream to consume.")] = "ride_events",
-    function: Annotated[
-        str, typer.Option(metavar="MODULE.HANDLER", help="Anybody's handler; ours by default.")
-    ] = OWN_HANDLER,
-    runtime: Annotated[
-        bool, typer.Option("--runtime", help="Run it as Lambda does: in processes, with timeout and memory limit.")
-    ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds of an invocation.")] = 60,
-    memory: Annotated[int, typer.Option(help="MB of an environment (with --runtime).")] = 1024,
-    starting_position: Annotated[
-        str, typer.Option(help="TRIM_HORIZON, LATEST or a time in ISO 8601.", rich_help_panel=_MAPPING)
-    ] = "TRIM_HORIZON",
-    batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.", rich_help_panel=_MAPPING)] = 100,
-    batching_window: Annotated[
-        float, typer.Option(help="Seconds to gather a batch, 0 to 300.", rich_help_panel=_MAPPING)
-    ] = 0,
-    parallelization_factor: Annotated[
-        int, typer.Option(help="Batches of a shard at once, 1 to 10.", rich_help_panel=_MAPPING)
-    ] = 1,
-    maximum_retry_attempts: Annotated[int, typer.Option(help="-1 for no end.", rich_help_panel=_MAPPING)] = -1,
-    maximum_record_age: Annotated[float, typer.Option(help="Seconds, or -1 for any.", rich_help_panel=_MAPPING)] = -1,
-    bisect: Annotated[
-        bool, typer.Option("--bisect", help="Halve a batch whose invocation failed.", rich_help_panel=_MAPPING)
-    ] = False,
-    report_batch_item_failures: Annotated[
-        bool, typer.Option(help="Read batchItemFailures from the response.", rich_help_panel=_MAPPING)
-    ] = True,
-    on_failure: Annotated[
-        str | None,
-        typer.Option(metavar="DESTINATION", help="s3://BUCKET or an SQS queue's URL.", rich_help_panel=_MAPPING),
-    ] = None,
-    poll: Annotated[float, typer.Option(help="Seconds between reads of a shard with nothing new; AWS: 1.")] = 1.0,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File to keep the place in, so that the next start goes on.")
-    ] = None,
-    drain: Annotated[
-        bool, typer.Option("--drain", help="Stop when everything on the stream has been consumed.")
-    ] = False,
-    endpoint_url: options.EndpointUrl = None,
-    region: options.Region = None,
-    profile: options.Profile = None,
-) -> None:
-    """
-    Consume a stream with a Lambda function on this machine, as an event source mapping does.
-
-    The function's settings are environment variables, as on Lambda: MODEL_LOCATION, PREDICTIONS_STREAM_NAME, … Its log
-    lines go to standard output, what the mapping does to standard error. Ctrl-C finishes the batch at hand and stops.
-    """
-    from stream_consumer.local.checkpoints import FileCheckpoints
-    from stream_consumer.local.config import MappingConfig, Pace
-    from stream_consumer.local.functions import FunctionConfig
-    from stream_consumer.local.mapping import EventSourceMapping
-    from stream_consumer.shards import list_shards, stream_arn
-
-    start = options.start_at(starting_position)
-    config = MappingConfig(
-        stream_name=stream,
-        starting_position=start.position,
-        starting_position_timestamp=options.timestamp(starting_position) if start.timestamp is not None else None,
-        batch_size=batch_size,
-        maximum_batching_window_in_seconds=batching_window,
-        parallelization_factor=parallelization_factor,
-        maximum_retry_attempts=maximum_retry_attempts,
-        maximum_record_age_in_seconds=maximum_record_age,
-        bisect_batch_on_function_error=bisect,
-        report_batch_item_failures=report_batch_item_failures,
-    )
-    clients = options.aws(endpoint_url, region, profile)
-    destination = _destination(on_failure, clients)
-    os.environ.update(options.environment(clients))
-    runs_as = FunctionConfig(function, timeout_seconds=timeout, memory_mb=memory, region=clients.session.region_name)
-    shards = len(list_shards(clients.kinesis, stream_arn(clients.kinesis, stream)))
-    with _function(runs_as, runtime=runtime, environments=shards * parallelization_factor) as called:
-        mapping = EventSourceMapping(
-            clients.kinesis,
-            called,
-            config,
-            on_failure=destination,
-            observer=functools.partial(_narrate, Console(stderr=True, highlight=False)),
-            checkpoints=FileCheckpoints(checkpoint) if checkpoint else None,
-            pace=Pace(poll_seconds=poll),
-        )
-        if drain:
-            mapping.drain()
-        mapping.run()
-
-
-@contextlib.contextmanager
-def _function(config: "FunctionConfig", *, runtime: bool, environments: int) -> "Iterator[Function]":
-    """
-    Give the function, in this process or in processes of its own, with this process's environment.
-
-    Raises:
-        LocalPlatformError: It does not start; it would only be retried for ever.
-    """
-    from stream_consumer.local.functions import EMPTY_BATCH, InProcessFunction, started
-
-    if runtime:
-        from stream_consumer.local.runtime import RuntimeFunction
-
-        with RuntimeFunction(config, environments=environments, environment=dict(os.environ), log=print) as function:
-            started(function.warm_up())
-            yield function
-        return
-    with InProcessFunction(config) as in_process:
-        if config.handler == OWN_HANDLER:
-            started(in_process.invoke(EMPTY_BATCH).error)
-        yield in_process
-
-
-def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination | None":
-    from stream_consumer.local.on_failure import S3Destination, SqsDestination
-
-    if text is None:
-        return None
-    if text.startswith("s3://"):
-        return S3Destination(clients.s3, text.removeprefix("s3://").rstrip("/"))
-    if text.startswith(("http://", "https://")):
-        return SqsDestination(clients.sqs, text)
-    raise UsageError(f"--on-failure {text}: wanted s3://BUCKET or an SQS queue's URL")
-
-
-def _narrate(console: Console, event: "Event") -> None:
-    """Say what an operator should know; silence is success."""
-    from stream_consumer.local import observer
-
-    match event:
-        case observer.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
-            error = invocation.error
-            console.print(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
-        case observer.GivenUp(shard_id=shard, records=records, condition=condition):
-            console.print(f"{shard}: {records} records discarded: {condition}")
-        case observer.ReadingFailed(shard_id=shard, reason=reason):
-            console.print(f"{shard}: read failed, trying again: {reason}")
-        case observer.DeliveryFailed(shard_id=shard, reason=reason):
-            console.print(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
-        case _:
-            pass
 
 
 def tail(  # noqa: PLR0913 (each is an option)

@@ -15,8 +15,8 @@ from rich.console import Console
 from stream_consumer.cli import options
 
 if TYPE_CHECKING:
-    from stream_consumer.batch.shutdown import Shutdown
-    from stream_consumer.batch.worker import Log
+    from stream_consumer.worker.loop import Log
+    from stream_consumer.worker.shutdown import Shutdown
 
 _OUTPUT = "s3://{bucket}/predictions/{key}"
 
@@ -67,11 +67,11 @@ def worker(  # noqa: PLR0913 (each is an option)
 
       [bold]stream-consumer worker --queue https://… --exit-when-empty[/]
     """
-    from stream_consumer.batch.claims import Claim
     from stream_consumer.batch.job import Stores
-    from stream_consumer.batch.queue import Queue
-    from stream_consumer.batch.shutdown import Shutdown
-    from stream_consumer.batch.worker import Scoring, Worker, targets
+    from stream_consumer.worker.loop import Scoring, Worker, targets
+    from stream_consumer.worker.output_claim import Claim
+    from stream_consumer.worker.queue import Queue
+    from stream_consumer.worker.shutdown import Shutdown
 
     target = targets(output)
     clients = options.aws(endpoint_url, region, profile)

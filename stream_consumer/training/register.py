@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import ModelError, UsageError
-from stream_consumer.model import TRUSTED_TYPES, load_model
-from stream_consumer.model_files import default_s3
+from stream_consumer.models.files import default_s3
+from stream_consumer.models.flavours import TRUSTED_TYPES
+from stream_consumer.models.loading import load_model
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.plots import evaluation_plots
 from stream_consumer.training.promotion import Champion, Rival, Verdict

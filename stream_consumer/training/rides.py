@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_consumer.errors import UsageError
-from stream_consumer.model_files import default_s3
+from stream_consumer.models.files import default_s3
 from stream_consumer.training.progress import Progress, silent
 from stream_consumer.training.sources import fetch, shown
 from stream_consumer.training.tables import Trips, read_trips

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
-from stream_consumer.model_files import default_s3
+from stream_consumer.models.files import default_s3
 from stream_consumer.training.progress import Progress, Stages, silent
 from stream_consumer.training.promotion import Rival, Verdict, judge, meet
 from stream_consumer.training.register import (

@@ -9,7 +9,6 @@ import importlib.resources
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Protocol
 
 import msgspec
 from starlette.applications import Starlette
@@ -18,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stream_consumer import deciding
-from stream_consumer.contract import Record
-from stream_consumer.scoring import Columns
-from stream_consumer.web import endpoints, invocations
+from stream_consumer.contract.record import Record
+from stream_consumer.inference import Decider
+from stream_consumer.model import Model
+from stream_consumer.web import endpoints, mlflow_format
+from stream_consumer.web.answer import Answer, Gate, Receive, Scope, Send
 from stream_consumer.web.batching import Batcher, Called, Decide, Limits, inline_items
 from stream_consumer.web.endpoints import Scoring
-from stream_consumer.web.exchange import Answer, Gate, Receive, Scope, Send
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
 from stream_consumer.web.openapi import document
 from stream_consumer.web.problems import Kind, Problem
@@ -45,16 +44,6 @@ _PAGE = {"/docs": ("page.html", b"text/html"), "/docs/page.js": ("page.js", b"te
 }
 
 
-class Model(deciding.Model, Protocol):
-    """What serving needs of a model."""
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def example(self) -> Columns: ...
-
-
 class WebApp:
     """One model, served; an ASGI application."""
 
@@ -73,16 +62,16 @@ class WebApp:
             "/predict",
             endpoints.predict(self._batcher, settings.max_items),
             gate=gate,
-            accepted=(invocations.JSON,),
+            accepted=(mlflow_format.JSON,),
             metrics=self._metrics,
         )
         invoke = Scoring(
             "/invocations",
             endpoints.invoke(self._batcher, model.schema.columns, settings.max_items),
             gate=gate,
-            accepted=(invocations.JSON, invocations.CSV),
+            accepted=(mlflow_format.JSON, mlflow_format.CSV),
             metrics=self._metrics,
-            refusal=invocations.refusal,
+            refusal=mlflow_format.refusal,
         )
         self._others = Starlette(
             routes=[
@@ -159,7 +148,7 @@ class WebApp:
 
 def web_app(model: Model, settings: WebSettings) -> WebApp:
     """Serve *model*; it is timed on its own example first, which also is its first, slowest call."""
-    decide = deciding.Decider.of(model).decide
+    decide = Decider(model).decide
     return WebApp(model, settings, decide, inline_items(decide, example_records(model)))
 
 

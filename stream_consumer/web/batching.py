@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from stream_consumer.contract import InvalidRecord, Prediction, Record
-from stream_consumer.deciding import Decision
+from stream_consumer.contract.prediction import Prediction
+from stream_consumer.contract.record import InvalidRecord, Record
 from stream_consumer.errors import StreamConsumerError
+from stream_consumer.inference import Decision
 
 Outcome = Prediction | InvalidRecord
 
@@ -68,7 +69,7 @@ class Limits:
 
 
 class Decide(Protocol):
-    """As :meth:`stream_consumer.deciding.Decider.decide`."""
+    """As :meth:`stream_consumer.inference.Decider.decide`."""
 
     def __call__(self, records: Sequence[Record], deadline: float) -> Decision: ...
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from http import HTTPStatus
 
-from stream_consumer.contract import Column
-from stream_consumer.web import invocations, items
+from stream_consumer.contract.event_schema import Column
+from stream_consumer.web import mlflow_format, predict_format
+from stream_consumer.web.answer import Answer, ClientGone, Gate, Receive, Scope, Send
 from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull
-from stream_consumer.web.exchange import Answer, ClientGone, Gate, Receive, Scope, Send
 from stream_consumer.web.metrics import Metrics
 from stream_consumer.web.problems import Kind, Problem
 
@@ -76,11 +76,11 @@ def predict(batcher: Batcher, max_items: int) -> Score:
     """One ride event or a list of them."""
 
     async def score(body: bytes, _media_type: str) -> Answer:
-        records, is_list = items.split(body, max_items)
+        records, is_list = predict_format.split(body, max_items)
         outcomes = await batcher.outcomes(records)
         if is_list:
-            return Answer(*items.answer_list(outcomes))
-        return Answer(HTTPStatus.OK, items.answer_one(outcomes[0]))
+            return Answer(*predict_format.answer_list(outcomes))
+        return Answer(HTTPStatus.OK, predict_format.answer_one(outcomes[0]))
 
     return score
 
@@ -89,7 +89,7 @@ def invoke(batcher: Batcher, columns: Sequence[Column], max_items: int) -> Score
     """Rows in MLflow's scoring protocol."""
 
     async def score(body: bytes, media_type: str) -> Answer:
-        outcomes = await batcher.outcomes(invocations.records(body, media_type, columns, max_items))
-        return Answer(HTTPStatus.OK, invocations.predictions(outcomes))
+        outcomes = await batcher.outcomes(mlflow_format.records(body, media_type, columns, max_items))
+        return Answer(HTTPStatus.OK, mlflow_format.predictions(outcomes))
 
     return score

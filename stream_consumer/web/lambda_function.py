@@ -16,7 +16,7 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from stream_consumer.errors import InitError
-from stream_consumer.model import chosen_model
+from stream_consumer.models.loading import chosen_model
 from stream_consumer.telemetry import telemetry
 from stream_consumer.web.app import web_app
 from stream_consumer.web.problems import MEDIA_TYPE

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
-from stream_consumer.contract import Reason
+from stream_consumer.contract.record import Reason
 from stream_consumer.web.batching import Called
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"

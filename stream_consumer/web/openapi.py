@@ -6,14 +6,14 @@ what the core refuses.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from stream_consumer.contract import EventSchema, Prediction
-from stream_consumer.scoring import Columns
-from stream_consumer.web.invocations import CSV, JSON
-from stream_consumer.web.items import ItemError
+from stream_consumer.contract.prediction import Prediction
+from stream_consumer.model import Model
+from stream_consumer.web.mlflow_format import CSV, JSON
+from stream_consumer.web.predict_format import ItemError
 from stream_consumer.web.problems import MEDIA_TYPE, Kind
 from stream_consumer.web.settings import WebSettings
 
@@ -30,22 +30,6 @@ _BODY_REFUSALS = (
     Kind.QUEUE_FULL,
     Kind.TIMED_OUT,
 )
-
-
-class Model(Protocol):
-    """What describing needs of a model."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-    @property
-    def schema(self) -> EventSchema: ...
-
-    @property
-    def example(self) -> Columns: ...
 
 
 def document(model: Model, settings: WebSettings) -> Json:

@@ -15,8 +15,8 @@ import uvicorn
 
 from stream_consumer.errors import StreamConsumerError
 from stream_consumer.web.app import WebApp
-from stream_consumer.web.connection import CLOSE, Protocol
 from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.slow_clients import CLOSE, Protocol
 
 # Longer than AWS's load balancers keep an idle connection (60 s), lest one send into it just as it is closed.
 _KEEP_ALIVE_SECONDS = 75

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream_consumer import settings
+from stream_consumer import environment_variables
+from stream_consumer.environment_variables import Field, boolean, integer, matching
 from stream_consumer.errors import SettingsError
-from stream_consumer.settings import Field, Settings, boolean, integer, matching
+from stream_consumer.settings import Settings
 
 
 def _tokens(text: str) -> tuple[bytes, ...]:
@@ -79,7 +80,7 @@ class WebSettings:
         Raises:
             SettingsError: Names every variable that is wrong, its value and what is wanted.
         """
-        values, faults = settings.read(FIELDS, environ)
+        values, faults = environment_variables.read(FIELDS, environ)
         if not faults and values["queue_items"] < values["max_items"]:
             faults.append(
                 f"WEB_QUEUE_ITEMS={values['queue_items']}: wanted at least the {values['max_items']} of WEB_MAX_ITEMS"
@@ -88,7 +89,7 @@ class WebSettings:
             model = Settings.of(environ)
         except SettingsError as error:
             raise SettingsError("; ".join([str(error), *faults])) from None
-        settings.refuse(faults)
+        environment_variables.refuse(faults)
         return cls(model=model, **values)
 
     def demand_auth(self) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from stream_consumer.batch.stores import Stores
-from stream_consumer.model import Model, load_model
+from stream_consumer.batch.storage import Stores
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
 from tests.cli.model import linear_model
 
 

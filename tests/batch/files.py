@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from stream_consumer.contract import DeadLetter, decode_dead_letters
+from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
 
 RIDES: Mapping[str, Sequence[Any]] = {
     "PULocationID": [130, 74, 75, 74],

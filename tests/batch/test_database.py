@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from stream_consumer.batch.ends import source_of
+from stream_consumer.batch.chunks import CHUNK_BYTES
+from stream_consumer.batch.errors import MixedIds, StoreFailed
 from stream_consumer.batch.job import Job, Options, Stores, UnusableInput, committed, run
-from stream_consumer.batch.places import shown
-from stream_consumer.batch.rows import CHUNK_BYTES
-from stream_consumer.contract import Reason
-from stream_consumer.errors import MixedIds, StoreFailed, UsageError
+from stream_consumer.batch.locations import shown
+from stream_consumer.batch.sources import source_of
+from stream_consumer.contract.record import Reason
+from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
 from tests.batch.files import RIDES, letters, rides_file, rows
 

@@ -19,9 +19,11 @@ import pyarrow.csv
 import pytest
 from moto import mock_aws
 
+from stream_consumer.batch.errors import CountsDiffer, StoreFailed, TooManyRejected
 from stream_consumer.batch.job import Job, Options, Stopped, Stores, Summary, UnusableInput, committed, run
-from stream_consumer.contract import Reason, decode_prediction
-from stream_consumer.errors import CountsDiffer, StoreFailed, TooManyRejected, UsageError
+from stream_consumer.contract.prediction import decode_prediction
+from stream_consumer.contract.record import Reason
+from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
 from tests.batch.files import letters, parquet_file, rides_file, rows
 
@@ -273,7 +275,7 @@ def test_counts_that_do_not_add_up_fail_the_run(
 KILLED = """
 import os, signal, sys
 from stream_consumer.batch.job import Job, Stores, run
-from stream_consumer.model import load_model
+from stream_consumer.models.loading import load_model
 
 def progress(rows, total):
     if 0 < rows < total:

@@ -12,9 +12,10 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from stream_consumer.batch import lambda_function
+from stream_consumer.batch.errors import UnusableInput
 from stream_consumer.batch.lambda_function import Handler, build_handler
-from stream_consumer.batch.stores import Stores
-from stream_consumer.errors import SettingsError, UnusableInput, UsageError
+from stream_consumer.batch.storage import Stores
+from stream_consumer.errors import SettingsError, UsageError
 from stream_consumer.model import Model
 from tests.batch.conftest import nowhere
 from tests.batch.files import rides_file, rows

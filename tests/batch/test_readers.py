@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_consumer.batch.csv_rows import csv
+from stream_consumer.batch.chunk_scoring import Judge
+from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, Chunk, Lines, Table
+from stream_consumer.batch.csv_reader import csv
+from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.readers import ndjson, parquet, readable
-from stream_consumer.batch.rows import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, Chunk, Lines, Table
-from stream_consumer.batch.verdicts import Judge
-from stream_consumer.contract import Column, EventSchema
-from stream_consumer.errors import StoreFailed, UnusableInput
+from stream_consumer.contract.event_schema import Column, EventSchema
 from tests.batch.files import parquet_file
-from tests.batch.test_verdicts import COLUMNS, MODEL, expected, verdicts
+from tests.batch.test_chunk_scoring import COLUMNS, MODEL, expected, verdicts
 
 ZONE = EventSchema([Column("zone", "long")])
 

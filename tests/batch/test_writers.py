@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stream_consumer.batch.rows import Outcomes
+from stream_consumer.batch.chunks import Outcomes
+from stream_consumer.batch.errors import MixedIds
 from stream_consumer.batch.writers import writer, written
-from stream_consumer.contract import decode_prediction
-from stream_consumer.deciding import Identity
-from stream_consumer.errors import MixedIds
+from stream_consumer.contract.prediction import decode_prediction
+from tests.rides import FakeModel
 
 NAMES = ["made.parquet", "made.csv", "made.csv.gz", "made.ndjson", "made.jsonl"]
 
@@ -24,7 +24,7 @@ def outcomes(ids: Any, first: int = 0) -> Outcomes:
 
 
 def write(path: Path, *chunks: Any) -> Path:
-    with contextlib.closing(writer(path, Identity("rides", "3"), "in.parquet")) as output:
+    with contextlib.closing(writer(path, FakeModel(name="rides", version="3"), "in.parquet")) as output:
         for ids in chunks:
             output.write(outcomes(ids))
     return path
@@ -83,7 +83,9 @@ def test_what_was_written_is_read_back(name: str, chunks: Sequence[Any], tmp_pat
 def test_whole_minutes_are_minutes(tmp_path: Path) -> None:
     """CSV says 12 for 12.0, and a reader that looks at the first megabyte alone takes all for integers."""
     ids = np.arange(60_000)
-    with contextlib.closing(writer(tmp_path / "made.csv", Identity("rides", "3"), "in.parquet")) as output:
+    with contextlib.closing(
+        writer(tmp_path / "made.csv", FakeModel(name="rides", version="3"), "in.parquet")
+    ) as output:
         output.write(Outcomes(ids, pa.array(ids), np.full(len(ids), 12.0), []))
         output.write(Outcomes(ids[:1], pa.array(ids[:1]), np.array([12.5]), []))
     assert written(tmp_path / "made.csv") == 60_001

@@ -22,12 +22,12 @@ from typing import Any, cast
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from stream_consumer.batch.claims import Claim
+from stream_consumer.batch.errors import Stopped, UnusableInput
 from stream_consumer.batch.job import Job, Summary
-from stream_consumer.batch.queue import Queue
-from stream_consumer.batch.shutdown import Shutdown
-from stream_consumer.batch.worker import Scoring, Worker, targets
-from stream_consumer.errors import Stopped, UnusableInput
+from stream_consumer.worker.loop import Scoring, Worker, targets
+from stream_consumer.worker.output_claim import Claim
+from stream_consumer.worker.queue import Queue
+from stream_consumer.worker.shutdown import Shutdown
 
 LEASE = 60.0
 MAX_RECEIVES = 4

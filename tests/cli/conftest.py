@@ -14,9 +14,9 @@ from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
 from stream_consumer import lambda_function
+from stream_consumer.aws.clients import Clients, connect
 from stream_consumer.cli.app import app, run
-from stream_consumer.local.aws import Clients, connect
-from stream_consumer.local.embedded import EmbeddedAws
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.training.synthetic import synthetic_rides
 
 RIDES = 120

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_consumer.local.aws import Clients
+from stream_consumer.aws.clients import Clients
 from tests.batch.files import rides_file, rows
 from tests.cli.conftest import Command
 from tests.cli.model import linear_model
@@ -121,15 +121,15 @@ def test_predictions_go_into_a_database(command: Command, rides: Path, model: st
 
 INTERRUPTED = """
 import os, signal, sys
-from stream_consumer.batch import rows, verdicts
+from stream_consumer.batch import chunk_scoring, chunks
 from stream_consumer.cli.app import main
 
-decide = verdicts.Judge.decide
+decide = chunk_scoring.Judge.decide
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.SIGINT)
     return decide(*arguments)
 
-verdicts.Judge.decide = interrupted
+chunk_scoring.Judge.decide = interrupted
 sys.argv[0] = "stream-consumer"
 main()
 """

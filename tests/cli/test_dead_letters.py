@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from typer.testing import CliRunner
 
+from stream_consumer.aws.clients import Clients
 from stream_consumer.cli import options
 from stream_consumer.cli.app import app
 from stream_consumer.cli.redrive import finishing
-from stream_consumer.contract import Reason
-from stream_consumer.local.aws import Clients
+from stream_consumer.contract.record import Reason
 from tests.cli.conftest import Command, Ran
 from tests.cli.model import linear_model
 from tests.fakes import FakeKinesis
-from tests.local.bucket import MAPPINGS, OURS, ReadableS3, dead_letter, event_id, lay_mappings, lay_ours
+from tests.operate.bucket import MAPPINGS, OURS, ReadableS3, dead_letter, event_id, lay_mappings, lay_ours
 from tests.rides import SHARD, ride_event, sequence_number
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import stream_consumer
-from stream_consumer.local.aws import connect
+from stream_consumer.aws.clients import connect
 
 ROOT = Path(stream_consumer.__file__).parent.parent
 

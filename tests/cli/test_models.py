@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_consumer.model_files import directory_digest
+from stream_consumer.models.files import directory_digest
 from tests.cli.conftest import Command
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from stream_consumer.aws.clients import Clients
 from stream_consumer.cli.app import app
-from stream_consumer.local.aws import Clients
 from stream_consumer.reader import PredictionReader
 from tests.cli.conftest import Command, Ran
 from tests.cli.model import linear_model

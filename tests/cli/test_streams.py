@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_consumer.local.embedded import EmbeddedAws
-from stream_consumer.local.emf import MetricsTally
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.local.demo.function_metrics import MetricsTally
 from tests.cli.conftest import RIDES, Command
 
 

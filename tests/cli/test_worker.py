@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from stream_consumer.local.embedded import EmbeddedAws
-from stream_consumer.model_files import directory_digest
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.models.files import directory_digest
 from tests.batch.files import parquet_file
-from tests.batch.sqs import Rides, eventually
 from tests.cli.conftest import Command
 from tests.cli.gate import Gated
 from tests.cli.model import linear_model
+from tests.worker.sqs import Rides, eventually
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -144,7 +144,7 @@ def drained(aws: EmbeddedAws) -> Rides:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_consumer.batch.worker.POLL_SECONDS", 0)
+    monkeypatch.setattr("stream_consumer.worker.loop.POLL_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -15,7 +15,7 @@ from infra.container.context import staged
 from infra.container.example_model import write_example_model
 from infra.container.measure import DOORS, Layer, over_budget, weigh
 from stream_consumer.errors import ModelError
-from stream_consumer.model_files import directory_digest
+from stream_consumer.models.files import directory_digest
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -10,14 +10,16 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stream_consumer.aws.retry import Patience
 from stream_consumer.consumer import BatchResult, Consumer
-from stream_consumer.deciding import Decider, Identity
+from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.errors import BatchFailed
+from stream_consumer.inference import Decider
+from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.lambda_function import Handler
-from stream_consumer.local.functions import FunctionError, Invocation
-from stream_consumer.scoring import Columns, Scorer
+from stream_consumer.local.runtime.functions import FunctionError, Invocation
+from stream_consumer.model import Columns
 from stream_consumer.settings import Settings
-from stream_consumer.sinks import DeadLetters, Patience, PredictionStream
 from stream_consumer.telemetry import Telemetry
 from tests.fakes import FakeTime
 from tests.faults.ingredients import minutes_or_refusal
@@ -79,13 +81,15 @@ class _Silence(Telemetry):
 
 
 class _Model(FakeModel):
+    _before: Callable[[], None]
+
     def __init__(self, before: Callable[[], None]) -> None:
         super().__init__(minutes_or_refusal)
-        self._before = before
+        self.__dict__["_before"] = before
 
-    def predict(self, columns: Columns) -> "NDArray[float64]":
+    def minutes(self, columns: Columns) -> "NDArray[float64]":
         self._before()
-        return super().predict(columns)
+        return super().minutes(columns)
 
 
 class Environment:
@@ -102,12 +106,7 @@ class Environment:
         patience = Patience(time.clock, time.sleep, max, lambda _: _Workers(), self._round)
         model = _Model(self._before_model)
         consumer = Consumer(
-            Decider(
-                model.schema,
-                Scorer(model, time.clock),
-                Identity("ride_duration_prediction_model", "Test123"),
-                time.clock,
-            ),
+            Decider(model, time.clock),
             predictions=PredictionStream(
                 world.run.kinesis.client, "ride_predictions", in_flight=schedule.in_flight, patience=patience
             ),

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from stream_consumer import kpl
-from stream_consumer.contract import Reason
-from stream_consumer.kpl import SubRecord
-from stream_consumer.local.malformed import KINDS
+from stream_consumer.contract import kpl
+from stream_consumer.contract.kpl import SubRecord
+from stream_consumer.contract.record import Reason
+from stream_consumer.local.demo.malformed_events import KINDS
 from tests.rides import minutes_of, ride_event
 
 REFUSED_DISTANCE, NOT_FINITE_DISTANCE = 13.0, 99.0

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
 
-from stream_consumer.contract import DeadLetter, Record, decode_prediction, records_from_lambda
-from stream_consumer.local.delivery import first_failed
+from stream_consumer.contract.dead_letter import DeadLetter
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.prediction import decode_prediction
+from stream_consumer.contract.record import Record
+from stream_consumer.local.mapping.delivery_rules import first_failed
 from stream_consumer.sinks import Entry
 from tests.fakes import Effect, PutRecords
 from tests.faults.figures import Figures

@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream_consumer.contract import Record
-from stream_consumer.local.functions import Invocation
+from stream_consumer.contract.record import Record
+from stream_consumer.local.runtime.functions import Invocation
 from tests.fakes import FakeKinesis, FakeS3, Fault, PutObject, PutRecords
 from tests.faults.schedules import Schedule, Trouble
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
-from stream_consumer.local.config import MappingConfig
+from stream_consumer.local.mapping.config import MappingConfig
 from tests.fakes import ENTRY_FAULTS, HANGS, HOPELESS_FAULTS, TRANSIENT_FAULTS, Fault, rejecting, slow
 from tests.faults.ingredients import AGGREGATES, BAD, GOOD
 

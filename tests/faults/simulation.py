@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stream_consumer.contract import Record, records_from_lambda
-from stream_consumer.local.config import Pace
-from stream_consumer.local.delivery import Batch, Discarded
-from stream_consumer.local.functions import FunctionError, Invocation
-from stream_consumer.local.on_failure import DestinationUnavailable, Origin, S3Destination
-from stream_consumer.local.records import ShardSource, StreamRecord, render_event
-from stream_consumer.local.shard_queue import Lane, ShardQueue
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.record import Record
+from stream_consumer.local.mapping.config import Pace
+from stream_consumer.local.mapping.delivery_rules import Batch, Discarded
+from stream_consumer.local.mapping.lambda_records import ShardSource, StreamRecord, render_event
+from stream_consumer.local.mapping.on_failure import DestinationUnavailable, Origin, S3Destination
+from stream_consumer.local.mapping.shard_queue import Lane, ShardQueue
+from stream_consumer.local.runtime.functions import FunctionError, Invocation
 from tests.fakes import FakeKinesis, FakeS3
 from tests.faults.environment import Died, Environment, Time
 from tests.faults.ingredients import INGREDIENTS
@@ -65,7 +66,7 @@ class World:
     def play(self) -> Run:
         """Deliver everything until the shard is settled."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("stream_consumer.sinks.MAX_ENTRIES", self.schedule.request_entries)
+            patch.setattr("stream_consumer.kinesis.stream_writer.MAX_ENTRIES", self.schedule.request_entries)
             while self._checkpoint < len(self._records):
                 assert len(self.run.deliveries) < MOST_DELIVERIES, "the shard does not advance"
                 self._step()

@@ -1,11 +1,11 @@
 """Where fuzzing begins: every record of the tables of verdicts and of the tests of aggregates."""
 
-from stream_consumer import kpl
-from stream_consumer.kpl import SubRecord
+from stream_consumer.contract import kpl
+from stream_consumer.contract.kpl import SubRecord
+from tests.contract.test_envelope import CORRUPT, GOLDEN_BODY
+from tests.contract.test_verdicts import GOOD, INVALID
 from tests.fuzz.target import FOLDED, RAW, SEALED
 from tests.rides import ride_event
-from tests.test_envelope import CORRUPT, GOLDEN_BODY
-from tests.test_verdicts import GOOD, INVALID
 
 _LONGEST = 4_096
 

@@ -8,20 +8,13 @@ right digest, or as the user records of an aggregate.
 import hashlib
 from collections.abc import Iterator
 
-from stream_consumer import kpl
-from stream_consumer.contract import (
-    DeadLetter,
-    EventSchema,
-    InvalidRecord,
-    Prediction,
-    RideDuration,
-    decode_dead_letters,
-    decode_prediction,
-    encode_dead_letters,
-    encode_prediction,
-    records_from_lambda,
-)
-from stream_consumer.kpl import SubRecord
+from stream_consumer.contract import kpl
+from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letters
+from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.kpl import SubRecord
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.prediction import Prediction, RideDuration, decode_prediction, encode_prediction
+from stream_consumer.contract.record import InvalidRecord
 from tests.rides import RIDE_COLUMNS, kinesis_event
 
 SCHEMA = EventSchema(RIDE_COLUMNS)

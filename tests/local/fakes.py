@@ -10,10 +10,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from stream_consumer.local.delivery import Discarded
-from stream_consumer.local.functions import FunctionError, Invocation
-from stream_consumer.local.on_failure import DestinationUnavailable, Origin
-from stream_consumer.local.records import StreamRecord
+from stream_consumer.local.mapping.delivery_rules import Discarded
+from stream_consumer.local.mapping.lambda_records import StreamRecord
+from stream_consumer.local.mapping.on_failure import DestinationUnavailable, Origin
+from stream_consumer.local.runtime.functions import FunctionError, Invocation
 
 STREAM_ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/rides"
 FIRST_NUMBER = 49_630_081_666_084_879_290_581_185_630_324_770_398_608_704_880_802_529_282

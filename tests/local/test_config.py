@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stream_consumer.errors import UsageError
-from stream_consumer.local.config import MappingConfig, Pace
+from stream_consumer.local.mapping.config import MappingConfig, Pace
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

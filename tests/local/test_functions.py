@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stream_consumer.errors import UsageError
-from stream_consumer.local.functions import FunctionConfig, FunctionError, InProcessFunction
+from stream_consumer.local.runtime.functions import FunctionConfig, FunctionError, InProcessFunction
 
 HERE = Path(__file__).parent
 

@@ -9,8 +9,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from stream_consumer.local.delivery import Batch, Condition, Discarded
-from stream_consumer.local.on_failure import (
+from stream_consumer.local.mapping.delivery_rules import Batch, Condition, Discarded
+from stream_consumer.local.mapping.lambda_records import StreamRecord
+from stream_consumer.local.mapping.on_failure import (
     DestinationUnavailable,
     OnFailureDestination,
     Origin,
@@ -18,7 +19,6 @@ from stream_consumer.local.on_failure import (
     SqsDestination,
     document,
 )
-from stream_consumer.local.records import StreamRecord
 from tests.fakes import HOPELESS_FAULTS, TRANSIENT_FAULTS, FakeS3, Fault
 from tests.local.fakes import STREAM_ARN, fail, report
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stream_consumer.local.config import MappingConfig, Pace
-from stream_consumer.local.delivery import Batch, Discarded, Work
-from stream_consumer.local.functions import Invocation
-from stream_consumer.local.records import PAYLOAD_LIMIT, StreamRecord, render_event
-from stream_consumer.local.shard_queue import Lane, ShardQueue
+from stream_consumer.local.mapping.config import MappingConfig, Pace
+from stream_consumer.local.mapping.delivery_rules import Batch, Discarded, Work
+from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, StreamRecord, render_event
+from stream_consumer.local.mapping.shard_queue import Lane, ShardQueue
+from stream_consumer.local.runtime.functions import Invocation
 from tests.local.fakes import START, fail, report, respond, stream_records, succeed, throttle
 
 

@@ -14,21 +14,25 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream_consumer.aws.clients import Clients
 from stream_consumer.consumer import Consumer
-from stream_consumer.contract import DeadLetter, Record, decode_dead_letters, decode_prediction, records_from_lambda
-from stream_consumer.deciding import Decider
-from stream_consumer.local.aws import Clients
-from stream_consumer.local.checkpoints import Checkpoints
-from stream_consumer.local.config import MappingConfig, Pace
-from stream_consumer.local.functions import Function
-from stream_consumer.local.malformed import mixed_in
-from stream_consumer.local.mapping import EventSourceMapping
-from stream_consumer.local.observer import Observer, unobserved
-from stream_consumer.local.records import ShardSource, render_event
-from stream_consumer.model import load_model
+from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.prediction import decode_prediction
+from stream_consumer.contract.record import Record
+from stream_consumer.inference import Decider
+from stream_consumer.kinesis.shard_reader import ShardReader, Start, list_shards, stream_arn
+from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.local.demo.malformed_events import mixed_in
+from stream_consumer.local.mapping.checkpoints import Checkpoints
+from stream_consumer.local.mapping.config import MappingConfig, Pace
+from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.local.mapping.events import Observer, unobserved
+from stream_consumer.local.mapping.lambda_records import ShardSource, render_event
+from stream_consumer.local.runtime.functions import Function
+from stream_consumer.models.loading import load_model
 from stream_consumer.reader import PredictionReader
-from stream_consumer.shards import ShardReader, Start, list_shards, stream_arn
-from stream_consumer.sinks import Entry, PredictionStream, Written
+from stream_consumer.sinks import Entry, Written
 from tests.faults.figures import Figures
 from tests.faults.ingredients import AGGREGATES
 from tests.rides import ride_event
@@ -126,7 +130,7 @@ class Scene:
         event = render_event([source.record(record) for record in self.read(self.input)])
         records = records_from_lambda(json.loads(event))
         predictions, letters = Kept(), Kept()
-        Consumer(Decider.of(self._model), predictions=predictions, dead_letters=letters).process(records)
+        Consumer(Decider(self._model), predictions=predictions, dead_letters=letters).process(records)
         entries = [entry for entry in predictions.items if isinstance(entry, Entry)]
         return Faultless(
             records,

@@ -15,11 +15,11 @@ import pytest
 
 from integration_tests.faults import Fault
 from integration_tests.proxy import FaultProxy
-from stream_consumer.local.checkpoints import FileCheckpoints, MemoryCheckpoints
-from stream_consumer.local.embedded import EmbeddedAws
-from stream_consumer.local.functions import FunctionConfig
-from stream_consumer.local.observer import Checkpointed, Event, Invoked
-from stream_consumer.local.runtime import RuntimeFunction
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.local.mapping.checkpoints import FileCheckpoints, MemoryCheckpoints
+from stream_consumer.local.mapping.events import Checkpointed, Event, Invoked
+from stream_consumer.local.runtime.functions import FunctionConfig
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 from tests.process.handlers import plan
 from tests.process.relay import Relay
 from tests.process.scene import BATCH, PARTS, Scene

@@ -8,8 +8,9 @@ import pytest
 import skops.io
 import yaml
 
-from stream_consumer.model import TRUSTED_TYPES, load_model
-from stream_consumer.model_files import default_s3
+from stream_consumer.models.files import default_s3
+from stream_consumer.models.flavours import TRUSTED_TYPES
+from stream_consumer.models.loading import load_model
 from stream_consumer.training.register import has_champion, mlflow_at
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on

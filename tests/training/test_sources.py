@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from stream_consumer.errors import UsageError
-from stream_consumer.model_files import default_s3
+from stream_consumer.models.files import default_s3
 from stream_consumer.training.progress import silent
 from stream_consumer.training.rides import load_rides
 from stream_consumer.training.sources import fetch, shown

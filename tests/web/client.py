@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stream_consumer.deciding import Decider
-from stream_consumer.scoring import Columns
+from stream_consumer.inference import Decider
 from stream_consumer.web.app import WebApp
 from stream_consumer.web.settings import WebSettings
 from tests.rides import FakeModel
@@ -20,10 +19,9 @@ JSON = {"content-type": "application/json"}
 class ServedModel(FakeModel):
     """A fake model with what serving tells of it."""
 
-    name = "ride-duration"
-    version = "7"
-    digest = "d" * 64
-    example: Columns = ([130], [205], [3.66])
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        told = {"name": "ride-duration", "version": "7", "example": ([130], [205], [3.66])}
+        super().__init__(*arguments, **told | options)
 
 
 def settings(**environ: str) -> WebSettings:
@@ -32,7 +30,7 @@ def settings(**environ: str) -> WebSettings:
 
 def app(model: ServedModel | None = None, inline: int = 100, /, **environ: str) -> WebApp:
     served = model or ServedModel()
-    return WebApp(served, settings(**environ), Decider.of(served).decide, inline)
+    return WebApp(served, settings(**environ), Decider(served).decide, inline)
 
 
 @dataclass(frozen=True)

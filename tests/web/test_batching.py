@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_consumer.contract import InvalidRecord, Prediction, Reason, Record
-from stream_consumer.deciding import Decider, Decision, Identity
-from stream_consumer.scoring import Scorer
+from stream_consumer.contract.prediction import Prediction
+from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.inference import Decider, Decision
 from stream_consumer.web.batching import Batcher, CallFailed, Limits, Outcome, QueueFull, TimedOut, inline_items
 from tests.rides import FakeModel, minutes_of, ride_event
 from tests.web.loop import VirtualLoop, run
@@ -45,7 +45,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         clock = loop().time
-        self.decider = Decider(self.model.schema, Scorer(self.model, clock), Identity("m", "1"), clock)
+        self.decider = Decider(self.model, clock)
         self.batcher = Batcher(self.decide, self.limits, spawn=self.threads.append, clock=clock)
 
     def decide(self, records: Sequence[Record], deadline: float) -> Decision:
@@ -346,15 +346,10 @@ def test_so_many_items_are_decided_in_the_loops_own_thread_as_take_a_few_millise
 
 def test_a_real_thread_decides_what_is_too_large_for_the_loop() -> None:
     async def main() -> list[Outcome]:
-        decider = Decider.of(Named())
+        decider = Decider(FakeModel())
         return await Batcher(decider.decide, Limits(10, 20, 5)).outcomes([Record(ride_event(7))])
 
     assert ride_ids(asyncio.run(main())) == [7]
-
-
-class Named(FakeModel):
-    name = "m"
-    version = "1"
 
 
 # What may happen, in any order.
@@ -427,7 +422,7 @@ class Play:
 
     def judge(self) -> None:
         limits = self.bench.limits
-        alone = Decider(FakeModel(row).schema, Scorer(FakeModel(row)), Identity("m", "1"))
+        alone = Decider(FakeModel(row))
         for asked, task in self.asked:
             if task.cancelled():
                 continue

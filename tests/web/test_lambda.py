@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from stream_consumer.errors import SettingsError
-from stream_consumer.local.functions import FunctionConfig
-from stream_consumer.local.runtime import RuntimeFunction
+from stream_consumer.local.runtime.functions import FunctionConfig
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 from stream_consumer.web import lambda_function
 from tests.rides import ride_event
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stream_consumer.contract import Column, EventSchema
+from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.web.openapi import document
 from tests.web.client import TOKEN, ServedModel, app, ask, post, settings
 
@@ -61,8 +61,7 @@ def test_its_examples_are_answered_with_200() -> None:
 
 
 def test_a_model_without_an_example_is_described_all_the_same() -> None:
-    model = ServedModel()
-    model.example = ()
+    model = ServedModel(example=())
     examples = described(model)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
     assert examples["one"]["value"] == {"ride": {}, "ride_id": 256}
 

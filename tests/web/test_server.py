@@ -17,8 +17,8 @@ import pytest
 from uvicorn.server import ServerState
 
 from stream_consumer.web import server as web_server
-from stream_consumer.web.connection import Protocol
-from tests.models import EXAMPLE
+from stream_consumer.web.slow_clients import Protocol
+from tests.example_models import EXAMPLE
 from tests.rides import ride_event
 from tests.web.client import TOKEN, ServedModel, app, settings
 from tests.web.loop import run

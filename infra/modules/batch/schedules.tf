@@ -33,7 +33,7 @@ module "starter" {
   kms_key_arn  = var.kms_key_arn
   image_uri    = var.image_uri
   architecture = var.architecture
-  handler      = "stream_consumer.batch.starter.lambda_handler"
+  handler      = "stream_consumer.worker.task_starter.lambda_handler"
 
   # One at a time: two at once would count the same running tasks and start twice what is wanted.
   function = { memory_mb = 512, timeout_seconds = 30, reserved_concurrency = 1, log_retention_days = var.task.log_retention_days }

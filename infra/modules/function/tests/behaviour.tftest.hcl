@@ -72,13 +72,13 @@ run "warm_environments_serve_the_alias" {
 
 run "a_handler_of_its_own_and_room_to_write" {
   variables {
-    handler     = "stream_consumer.batch.starter.lambda_handler"
+    handler     = "stream_consumer.worker.task_starter.lambda_handler"
     function    = { scratch_mb = 2048 }
     environment = { QUEUE_URL = "https://sqs/q", POWERTOOLS_LOG_LEVEL = "TRACE" }
   }
 
   assert {
-    condition     = aws_lambda_function.this.image_config[0].command == tolist(["stream_consumer.batch.starter.lambda_handler"]) && aws_lambda_function.this.ephemeral_storage[0].size == 2048
+    condition     = aws_lambda_function.this.image_config[0].command == tolist(["stream_consumer.worker.task_starter.lambda_handler"]) && aws_lambda_function.this.ephemeral_storage[0].size == 2048
     error_message = "One image runs every handler; /tmp is as large as is said."
   }
 

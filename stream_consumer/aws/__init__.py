@@ -1,0 +1,1 @@
+"""AWS clients and calls: how they are made, retried and bounded in time."""

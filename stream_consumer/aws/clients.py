@@ -1,0 +1,111 @@
+"""boto3 clients: those of the command line, by the AWS CLI's rules, and the configuration that the sinks rely on."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
+
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
+
+LOCAL_REGION = "us-east-1"
+LOCAL_KEY = "test"
+"""Access key and secret: emulators want a signature and check none."""
+
+CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=64,
+    s3={"addressing_style": "path"},
+)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """Clients of one account and region, made when first used; each may be shared by threads."""
+
+    session: boto3.Session
+    endpoint_url: str | None
+
+    @cached_property
+    def kinesis(self) -> "KinesisClient":
+        return self.session.client("kinesis", endpoint_url=self.endpoint_url, config=CONFIG)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        return self.session.client("s3", endpoint_url=self.endpoint_url, config=CONFIG)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        return self.session.client("sqs", endpoint_url=self.endpoint_url, config=CONFIG)
+
+
+def connect(
+    *,
+    environ: Mapping[str, str],
+    endpoint_url: str | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+) -> Clients:
+    """
+    Clients by the AWS CLI's rules, and for a loopback endpoint without any credentials or region.
+
+    Raises:
+        UsageError: No such profile, no region, or an endpoint that is no URL.
+    """
+    local = _is_loopback(endpoint_url or environ.get("AWS_ENDPOINT_URL"))
+    # Without a profile or keys of the user's own, boto3 would look for an instance's role, for seconds.
+    keyless = local and not (profile or {"AWS_ACCESS_KEY_ID", "AWS_PROFILE"} & environ.keys())
+    key = LOCAL_KEY if keyless else None
+    try:
+        core = botocore.session.Session(profile=profile)
+        found: str | None = region or core.get_config_variable("region") or (LOCAL_REGION if local else None)
+        session = boto3.Session(key, key, region_name=found, botocore_session=core)
+    except ProfileNotFound as error:
+        raise UsageError(f"{error}; see the profiles with: aws configure list-profiles") from error
+    if found is None:
+        raise UsageError("no AWS region: pass --region, set AWS_DEFAULT_REGION, or configure one for the profile")
+    return Clients(session, endpoint_url)
+
+
+def _is_loopback(endpoint_url: str | None) -> bool:
+    if endpoint_url is None:
+        return False
+    host = urlsplit(endpoint_url).hostname
+    if host is None:
+        raise UsageError(f"endpoint {endpoint_url!r} is not a URL such as http://127.0.0.1:4566")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def client_config(in_flight: int, **options: Any) -> Config:
+    """
+    Return the botocore configuration that the sinks rely on.
+
+    One try a call, since the sinks resend themselves, and timeouts that leave time for a second try: botocore's own
+    60 s are longer than most invocations.
+    """
+    return Config(
+        connect_timeout=1,
+        read_timeout=4,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=in_flight,
+        tcp_keepalive=True,
+        **options,
+    )

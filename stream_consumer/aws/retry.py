@@ -1,0 +1,69 @@
+"""When a call is tried again: which errors are transient, and how long to wait."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+# Source: the "Errors" sections of PutRecords, GetRecords, PutObject and ReceiveMessage, and "Common Errors" of each.
+_TRANSIENT = frozenset(
+    {
+        "InternalFailure",
+        "InternalFailureException",
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_SERVER_ERROR = 500
+
+
+def is_transient(error: ClientError) -> bool:
+    """Whether another try can mend *error*; every other one is for an operator."""
+    code = error.response.get("Error", {}).get("Code")
+    return code in _TRANSIENT or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR
+
+
+# Full jitter. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
+_BACKOFF_BASE_SECONDS = 0.05
+_BACKOFF_CAP_SECONDS = 2.0
+
+
+def _unfinished(futures: Collection[Future[Any]], seconds: float) -> set[Future[Any]]:
+    # An infinite deadline is no timeout that a lock can take.
+    return wait(futures, timeout=min(seconds, threading.TIMEOUT_MAX)).not_done
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """The clock, the wait, the dice and the workers of a sink; tests bring their own."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    uniform: Callable[[float, float], float] = random.uniform
+    executor: Callable[[int], Executor] = ThreadPoolExecutor
+    """Makes so many workers."""
+    unfinished: Callable[[Collection[Future[Any]], float], Collection[Future[Any]]] = _unfinished
+    """Waits for calls, at most so many seconds; those that did not end in time."""
+
+    def wait(self, attempt: int, deadline: float) -> bool:
+        """Sleep before attempt number *attempt* + 1; False, without sleeping, if the deadline would come first."""
+        delay = self.uniform(0, min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2.0 ** min(attempt, 16)))
+        if self.clock() + delay >= deadline:
+            return False
+        self.sleep(delay)
+        return True

@@ -1,0 +1,177 @@
+"""
+A chunk of rows → what becomes of each, by the stream's own decision.
+
+The rule: whatever is not *surely* valid is decided by ``Decider`` from the row's JSON, so verdicts are those of the
+stream. Surely valid is less than valid: numbers of the very type, within the limits, with an id that needs no thought.
+Such rows skip JSON and go to ``Scorer`` as arrays; a property test holds the two ways against each other.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from stream_consumer.batch.chunks import Chunk, Outcomes, Table, event_id
+from stream_consumer.batch.row_events import as_events
+from stream_consumer.contract.dead_letter import DeadLetter
+from stream_consumer.contract.event_schema import NUMERIC, Column, limits_of
+from stream_consumer.contract.record import LARGEST_ID, LONGEST_ID, InvalidRecord, Record
+from stream_consumer.inference import Decider, Decision
+from stream_consumer.model import Model
+from stream_consumer.scoring import Scorer
+
+Mask = NDArray[np.bool_]
+
+# Every integer up to here is a float64, too.
+_EXACT_IN_FLOAT64 = 2**53
+
+
+class Judge:
+    """Decides the chunks of one input with one model."""
+
+    def __init__(self, model: Model, name: str) -> None:
+        """*name* is the input's, as event ids give it."""
+        self._columns = model.schema.columns
+        self._fast = all(column.type in NUMERIC for column in self._columns)
+        self._scorer = Scorer(model)
+        self._decider = Decider(model)
+        self._name = name
+
+    def decide(self, chunk: Chunk) -> Outcomes:
+        """
+        Give each row of *chunk* a prediction or a letter.
+
+        Raises:
+            ModelError: The model fails on its own example: no row is at fault.
+        """
+        if isinstance(chunk, Table):
+            return self._by_column(chunk)
+        decision = self._exactly(chunk.data)
+        ids = [prediction.prediction.ride_id for prediction in decision.predictions]
+        letters = self._letters(chunk.numbers, decision.faults, {at: chunk.data[at] for at in decision.faults})
+        return Outcomes(chunk.numbers[decision.positions], ids, _minutes(decision), letters)
+
+    def _by_column(self, table: Table) -> Outcomes:
+        rows = len(table.numbers)
+        sure = np.flatnonzero(self._surely_valid(table))
+        rest = np.setdiff1d(np.arange(rows), sure, assume_unique=True)
+        columns = [_values(table, column, sure) for column in self._columns] if len(sure) else [[]]
+        scored = self._scorer.score(columns, math.inf)
+        events = as_events(table, rest)
+        decision = self._exactly(events)
+        # A prediction is finite: what stays NaN has a fault.
+        minutes = np.full(rows, np.nan)
+        minutes[sure] = [math.nan if isinstance(one, InvalidRecord) else one for one in scored]
+        minutes[rest[decision.positions]] = _minutes(decision)
+        predicted = np.flatnonzero(~np.isnan(minutes))
+        if is_id(table.ids.type):
+            ids = table.ids.take(predicted)
+        else:  # none of them was sure
+            ids = [prediction.prediction.ride_id for prediction in decision.predictions]
+        refused = {int(sure[at]): fault for at, fault in enumerate(scored) if isinstance(fault, InvalidRecord)}
+        data = dict(zip(refused, as_events(table, np.array(list(refused), np.int64)), strict=True))
+        data |= {int(rest[at]): events[at] for at in decision.faults}
+        faults = refused | {int(rest[at]): fault for at, fault in decision.faults.items()}
+        return Outcomes(table.numbers[predicted], ids, minutes[predicted], self._letters(table.numbers, faults, data))
+
+    def _exactly(self, events: Sequence[bytes]) -> Decision:
+        return self._decider.decide([Record(event) for event in events])
+
+    def _letters(
+        self, numbers: NDArray[np.int64], faults: Mapping[int, InvalidRecord], data: Mapping[int, bytes]
+    ) -> list[DeadLetter]:
+        return [
+            DeadLetter.of(Record(data[at], event_id(self._name, int(numbers[at]))), faults[at]) for at in sorted(faults)
+        ]
+
+    def _surely_valid(self, table: Table) -> Mask:
+        if not self._fast:
+            return np.zeros(len(table.numbers), bool)
+        sure = _sure_ids(table.ids)
+        if table.texts:
+            sure &= ~table.texts.doubtful
+        for column in self._columns:
+            if column.name in table.columns:
+                sure &= _sure(table.columns[column.name], column)
+        return sure
+
+
+def _minutes(decision: Decision) -> NDArray[np.float64]:
+    return np.array([prediction.prediction.ride_duration for prediction in decision.predictions], np.float64)
+
+
+def is_id(kind: Any) -> bool:
+    """Whether a column of this Arrow type holds ids as the contract has them."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _sure_ids(ids: Any) -> Mask:
+    if not is_id(ids.type):
+        return np.zeros(len(ids), bool)
+    present = _flags(ids.is_valid())
+    if pa.types.is_integer(ids.type):
+        return present & (_numbers(ids) <= LARGEST_ID) if pa.types.is_uint64(ids.type) else present
+    characters = _numbers(pc.utf8_length(ids))
+    return present & (characters >= 1) & (characters <= LONGEST_ID)
+
+
+def _sure(values: Any, column: Column) -> Mask:
+    """Which of *values* the contract is sure to take for *column*, as the very number that they hold."""
+    kind = values.type
+    missing = _flags(values.is_null(nan_is_null=True))
+    if pa.types.is_boolean(kind) and column.type == "boolean":
+        present = ~missing
+    elif pa.types.is_integer(kind) and column.type in {"integer", "long"}:
+        present = ~missing & _within(_numbers(values), *limits_of(column))
+    elif pa.types.is_integer(kind) and column.type in {"float", "double"}:
+        numbers = _numbers(values)
+        exact = _within(numbers, -_EXACT_IN_FLOAT64, _EXACT_IN_FLOAT64)
+        present = ~missing & exact & _within(numbers.astype(np.float64), *limits_of(column))
+    elif pa.types.is_floating(kind) and column.type in {"float", "double"}:
+        # A bound is a float64, and would be rounded to what it is compared with.
+        numbers = _numbers(values).astype(np.float64, copy=False)
+        present = ~missing & np.isfinite(numbers) & _within(numbers, *limits_of(column))
+    else:
+        present = np.zeros(len(values), bool)
+    return present if column.required else present | missing
+
+
+def _within(numbers: NDArray[Any], least: float, most: float) -> Mask:
+    inside: Mask = (numbers >= least) & (numbers <= most)
+    return inside
+
+
+def _values(table: Table, column: Column, rows: NDArray[np.int64]) -> Sequence[Any]:
+    """Return the values of surely valid rows, None where an optional one is missing."""
+    if column.name not in table.columns:
+        return [None] * len(rows)
+    values = table.columns[column.name]
+    missing = _flags(values.is_null(nan_is_null=True))[rows]
+    numbers = _numbers(values)[rows]
+    if missing.any():
+        numbers = numbers.astype(object)
+        numbers[missing] = None
+    return cast("Sequence[Any]", numbers)
+
+
+def _numbers(values: Any) -> NDArray[Any]:
+    """Return an array's numbers, with 0 where one is missing; all 0 if it is of anything else."""
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        values = values.fill_null(fill_value=False)
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        # pyarrow fills no float16.
+        values = (values.cast(pa.float32()) if pa.types.is_float16(kind) else values).fill_null(0)
+    else:
+        return np.zeros(len(values))
+    numbers: NDArray[Any] = values.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _flags(values: Any) -> Mask:
+    flags: Mask = values.to_numpy(zero_copy_only=False)
+    return flags

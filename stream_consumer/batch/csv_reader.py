@@ -1,0 +1,144 @@
+"""
+CSV → chunks of rows.
+
+The rule: a cell is a text, and what it means is decided by its column, not by its neighbours. In a column of numbers
+what looks like a JSON number is one; anything else stays the text that it is, for the contract to judge. An empty cell
+without quotes is missing. Ids are integers if every id of the file is one, which takes a pass of its own to know.
+
+A line with more or fewer cells than the header cannot be a ride: it goes to the contract as it is.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from stream_consumer.batch.chunks import Chunk, Input, Lines, Table, Texts
+from stream_consumer.batch.readers import Layout, guarded, readable
+from stream_consumer.contract.event_schema import NUMERIC, EventSchema
+
+# A chunk is what a block holds, some 60,000 rides; a longer line cannot be read.
+_BLOCK_BYTES = 1 << 21
+
+_INTEGER = r"^(0|-?[1-9][0-9]*)$"
+# Cells that no two readers take for different numbers; the contract reads all others.
+_SURE_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
+_SURE_FLOAT = r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,17})?$"
+
+
+@contextlib.contextmanager
+def csv(path: Path, schema: EventSchema, id_column: str | None, source: str, stem: str) -> Iterator[Input]:
+    """Read a CSV file, compressed or not, in chunks of a block."""
+    with readable(source, "CSV"), _batches(path, [], _skip) as first:
+        names = first.schema.names
+    layout = Layout(schema, names, id_column, source, stem)
+    with readable(source, "CSV"):
+        integers = layout.id_column is not None and _all_integers(path, layout.id_column)
+    file = _File(path, schema, layout, integers=integers)
+    yield Input(guarded(file.chunks(), source, "CSV"), None)
+
+
+def _all_integers(path: Path, name: str) -> bool:
+    with _batches(path, [name], _skip) as batches:
+        return all(_are_integers(batch.column(0)) for batch in batches)
+
+
+def _skip(_: object) -> str:
+    return "skip"
+
+
+def _are_integers(texts: Any) -> bool:
+    if pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py() is False:
+        return False
+    try:
+        texts.cast(pa.int64())
+    except pa.ArrowInvalid:  # beyond 64 bits
+        return False
+    return True
+
+
+def _batches(path: Path, names: list[str], on_bad_line: Any) -> Any:
+    return pyarrow.csv.open_csv(
+        path,
+        # Threads would hand over lines without their numbers.
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_bad_line),
+        convert_options=pyarrow.csv.ConvertOptions(
+            include_columns=names,
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+class _File:
+    """One file being read."""
+
+    def __init__(self, path: Path, schema: EventSchema, layout: Layout, *, integers: bool) -> None:
+        self._path = path
+        self._layout = layout
+        self._kinds = {column.name: column.type for column in schema.columns}
+        self._integers = integers
+        self._bad: dict[int, bytes] = {}
+        """Lines of another length by row, until they are handed over."""
+
+    def chunks(self) -> Iterator[Chunk]:
+        first = 0
+        # Without a column to read there would be no rows either.
+        with _batches(self._path, self._layout.read or self._layout.there[:1], self._note) as batches:
+            for batch in batches:
+                rows = np.arange(first, first + batch.num_rows + len(self._bad))
+                numbers = np.setdiff1d(rows, list(self._bad), assume_unique=True)[: batch.num_rows]
+                yield self._table(batch, numbers)
+                first = int(numbers[-1]) + 1 if len(numbers) else first
+                yield from self._lines(first)
+        yield from self._lines(None)
+
+    def _note(self, line: Any) -> str:
+        # The header is line 1.
+        text = line.text
+        self._bad[line.number - 2] = text if isinstance(text, bytes) else text.encode()
+        return "skip"
+
+    def _lines(self, before: int | None) -> Iterator[Lines]:
+        numbers = [number for number in self._bad if before is None or number < before]
+        if numbers:
+            yield Lines(np.array(numbers, np.int64), [self._bad.pop(number) for number in numbers])
+
+    def _table(self, batch: Any, numbers: NDArray[np.int64]) -> Table:
+        layout = self._layout
+        columns, doubtful = {}, np.zeros(batch.num_rows, bool)
+        for name in layout.columns:
+            columns[name], doubt = _typed(batch.column(name), self._kinds[name])
+            doubtful |= doubt
+        texts = batch.column(layout.id_column) if layout.id_column else layout.made_ids(numbers)
+        ids = texts.cast(pa.int64()) if self._integers else texts
+        cells = {name: batch.column(name) for name in layout.columns}
+        literals = frozenset(name for name in layout.columns if self._kinds[name] in NUMERIC)
+        return Table(numbers, columns, ids, Texts(cells, texts, literals, self._integers, doubtful))
+
+
+def _typed(texts: Any, kind: str) -> tuple[Any, NDArray[np.bool_]]:
+    """Return the numbers that cells surely hold, and which hold something else."""
+    match kind:
+        case "integer" | "long":
+            looks, wanted = pc.match_substring_regex(texts, _SURE_INTEGER), pa.int64()
+        case "float" | "double":
+            looks, wanted = pc.match_substring_regex(texts, _SURE_FLOAT), pa.float64()
+        case "boolean":
+            lower = pc.utf8_lower(texts)
+            looks, wanted = pc.is_in(lower, pa.array(["true", "false"])), pa.bool_()
+        case _:
+            return texts, np.zeros(len(texts), bool)
+    doubtful: NDArray[np.bool_] = pc.and_(texts.is_valid(), pc.invert(looks.fill_null(fill_value=False))).to_numpy(
+        zero_copy_only=False
+    )
+    return pc.if_else(looks, texts, None).cast(wanted), doubtful

@@ -1,0 +1,203 @@
+"""
+Where files are: on this machine or on S3.
+
+The rule: a whole file appears under its name, or nothing does. A local one is copied beside its name and renamed, an
+object is uploaded by ``upload_file``, which either completes or leaves nothing to be seen.
+
+An object is downloaded whole before it is read, not read in place through pyarrow's own S3 client: so there is one set
+of credentials, one endpoint and one retry policy (boto3's, which tests and emulators configure), memory does not grow
+with the distance to S3, and a connection that breaks after an hour of scoring cannot cost that hour. The price is disk:
+scratch (TMPDIR) must hold the object and the output.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.batch.errors import StoreFailed, UnusableInput
+from stream_consumer.batch.locations import bucket_and_key, is_s3, name_of
+from stream_consumer.models.files import default_s3
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+
+
+class Store(Protocol):
+    """Files by the names that one kind of store gives them."""
+
+    def version(self, place: str) -> str:
+        """
+        Return what changes whenever the content of *place* does.
+
+        Raises:
+            UnusableInput: There is no such file.
+            StoreFailed: It cannot be looked at.
+        """
+
+    def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:
+        """Return the local file that holds the content; *progressed* is called now and then and may raise."""
+
+    def size(self, place: str) -> int | None:
+        """Return its bytes; None if there is no such file."""
+
+    def read(self, place: str) -> bytes | None: ...
+
+    def put(self, file: Path, place: str) -> None:
+        """Give *place* the content of *file*, whole or not at all."""
+
+    def remove(self, place: str) -> None:
+        """Remove the file at *place*, if there is one."""
+
+
+class Stores:
+    """All of them; a place's name says which."""
+
+    def __init__(self, s3: Callable[[], "S3Client"] = default_s3, scratch: Path | None = None) -> None:
+        """*s3* makes the client when the first S3 URL is met; *scratch* is where files are made (default: TMPDIR)."""
+        self._make_s3 = s3
+        self._s3: Store | None = None
+        self._local = LocalStore()
+        self._scratch = scratch
+
+    def at(self, place: str) -> Store:
+        if not is_s3(place):
+            return self._local
+        self._s3 = self._s3 or S3Store(self._make_s3())
+        return self._s3
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """
+        Give a folder that lasts as long as the context.
+
+        Raises:
+            StoreFailed: It is full, or cannot be made.
+        """
+        place = self._scratch or tempfile.gettempdir()
+        try:
+            with tempfile.TemporaryDirectory(prefix="stream-consumer-batch-", dir=place) as folder:
+                yield Path(folder)
+        except OSError as error:
+            raise StoreFailed(
+                f"{error.strerror or error}: scratch in {place} (TMPDIR) must hold the output, and an input that is an "
+                "object; nothing was committed"
+            ) from error
+
+
+class LocalStore:
+    """Files of this machine."""
+
+    def version(self, place: str) -> str:
+        path = _path(place)
+        if path.is_dir():
+            raise UnusableInput(f"{place} is a folder; name the files in it")
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            raise UnusableInput(f"there is no file {place}") from None
+        except OSError as error:
+            raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
+        return f"{status.st_size} bytes of {status.st_mtime_ns}"
+
+    def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:  # noqa: ARG002 (it is here)
+        return _path(place)
+
+    def size(self, place: str) -> int | None:
+        path = _path(place)
+        return path.stat().st_size if path.is_file() else None
+
+    def read(self, place: str) -> bytes | None:
+        path = _path(place)
+        return path.read_bytes() if path.is_file() else None
+
+    def put(self, file: Path, place: str) -> None:
+        path = _path(place)
+        # Scratch may be on another file system, from where nothing can be renamed.
+        # And another run, in another container with the same process id, may write the same.
+        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copyfile(file, aside)
+                with aside.open("rb") as copy:
+                    os.fsync(copy.fileno())
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreFailed(f"{place} cannot be written: {error.strerror}") from error
+
+    def remove(self, place: str) -> None:
+        try:
+            _path(place).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreFailed(f"{place} cannot be removed: {error.strerror}") from error
+
+
+def _path(place: str) -> Path:
+    return Path(place.removeprefix("file://"))
+
+
+class S3Store:
+    """Objects."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._client = client
+
+    def version(self, place: str) -> str:
+        bucket, key = bucket_and_key(place)
+        with _told(place, "looked at", "s3:GetObject on it and s3:ListBucket on the bucket"):
+            return self._client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+
+    def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:
+        bucket, key = bucket_and_key(place)
+        folder = scratch / "fetched"  # where no name can be that of a file of ours
+        folder.mkdir()
+        path = folder / name_of(place)
+        with _told(place, "downloaded", "s3:GetObject on it"):
+            self._client.download_file(bucket, key, str(path), Callback=lambda _: progressed())
+        return path
+
+    def size(self, place: str) -> int | None:
+        bucket, key = bucket_and_key(place)
+        with contextlib.suppress(UnusableInput), _told(place, "looked at", "s3:GetObject and s3:ListBucket"):
+            return self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+        return None
+
+    def read(self, place: str) -> bytes | None:
+        bucket, key = bucket_and_key(place)
+        with contextlib.suppress(UnusableInput), _told(place, "read", "s3:GetObject and s3:ListBucket"):
+            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return None
+
+    def put(self, file: Path, place: str) -> None:
+        bucket, key = bucket_and_key(place)
+        with _told(place, "written", "s3:PutObject", reading=False):
+            self._client.upload_file(str(file), bucket, key)
+
+    def remove(self, place: str) -> None:
+        bucket, key = bucket_and_key(place)
+        with _told(place, "removed", "s3:DeleteObject", reading=False):
+            self._client.delete_object(Bucket=bucket, Key=key)
+
+
+@contextlib.contextmanager
+def _told(place: str, done: str, needed: str, *, reading: bool = True) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if reading and error.response.get("Error", {}).get("Code") in _GONE:
+            raise UnusableInput(f"there is no object {place}") from error
+        raise StoreFailed(f"{place} cannot be {done}: {error}; needed: {needed}") from error
+    except (BotoCoreError, Boto3Error) as error:
+        raise StoreFailed(f"{place} cannot be {done}: {error}") from error

@@ -1,0 +1,105 @@
+"""What the ``dead-letters`` commands share: which letters are meant, and what is said of an object that holds none."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from stream_consumer.cli import options
+
+if TYPE_CHECKING:
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Foreign, Letter, Selection
+
+Item = TypeVar("Item")
+
+Bucket = Annotated[str, typer.Option(envvar="DEAD_LETTER_BUCKET", help="Bucket of the dead letters.")]
+Prefix = Annotated[str, typer.Option(envvar="DEAD_LETTER_PREFIX", help="Key prefix of our own documents.")]
+
+_FILTERS = "Which letters (the first two may be given several times)"
+
+Reasons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reason",
+        help="undecodable, schema, bounds, unscorable, or why the mapping gave up: RetryAttemptsExhausted, …",
+        rich_help_panel=_FILTERS,
+    ),
+]
+Shards = Annotated[list[str] | None, typer.Option("--shard", help="Shard id.", rich_help_panel=_FILTERS)]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Arrived at or after it (ISO 8601).", rich_help_panel=_FILTERS)
+]
+Until = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Arrived before it (ISO 8601).", rich_help_panel=_FILTERS)
+]
+
+
+def selection(
+    event_ids: list[str] | None,
+    reasons: list[str] | None,
+    shards: list[str] | None,
+    since: str | None,
+    until: str | None,
+) -> "Selection":
+    """
+    Return which letters the options mean.
+
+    Raises:
+        UsageError: A time is none.
+    """
+    from stream_consumer.contract.dead_letter import iso_milliseconds
+    from stream_consumer.operate.dead_letter_bucket import Selection
+
+    first, last = (
+        iso_milliseconds(options.timestamp(text, wanted=options.TIME).timestamp()) if text else None
+        for text in (since, until)
+    )
+    return Selection(
+        frozenset(event_ids or ()), frozenset(reasons or ()), frozenset(shards or ()), since=first, until=last
+    )
+
+
+class Search:
+    """Finds letters in a bucket, names on standard error what holds none, and remembers that it had to."""
+
+    def __init__(self, bucket: "DeadLetterBucket") -> None:
+        self.passed_over = 0
+        self._bucket = bucket
+        self._complaints = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+
+    def letters(
+        self, selection: "Selection", keys: list[str] | None = None, read: Callable[[int], object] = lambda _: None
+    ) -> Iterator["Letter"]:
+        """Yield the selected letters of the documents under *keys*, by default all; *read* is told of each document."""
+        from stream_consumer.operate.dead_letter_bucket import letters
+
+        documents = self._bucket.documents(self._bucket.keys() if keys is None else keys)
+        return letters(told(documents, read), selection, self._foreign)
+
+    def end(self) -> None:
+        """
+        End the command.
+
+        Raises:
+            typer.Exit: With 1, if an object was passed over.
+        """
+        if self.passed_over:
+            self._complaints.print(f"passed over in all: {self.passed_over:,}")
+            raise typer.Exit(1)
+
+    def _foreign(self, foreign: "Foreign") -> None:
+        self.passed_over += 1
+        self._complaints.print(printable(f"passed over: s3://{self._bucket.name}/{foreign.key}: {foreign.why}"))
+
+
+def told(items: Iterable[Item], tell: Callable[[int], object]) -> Iterator[Item]:
+    """Yield *items*, having told of each."""
+    for item in items:
+        tell(1)
+        yield item
+
+
+def printable(text: str) -> str:
+    """Return *text* without what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

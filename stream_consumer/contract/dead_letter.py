@@ -1,0 +1,69 @@
+"""The dead letter: an invalid record as one JSON line."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from stream_consumer.contract.record import InvalidRecord, Reason, Record
+
+_letter_encoder = msgspec.json.Encoder()
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An invalid record, its original bytes intact, with all that is known of where it came from."""
+
+    event_id: str | None
+    reason: Reason
+    path: str
+    detail: str
+    stream: str | None
+    shard: str | None
+    sequence_number: str | None
+    partition_key: str | None
+    arrival: str | None
+    """ISO 8601, UTC, milliseconds."""
+    data: bytes
+
+    @classmethod
+    def of(cls, record: Record, fault: InvalidRecord) -> "DeadLetter":
+        return cls(
+            record.event_id,
+            fault.reason,
+            fault.path,
+            encodable(fault.detail),
+            record.stream,
+            record.shard,
+            record.sequence_number,
+            encodable(record.partition_key) if record.partition_key is not None else None,
+            iso_milliseconds(record.arrival) if record.arrival is not None else None,
+            record.data,
+        )
+
+
+def encodable(text: str) -> str:
+    """Replace lone surrogates: Python can read them from JSON, but UTF-8 cannot say them."""
+    return text.encode(errors="replace").decode()
+
+
+_decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
+
+
+def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
+    """Return JSON lines, one a letter, in order."""
+    return _letter_encoder.encode_lines(letters)
+
+
+def decode_dead_letters(data: bytes) -> list[DeadLetter]:
+    """
+    Return the letters of one object, in order.
+
+    Raises:
+        ValueError: A line is not a dead letter.
+    """
+    return [_decode_dead_letter(line) for line in data.splitlines()]
+
+
+def iso_milliseconds(seconds: float) -> str:
+    """Return Unix *seconds* as ``2026-11-21T01:02:03.456Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,186 @@
+"""
+The wire contract: bytes ↔ values, and nothing else.
+
+The rule: no I/O, and no exception for the fault of one record. Whatever bytes a producer sends,
+:meth:`EventSchema.decode` answers with an event or with an :class:`InvalidRecord` that says why, the same every time.
+
+The model's MLflow signature is the schema of ``ride``: the structs that decode it are made when the model is loaded.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from stream_consumer.contract import kpl
+from stream_consumer.contract.record import RIDE_ID, InvalidRecord, Reason
+from stream_consumer.errors import ModelError
+
+# Deeper JSON is refused before it is parsed: where a parser's own recursion limit strikes depends on the caller's
+# stack, and the verdict on a record must not.
+MAX_NESTING = 64
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column of the model's signature, with the bounds that the model declares for it (inclusive)."""
+
+    name: str
+    type: str
+    required: bool = True
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Event(Protocol):
+    """A decoded ride event: ``ride`` is a struct made from the signature, read by :attr:`EventSchema.fields`."""
+
+    ride: Any
+    ride_id: int | str
+
+
+_FLOAT32_MAX = 3.4028234663852886e38
+
+# MLflow's column types and the range that the type itself sets. Source: mlflow.types.DataType.
+_TYPES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "boolean": (bool, {}),
+    "integer": (int, {"ge": -(2**31), "le": 2**31 - 1}),
+    "long": (int, {"ge": -(2**63), "le": 2**63 - 1}),
+    "float": (float, {"ge": -_FLOAT32_MAX, "le": _FLOAT32_MAX}),
+    "double": (float, {}),
+    "string": (str, {}),
+    "binary": (bytes, {}),
+    "datetime": (datetime, {}),
+}
+NUMERIC = frozenset({"boolean", "integer", "long", "float", "double"})
+
+
+class EventSchema:
+    """The shape of a ride event, made from the columns of a model's signature."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.columns = tuple(columns)
+        # A column may be called anything, a Python attribute may not.
+        self.fields = tuple(f"column_{index}" for index in range(len(columns)))
+        self._strict = self._decoder(_bounded_type)
+        self._unbounded = self._decoder(_plain_type)
+
+    @property
+    def event_type(self) -> Any:
+        """The struct that a valid event decodes into; its JSON Schema is the wire contract of this model."""
+        return self._strict.type
+
+    def decode(self, data: bytes) -> Event | InvalidRecord:
+        """Return the event that *data* holds, or what is wrong with it."""
+        # Most records open two objects; only the suspicious are looked at closely.
+        if data.count(b"{") + data.count(b"[") > MAX_NESTING and _too_deep(data):
+            return InvalidRecord(Reason.UNDECODABLE, "$", f"JSON nested deeper than {MAX_NESTING} levels")
+        try:
+            event: Event = self._strict.decode(data)
+        except ValueError as error:
+            return self._explain(data, error)
+        return event
+
+    def _explain(self, data: bytes, error: ValueError) -> InvalidRecord:
+        reason, fault = Reason.BOUNDS, str(error)
+        try:
+            # msgspec stops at the first fault; JSON that breaks off after it is no JSON all the same.
+            data.decode()
+            _skim(data)
+            # A record with both faults is one of shape: what is mistyped has no value to compare with a bound.
+            self._unbounded.decode(data)
+        except msgspec.ValidationError as shape_error:
+            reason, fault = Reason.SCHEMA, str(shape_error)
+        except ValueError as malformed:
+            return InvalidRecord(Reason.UNDECODABLE, "$", _look(data) or str(malformed))
+        detail, _, path = fault.partition(" - at `")
+        return InvalidRecord(reason, path.removesuffix("`") or "$", detail)
+
+    def _decoder(self, type_of: Any) -> msgspec.json.Decoder[Any]:
+        fields = [
+            (field, type_of(column), msgspec.field(name=column.name))
+            if column.required
+            else (field, type_of(column) | None, msgspec.field(name=column.name, default=None))
+            for field, column in zip(self.fields, self.columns, strict=True)
+        ]
+        try:
+            ride = msgspec.defstruct("Ride", fields, frozen=True, gc=False, kw_only=True)
+        except ValueError as error:  # two of one name, or a name that msgspec cannot look for in JSON
+            raise ModelError(
+                f"the columns {[column.name for column in self.columns]} cannot be read: {error}"
+            ) from None
+        event = msgspec.defstruct("RideEvent", [("ride", ride), ("ride_id", RIDE_ID)], frozen=True, gc=False)
+        return msgspec.json.Decoder(event)
+
+
+def _plain_type(column: Column) -> Any:
+    try:
+        plain, limits = _TYPES[column.type]
+    except KeyError:
+        raise ModelError(
+            f"column {column.name!r} has the type {column.type!r}, which cannot be read from JSON; "
+            f"log the model with a signature of {', '.join(_TYPES)}"
+        ) from None
+    return Annotated[plain, Meta(**limits)] if limits else plain
+
+
+def limits_of(column: Column) -> tuple[float, float]:
+    """Return the least and the most that *column* takes: its type's own limits hold where a declared bound is wider."""
+    limits = _TYPES.get(column.type, (None, {}))[1]
+    return (
+        max(limits.get("ge", -math.inf), -math.inf if column.minimum is None else column.minimum),
+        min(limits.get("le", math.inf), math.inf if column.maximum is None else column.maximum),
+    )
+
+
+def _bounded_type(column: Column) -> Any:
+    bounds = [bound for bound in (column.minimum, column.maximum) if bound is not None]
+    if not bounds:
+        return _plain_type(column)
+    plain = _TYPES.get(column.type, (None, {}))[0]
+    least, most = limits_of(column)
+    if (
+        plain not in {int, float}
+        or not all(math.isfinite(bound) and plain(bound) == bound for bound in bounds)
+        or least > most
+    ):
+        raise ModelError(
+            f"column {column.name!r} of type {column.type!r} cannot have the minimum {column.minimum} and the maximum "
+            f"{column.maximum}; correct the model's metadata"
+        )
+    limits = {key: plain(limit) for key, limit in (("ge", least), ("le", most)) if math.isfinite(limit)}
+    return Annotated[plain, Meta(**limits)]
+
+
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+
+# Possessive: otherwise the expression's engine remembers every character of a string.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
+
+
+def _too_deep(data: bytes) -> bool:
+    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
+    return any(map(MAX_NESTING.__lt__, itertools.accumulate(map(_STEPS.__getitem__, brackets))))
+
+
+def _look(data: bytes) -> str | None:
+    """Name the formats that producers send by mistake; None for anything else."""
+    if not data:
+        return "no data at all"
+    if data.startswith(kpl.MAGIC):
+        try:
+            kpl.unfold(data)
+        except kpl.CorruptAggregate as error:
+            return str(error)
+        return "a KPL aggregate inside a KPL aggregate"
+    if data.startswith(b"\x1f\x8b"):
+        return "gzip-compressed data; this stream carries plain JSON"
+    if data[:2] in {b"\x03\x00", b"\x03\x05"}:
+        return "data with a Glue Schema Registry header; this stream carries plain JSON"
+    return None

@@ -1,0 +1,57 @@
+"""A record as it came, and the fault that makes it a dead letter."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+# Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry": 1 to 256 Unicode characters.
+LONGEST_ID = 256
+LARGEST_ID = 2**63 - 1
+RIDE_ID = Annotated[int, Meta(ge=-(2**63), le=LARGEST_ID)] | Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+
+
+class Reason(StrEnum):
+    """Why a record is a dead letter."""
+
+    UNDECODABLE = "undecodable"
+    """Not JSON in UTF-8."""
+    SCHEMA = "schema"
+    """JSON of another shape: missing, mistyped, null, or a ride_id that Kinesis would refuse as partition key."""
+    BOUNDS = "bounds"
+    """The right shape with a value outside the bounds that the model declares."""
+    UNSCORABLE = "unscorable"
+    """The model refuses the row, or its prediction is not finite."""
+
+
+class InvalidRecord(msgspec.Struct, frozen=True):
+    """The fault of one record: why, where (a JSON path), and the detail."""
+
+    reason: Reason
+    path: str
+    detail: str
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """
+    One event as it came: a Kinesis record, or one user record of a KPL aggregate.
+
+    A direct invocation may leave everything but ``data`` out; what is unknown is None.
+    """
+
+    data: bytes
+    event_id: str | None = None
+    sequence_number: str | None = None
+    partition_key: str | None = None
+    arrival: float | None = None
+    """Approximate arrival in Kinesis, Unix seconds."""
+    stream_arn: str | None = None
+
+    @property
+    def shard(self) -> str | None:
+        return self.event_id.partition(":")[0] if self.event_id else None
+
+    @property
+    def stream(self) -> str | None:
+        return self.stream_arn.rpartition("/")[2] if self.stream_arn else None

@@ -1,0 +1,56 @@
+"""Dead letters are written to S3, one object a batch."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+from stream_consumer.aws.bounded_calls import Calls, Failure
+from stream_consumer.aws.retry import Patience
+from stream_consumer.sinks import Unwritten, Written
+
+
+class DeadLetters:
+    """Invalid records as JSON lines in S3, one object a batch."""
+
+    def __init__(self, client: "S3Client", bucket: str, prefix: str, *, patience: Patience | None = None) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+        self._patience = patience or Patience()
+        self._calls = Calls(1, self._patience)
+
+    def write(self, items: Sequence[DeadLetter], deadline: float) -> Written:
+        """Write all *items* as one object or none of them; a redelivered batch overwrites its own object."""
+        if not items:
+            return Written()
+        body = encode_dead_letters(items)
+        key = dead_letter_key(self._prefix, items[0], body)
+        attempt = 0
+        while True:
+            [answer] = self._calls.run([lambda: self._put(key, body)], deadline)
+            if not isinstance(answer, Failure):
+                return Written(resent=attempt * len(items))
+            if not answer.transient or not self._patience.wait(attempt, deadline):
+                unwritten = [Unwritten(position, answer.reason) for position in range(len(items))]
+                return Written(unwritten, attempt * len(items))
+            attempt += 1
+
+    def _put(self, key: str, body: bytes) -> None:
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
+
+
+def dead_letter_key(prefix: str, first: DeadLetter, body: bytes) -> str:
+    """
+    Return the key of the object that holds *body*, the letters of a batch, of which *first* is the first.
+
+    The same letters have the same key on every delivery, and other letters another: when two deliveries of different
+    size overlap, the smaller one, ending last, must not overwrite letters that the larger one has settled.
+    """
+    digest = hashlib.sha256(body).hexdigest()
+    if first.sequence_number is None:  # a direct invocation has no place in a stream
+        return f"{prefix}/direct/{digest}.jsonl"
+    return f"{prefix}/{first.stream or 'direct'}/{first.shard or 'direct'}/{first.sequence_number}-{digest[:16]}.jsonl"

@@ -1,0 +1,1 @@
+"""Kinesis streams: shards are read and records are put."""

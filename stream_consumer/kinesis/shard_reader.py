@@ -1,0 +1,159 @@
+"""
+Reading a stream's shards: which there are, and one shard's records, in order, through expiry, throttling and outages.
+
+The rule: a read gives each record once, in order, without a gap. What went wrong is ``ReadFailed`` if the same read may
+be tried again and ``StreamUnreadable`` if it may not.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.aws.retry import is_transient
+from stream_consumer.errors import ReadFailed, StreamUnreadable
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+    from types_boto3_kinesis.type_defs import GetShardIteratorInputTypeDef, RecordTypeDef, ShardTypeDef
+
+READ_LIMIT = 10_000
+"""Records of one GetRecords call. Source: Amazon Kinesis Data Streams API reference, "GetRecords"."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where reading a shard begins: a named position, a time in Unix seconds, at or after a sequence number."""
+
+    position: str = "TRIM_HORIZON"
+    timestamp: float | None = None
+    after: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one read gave."""
+
+    records: "list[RecordTypeDef]"
+    millis_behind_latest: int
+    ended: bool
+    """The shard is closed and this was its last page."""
+
+    @property
+    def at_tip(self) -> bool:
+        """Nothing more was there. Kinesis may give an empty page in the middle of a shard, so both count."""
+        return self.ended or (not self.records and self.millis_behind_latest == 0)
+
+
+class ShardReader:
+    """Reads one shard onwards from *start*."""
+
+    def __init__(
+        self,
+        kinesis: "KinesisClient",
+        stream_arn: str,
+        shard_id: str,
+        start: Start,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._kinesis = kinesis
+        self._stream_arn = stream_arn
+        self._shard_id = shard_id
+        self._start = start
+        self._now = now
+        self._iterator: str | None = None
+
+    def read(self) -> Page:
+        """
+        Return the shard's next page.
+
+        Raises:
+            ReadFailed: Throttled, a fault of the service, or no connection.
+            StreamUnreadable: The stream is gone, access is denied, or the position is not in the shard.
+        """
+        return answer(self._page, f"{self._shard_id} of {self._stream_arn}")
+
+    def _page(self) -> Page:
+        if self._iterator is None:
+            asked = self._now()
+            self._iterator = self._kinesis.get_shard_iterator(**self._iterator_request())["ShardIterator"]
+            if self._start.position == "LATEST":
+                # The tip of now: an iterator got again later must not skip what came in between.
+                self._start = Start("AT_TIMESTAMP", timestamp=asked)
+        try:
+            response = self._kinesis.get_records(
+                ShardIterator=self._iterator, StreamARN=self._stream_arn, Limit=READ_LIMIT
+            )
+        except self._kinesis.exceptions.ExpiredIteratorException:
+            self._iterator = None
+            return self._page()
+        records = response["Records"]
+        if records:
+            self._start = Start(after=records[-1]["SequenceNumber"])
+        self._iterator = response.get("NextShardIterator")
+        return Page(records, response.get("MillisBehindLatest", 0), ended=not self._iterator)
+
+    def _iterator_request(self) -> "GetShardIteratorInputTypeDef":
+        request: GetShardIteratorInputTypeDef = {
+            "StreamARN": self._stream_arn,
+            "ShardId": self._shard_id,
+            "ShardIteratorType": "TRIM_HORIZON",
+        }
+        if self._start.after is not None:
+            request["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER"
+            request["StartingSequenceNumber"] = self._start.after
+        elif self._start.at is not None:
+            request["ShardIteratorType"] = "AT_SEQUENCE_NUMBER"
+            request["StartingSequenceNumber"] = self._start.at
+        elif self._start.timestamp is not None:
+            request["ShardIteratorType"] = "AT_TIMESTAMP"
+            request["Timestamp"] = datetime.fromtimestamp(self._start.timestamp, UTC)
+        elif self._start.position == "LATEST":
+            request["ShardIteratorType"] = "LATEST"
+        return request
+
+
+def stream_arn(kinesis: "KinesisClient", name: str) -> str:
+    """
+    Return the ARN of the stream called *name*.
+
+    Raises:
+        ReadFailed, StreamUnreadable: As :meth:`ShardReader.read`.
+    """
+    summary = answer(lambda: kinesis.describe_stream_summary(StreamName=name), f"the stream {name!r}")
+    return summary["StreamDescriptionSummary"]["StreamARN"]
+
+
+def list_shards(kinesis: "KinesisClient", arn: str) -> "list[ShardTypeDef]":
+    """
+    Return every shard of the stream, closed ones included, through all pages.
+
+    Raises:
+        ReadFailed, StreamUnreadable: As :meth:`ShardReader.read`.
+    """
+    shards: list[ShardTypeDef] = []
+    request: dict[str, Any] = {"StreamARN": arn}
+    while request:
+        page = answer(lambda: kinesis.list_shards(**request), f"the shards of {arn}")  # noqa: B023 (called at once)
+        shards += page["Shards"]
+        token = page.get("NextToken")
+        request = {"NextToken": token} if token else {}
+    return shards
+
+
+def answer(call: Callable[[], Answer], what: str) -> Answer:
+    """Call the service, sorting its errors by whether another try may help."""
+    try:
+        return call()
+    except ClientError as error:
+        failure = ReadFailed if is_transient(error) else StreamUnreadable
+        raise failure(f"{what}: {error}") from error
+    except BotoCoreError as error:
+        raise ReadFailed(f"{what}: {error}") from error

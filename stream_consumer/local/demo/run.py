@@ -1,0 +1,310 @@
+"""
+The main job on one machine: rides in, predictions out, everything counted.
+
+The rule: nothing is taken on trust. What came out is read back from the output stream and the bucket, and compared with
+what was put.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_consumer.contract.record import Reason
+from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.local.demo.function_metrics import MetricsTally
+from stream_consumer.local.demo.malformed_events import mixed_in
+from stream_consumer.local.demo.ride_producer import Producer, ride_events
+from stream_consumer.local.mapping.config import MappingConfig, Pace
+from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.local.mapping.events import Event, Invoked, Tally
+from stream_consumer.local.mapping.on_failure import S3Destination
+from stream_consumer.local.runtime.functions import EMPTY_BATCH, started
+from stream_consumer.operate.dead_letter_bucket import MAPPING_PREFIX, DeadLetterBucket, Selection, letters
+from stream_consumer.reader import PredictionReader, Received
+from stream_consumer.sinks import Entry
+from stream_consumer.training.rides import Rides
+
+if TYPE_CHECKING:
+    from stream_consumer.aws.clients import Clients
+    from stream_consumer.local.runtime.functions import Function
+
+INPUT_STREAM = "ride_events"
+OUTPUT_STREAM = "ride_predictions"
+BUCKET = "ride-failures"
+DEAD_LETTER_PREFIX = "dead-letters"
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to run."""
+
+    rides: Rides
+    malformed: float = 0.0
+    """Share of malformed records to mix in, 0 to 1."""
+    rate: float | None = None
+    """Rides put a second; None for as fast as they go."""
+    batch_size: int = 500
+    seed: int = 42
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is; read by whoever shows it, written by the run's threads."""
+
+    to_put: int
+    to_read: int
+    put: int = 0
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to; every count was read back from a stream or the bucket."""
+
+    put: int
+    put_again: int
+    predicted: int
+    duplicates: int
+    dead_letters: Mapping[Reason, int]
+    expected_dead_letters: Mapping[Reason, int]
+    discarded: int
+    """Records that the mapping gave up on and handed to its on-failure destination."""
+    seconds: float
+    """From the first put to the last prediction."""
+    invocations: int
+    failed_invocations: int
+    last_error: str
+    """What the function last failed with; empty if it never did."""
+    metrics: Mapping[str, float]
+    """Sums of the function's own metrics."""
+    predicted_minutes: NDArray[np.float64] = field(repr=False)
+    """Of each predicted ride, shape (predicted,)."""
+    actual_minutes: NDArray[np.float64] = field(repr=False)
+    """Of the same rides, in the same order."""
+    latencies: NDArray[np.float64] = field(repr=False)
+    """Seconds from the put of each of these rides to the read of its prediction."""
+    read_at: NDArray[np.float64] = field(repr=False)
+    """Seconds after the first put at which each prediction was read."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What does not add up; empty if everything does."""
+        dead = sum(self.dead_letters.values())
+        faults = []
+        if self.put != self.predicted + dead + self.discarded:
+            faults.append(
+                f"{self.put} records were put, but {self.predicted} predictions, {dead} dead letters and "
+                f"{self.discarded} discarded records came out"
+            )
+        faults += [
+            f"{expected} dead letters were to be {reason.value}, {self.dead_letters.get(reason, 0)} are"
+            for reason, expected in self.expected_dead_letters.items()
+            if expected != self.dead_letters.get(reason, 0)
+        ]
+        return faults
+
+    @property
+    def rmse(self) -> float:
+        """Minutes."""
+        return float(np.sqrt(np.mean((self.predicted_minutes - self.actual_minutes) ** 2)))
+
+    @property
+    def rides_per_second(self) -> float:
+        return self.put / self.seconds
+
+
+class _Stopped(Exception):
+    """The reader's thread has been asked to end."""
+
+
+class _Reading:
+    """Reads predictions in a thread of its own, so that latency is measured while rides are still put."""
+
+    def __init__(self, clients: "Clients", progress: Progress) -> None:
+        self.received: list[tuple[Received, float]] = []
+        self.duplicates = 0
+        self._clients = clients
+        self._progress = progress
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._reader = PredictionReader(clients.kinesis, OUTPUT_STREAM, poll_seconds=POLL_SECONDS, sleep=self._pause)
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+        self._thread.start()
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _Stopped
+
+    def _run(self) -> None:
+        try:
+            self._take(self._reader)
+        except _Stopped:
+            pass
+        except Exception as error:  # noqa: BLE001 (raised again where it is waited for)
+            self._error = error
+
+    def _take(self, reader: PredictionReader) -> None:
+        for received in reader:
+            self.received.append((received, time.monotonic()))
+            self._progress.read += 1
+
+    def finish(self) -> None:
+        """Read what is left and end."""
+        self._stop.set()
+        self._thread.join()
+        if self._error:
+            raise self._error
+        rest = PredictionReader(
+            self._clients.kinesis, OUTPUT_STREAM, follow=False, checkpoint=self._reader.checkpoint()
+        )
+        self._take(rest)
+        self.duplicates = self._reader.duplicates + rest.duplicates
+
+
+def run(
+    plan: Plan,
+    clients: "Clients",
+    function: "Function",
+    metrics: MetricsTally,
+    show: Callable[[Progress], None],
+) -> Outcome:
+    """
+    Put the plan's rides on the input stream, have *function* consume them, and count what comes out.
+
+    Args:
+        plan: What to run.
+        clients: Of an endpoint that has the two streams and the bucket, empty.
+        function: The consumer, publishing to the output stream of the same endpoint.
+        metrics: Gets the function's log lines.
+        show: Called now and then with how far the run is.
+
+    Raises:
+        LocalPlatformError: The function does not start.
+    """
+    started(function.invoke(EMPTY_BATCH).error)  # the model is loaded before the clock runs
+    entries, expected = mixed_in(list(ride_events(plan.rides)), plan.malformed, plan.seed)
+    expected[Reason.BOUNDS] += len(plan.rides) - len(plan.rides.within_bounds())
+    progress = Progress(len(entries), len(entries) - sum(expected.values()))
+    tally = _Watch()
+    mapping = _mapping(plan, clients, function, tally)
+    put_at: dict[str, float] = {}
+
+    def put(chunk: Sequence[Entry], at: float) -> None:
+        put_at.update((entry.partition_key, at) for entry in chunk)
+        progress.put += len(chunk)
+        show(progress)
+
+    reading = _Reading(clients, progress)
+    consuming = _Consuming(mapping)
+    begun = time.monotonic()
+    try:
+        put_again = Producer(PredictionStream(clients.kinesis, INPUT_STREAM), plan.rate).put(entries, put)
+        consuming.drain(lambda: show(progress))
+    finally:
+        consuming.stop()
+    reading.finish()
+    show(progress)
+    counts = tally.counts
+    at = np.array([when for _, when in reading.received])
+    return Outcome(
+        put=len(entries),
+        put_again=put_again,
+        predicted=len(reading.received),
+        duplicates=reading.duplicates,
+        dead_letters=_dead_letters(clients),
+        expected_dead_letters=expected,
+        discarded=counts.records_discarded,
+        seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
+        invocations=counts.invocations,
+        failed_invocations=counts.errors,
+        last_error=tally.last_error,
+        metrics=metrics.sums(),
+        **_measures(plan.rides, reading.received, put_at, begun),
+    )
+
+
+def _mapping(plan: Plan, clients: "Clients", function: "Function", tally: Tally) -> EventSourceMapping:
+    config = MappingConfig(
+        stream_name=INPUT_STREAM,
+        batch_size=plan.batch_size,
+        maximum_retry_attempts=10,
+        bisect_batch_on_function_error=True,
+        report_batch_item_failures=True,
+    )
+    return EventSourceMapping(
+        clients.kinesis,
+        function,
+        config,
+        on_failure=S3Destination(clients.s3, BUCKET),
+        observer=tally,
+        pace=Pace(poll_seconds=POLL_SECONDS, retry_seconds=POLL_SECONDS),
+    )
+
+
+class _Watch(Tally):
+    """Counts, and keeps what the function last failed with."""
+
+    last_error = ""
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, Invoked) and event.invocation.error:
+            self.last_error = f"{event.invocation.error.error_type}: {event.invocation.error.message}"
+
+
+class _Consuming:
+    """Runs a mapping in a thread of its own."""
+
+    def __init__(self, mapping: EventSourceMapping) -> None:
+        self._mapping = mapping
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="mapping", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._mapping.run()
+        except BaseException as error:  # noqa: BLE001 (raised again where it is waited for)
+            self._error = error
+
+    def drain(self, meanwhile: Callable[[], None]) -> None:
+        """Wait until everything on the stream has been consumed."""
+        self._mapping.drain()
+        while self._thread.is_alive():
+            self._thread.join(0.1)
+            meanwhile()
+        if self._error:
+            raise self._error
+
+    def stop(self) -> None:
+        self._mapping.stop()
+        self._thread.join()
+
+
+def _dead_letters(clients: "Clients") -> Counter[Reason]:
+    bucket = DeadLetterBucket(clients.s3, BUCKET, DEAD_LETTER_PREFIX)
+    # An object that holds no letters leaves the counts short, which is a fault of its own.
+    found = letters(bucket.documents(bucket.keys()), Selection(), lambda _: None)
+    # What the mapping gave up on is counted where it did.
+    return Counter(Reason(letter.reason) for letter in found if not letter.document.startswith(MAPPING_PREFIX))
+
+
+def _measures(
+    rides: Rides, received: Sequence[tuple[Received, float]], put_at: Mapping[str, float], begun: float
+) -> dict[str, NDArray[np.float64]]:
+    durations = dict(zip(rides.ride_id.tolist(), rides.duration.tolist(), strict=True))
+    made = [(one.prediction, when) for one, when in received]
+    return {
+        "predicted_minutes": np.array([prediction.prediction.ride_duration for prediction, _ in made]),
+        "actual_minutes": np.array([durations[prediction.prediction.ride_id] for prediction, _ in made]),
+        "latencies": np.array([when - put_at[prediction.partition_key] for prediction, when in made]),
+        "read_at": np.array([when - begun for _, when in made]),
+    }

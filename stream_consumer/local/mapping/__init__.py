@@ -1,0 +1,1 @@
+"""An event source mapping for Kinesis on this machine, by AWS's rules."""

@@ -1,0 +1,134 @@
+"""
+On-failure destinations: where a mapping says what it discarded, in Lambda's words.
+
+Only the S3 document carries the records; the SQS message points at them by shard and sequence numbers and is worth
+nothing once the stream's retention is over. A destination that does not take a document raises: the mapping keeps the
+records and tries again, it never advances past them.
+
+Source: AWS Lambda developer guide, "Retain discarded batch records for a Kinesis Data Streams event source in Lambda".
+"""
+
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from stream_consumer.local.mapping.lambda_records import render_event
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_sqs import SQSClient
+
+    from stream_consumer.local.mapping.delivery_rules import Discarded
+
+
+class DestinationUnavailable(Exception):
+    """The document was not written; the same may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which mapping and shard discarded the records, and when (seconds since the epoch)."""
+
+    mapping_uuid: str
+    function_arn: str
+    stream_arn: str
+    shard_id: str
+    time: float
+
+
+class OnFailureDestination(Protocol):
+    def deliver(self, discarded: "Discarded", origin: Origin) -> None:
+        """
+        Write the document.
+
+        Raises:
+            DestinationUnavailable: It was not written.
+        """
+
+
+class SqsDestination:
+    """A queue: each message is a document without the records."""
+
+    def __init__(self, sqs: "SQSClient", queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def deliver(self, discarded: "Discarded", origin: Origin) -> None:
+        body = json.dumps(document(discarded, origin))
+        try:
+            self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body)
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise DestinationUnavailable(f"queue {self._queue_url}: {error}") from error
+
+
+class S3Destination:
+    """A bucket: each object is a document with the whole invocation event as its ``payload``."""
+
+    def __init__(self, s3: "S3Client", bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+
+    def deliver(self, discarded: "Discarded", origin: Origin) -> None:
+        event = render_event(discarded.batch.records).decode()
+        body = json.dumps({**document(discarded, origin), "payload": event}).encode()
+        key = object_key(origin, str(uuid.uuid4()))
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise DestinationUnavailable(f"s3://{self._bucket}/{key}: {error}") from error
+
+
+def object_key(origin: Origin, name: str) -> str:
+    """Lambda's key layout: ``aws/lambda/<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<name>``, in UTC."""
+    moment = datetime.fromtimestamp(origin.time, UTC)
+    return f"aws/lambda/{origin.mapping_uuid}/{origin.shard_id}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{name}"
+
+
+def document(discarded: "Discarded", origin: Origin) -> dict[str, Any]:
+    """
+    What Lambda says about discarded records, without the records.
+
+    ``responseContext`` is left out when the function was never reached; a partial response has ``functionError`` null.
+    """
+    batch = discarded.batch
+    first, last = batch.records[0], batch.records[-1]
+    response_context = (
+        {
+            "responseContext": {
+                "statusCode": 200,
+                "executedVersion": "$LATEST",
+                "functionError": "Unhandled" if batch.last.error else None,
+            }
+        }
+        if batch.last
+        else {}
+    )
+    return {
+        "requestContext": {
+            "requestId": batch.last.request_id if batch.last else str(uuid.uuid4()),
+            "functionArn": origin.function_arn,
+            "condition": discarded.condition.value,
+            "approximateInvokeCount": batch.invocations,
+        },
+        **response_context,
+        "version": "1.0",
+        "timestamp": _iso(origin.time),
+        "KinesisBatchInfo": {
+            "shardId": origin.shard_id,
+            "startSequenceNumber": first.sequence_number,
+            "endSequenceNumber": last.sequence_number,
+            "approximateArrivalOfFirstRecord": _iso(first.arrived),
+            "approximateArrivalOfLastRecord": _iso(last.arrived),
+            "batchSize": len(batch.records),
+            "streamArn": origin.stream_arn,
+        },
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,223 @@
+"""
+One shard's consumer: reads, hands batches to the function, gives up what must be given up, moves the checkpoint.
+
+``step`` does everything that is due and says for how long nothing will be. Batches are invoked on an ``Executor``, so
+the shard is read on while its function works.
+"""
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stream_consumer.errors import ReadFailed
+from stream_consumer.kinesis.shard_reader import ShardReader
+from stream_consumer.local.mapping.delivery_rules import Batch, Discarded, Work
+from stream_consumer.local.mapping.events import (
+    Checkpointed,
+    DeliveryFailed,
+    GivenUp,
+    Invoked,
+    Observer,
+    Read,
+    ReadingFailed,
+)
+from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, ShardSource, render_event
+from stream_consumer.local.mapping.lanes import Executor, Job, Patience
+from stream_consumer.local.mapping.on_failure import DestinationUnavailable, OnFailureDestination, Origin
+from stream_consumer.local.mapping.shard_queue import Lane, ShardQueue
+from stream_consumer.local.runtime.functions import Function, FunctionError, Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stream_consumer.local.mapping.clock import Clock
+    from stream_consumer.local.mapping.config import MappingConfig, Pace
+
+
+READ_SECONDS = 0.2
+"""Five reads a second a shard. Source: Amazon Kinesis Data Streams developer guide, "Quotas and limits"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a mapping's shards share."""
+
+    config: "MappingConfig"
+    pace: "Pace"
+    clock: "Clock"
+    observer: "Observer"
+    function: Function
+    on_failure: OnFailureDestination | None
+    mapping_uuid: str
+    checkpointed: "Callable[[str, str], None]"
+    """Told (shard id, sequence number) whenever a shard's checkpoint moves."""
+
+
+class ShardConsumer:
+    def __init__(
+        self, source: ShardSource, reader: ShardReader, around: Surroundings, executor: Executor, wake: threading.Event
+    ) -> None:
+        self._source = source
+        self._reader = reader
+        self._around = around
+        self._executor = executor
+        self._wake = wake
+        self._queue = ShardQueue(around.config, around.pace)
+        self._ended = False
+        self._next_read = 0.0
+        self._reads = 0
+        self._tip_read = 0
+        self._in_flight = 0
+        self._finished: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._reading = Patience(around.pace.patience_seconds)
+        self._delivering = Patience(around.pace.patience_seconds)
+
+    @property
+    def done(self) -> bool:
+        """The shard is closed and everything in it is settled."""
+        return self._ended and self._queue.empty
+
+    @property
+    def reads(self) -> int:
+        """Reads begun so far."""
+        return self._reads
+
+    def idle_since(self, read: int) -> bool:
+        """Whether nothing is pending and a read begun after the first *read* reads found the shard's tip."""
+        return self._queue.empty and (self._ended or self._tip_read > read)
+
+    def step(self) -> float | None:
+        """Do what is due. Returns the seconds until something more is, unless work finishes before; None: only then."""
+        if not self._finished.empty():
+            self._collect()
+        now = self._around.clock.now()
+        if not self._ended and not self._queue.full and self._next_read <= now:
+            self._read(now)
+        for lane, work in self._queue.take(now):
+            self._begin(lane, work)
+        return self._pause(self._around.clock.now())
+
+    def stop(self) -> None:
+        """Wait for the invocations at hand, take in what they came to, and begin nothing more."""
+        try:
+            while self._in_flight:
+                self._collect()
+        finally:
+            self._executor.close()
+
+    def _collect(self) -> None:
+        """Take in what finished work came to, waiting for one piece of it at least."""
+        while True:
+            take_in = self._finished.get()
+            self._in_flight -= 1  # first, or a piece that raises would be waited for again
+            take_in()
+            if self._finished.empty():
+                break
+        moved = self._queue.checkpoint()
+        if moved:
+            count, sequence_number = moved
+            self._around.checkpointed(self._source.shard_id, sequence_number)
+            self._around.observer(Checkpointed(self._source.shard_id, count, sequence_number))
+
+    def _read(self, now: float) -> None:
+        self._reads += 1
+        try:
+            page = self._reader.read()
+        except ReadFailed as error:
+            self._reading.failed(f"reading {self._source.shard_id}", error, now)
+            wait = self._around.pace.backoff(self._reading.failures)
+            self._next_read = now + wait
+            self._around.observer(ReadingFailed(self._source.shard_id, str(error), wait))
+            return
+        self._reading.succeeded()
+        self._ended = page.ended
+        self._tip_read = self._reads if page.at_tip else self._tip_read
+        pause = self._around.pace.poll_seconds
+        self._next_read = now + (min(pause, READ_SECONDS) if page.millis_behind_latest else pause)
+        self._queue.add(list(map(self._source.record, page.records)), self._around.clock.now())
+        self._around.observer(Read(self._source.shard_id, len(page.records), page.millis_behind_latest))
+
+    def _begin(self, lane: Lane, work: Work) -> None:
+        self._in_flight += 1
+        self._executor.submit(lambda: self._finish(self._carry_out(lane, work)))
+
+    def _finish(self, taking_in: Job) -> None:
+        self._finished.put(taking_in)
+        self._wake.set()
+
+    def _carry_out(self, lane: Lane, work: Work) -> Job:
+        """On a lane's thread: do the work; returns what the shard's thread does to take it in."""
+        try:
+            return self._invoke(lane, work) if isinstance(work, Batch) else self._discard(lane, work)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it must end the mapping, not this thread alone
+            return _raising(error)
+
+    def _invoke(self, lane: Lane, batch: Batch) -> Job:
+        event = render_event(batch.records)
+        began = time.perf_counter()
+        invocation = self._around.function.invoke(event) if len(event) <= PAYLOAD_LIMIT else _too_large(len(event))
+        seconds = time.perf_counter() - began
+
+        def take_in() -> None:
+            now = self._around.clock.now()
+            self._queue.invoked(lane, batch, invocation, now)
+            age = max(0.0, now - batch.records[0].arrived)
+            self._around.observer(Invoked(self._source.shard_id, len(batch.records), invocation, seconds, age))
+
+        return take_in
+
+    def _discard(self, lane: Lane, discarded: Discarded) -> Job:
+        failure: DestinationUnavailable | None = None
+        try:
+            if self._around.on_failure:
+                self._around.on_failure.deliver(discarded, self._origin())
+        except DestinationUnavailable as error:
+            failure = error
+
+        def take_in() -> None:
+            if failure is not None:
+                self._keep(lane, failure)
+                return
+            self._delivering.succeeded()
+            self._queue.delivered(lane, discarded)
+            count, condition = len(discarded.batch.records), discarded.condition.value
+            self._around.observer(GivenUp(self._source.shard_id, count, condition))
+
+        return take_in
+
+    def _keep(self, lane: Lane, failure: DestinationUnavailable) -> None:
+        now = self._around.clock.now()
+        wait = self._queue.postpone(lane, now)
+        self._around.observer(DeliveryFailed(self._source.shard_id, str(failure), wait))
+        self._delivering.failed("the on-failure destination", failure, now)
+
+    def _origin(self) -> Origin:
+        return Origin(
+            mapping_uuid=self._around.mapping_uuid,
+            function_arn=self._around.function.arn,
+            stream_arn=self._source.stream_arn,
+            shard_id=self._source.shard_id,
+            time=self._around.clock.now(),
+        )
+
+    def _pause(self, now: float) -> float | None:
+        if not self._finished.empty():
+            return 0.0
+        waits = [self._queue.wait(now)]
+        if not self._ended and not self._queue.full:
+            waits.append(max(0.0, self._next_read - now))
+        return min((wait for wait in waits if wait is not None), default=None)
+
+
+def _raising(error: BaseException) -> Job:
+    def take_in() -> None:
+        raise error
+
+    return take_in
+
+
+def _too_large(size: int) -> Invocation:
+    message = f"{size} byte payload is too large for the RequestResponse invocation type (limit {PAYLOAD_LIMIT} bytes)"
+    return Invocation("", error=FunctionError("RequestTooLargeException", message))

@@ -1,0 +1,1 @@
+"""Lambda's runtime on this machine: execution environments and their processes."""

@@ -1,0 +1,201 @@
+"""
+One execution environment: a worker process, its init, one invocation at a time, and its end, as Lambda reports them.
+
+The life of an environment: started by the first invocation, kept while it behaves, killed on a timeout or on too much
+memory, started anew by the next. Source: AWS Lambda developer guide, "Understanding the Lambda execution environment
+lifecycle"; the texts of the errors are Lambda's.
+"""
+
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream_consumer.local.runtime.child_process import Child
+from stream_consumer.local.runtime.functions import FunctionConfig, FunctionError, Invocation
+from stream_consumer.local.runtime.runtime_api import Request, RuntimeApi
+
+WATCH_SECONDS = 0.02
+"""How often a working process's memory is looked at."""
+
+_GONE = FunctionError("Runtime.ExitError", "Runtime exited without providing a reason")
+
+
+class Process(Protocol):
+    """A running worker."""
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def resident_bytes(self) -> int: ...
+
+    def signal(self, number: int) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a worker is started with."""
+
+    function: FunctionConfig
+    environment: Mapping[str, str]
+    on_line: Callable[[str], None]
+    on_exit: Callable[[], None]
+
+
+def start_python(launch: Launch) -> Process:
+    """Start a worker with this interpreter."""
+    return Child(
+        [sys.executable, "-m", "awslambdaric", launch.function.handler],
+        environment=launch.environment,
+        directory=launch.function.task_root,
+        on_line=launch.on_line,
+        on_exit=launch.on_exit,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerConfig:
+    """How the workers of a function are run."""
+
+    function: FunctionConfig
+    environment: Mapping[str, str]
+    log: Callable[[str], None]
+    init_seconds: float
+    freeze: bool
+    start: Callable[[Launch], Process] = start_python
+
+
+class _Worker:
+    """A running runtime interface client with the Runtime API it talks to."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self.api = RuntimeApi(self._freeze if config.freeze else lambda: None)
+        with self.api.changed:  # nothing may ask for the child before there is one
+            self.child = config.start(Launch(config.function, self._environment(), config.log, self._exited))
+
+    def wait(self, done: Callable[[], bool], deadline: float) -> FunctionError | None:
+        """Wait until *done* (asked under the API's condition); else why it was not: the end, memory or the deadline."""
+        with self.api.changed:
+            while not done():
+                fault = self._fault(deadline)
+                if fault is not None:
+                    return fault
+                self.api.changed.wait(min(WATCH_SECONDS, max(0.0, deadline - time.monotonic())))
+        return None
+
+    def close(self) -> None:
+        self.child.stop()
+        self.api.close()
+
+    def hand_over(self, request: Request) -> None:
+        with self.api.changed:  # together: a worker frozen between the two would never see the request
+            self.api.offer(request)
+            self.child.signal(signal.SIGCONT)
+
+    def _fault(self, deadline: float) -> FunctionError | None:
+        if self.child.returncode is not None:
+            return FunctionError("Runtime.ExitError", f"Runtime exited {_how(self.child.returncode)}")
+        if self.child.resident_bytes() > self._config.function.memory_mb * 1024 * 1024:
+            return FunctionError("Runtime.OutOfMemory", "Runtime exited with error: signal: killed")
+        if time.monotonic() >= deadline:
+            return FunctionError("Sandbox.Timedout", "")
+        return None
+
+    def _freeze(self) -> None:
+        self.child.signal(signal.SIGSTOP)
+
+    def _exited(self) -> None:
+        with self.api.changed:
+            self.api.changed.notify_all()
+
+    def _environment(self) -> dict[str, str]:
+        function = self._config.function
+        inherited = {name: value for name, value in self._config.environment.items() if name != "AWS_EXECUTION_ENV"}
+        return inherited | {
+            "_HANDLER": function.handler,
+            "AWS_DEFAULT_REGION": function.region,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{function.name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"local/[{function.version}]{uuid.uuid4().hex}",
+            "AWS_LAMBDA_RUNTIME_API": self.api.address,
+            "AWS_REGION": function.region,
+            "LAMBDA_TASK_ROOT": str(function.task_root.resolve()),
+            "TZ": ":UTC",
+        }
+
+
+class Environment:
+    """Used by one thread at a time."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._worker: _Worker | None = None
+
+    def warm_up(self) -> FunctionError | None:
+        """Init now, if it is not done; returns the error if it failed. The next invocation inits anew."""
+        return self._init(self._config.init_seconds)
+
+    def invoke(self, payload: bytes) -> Invocation:
+        request_id = str(uuid.uuid4())
+        timeout = self._config.function.timeout_seconds
+        error = self._init(self._config.init_seconds)
+        deadline = time.monotonic() + timeout
+        if error is not None:  # Lambda repeats the init within the invocation, against the function's timeout
+            error = self._init(timeout)
+        worker = self._worker
+        if error is not None or worker is None:
+            return Invocation(request_id, error=_worded(error or _GONE, request_id, timeout))
+        deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
+        worker.hand_over(Request(request_id, payload, self._config.function.arn, deadline_ms))
+        # Over when the worker asks for its next invocation; one that dies after its answer has answered all the same.
+        fault = worker.wait(lambda: worker.api.answer is not None and worker.api.asking, deadline)
+        if fault is not None:
+            self.close()
+        answer = worker.api.answer
+        if answer is None:
+            return Invocation(request_id, error=_worded(fault or _GONE, request_id, timeout))
+        if isinstance(answer, FunctionError):
+            return Invocation(request_id, error=answer)
+        return Invocation(request_id, payload=answer)
+
+    def close(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
+
+    def _init(self, limit: float) -> FunctionError | None:
+        if self._worker is not None and self._worker.child.returncode is None:
+            return None
+        self.close()
+        worker = self._worker = _Worker(self._config)
+        api = worker.api
+        fault = worker.wait(lambda: api.asking or api.init_error is not None, time.monotonic() + limit)
+        error = api.init_error or fault
+        if error is not None:
+            self.close()
+        return error
+
+
+def _how(returncode: int) -> str:
+    if returncode == 0:
+        return "without providing a reason"
+    if returncode < 0:
+        return f"with error: signal: {(signal.strsignal(-returncode) or str(-returncode)).lower()}"
+    return f"with error: exit status {returncode}"
+
+
+def _worded(error: FunctionError, request_id: str, timeout: float) -> FunctionError:
+    """A fault of the environment as Lambda words it; what the runtime client reported stays as it is."""
+    if error.error_type not in {"Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout"}:
+        return error
+    message = f"Task timed out after {timeout:.2f} seconds" if error.error_type == "Sandbox.Timedout" else error.message
+    return FunctionError(error.error_type, f"RequestId: {request_id} Error: {message}")

@@ -1,0 +1,91 @@
+"""The handler as Lambda runs it: ``python -m awslambdaric`` in processes of its own, one invocation at a time each."""
+
+import importlib.util
+import queue
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+from stream_consumer.errors import LocalPlatformError, UsageError
+from stream_consumer.local.runtime.execution_environment import Environment, Launch, Process, WorkerConfig, start_python
+from stream_consumer.local.runtime.functions import FunctionConfig, FunctionError, Invocation
+
+INIT_SECONDS = 10.0
+"""Source: AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle", init phase."""
+
+
+def unlogged(_: str) -> None:
+    """Drop what the workers write."""
+
+
+class RuntimeFunction:
+    """
+    A pool of execution environments; further invocations wait for a free one.
+
+    Args:
+        config: The function.
+        environments: How many invocations may run at once; a mapping uses shards times parallelization factor.
+        environment: All of the workers' environment variables but those that Lambda sets.
+        log: Called with each line that a worker writes, from a thread of its own.
+        init_seconds: The limit of a first init.
+        freeze: Stop an idle worker's process until its next invocation, as Lambda freezes environments.
+        start: Starts a worker; the default runs this interpreter, a container of the image is another.
+
+    Raises:
+        UsageError: awslambdaric is not installed.
+    """
+
+    def __init__(  # noqa: PLR0913 - options by name, each with its default
+        self,
+        config: FunctionConfig,
+        *,
+        environment: Mapping[str, str],
+        environments: int = 1,
+        log: Callable[[str], None] = unlogged,
+        init_seconds: float = INIT_SECONDS,
+        freeze: bool = False,
+        start: Callable[[Launch], Process] = start_python,
+    ) -> None:
+        if start is start_python and importlib.util.find_spec("awslambdaric") is None:
+            raise UsageError(
+                "the package awslambdaric, Lambda's runtime interface client, is not installed; it exists for Linux "
+                "only: elsewhere invoke the handler in process"
+            )
+        worker = WorkerConfig(config, environment, log, init_seconds, freeze, start)
+        self._arn = config.arn
+        self._environments = tuple(Environment(worker) for _ in range(environments))
+        self._idle: queue.LifoQueue[Environment] = queue.LifoQueue()
+        for one in self._environments:
+            self._idle.put(one)
+        self._closed = False
+
+    @property
+    def arn(self) -> str:
+        return self._arn
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def warm_up(self) -> FunctionError | None:
+        """Init every environment now; an error of one that failed. It must not run beside invocations."""
+        with ThreadPoolExecutor(len(self._environments)) as threads:
+            errors = [error for error in threads.map(Environment.warm_up, self._environments) if error]
+        return errors[0] if errors else None
+
+    def invoke(self, payload: bytes) -> Invocation:
+        one = self._idle.get()
+        try:
+            if self._closed:
+                raise LocalPlatformError(f"function {self._arn} was closed while it was being invoked")
+            return one.invoke(payload)
+        finally:
+            self._idle.put(one)
+
+    def close(self) -> None:
+        """End every worker, at once."""
+        self._closed = True
+        for one in self._environments:
+            one.close()

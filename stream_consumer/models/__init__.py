@@ -1,0 +1,1 @@
+"""MLflow model directories become loaded models."""

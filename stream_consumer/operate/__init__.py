@@ -1,0 +1,1 @@
+"""Operator tools for a deployed consumer: dead letters, redrive, replay, comparison, capacity."""

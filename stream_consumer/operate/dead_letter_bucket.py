@@ -1,0 +1,227 @@
+"""
+Letters: records that were not scored, found again in the bucket.
+
+Two kinds of document hold them: ours, JSON lines under the prefix, and the mapping's on-failure documents, with the
+invocation's whole event as payload. The rule: whatever else lies there is a value, :class:`Foreign`, that says why;
+reading never stops at an object.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from stream_consumer.aws.retry import is_transient
+from stream_consumer.contract.dead_letter import decode_dead_letters, iso_milliseconds
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.errors import NotAKinesisEvent
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+MAPPING_PREFIX = "aws/lambda/"
+"""Source: AWS Lambda developer guide, "Retain discarded batch records for a Kinesis Data Streams event source"."""
+
+# The documents of the largest batch, 6 MB of the smallest events, stay below it.
+MAX_DOCUMENT_BYTES = 256 * 2**20
+
+# Documents are mostly small: what they cost is the round trip.
+_READERS = 16
+
+Identity = tuple[str | None, str]
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One record that was not scored, and the document that holds it."""
+
+    document: str
+    """Key of the object."""
+    event_id: str | None
+    reason: str
+    """A dead letter's reason, or the condition under which the mapping gave the record up."""
+    path: str
+    """Where the fault is; empty if it was not the record's."""
+    detail: str
+    stream: str | None
+    shard: str | None
+    sequence_number: str | None
+    partition_key: str | None
+    arrival: str | None
+    """ISO 8601, UTC, milliseconds."""
+    data: bytes
+
+    @property
+    def identity(self) -> Identity:
+        """The same in every document that holds the record."""
+        return self.stream, self.event_id or hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An object that holds letters, at least one, in the order of the shard."""
+
+    key: str
+    etag: str
+    letters: Sequence[Letter]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An object that holds no letters, or cannot be read."""
+
+    key: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters are meant; what is empty or None does not restrict."""
+
+    event_ids: frozenset[str] = frozenset()
+    reasons: frozenset[str] = frozenset()
+    shards: frozenset[str] = frozenset()
+    since: str | None = None
+    """ISO 8601 as :attr:`Letter.arrival`, inclusive."""
+    until: str | None = None
+    """The same, exclusive."""
+
+    def __contains__(self, letter: Letter) -> bool:
+        return (
+            (not self.event_ids or letter.event_id in self.event_ids)
+            and (not self.reasons or letter.reason in self.reasons)
+            and (not self.shards or letter.shard in self.shards)
+            # Of one form and width, these compare as the times they mean. One without an arrival is at no time.
+            and (self.since is None or (letter.arrival is not None and letter.arrival >= self.since))
+            and (self.until is None or (letter.arrival is not None and letter.arrival < self.until))
+        )
+
+
+def letters(
+    documents: Iterable[Document | Foreign], selection: Selection, foreign: Callable[[Foreign], object]
+) -> Iterator[Letter]:
+    """
+    Yield the selected letters, each event once, from the first document that holds it; *foreign* gets the rest.
+
+    A redelivery that begins at another record writes another document, and what the mapping gives up on may be a dead
+    letter already, so the same event can lie in several.
+    """
+    seen: set[Identity] = set()
+    for document in documents:
+        if isinstance(document, Foreign):
+            foreign(document)
+            continue
+        for letter in document.letters:
+            if letter.identity not in seen:
+                seen.add(letter.identity)
+                if letter in selection:
+                    yield letter
+
+
+class DeadLetterBucket:
+    """The bucket that holds both kinds of document."""
+
+    def __init__(self, s3: "S3Client", name: str, prefix: str) -> None:
+        """*prefix* is that of our own documents."""
+        self.name = name
+        self.prefix = prefix
+        self._s3 = s3
+
+    def keys(self) -> list[str]:
+        """Return the keys of the documents: ours, which know more about a record, before the mapping's."""
+        return [key for prefix in (f"{self.prefix}/", MAPPING_PREFIX) for key in self._listed(prefix)]
+
+    def documents(self, keys: Sequence[str]) -> Iterator[Document | Foreign]:
+        """Yield what lies under each of *keys*, in their order, some read ahead."""
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="documents") as pool:
+            for first in range(0, len(keys), _READERS):
+                yield from pool.map(self._read, keys[first : first + _READERS])
+
+    def delete(self, document: Document) -> bool:
+        """Delete *document* unless it has changed since it was read; whether it was deleted."""
+        try:
+            self._s3.delete_object(Bucket=self.name, Key=document.key, IfMatch=document.etag)
+        except ClientError as error:
+            if error.response["Error"].get("Code") in {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}:
+                return False
+            raise
+        return True
+
+    def _listed(self, prefix: str) -> Iterator[str]:
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            yield from (item["Key"] for item in page.get("Contents", ()))
+
+    def _read(self, key: str) -> Document | Foreign:
+        try:
+            answer = self._s3.get_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            return Foreign(key, str(error))
+        if answer["ContentLength"] > MAX_DOCUMENT_BYTES:
+            return Foreign(key, f"{answer['ContentLength']:,} bytes, more than any document has")
+        return _parsed(key, answer["ETag"], answer["Body"].read())
+
+
+def _parsed(key: str, etag: str, body: bytes) -> Document | Foreign:
+    try:
+        found = _discarded(key, body) if key.startswith(MAPPING_PREFIX) else _dead_letters(key, body)
+    except (ValueError, RecursionError, NotAKinesisEvent) as error:
+        return Foreign(key, str(error))
+    return Document(key, etag, found) if found else Foreign(key, "no letter in it")
+
+
+def _dead_letters(key: str, body: bytes) -> list[Letter]:
+    return [Letter(key, **msgspec.structs.asdict(letter)) for letter in decode_dead_letters(body)]
+
+
+# Lambda's own names.
+class _RequestContext(msgspec.Struct):
+    condition: str
+    approximateInvokeCount: int = 0  # noqa: N815
+
+
+class _BatchInfo(msgspec.Struct):
+    streamArn: str  # noqa: N815
+    shardId: str  # noqa: N815
+    startSequenceNumber: str  # noqa: N815
+    endSequenceNumber: str  # noqa: N815
+
+
+class _OnFailureDocument(msgspec.Struct):
+    requestContext: _RequestContext  # noqa: N815
+    KinesisBatchInfo: _BatchInfo
+    payload: str | None = None
+
+
+_decode_on_failure = msgspec.json.Decoder(_OnFailureDocument).decode
+
+
+def _discarded(key: str, body: bytes) -> list[Letter]:
+    document = _decode_on_failure(body)
+    context, info = document.requestContext, document.KinesisBatchInfo
+    if document.payload is None:
+        first, last = (f"{info.shardId}:{number}" for number in (info.startSequenceNumber, info.endSequenceNumber))
+        raise ValueError(
+            "it points at records and carries none; until the stream forgets them they are had by: stream-consumer "
+            f"replay --stream {info.streamArn.rpartition('/')[2]} --from {first} --until {last}"
+        )
+    return [
+        Letter(
+            key,
+            record.event_id,
+            context.condition,
+            path="",
+            detail=f"given up after {context.approximateInvokeCount} invocations",
+            stream=record.stream,
+            shard=record.shard,
+            sequence_number=record.sequence_number,
+            partition_key=record.partition_key,
+            arrival=iso_milliseconds(record.arrival) if record.arrival is not None else None,
+            data=record.data,
+        )
+        for record in records_from_lambda(msgspec.json.decode(document.payload), unfold=False)
+    ]

@@ -1,0 +1,187 @@
+"""
+Replay: a stretch of a stream goes once more through the consumer, for a backfill or to see what another model says.
+
+The rule: the records are those that Lambda delivered, with the same event ids, so a reader that keeps the first of each
+recognises what was there already. One page of one shard is in memory at a time; a shard's records come in order, and
+children after their parents.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, TypeVar
+
+from stream_consumer.aws.retry import Patience
+from stream_consumer.consumer import Consumer
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.record import Reason, Record
+from stream_consumer.errors import ReadFailed, StreamConsumerError, StreamUnreadable
+from stream_consumer.kinesis.shard_reader import ShardReader, Start, list_shards, stream_arn
+from stream_consumer.sinks import Written
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+    from types_boto3_kinesis.type_defs import RecordTypeDef
+
+Item = TypeVar("Item")
+
+# How long a read or a write may fail before the replay does.
+_PATIENCE_SECONDS = 60.0
+
+
+class ReplayStopped(StreamConsumerError):
+    """A record could not be settled; what was published before it stays published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a stream: from *start* on, up to a time or a record."""
+
+    start: Start
+    until: float
+    """Arrival, Unix seconds, exclusive. With a time in the past the stretch has an end, however busy the stream is."""
+    shard_id: str | None = None
+    """Only this shard; by default all, closed ones included."""
+    last: str | None = None
+    """Sequence number, inclusive."""
+
+    def holds(self, record: "RecordTypeDef") -> bool:
+        """Whether *record*, which is not before the start, belongs to it."""
+        return record["ApproximateArrivalTimestamp"].timestamp() < self.until and (
+            self.last is None or int(record["SequenceNumber"]) <= int(self.last)
+        )
+
+
+def batches(
+    kinesis: "KinesisClient", stream: str, stretch: Stretch, patience: Patience | None = None
+) -> Iterator[list[Record]]:
+    """
+    Yield the records of *stretch*, a page of one shard at a time, KPL aggregates unfolded.
+
+    Raises:
+        ReadFailed: A read failed for a minute.
+        StreamUnreadable: There is no such stream or shard, access is denied, or the start is not in it.
+    """
+    patience = patience or Patience()
+    arn = _patiently(lambda: stream_arn(kinesis, stream), patience)
+    waiting = _shards(kinesis, arn, stretch.shard_id, patience)
+    active: dict[str, ShardReader] = {}
+    while waiting or active:
+        ready = [shard_id for shard_id, parents in waiting.items() if not parents & (waiting.keys() | active.keys())]
+        for shard_id in ready:
+            del waiting[shard_id]
+            active[shard_id] = ShardReader(kinesis, arn, shard_id, stretch.start)
+        # The shards take turns, since Kinesis limits how fast each of them is read.
+        for shard_id, reader in list(active.items()):
+            page = _patiently(reader.read, patience)
+            inside = [record for record in page.records if stretch.holds(record)]
+            if inside:
+                yield _records(arn, shard_id, inside)
+            # Arrival times are approximate: the last of a page decides, not the first that is too late.
+            if page.at_tip or (page.records and not stretch.holds(page.records[-1])):
+                del active[shard_id]
+
+
+def _shards(kinesis: "KinesisClient", arn: str, only: str | None, patience: Patience) -> dict[str, set[str]]:
+    """Return the shards to read and, for each, the parents to read before it."""
+    shards = _patiently(lambda: list_shards(kinesis, arn), patience)
+    parents = {
+        shard["ShardId"]: {shard.get("ParentShardId", ""), shard.get("AdjacentParentShardId", "")} for shard in shards
+    }
+    if only is None:
+        return parents
+    if only not in parents:
+        raise StreamUnreadable(f"{arn} has no shard {only!r}; it has {', '.join(sorted(parents))}")
+    return {only: set()}
+
+
+def _patiently(ask: Callable[[], Item], patience: Patience) -> Item:
+    attempt, deadline = 0, patience.clock() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except ReadFailed:
+            if not patience.wait(attempt, deadline):
+                raise
+            attempt += 1
+
+
+def _records(arn: str, shard_id: str, read: "Iterable[RecordTypeDef]") -> list[Record]:
+    """Return records of GetRecords as the consumer gets them from Lambda."""
+    return records_from_lambda(
+        {
+            "Records": [
+                {
+                    "eventID": f"{shard_id}:{record['SequenceNumber']}",
+                    "eventSourceARN": arn,
+                    "kinesis": {
+                        "data": record["Data"],
+                        "sequenceNumber": record["SequenceNumber"],
+                        "partitionKey": record["PartitionKey"],
+                        "approximateArrivalTimestamp": round(record["ApproximateArrivalTimestamp"].timestamp(), 3),
+                    },
+                }
+                for record in read
+            ]
+        }
+    )
+
+
+class LinesSink:
+    """A sink that is a file: one line an item."""
+
+    def __init__(self, file: IO[bytes], encode: Callable[[Sequence[Any]], bytes]) -> None:
+        self._file = file
+        self._encode = encode
+
+    def write(self, items: Sequence[Any], deadline: float) -> Written:
+        """Write all *items*, whenever that is done."""
+        del deadline
+        self._file.write(self._encode(items))
+        return Written()
+
+
+class NoSink:
+    """A sink for what is only counted: the dead letters of a replay lie in the bucket since the first time."""
+
+    def write(self, items: Sequence[Any], deadline: float) -> Written:
+        del items, deadline
+        return Written()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a replay has done so far."""
+
+    records: int = 0
+    published: int = 0
+    dead_letters: Counter[Reason] = field(default_factory=Counter)
+
+
+def replay(
+    stretch: Iterable[Sequence[Record]],
+    consumer: Consumer,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Tally:
+    """
+    Settle the batches of a stretch with *consumer*, in order; *progress* is told of each batch's size.
+
+    Raises:
+        ReplayStopped: A record could not be settled within a minute.
+    """
+    tally = Tally()
+    for records in stretch:
+        result = consumer.process(records, clock() + _PATIENCE_SECONDS)
+        tally.published += result.published
+        if result.unsettled:
+            raise ReplayStopped(
+                f"the replay stopped at {records[result.settled].event_id} after {tally.published:,} predictions: "
+                f"{result.cause}; run it again: what was published twice has the same event_id"
+            )
+        tally.records += len(records)
+        tally.dead_letters += result.dead_letters_by_reason()
+        progress(len(records))
+    return tally

@@ -1,0 +1,94 @@
+"""
+Bodies ↔ records: what ``/predict`` reads and answers, without any I/O.
+
+The rule: a list is split, not decoded. Each item keeps its own bytes, so that the verdict on it is the core's alone.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from stream_consumer.contract.dead_letter import encodable
+from stream_consumer.contract.prediction import Prediction, encode_prediction
+from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.web.batching import Outcome
+from stream_consumer.web.problems import Kind, Problem
+
+read_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class ItemError(msgspec.Struct, frozen=True):
+    """Why the item at ``index`` has no prediction; ``path`` is a JSON path within the item."""
+
+    index: int
+    reason: Reason
+    path: str
+    detail: str
+
+    @classmethod
+    def of(cls, index: int, fault: InvalidRecord) -> "ItemError":
+        return cls(index, fault.reason, fault.path, encodable(fault.detail))
+
+
+def split(body: bytes, max_items: int) -> tuple[list[Record], bool]:
+    """
+    Return the records of *body* in order, and whether it is a list.
+
+    Raises:
+        Problem: It begins as a list and is none, or one of more than *max_items*.
+    """
+    if not body.lstrip(b" \t\r\n").startswith(b"["):
+        return [Record(body)], False
+    return [Record(bytes(item)) for item in limited(decoded(body, read_items), max_items)], True
+
+
+def decoded(body: bytes, decode: Any) -> Any:
+    """
+    Return what *decode* makes of *body*.
+
+    Raises:
+        Problem: It is no JSON, or none of the shape wanted.
+    """
+    try:
+        return decode(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem(Kind.UNDECODABLE, str(error)) from None
+
+
+def limited(items: list[Any], max_items: int) -> list[Any]:
+    """
+    Return *items*.
+
+    Raises:
+        Problem: There are more than *max_items*.
+    """
+    if len(items) > max_items:
+        raise Problem(Kind.TOO_MANY_ITEMS, f"more than the {max_items:,} items that are decided in one request")
+    return items
+
+
+def answer_one(outcome: Outcome) -> bytes:
+    """
+    Return the prediction event.
+
+    Raises:
+        Problem: The ride event is invalid.
+    """
+    if isinstance(outcome, Prediction):
+        return encode_prediction(outcome)
+    error = ItemError.of(0, outcome)
+    kind = Kind.UNDECODABLE if error.reason is Reason.UNDECODABLE else Kind.INVALID_ITEM
+    raise Problem(kind, error.detail, reason=error.reason, path=error.path, index=error.index)
+
+
+def answer_list(outcomes: Sequence[Outcome]) -> tuple[HTTPStatus, bytes]:
+    """Return a prediction event or an error for each item, in order; 207 if there is an error among them."""
+    entries = [
+        outcome if isinstance(outcome, Prediction) else ItemError.of(index, outcome)
+        for index, outcome in enumerate(outcomes)
+    ]
+    faulty = any(isinstance(entry, ItemError) for entry in entries)
+    return HTTPStatus.MULTI_STATUS if faulty else HTTPStatus.OK, _encode(entries)

@@ -1,0 +1,128 @@
+"""
+One connection: uvicorn's protocol, and a bound on all that a client may take of it.
+
+The rule: nothing waits longer than the patience for a client, and no request gets two answers, or another's.
+"""
+
+import time
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from stream_consumer.web.answer import Answer
+from stream_consumer.web.problems import Kind, Problem
+
+CLOSE = (b"connection", b"close")
+
+# uvicorn bounds neither a request's head nor the time it takes. Proxies and browsers stop at some 8 to 64 KB.
+_MAX_HEAD_BYTES = 65_536
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's own, and a watch on requests that never become whole and answers that nobody takes."""
+
+    # Both by time.monotonic.
+    _arriving_since: float | None = None
+    _stuck_since: float | None = None
+    # Of the arriving request: its head and trailers so far, and what came since the parser last gave something out.
+    _head_bytes = 0
+    _unreported_bytes = 0
+    _answering: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._arriving_since = time.monotonic()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # uvicorn tells the latest request only; an earlier one would write on, and fail.
+        if self._answering is not None:
+            self._answering.disconnected = True
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        # Line ends between two requests begin none, but stop uvicorn's own clock.
+        self._arriving_since = self._arriving_since or time.monotonic()
+        self._unreported_bytes += len(data)
+        super().data_received(data)
+        if self._unreported_bytes > _MAX_HEAD_BYTES:
+            self.refuse(_head_too_large())
+
+    def on_message_begin(self) -> None:
+        self._arriving_since, self._head_bytes = time.monotonic(), 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header or, behind a body in chunks, a trailer."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._unreported_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._arriving_since = None
+        super().on_message_complete()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        self._unreported_bytes = 0
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            raise _HeadTooLarge  # the parser stops, and uvicorn answers as below
+
+    def send_400_response(self, msg: str) -> None:
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self.refuse(_head_too_large())
+        else:
+            super().send_400_response(msg)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def watch(self, patience: float) -> None:
+        """Turn away a request that does not become whole; cut off a client that does not take its answer."""
+        now = time.monotonic()
+        if self.transport.is_closing():  # which lasts until all is sent
+            self._stuck_since = self._stuck_since or now
+        if now - (self._stuck_since or now) > patience:
+            self.transport.abort()
+        elif now - (self._arriving_since or now) > patience:
+            self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {patience:g} s"))
+
+    def pause_writing(self) -> None:
+        self._stuck_since = time.monotonic()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._stuck_since = None
+        super().resume_writing()
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer the arriving request for the application, if it is due and has none yet, and close."""
+        cycle: RequestResponseCycle | None = self.cycle  # of the latest whole head
+        arriving = cycle if cycle is not None and cycle.scope is self.scope else None
+        if arriving is None:
+            due = cycle is None or cycle.response_complete
+        else:
+            due = not (arriving.response_started or self.pipeline)
+        if due and not self.transport.is_closing():
+            answer = Answer.of(problem)
+            head = b"HTTP/1.1 %d %b\r\n" % (answer.status, answer.status.phrase.encode())
+            fields = b"".join(b"%b: %b\r\n" % field for field in (*answer.fields(), CLOSE))
+            self.transport.write(head + fields + b"\r\n" + answer.body)
+            if arriving is not None:
+                arriving.disconnected = True  # the application's own would be a second one
+        self.transport.close()
+
+
+class _HeadTooLarge(Exception):
+    """What is never seen: it stops the parser."""
+
+
+def _head_too_large() -> Problem:
+    return Problem(Kind.HEAD_TOO_LARGE, f"at most {_MAX_HEAD_BYTES:,} bytes of headers are read")

@@ -1,0 +1,96 @@
+"""
+What is a worker's while it works: the message, and the claims on the outputs of its objects.
+
+The rule: a lease is over when its time is, whatever the services may say later. Time counts from before the request
+that extended it, so no other worker can see it end earlier than this one.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.worker.output_claim import Claim, ClaimLost
+from stream_consumer.worker.queue import Message, Queue, ReceiptLost
+
+Heart = Callable[[float, Callable[[], None]], AbstractContextManager[None]]
+"""Calls something every so many seconds for as long as the context lasts."""
+
+
+@contextmanager
+def heart(seconds: float, beat: Callable[[], None]) -> Iterator[None]:
+    """Beat in a thread."""
+    over = threading.Event()
+
+    def beating() -> None:
+        while not over.wait(seconds):
+            beat()
+
+    thread = threading.Thread(target=beating, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class Lease:
+    """A message in hand, and at most one claim at a time."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        message: Message,
+        received: float,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """*received* is the time before the receive."""
+        self._queue = queue
+        self._message = message
+        self._seconds = seconds
+        self._clock = clock
+        self._until = received + seconds
+        self._claim: Claim | None = None
+        self._lost = ""
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def lost(self) -> str:
+        """Why it is lost; empty while it is held."""
+        if not self._lost and self._clock() >= self._until:
+            self._lost = f"it could not be extended for {self._seconds:g} s"
+        return self._lost
+
+    @contextmanager
+    def on(self, claim: Claim) -> Iterator[None]:
+        """Hold *claim*, which was just made, with the message; release it afterwards."""
+        with self._one_at_a_time:
+            self._claim = claim
+        try:
+            yield
+        finally:
+            with self._one_at_a_time:
+                self._claim = None
+            claim.release()
+
+    def beat(self) -> None:
+        """Extend it, unless it is lost; what cannot be done now may be done by the next beat."""
+        with self._one_at_a_time:
+            if self.lost:
+                return
+            before = self._clock()
+            try:
+                # In this order, so that the claim is old when the message is visible again.
+                if self._claim:
+                    self._claim.renew()
+                self._queue.extend(self._message)
+            except (ReceiptLost, ClaimLost) as error:
+                self._lost = str(error)
+            except (ClientError, BotoCoreError):
+                return
+            else:
+                self._until = before + self._seconds

@@ -1,0 +1,144 @@
+"""
+The starter: a Lambda function on a schedule that runs worker tasks when the queue has work for more than there are.
+
+The rule: it starts and never stops one; a worker ends by itself when it finds nothing. Asked twice for the same event
+it starts nothing twice, as far as ECS remembers: the tokens of its requests are made from the event.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from stream_consumer.environment_variables import Field, integer, matching, read, refuse, some_text, url
+from stream_consumer.worker.errors import TasksNotStarted
+
+# Source: Amazon ECS API reference, "RunTask": count.
+_TASKS_A_REQUEST = 10
+
+
+def tasks_to_start(visible: int, running: int, *, messages_per_task: int, max_tasks: int) -> int:
+    """Return how many tasks to start beside those *running* for so many *visible* messages."""
+    wanted = min(max_tasks, -(-visible // messages_per_task))
+    return max(0, wanted - running)
+
+
+def _comma_separated(kind: str, wanted: str) -> Callable[[str], tuple[str, ...]]:
+    ids = matching(rf"{kind}-\w+(,{kind}-\w+)*", f"{wanted}, comma separated")
+    return lambda text: tuple(ids(text).split(","))
+
+
+FIELDS = {
+    "queue_url": Field("QUEUE_URL", url, None, "The queue that workers drain"),
+    "cluster": Field("CLUSTER", some_text, None, "The cluster that they run in, by name or ARN"),
+    "task_definition": Field("TASK_DEFINITION", some_text, None, "Their task definition, by family or ARN"),
+    "family": Field(
+        "TASK_FAMILY", matching(r"[\w-]+", "a task definition's family"), "", "Its family, if it has another"
+    ),
+    "subnets": Field("SUBNETS", _comma_separated("subnet", "ids of subnets"), None, "Where they run"),
+    "security_groups": Field("SECURITY_GROUPS", _comma_separated("sg", "ids of security groups"), None, "Theirs"),
+    "assign_public_ip": Field(
+        "ASSIGN_PUBLIC_IP", matching("ENABLED|DISABLED", "ENABLED or DISABLED"), "DISABLED", "As ECS has it"
+    ),
+    "max_tasks": Field("MAX_TASKS", integer(1, 999_999), 4, "The most that run at once"),
+    "messages_per_task": Field("MESSAGES_PER_TASK", integer(1, 999_999), 100, "The backlog that is worth a task"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StarterSettings:
+    """What the environment asks for; the fields are explained in ``FIELDS``."""
+
+    queue_url: str
+    cluster: str
+    task_definition: str
+    family: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    assign_public_ip: str
+    max_tasks: int
+    messages_per_task: int
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "StarterSettings":
+        """
+        Read *environ*.
+
+        Raises:
+            SettingsError: Names every variable that is wrong, its value and what is wanted.
+        """
+        values, faults = read(FIELDS, environ)
+        faults += [f"{FIELDS[name].variable} is not set" for name, value in values.items() if value is None]
+        refuse(faults)
+        # arn:aws:ecs:us-east-1:111122223333:task-definition/family:7
+        values["family"] = values["family"] or values["task_definition"].rpartition("/")[2].partition(":")[0]
+        return cls(**values)
+
+
+def start_tasks(settings: StarterSettings, *, sqs: Any, ecs: Any, event_id: str, logger: Logger) -> dict[str, int]:
+    """
+    Start as many tasks as :func:`tasks_to_start` says; return what it saw and did.
+
+    Raises:
+        TasksNotStarted: ECS refused some; the others were started.
+    """
+    answer = sqs.get_queue_attributes(QueueUrl=settings.queue_url, AttributeNames=["ApproximateNumberOfMessages"])
+    visible = int(answer["Attributes"]["ApproximateNumberOfMessages"])
+    if not visible:
+        return {"visible": 0, "started": 0}
+    # A task that is still pending is on its way to the status RUNNING that is desired of it.
+    pages = ecs.get_paginator("list_tasks").paginate(
+        cluster=settings.cluster, family=settings.family, desiredStatus="RUNNING"
+    )
+    running = sum(len(page["taskArns"]) for page in pages)
+    missing = tasks_to_start(
+        visible, running, messages_per_task=settings.messages_per_task, max_tasks=settings.max_tasks
+    )
+    started, failures = 0, []
+    for already in range(0, missing, _TASKS_A_REQUEST):
+        count = min(_TASKS_A_REQUEST, missing - already)
+        answer = ecs.run_task(**_request(settings, count, token=f"{event_id}/{running + already}/{count}"))
+        started += len(answer["tasks"])
+        failures += answer["failures"]
+    if failures:
+        reasons = sorted({f"{failure.get('reason')}: {failure.get('detail', '')}" for failure in failures})
+        raise TasksNotStarted(f"ECS did not start {len(failures)} of {missing} tasks: {'; '.join(reasons)}")
+    if started:
+        logger.info("tasks started", extra={"visible": visible, "running": running, "started": started})
+    return {"visible": visible, "running": running, "started": started}
+
+
+def _request(settings: StarterSettings, count: int, token: str) -> dict[str, Any]:
+    network = {
+        "subnets": list(settings.subnets),
+        "securityGroups": list(settings.security_groups),
+        "assignPublicIp": settings.assign_public_ip,
+    }
+    return {
+        "cluster": settings.cluster,
+        "taskDefinition": settings.task_definition,
+        "launchType": "FARGATE",
+        "count": count,
+        "networkConfiguration": {"awsvpcConfiguration": network},
+        "propagateTags": "TASK_DEFINITION",
+        "startedBy": "stream-consumer-starter",
+        "clientToken": hashlib.sha256(token.encode()).hexdigest(),  # 64 characters, as many as it may have
+    }
+
+
+def lambda_handler(
+    event: Mapping[str, Any],
+    context: Any,
+    *,
+    environ: Mapping[str, str] = os.environ,
+    client: Callable[[Any], Any] = boto3.client,
+) -> dict[str, int]:
+    """Answer one invocation; what the event says does not matter, only whether it is the same again."""
+    settings = StarterSettings.of(environ)
+    event_id = str(event.get("id") or getattr(context, "aws_request_id", ""))
+    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
+    return start_tasks(settings, sqs=client("sqs"), ecs=client("ecs"), event_id=event_id, logger=logger)

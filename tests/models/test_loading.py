@@ -1,0 +1,400 @@
+"""Loading a model: what is read from an MLflow model directory, and what is refused with which remedy."""
+
+import importlib
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn
+import skops.io
+import yaml
+from sklearn.linear_model import LinearRegression
+
+from stream_consumer.contract.event_schema import Column, EventSchema
+from stream_consumer.contract.record import InvalidRecord
+from stream_consumer.errors import ModelError
+from stream_consumer.model import Model
+from stream_consumer.models.files import directory_digest
+from stream_consumer.models.flavours import TRUSTED_TYPES
+from stream_consumer.models.loading import load_model
+from tests.example_models import EXAMPLE, changed, save, signature_of, with_metadata
+
+
+def no_s3() -> Any:
+    raise AssertionError("no S3 client is needed")
+
+
+def load(path: Path | str, **options: Any) -> Model:
+    return load_model(str(path), s3=no_s3, **options)
+
+
+def refusal(path: Path | str, **options: Any) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(path, **options)
+    message = str(caught.value)
+    assert str(path) in message
+    return message
+
+
+# --- what is loaded ---------------------------------------------------------------------------------------------------
+
+
+def test_a_model_carries_what_its_directory_says(rides_model: Path) -> None:
+    model = load(rides_model)
+    assert model.name == "ride-duration"
+    assert model.location == str(rides_model)
+    assert model.digest == directory_digest(rides_model)
+    assert model.schema.columns == (
+        Column("PULocationID", "long", minimum=1, maximum=265),
+        Column("DOLocationID", "long", minimum=1, maximum=265),
+        Column("trip_distance", "double", minimum=0.0, maximum=200.0),
+    )
+    assert model.categories == {"PULocationID": {130, 74}, "DOLocationID": {205, 75}}
+    assert model.example == list(EXAMPLE.values())
+    assert model.predict(model.example).tolist() == pytest.approx(model.expected)
+
+
+def test_a_model_of_the_default_kind_predicts_what_its_estimator_predicts(boosted_rides_model: Path) -> None:
+    estimator = skops.io.load(boosted_rides_model / "model.skops", trusted=list(TRUSTED_TYPES))
+    columns: list[list[Any]] = [[1, 130, 199], [265, 205, 1], [0.0, 3.66, 19.5]]
+    assert load(boosted_rides_model).predict(columns).tolist() == estimator.predict(np.array(columns).T).tolist()
+
+
+def test_a_location_may_be_a_file_url(rides_model: Path) -> None:
+    assert load(f"file://{rides_model}").name == "ride-duration"
+
+
+def test_an_optional_number_that_is_missing_reaches_the_model_as_nan(tmp_path: Path) -> None:
+    """A model of numbers and booleans is fed one matrix of floats."""
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+
+    estimator = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1)
+    estimator.fit([[math.nan, 0.0], [1.0, 1.0]] * 20, [10.0, 20.0] * 20)
+    signature = signature_of((("tolls", "double", False), ("shared", "boolean", True)))
+    model = load(save(estimator, tmp_path / "model", signature=signature))
+    missing, present = model.predict([[None, 1.0], [False, True]])
+    assert missing < present
+
+
+@pytest.mark.parametrize(
+    ("change", "registered", "named"),
+    [
+        ({}, None, ("ride-duration", "<digest>")),
+        ({"model_id": "m-1"}, None, ("ride-duration", "m-1")),
+        ({"model_id": "m-1", "run_id": "r-1"}, None, ("ride-duration", "r-1")),
+        ({"model_id": "m-1", "metadata": {}}, None, ("m-1", "m-1")),
+        ({"metadata": None}, None, ("model", "<digest>")),
+        ({"model_id": "m-1", "run_id": "r-1"}, {"model_name": "rides", "model_version": "7"}, ("rides", "7")),
+        ({}, {"model_name": "rides", "model_version": 7}, ("rides", "7")),
+    ],
+    ids=["saved by hand", "logged", "logged by a run", "without our metadata", "nameless", "registered", "a number"],
+)
+def test_name_and_version_are_the_registrys_else_the_models_own(
+    rides_model: Path, tmp_path: Path, change: Any, registered: Any, named: tuple[str, str]
+) -> None:
+    """RUN_ID overrides the version whatever the model says."""
+    path = changed(rides_model, tmp_path / "model", lambda content: content.update(change))
+    digest = directory_digest(path)
+    if registered:
+        (path / "registered_model_meta").write_text(yaml.safe_dump(registered), encoding="utf-8")
+    model = load(path)
+    assert (model.name, model.version.replace(digest[:12], "<digest>")) == named
+    assert load(path, version="Test123").version == "Test123"
+
+
+def test_the_digest_is_that_of_all_names_and_contents(rides_model: Path, tmp_path: Path) -> None:
+    """As ``sha256sum`` prints them, in the order of their names; what a registry adds to its copy does not count."""
+    path = tmp_path / "model"
+    (path / "sub").mkdir(parents=True)
+    (path / "b").write_bytes(b"1")
+    (path / "sub" / "a").write_bytes(b"")
+    assert directory_digest(path) == "58e5ade69ea8ce7c9e584a79deb09a508642922e43b56a528ff3e25db6ad30b8"
+    before = directory_digest(rides_model)
+    shutil.copytree(rides_model, tmp_path / "copy")
+    (tmp_path / "copy" / "registered_model_meta").write_text("model_name: x", encoding="utf-8")
+    assert directory_digest(tmp_path / "copy") == before
+    (tmp_path / "copy" / "another").write_text("", encoding="utf-8")
+    assert directory_digest(tmp_path / "copy") != before
+
+
+def test_a_model_is_loaded_by_the_digest_that_pins_it_and_by_no_other(rides_model: Path) -> None:
+    digest = directory_digest(rides_model)
+    assert load(rides_model, digest=digest).digest == digest
+    assert refusal(rides_model, digest="0" * 64) == (
+        f"the model at {rides_model} has the digest {digest}, but MODEL_DIGEST pins {'0' * 64}"
+    )
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def columns_of(*specs: dict[str, Any]) -> Change:
+    return lambda content: content.update(signature={"inputs": json.dumps(specs)}, metadata=None)
+
+
+def sklearn_flavor(**values: Any) -> Change:
+    return lambda content: content["flavors"]["sklearn"].update(values)
+
+
+UNUSABLE: dict[str, tuple[Change, str]] = {
+    "unsigned": (lambda content: content.pop("signature"), "has no signature of named columns"),
+    "a signature of nothing": (columns_of(), "there must be at least one"),
+    "a tensor signature": (
+        columns_of({"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}),
+        "has no signature of named columns (Object missing required field `name` - at `$[0]`)",
+    ),
+    "columns without names": (columns_of({"type": "double"}), "log it with signature=ModelSignature"),
+    "a column of arrays": (
+        columns_of({"name": "x", "type": "array", "items": {"type": "double"}}),
+        "column 'x' has the type 'array', which cannot be read from JSON",
+    ),
+    "two columns of one name": (columns_of(*[{"name": "x", "type": "long"}] * 2), "['x', 'x'] cannot be read"),
+    "bounds for no column": (with_metadata({"bounds": {"fare": {"minimum": 0}}}), "declares bounds for ['fare']"),
+    "bounds of another kind": (
+        with_metadata({"bounds": {"trip_distance": {"least": 0}}}),
+        "MLmodel of the model at {path} cannot be read: Object contains unknown field `least`",
+    ),
+    "bounds that are text": (
+        with_metadata({"bounds": {"trip_distance": {"minimum": "0"}}}),
+        "Expected `int | float | null`, got `str` - at `$.metadata.stream_consumer.bounds[...].minimum`",
+    ),
+    "bounds that contradict": (
+        with_metadata({"bounds": {"trip_distance": {"minimum": 1, "maximum": 0}}}),
+        "column 'trip_distance' of type 'double' cannot have the minimum 1 and the maximum 0",
+    ),
+    "metadata of another shape": (lambda content: content.update(metadata=[]), "Expected `object | null`, got `array`"),
+    "no flavours": (lambda content: content.pop("flavors"), "missing required field `flavors`"),
+    "another flavour": (
+        lambda content: content.update(flavors={"onnx": {}}),
+        "has neither the flavour sklearn nor python_function",
+    ),
+    "no file named": (
+        lambda content: content["flavors"]["sklearn"].pop("pickled_model"),
+        "missing required field `pickled_model`",
+    ),
+    "a file that is not there": (sklearn_flavor(pickled_model="absent.skops"), "absent.skops"),
+    "an older scikit-learn": (
+        sklearn_flavor(sklearn_version="1.2.2"),
+        f"was saved by scikit-learn 1.2.2 and this is {sklearn.__version__}",
+    ),
+    "a newer scikit-learn": (sklearn_flavor(sklearn_version="2.0.0"), "train it again, or build the image"),
+    "pickled": (sklearn_flavor(serialization_format="cloudpickle"), "or, if you trust it, pin it with MODEL_DIGEST"),
+    "pickled by an older mlflow": (
+        lambda content: content["flavors"]["sklearn"].pop("serialization_format"),
+        "can run code from its files",
+    ),
+    "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files"),
+    "an example out of bounds": (
+        with_metadata({"bounds": {"PULocationID": {"maximum": 100}}}),
+        (
+            "would refuse its own input example {{'PULocationID': 130, 'DOLocationID': 205, 'trip_distance': 3.66}}: "
+            "$.ride.PULocationID: Expected `int` <= 100"
+        ),
+    ),
+    "an example that is not there": (
+        lambda content: content["saved_input_example_info"].update(artifact_path="absent.json"),
+        "the input example of the model at {path} cannot be read",
+    ),
+    "other predictions than training recorded": (
+        with_metadata({"example_predictions": [1.0, 2.0]}),
+        "but training recorded [1.0, 2.0]; other library versions load it than saved it",
+    ),
+    "fewer predictions than training recorded": (with_metadata({"example_predictions": [1.0]}), "recorded [1.0]"),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_an_unusable_model_is_an_error_that_says_what_to_do(
+    rides_model: Path, tmp_path: Path, change: Change, says: str
+) -> None:
+    path = changed(rides_model, tmp_path / "model", change)
+    with pytest.raises(ModelError) as caught:
+        load(path)
+    assert says.format(path=path) in str(caught.value)
+
+
+def test_a_patch_release_of_scikit_learn_is_no_other_version(rides_model: Path, tmp_path: Path) -> None:
+    major, minor, _ = sklearn.__version__.split(".", 2)
+    path = changed(rides_model, tmp_path / "model", sklearn_flavor(sklearn_version=f"{major}.{minor}.99"))
+    assert load(path).name == "ride-duration"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("MLmodel", None, "does not exist; MODEL_LOCATION is the directory that holds it"),
+        ("MLmodel", b"", "Expected `object`, got `null`"),
+        ("MLmodel", b"- a\n- b", "Expected `object`, got `array`"),
+        ("MLmodel", b"{", "MLmodel of the model at"),
+        ("MLmodel", b"\xff", "cannot be read"),
+        ("MLmodel", b"a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
+        ("registered_model_meta", b"model_name: x", "missing required field `model_version`"),
+        ("model.skops", None, "model.skops of the model at"),
+        ("model.skops", b"", "cannot be loaded: BadZipFile"),
+        ("model.skops", b"PK\x03\x04 but no zip", "cannot be loaded"),
+        ("input_example.json", b"[1, 2]", "log it as rows"),
+        ("input_example.json", b'{"columns": ["a"], "data": [[1, 2]]}', "log it as rows"),
+        ("input_example.json", b'{"columns": ["PULocationID"], "data": [[1]]}', "would refuse its own input example"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_broken_file_is_named(rides_model: Path, tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
+    path = shutil.copytree(rides_model, tmp_path / "model")
+    if content is None:
+        (path / name).unlink()
+    else:
+        (path / name).write_bytes(content)
+    message = refusal(path)
+    assert name.removesuffix(".json").replace("_", " ") in message.replace("_", " ")
+    assert says in message
+
+
+@pytest.mark.parametrize("location", ["/nonexistent", "relative/nonexistent", "file:///nonexistent"])
+def test_a_location_where_nothing_is_is_named(location: str) -> None:
+    assert refusal(location).startswith(f"there is no MLflow model at {location}: ")
+
+
+def test_a_model_fitted_on_other_columns_than_it_is_signed_for_is_refused(tmp_path: Path) -> None:
+    """Fed by position, it would mistake one column for another."""
+    import pandas as pd  # noqa: PLC0415
+
+    fitted = LinearRegression().fit(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 1.0]}), [1.0, 2.0])
+    swapped = signature_of((("b", "double", True), ("a", "double", True)))
+    assert "was fitted on the columns ['a', 'b'], but its signature has ['b', 'a']" in refusal(
+        save(fitted, tmp_path / "swapped", signature=swapped)
+    )
+    right = load(
+        save(fitted, tmp_path / "right", signature=signature_of((("a", "double", True), ("b", "double", True))))
+    )
+    assert right.predict([[3.0], [1.0]]).tolist() == pytest.approx([3.0])
+
+
+# --- the self-check ---------------------------------------------------------------------------------------------------
+
+
+def checked(predict: Callable[[Any], Any], expected: tuple[float, ...] = ()) -> None:
+    schema = EventSchema([Column("x", "double")])
+    Model("m", "1", "here", "0" * 64, schema, predict, example=[[1.0, 2.0]], expected=expected).check()
+
+
+def test_a_model_that_predicts_its_example_passes() -> None:
+    checked(lambda columns: np.array(columns[0]), expected=(1.0, 2.0 + 1e-7))
+
+
+def test_a_model_without_an_example_cannot_be_checked() -> None:
+    Model("m", "1", "here", "0" * 64, EventSchema([Column("x", "double")]), lambda _columns: np.zeros(0)).check()
+
+
+@pytest.mark.parametrize(
+    ("predict", "expected", "says"),
+    [
+        (lambda _columns: 1 / 0, (), "fails on its own input example: ZeroDivisionError"),
+        (lambda _columns: ["a", "b"], (), "fails on its own input example: ValueError"),
+        (lambda _columns: np.array([1.0]), (), "predicts [1.0] for the 2 rows of its input example"),
+        (lambda _columns: np.array([1.0, np.nan]), (), "predicts [1.0, nan] for the 2 rows"),
+        (lambda _columns: np.array([1.0, np.inf]), (), "wanted one finite number a row"),
+        (lambda columns: np.array(columns[0]), (1.0, 2.1), "training recorded [1.0, 2.1]"),
+        (lambda columns: np.array(columns[0]), (1.0,), "training recorded [1.0]"),
+    ],
+)
+def test_a_model_that_fails_on_its_own_example_is_never_served(
+    predict: Callable[[Any], Any], expected: tuple[float, ...], says: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        checked(predict, expected)
+    assert says in str(caught.value)
+    assert "here" in str(caught.value)
+
+
+# --- other columns ----------------------------------------------------------------------------------------------------
+
+
+def test_a_model_with_other_columns_decodes_and_predicts_with_no_change_of_code(trips_model: Path) -> None:
+    """One string column, one optional, one boolean; test_consumer.py scores it end to end."""
+    model = load(trips_model)
+    assert [(column.name, column.type, column.required) for column in model.schema.columns] == [
+        ("payment", "string", True),
+        ("tolls", "double", False),
+        ("shared", "boolean", True),
+    ]
+    assert isinstance(model.schema.decode(b'{"ride":{"payment":1,"shared":true},"ride_id":1}'), InvalidRecord)
+    known, missing, unknown = model.predict([["card", "cash", "cheque"], [1.0, None, None], [True, False, False]])
+    assert (known, missing) == (pytest.approx(18.0), pytest.approx(20.0))
+    assert math.isfinite(unknown)
+
+
+# --- what loading executes --------------------------------------------------------------------------------------------
+
+EVIL = """
+import os, pathlib
+pathlib.Path(os.environ["WITNESS"]).write_text("imported")
+
+class Evil:
+    def __setstate__(self, state):
+        pathlib.Path(os.environ["WITNESS"]).write_text("loaded")
+"""
+
+
+@pytest.fixture
+def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a file that appears when the code of a hostile model runs; its module is there to be imported."""
+    (tmp_path / "evil_module.py").write_text(EVIL, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("WITNESS", str(tmp_path / "witness"))
+    yield tmp_path / "witness"
+    sys.modules.pop("evil_module", None)
+
+
+def test_a_hostile_file_is_refused_before_anything_of_it_runs(rides_model: Path, tmp_path: Path, witness: Path) -> None:
+    """The file's own list of trusted types is the file's word, and ignored."""
+    path = changed(rides_model, tmp_path / "hostile", sklearn_flavor(skops_trusted_types=["evil_module.Evil"]))
+    estimator = LinearRegression().fit([[1.0, 1.0, 1.0]], [1.0])
+    estimator.trap = importlib.import_module("evil_module").Evil()
+    estimator.trap.bait = 1
+    skops.io.dump(estimator, path / "model.skops")
+    del sys.modules["evil_module"]
+    witness.unlink()
+
+    assert "holds types that are not trusted: evil_module.Evil" in refusal(path)
+    assert not witness.exists()
+    # The trap is real: trusted, it springs.
+    skops.io.load(path / "model.skops", trusted=["evil_module.Evil"])
+    assert witness.read_text() == "loaded"
+
+
+def test_a_pickle_is_not_even_opened_without_the_right_digest(rides_model: Path, tmp_path: Path, witness: Path) -> None:
+    path = changed(rides_model, tmp_path / "pickled", sklearn_flavor(serialization_format="cloudpickle"))
+    (path / "model.skops").write_bytes(b"cbuiltins\nexec\n(S'import evil_module'\ntR.")
+    assert "can run code from its files" in refusal(path)
+    assert "MODEL_DIGEST pins" in refusal(path, digest="0" * 64)
+    assert not witness.exists()
+    # The trap is real: pinned, it springs.
+    refusal(path, digest=directory_digest(path))
+    assert witness.read_text() == "imported"
+
+
+def test_a_pickled_model_is_loaded_if_its_digest_is_pinned(tmp_path: Path) -> None:
+    estimator = LinearRegression().fit([[1.0], [2.0]], [2.0, 4.0])
+    options = {"serialization_format": "cloudpickle", "skops_trusted_types": None}
+    path = save(estimator, tmp_path / "model", signature=signature_of((("x", "double", True),)), **options)
+    assert load(path, digest=directory_digest(path)).predict([[3.0]]).tolist() == pytest.approx([6.0])
+
+
+def test_a_broken_pickle_is_named(rides_model: Path, tmp_path: Path) -> None:
+    path = changed(rides_model, tmp_path / "model", sklearn_flavor(serialization_format="pickle"))
+    assert "model.skops of the model at" in refusal(path, digest=directory_digest(path))
+
+
+def test_the_process_environment_is_left_alone(rides_model: Path) -> None:
+    before = dict(os.environ)
+    load(rides_model)
+    assert dict(os.environ) == before

@@ -1,0 +1,452 @@
+"""Redrive: every selected letter goes back, none twice but for a crash, and what went back is marked."""
+
+import contextlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream_consumer.contract import kpl
+from stream_consumer.contract.dead_letter import encode_dead_letters
+from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.record import Reason
+from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.operate.dead_letter_bucket import Letter, Selection, letters
+from stream_consumer.operate.jq_edit import Edit
+from stream_consumer.operate.redrive import Marks, NotMarked, Outcome, Preparation, Redrive, Refused, delete_redriven
+from stream_consumer.sinks import Entry
+from tests.fakes import (
+    DENIED,
+    HOPELESS_FAULTS,
+    REJECTING_ALL,
+    RESET_AFTER,
+    THROTTLED,
+    UNAVAILABLE,
+    Effect,
+    FakeKinesis,
+    FakeTime,
+    Fault,
+    client_error,
+    rejecting,
+)
+from tests.operate.bucket import BUCKET, ReadableS3, dead_letter, event_id, lay_mappings, lay_ours, lay_raw
+from tests.rides import ARRIVAL, RIDE_COLUMNS, SHARD, ride_event
+
+
+class Crash(BaseException):
+    """The process ended."""
+
+
+def _crash(_: str) -> Exception:
+    raise Crash
+
+
+CRASH_BEFORE = Fault("CRASH_BEFORE", _crash)
+CRASH_AFTER = Fault("CRASH_AFTER", _crash, Effect.DONE)
+
+
+class Bench:
+    """A bucket with letters, the stream they came from, and redrives of them."""
+
+    def __init__(self) -> None:
+        self.time = FakeTime()
+        self.s3 = ReadableS3(self.time)
+        self.kinesis = FakeKinesis(self.time, streams=["ride_events"])
+
+    @property
+    def stream(self) -> list[Entry]:
+        return self.kinesis.streams["ride_events"]
+
+    def marks(self) -> Marks:
+        return Marks(self.s3.client, BUCKET, patience=self.time.patience(), now=lambda: ARRIVAL)
+
+    def letters(self, selection: Selection | None = None) -> Iterable[Letter]:
+        bucket = self.s3.bucket()
+        return letters(bucket.documents(bucket.keys()), selection or Selection(), lambda _: None)
+
+    def redrive(
+        self, preparation: Preparation | None = None, *, selection: Selection | None = None, rate: float | None = None
+    ) -> Outcome:
+        patience = self.time.patience()
+        run = Redrive(
+            preparation or Preparation(),
+            lambda name: PredictionStream(self.kinesis.client, name, patience=patience),
+            self.marks(),
+            rate,
+            patience,
+        )
+        return run.run(self.letters(selection), self.marks().load())
+
+    def marked(self) -> list[str]:
+        return [
+            json.loads(line)["event"] for key in self.s3.keys("redriven/") for line in self.s3.objects[key].splitlines()
+        ]
+
+
+def test_letters_go_back_in_order_with_their_bytes_and_their_own_key() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(2, b"\x00two"), dead_letter(3, b""))
+    lay_ours(bench.s3, dead_letter(1, b"one", Reason.UNDECODABLE))
+    lay_mappings(bench.s3, [(7, b"seven"), (8, b"eight")])
+    assert bench.redrive() == Outcome(put=5)
+    assert bench.stream == [
+        Entry("key-1", b"one"),
+        Entry("key-2", b"\x00two"),
+        Entry("key-3", b""),
+        Entry("key-7", b"seven"),
+        Entry("key-8", b"eight"),
+    ]
+
+
+def test_an_aggregate_goes_back_as_it_was_and_a_sub_record_as_itself() -> None:
+    bench = Bench()
+    aggregate = kpl.fold([kpl.SubRecord("a", b"1"), kpl.SubRecord("b", b"2")])
+    lay_ours(bench.s3, dead_letter(0, b"part", key="users-own", index=".1"))
+    lay_mappings(bench.s3, [(1, aggregate)])
+    bench.redrive()
+    assert bench.stream == [Entry("users-own", b"part"), Entry("key-1", aggregate)]
+
+
+def test_letters_can_go_on_another_stream() -> None:
+    bench = Bench()
+    bench.kinesis.create_stream(StreamName="elsewhere")
+    lay_ours(bench.s3, dead_letter(0, b"zero"))
+    bench.redrive(Preparation("elsewhere"))
+    assert bench.kinesis.streams == {"ride_events": [], "elsewhere": [Entry("key-0", b"zero")]}
+
+
+def test_letters_of_several_streams_each_go_back_on_their_own() -> None:
+    bench = Bench()
+    bench.kinesis.create_stream(StreamName="other_events")
+    key = lay_ours(bench.s3, dead_letter(0, b"zero"))
+    body = bench.s3.objects[key].replace(b"ride_events", b"other_events")
+    lay_raw(bench.s3, key.replace("ride_events", "other_events"), body)
+    assert bench.redrive().put == 2
+    assert bench.kinesis.streams == {
+        "ride_events": [Entry("key-0", b"zero")],
+        "other_events": [Entry("key-0", b"zero")],
+    }
+
+
+def test_what_was_put_is_marked_with_where_it_was_and_where_it_went() -> None:
+    bench = Bench()
+    document = lay_ours(bench.s3, dead_letter(0))
+    bench.redrive()
+    [key] = bench.s3.keys("redriven/")
+    assert key.startswith("redriven/2026-11-21T01:02:03.456Z-")
+    assert json.loads(bench.s3.objects[key]) == {
+        "stream": "ride_events",
+        "event": event_id(0),
+        "document": document,
+        "put_on": "ride_events",
+        "at": "2026-11-21T01:02:03.456Z",
+    }
+
+
+def test_a_second_run_passes_over_what_is_marked() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, b"zero"))
+    bench.redrive()
+    lay_ours(bench.s3, dead_letter(5, b"five"))
+    assert bench.redrive() == Outcome(put=1, skipped=1)
+    assert bench.stream == [Entry("key-0", b"zero"), Entry("key-5", b"five")]
+
+
+def test_the_mark_of_an_event_holds_for_every_document_that_holds_it() -> None:
+    """Even after the document that it was put back from was deleted."""
+    bench = Bench()
+    first = lay_ours(bench.s3, dead_letter(0), dead_letter(1))
+    bench.redrive()
+    del bench.s3.objects[first]
+    lay_ours(bench.s3, dead_letter(1), dead_letter(2))
+    lay_mappings(bench.s3, [(0, b"")])
+    assert bench.redrive() == Outcome(put=1, skipped=2)
+
+
+def test_the_same_event_id_on_another_stream_is_another_event() -> None:
+    bench = Bench()
+    key = lay_ours(bench.s3, dead_letter(0))
+    bench.redrive()
+    bench.s3.objects[key] = bench.s3.objects[key].replace(b"ride_events", b"other_events")
+    bench.kinesis.create_stream(StreamName="other_events")
+    assert bench.redrive() == Outcome(put=1)
+
+
+def test_only_the_selected_go_back() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, b"zero"), dead_letter(1, b"one", Reason.BOUNDS))
+    assert bench.redrive(selection=Selection(reasons=frozenset({"bounds"}))) == Outcome(put=1)
+    assert bench.redrive() == Outcome(put=1, skipped=1)
+    assert bench.stream == [Entry("key-1", b"one"), Entry("key-0", b"zero")]
+
+
+def test_an_edit_mends_what_it_can_and_the_others_are_named() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, ride_event(0, distance="3.66")), dead_letter(1, b"\xff"), dead_letter(2, b"{}"))
+    outcome = bench.redrive(Preparation(edit=Edit(".ride.trip_distance |= tonumber")))
+    assert bench.stream == [
+        Entry("key-0", b'{"ride":{"PULocationID":130,"DOLocationID":205,"trip_distance":3.66},"ride_id":0}')
+    ]
+    assert [(refused.letter.event_id, refused.why.partition(";")[0]) for refused in outcome.refused] == [
+        (event_id(1), "it is not text in UTF-8, which no jq program can edit"),
+        (event_id(2), "jq: null (null) cannot be parsed as a number"),
+    ]
+    assert bench.marked() == [event_id(0)]
+
+
+CHECKED = {
+    "valid": (ride_event(1), None),
+    "still mistyped": (
+        ride_event(1, distance="3.66"),
+        "still schema at $.ride.trip_distance: Expected `float`, got `str`",
+    ),
+    "out of bounds": (ride_event(1, pickup=0), "still bounds at $.ride.PULocationID: Expected `int` >= 1"),
+    "an aggregate of valid ones": (kpl.fold([kpl.SubRecord("a", ride_event(1))]), None),
+    "an aggregate with an invalid one": (
+        kpl.fold([kpl.SubRecord("a", ride_event(1)), kpl.SubRecord("a", ride_event(1, pickup=0))]),
+        "still bounds at $.ride.PULocationID: Expected `int` >= 1",
+    ),
+    "a corrupt aggregate": (
+        kpl.MAGIC + b"x",
+        "still undecodable at $: KPL aggregate whose MD5 digest does not match its content",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "why"), CHECKED.values(), ids=CHECKED)
+def test_what_is_checked_goes_back_only_if_it_is_valid_now(data: bytes, why: str | None) -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, data))
+    outcome = bench.redrive(Preparation(schema=EventSchema(RIDE_COLUMNS)))
+    assert [refused.why for refused in outcome.refused] == ([why] if why else [])
+    assert len(bench.stream) == outcome.put == (0 if why else 1)
+
+
+LETTER = Letter("d", "e", "schema", "$", "", "ride_events", SHARD, "1", "k", None, b"data")
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        ({"stream": None}, "it came by a direct invocation, so no stream is known: name one with --stream"),
+        ({"partition_key": ""}, "its partition key has 0 characters; Kinesis takes 1 to 256"),
+        ({"partition_key": "x" * 257}, "its partition key has 257 characters; Kinesis takes 1 to 256"),
+        ({"data": bytes(2**20)}, "it has 1,048,577 bytes with its key, more than the 1,048,576 of a put"),
+    ],
+)
+def test_what_kinesis_would_refuse_is_refused_before_it_fails_its_request(known: dict[str, Any], why: str) -> None:
+    letter = msgspec.structs.replace(LETTER, **known)
+    assert Preparation()(letter) == Refused(letter, why)
+
+
+def test_a_record_that_never_had_a_key_gets_one_of_its_content() -> None:
+    order = Preparation("ride_events")(msgspec.structs.replace(LETTER, stream=None, partition_key=None))
+    assert not isinstance(order, Refused)
+    assert order.entry.partition_key == "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
+
+
+def lay_many(bench: Bench, count: int, per_document: int = 100) -> list[str]:
+    """Lay *count* letters; their event ids in order."""
+    for first in range(0, count, per_document):
+        lay_ours(
+            bench.s3, *(dead_letter(at, str(at).encode()) for at in range(first, min(first + per_document, count)))
+        )
+    return [event_id(at) for at in range(count)]
+
+
+def test_chunks_are_as_large_as_a_request_whatever_the_documents() -> None:
+    bench = Bench()
+    ids = lay_many(bench, 1_200)
+    bench.redrive()
+    assert [len(request.entries) for request in bench.kinesis.requests] == [500, 500, 200]
+    assert len(bench.s3.keys("redriven/")) == 3
+    assert sorted(bench.marked()) == sorted(ids)
+
+
+def test_large_letters_make_smaller_chunks() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, *(dead_letter(at, bytes(900_000)) for at in range(12)))
+    bench.redrive()
+    assert [len(request.entries) for request in bench.kinesis.requests] == [5, 5, 2]
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "sizes", "at"),
+    [
+        (2.0, 6, [2, 2, 2], [0.0, 1.0, 2.0]),
+        (0.5, 3, [1, 1, 1], [0.0, 2.0, 4.0]),
+        (1_000.0, 1_100, [500, 500, 100], [0.0, 0.5, 1.0]),
+    ],
+)
+def test_a_rate_is_kept(rate: float, count: int, sizes: list[int], at: list[float]) -> None:
+    bench = Bench()
+    lay_many(bench, count)
+    bench.redrive(rate=rate)
+    assert [len(request.entries) for request in bench.kinesis.requests] == sizes
+    assert [request.at - bench.kinesis.requests[0].at for request in bench.kinesis.requests] == at
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, RESET_AFTER, UNAVAILABLE, rejecting(0, 2)], ids=lambda fault: fault.name)
+def test_what_another_try_mends_goes_back_all_the_same(fault: Fault) -> None:
+    bench = Bench()
+    lay_many(bench, 3)
+    bench.kinesis.script(fault)
+    assert bench.redrive() == Outcome(put=3)
+    assert {entry.data for entry in bench.stream} == {b"0", b"1", b"2"}
+
+
+def test_what_the_stream_does_not_take_is_named_and_the_run_ends_there() -> None:
+    """Those of the chunk that it took are marked, so the next run puts the rest."""
+    bench = Bench()
+    lay_many(bench, 700)
+    bench.kinesis.script(*[rejecting(1), *[REJECTING_ALL] * 100])
+    outcome = bench.redrive()
+    assert outcome.put == 499
+    assert [(refused.letter.event_id, refused.why) for refused in outcome.unput] == [
+        (event_id(1), "ProvisionedThroughputExceededException")
+    ]
+    bench.kinesis.script(*[None] * 100)
+    assert bench.redrive() == Outcome(put=201, skipped=499)
+    assert Counter(entry.data for entry in bench.stream) == Counter(str(at).encode() for at in range(700))
+
+
+def test_a_stream_that_may_not_be_written_takes_nothing_and_marks_nothing() -> None:
+    bench = Bench()
+    lay_many(bench, 3)
+    bench.kinesis.script(DENIED)
+    outcome = bench.redrive()
+    assert (outcome.put, len(outcome.unput)) == (0, 3)
+    assert bench.s3.keys("redriven/") == []
+
+
+@pytest.mark.parametrize("fault", [THROTTLED, UNAVAILABLE, RESET_AFTER], ids=lambda fault: fault.name)
+def test_a_mark_is_tried_again(fault: Fault) -> None:
+    bench = Bench()
+    lay_many(bench, 3)
+    bench.s3.script(fault, fault)
+    assert bench.redrive() == Outcome(put=3)
+    assert bench.marked() == [event_id(0), event_id(1), event_id(2)]
+
+
+@pytest.mark.parametrize("fault", HOPELESS_FAULTS, ids=lambda fault: fault.name)
+def test_a_mark_that_cannot_be_written_says_what_the_next_run_will_put_again(fault: Fault) -> None:
+    bench = Bench()
+    lay_many(bench, 3)
+    bench.s3.script(*[fault] * 1_000)
+    said = (
+        f"3 records were put on ride_events, from {event_id(0)} to {event_id(2)}, but s3://dead-letters-bucket/redriven/"
+        r".* could not be written, so the next run will put them again: "
+    )
+    with pytest.raises(NotMarked, match=said):
+        bench.redrive()
+
+
+def test_marks_that_cannot_be_read_stop_the_run_before_it_puts_anything() -> None:
+    bench = Bench()
+    lay_many(bench, 3)
+    lay_raw(bench.s3, "redriven/notes.txt", b"mine")
+    with pytest.raises(
+        NotMarked, match=r"redriven/notes.txt is no list of redriven letters: JSON is malformed.*move it"
+    ):
+        bench.redrive()
+    assert bench.stream == []
+
+
+CRASHES = {
+    f"{fault.name} of the {call}. {service}": (service, call, fault)
+    for service, call, fault in itertools.product(("put", "mark"), (1, 2, 3), (CRASH_BEFORE, CRASH_AFTER))
+}
+
+
+@pytest.mark.parametrize(("service", "call", "fault"), CRASHES.values(), ids=CRASHES)
+def test_a_crash_anywhere_loses_nothing_and_repeats_at_most_a_chunk(service: str, call: int, fault: Fault) -> None:
+    bench = Bench()
+    lay_many(bench, 1_200)
+    (bench.kinesis if service == "put" else bench.s3).script(*[None] * (call - 1), fault)
+    with pytest.raises(Crash):
+        bench.redrive()
+    bench.redrive()
+    times_put = Counter(entry.data for entry in bench.stream)
+    assert set(times_put) == {str(at).encode() for at in range(1_200)}
+    again = times_put.total() - len(times_put)
+    # Only a put that was carried out and not marked comes again.
+    repeats = (service, fault) in {("put", CRASH_AFTER), ("mark", CRASH_BEFORE)}
+    assert again == ({1: 500, 2: 500, 3: 200}[call] if repeats else 0)
+
+
+@given(
+    count=st.integers(1, 40),
+    per_document=st.integers(1, 7),
+    faults=st.lists(
+        st.tuples(
+            st.sampled_from(["put", "mark"]),
+            st.sampled_from([CRASH_BEFORE, CRASH_AFTER, DENIED, RESET_AFTER, THROTTLED, rejecting(0), REJECTING_ALL]),
+        ),
+        max_size=6,
+    ),
+)
+def test_runs_that_fail_in_any_way_put_back_all_in_the_end(
+    count: int, per_document: int, faults: list[tuple[str, Fault]]
+) -> None:
+    """Whatever happened in the runs before, one that meets no fault leaves every letter on the stream and marked."""
+    bench = Bench()
+    ids = lay_many(bench, count, per_document)
+    for service, fault in faults:
+        (bench.kinesis if service == "put" else bench.s3).script(fault)
+        with contextlib.suppress(Crash, NotMarked):
+            bench.redrive(rate=5)
+    bench.kinesis.script(*[None] * 100)
+    bench.s3.script(*[None] * 100)
+    bench.redrive()
+    assert {entry.data for entry in bench.stream} == {str(at).encode() for at in range(count)}
+    assert set(bench.marked()) == set(ids)
+    assert bench.redrive() == Outcome(skipped=count)
+
+
+def delete(bench: Bench) -> tuple[int, list[str]]:
+    bucket = bench.s3.bucket()
+    return delete_redriven(bucket, bucket.documents(bucket.keys()), bench.marks().load())
+
+
+def test_a_document_is_deleted_when_every_letter_of_it_was_put_back_and_marked() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0), dead_letter(1))
+    lay_mappings(bench.s3, [(2, b"")])
+    half = lay_ours(bench.s3, dead_letter(3), dead_letter(4, reason=Reason.BOUNDS))
+    foreign = lay_raw(bench.s3, "dead-letters/notes.txt", b"mine")
+    bench.redrive(selection=Selection(reasons=frozenset({"schema", "RetryAttemptsExhausted"})))
+    assert delete(bench) == (2, [])
+    assert bench.s3.keys("aws/") + bench.s3.keys("dead-letters/") == sorted([half, foreign])
+    assert len(bench.marked()) == 4
+
+
+def test_a_document_that_has_changed_since_it_was_read_is_kept() -> None:
+    """The function never writes other letters under the same key, but somebody else may."""
+    bench = Bench()
+    key = lay_ours(bench.s3, dead_letter(0))
+    bench.redrive()
+    bucket = bench.s3.bucket()
+    documents = list(bucket.documents(bucket.keys()))
+    lay_raw(bench.s3, key, encode_dead_letters([dead_letter(0), dead_letter(1)]))
+    assert delete_redriven(bucket, documents, bench.marks().load()) == (0, [key])
+    assert bench.redrive() == Outcome(put=1, skipped=1)
+    assert delete(bench) == (1, [])
+
+
+def test_a_document_that_may_not_be_deleted_is_an_error() -> None:
+    bench = Bench()
+    key = lay_ours(bench.s3, dead_letter(0))
+    bench.redrive()
+    bucket = bench.s3.bucket()
+    [document] = bucket.documents([key])
+    bench.s3.unreadable[key] = client_error("AccessDenied", 403)("DeleteObject")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        delete_redriven(bucket, [document], bench.marks().load())
+    assert key in bench.s3.objects
