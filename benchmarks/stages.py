@@ -14,8 +14,9 @@ from benchmarks.stub import StubKinesis
 from benchmarks.worker import Worker
 from benchmarks.workload import Say, Workload
 from stream_consumer.aws.clients import client_config
+from stream_consumer.contract.envelope import predicted_type
 from stream_consumer.contract.lambda_event import records_from_lambda
-from stream_consumer.contract.prediction import Prediction, RideDuration, encode_prediction
+from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.kinesis.aggregates import AggregatedStream
 from stream_consumer.kinesis.put_records import shorten
@@ -76,13 +77,12 @@ def walk(subject: Parts, payload: bytes) -> dict[str, float]:
         columns = scorer.columns(valid)
         scorer.unseen(columns)
     with _timed(spent, "predict"):
-        minutes = scorer.score(columns, float("inf"))
+        values = scorer.score(columns, float("inf"))
     with _timed(spent, "encode"):
         name, version = subject.model.name, subject.model.version
+        predicted = map(predicted_type(subject.model.schema.envelope), values, [event.id for event in valid])
         predictions = [
-            Prediction(name, version, RideDuration(duration, event.ride_id), record.event_id)
-            for record, event, duration in zip(records, valid, minutes, strict=True)
-            if not isinstance(duration, InvalidRecord)
+            Prediction(name, version, one, record.event_id) for record, one in zip(records, predicted, strict=True)
         ]
         keys = [prediction.partition_key for prediction in predictions]
         entries = list(map(Entry, keys, map(encode_prediction, predictions)))

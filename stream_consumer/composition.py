@@ -67,7 +67,13 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
             s3 = _client(session, "s3", config=client_config(1))
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
             clients.append(s3)
-    return Composition(Consumer(Decider(model), predictions=predictions, dead_letters=dead_letters), clients)
+    consumer = Consumer(
+        Decider(model),
+        predictions=predictions,
+        dead_letters=dead_letters,
+        max_dead_letter_share=settings.dead_letter_max_share,
+    )
+    return Composition(consumer, clients)
 
 
 def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:

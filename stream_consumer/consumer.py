@@ -9,14 +9,16 @@ so that what comes again has been published as little as possible.
 import bisect
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import Reason, Record
+from stream_consumer.errors import DeploymentAtFault
 from stream_consumer.inference import Decider
+from stream_consumer.scoring import unquoted
 from stream_consumer.sinks import Entry, Sink
 
 
@@ -69,6 +71,56 @@ class BatchResult:
         self.settled, self.cause = position, cause
 
 
+_LARGE_BATCH = 100
+_REMEMBERED = 1_000
+_REMEDIES = {
+    Reason.UNDECODABLE: "look at what the producers send",
+    Reason.SCHEMA: "deploy a model whose signature fits the events, or set ENTITY_FIELD and ID_FIELD",
+    Reason.BOUNDS: "correct the bounds in the model's metadata, or the units that the producers send",
+    Reason.UNSCORABLE: "deploy a model that predicts such events",
+}
+
+
+class _Watch:
+    """
+    Tells a deployment at fault from records at fault.
+
+    The rule: until a consumer has scored its first record, a large batch without a valid one is the deployment's fault.
+    """
+
+    def __init__(self, max_share: float | None) -> None:
+        self._max_share = max_share
+        self._scored = False
+        self._recent: deque[bool] = deque(maxlen=_REMEMBERED)
+        """Whether each of the last records is a dead letter."""
+
+    def check(self, result: BatchResult) -> None:
+        """
+        Take note of a decided batch.
+
+        Raises:
+            DeploymentAtFault: Its dead letters are not the records' fault, and none must be written.
+        """
+        letters, decided = len(result.dead_letters), result.settled
+        self._scored = self._scored or bool(result.predictions)
+        if not self._scored and letters >= _LARGE_BATCH:
+            raise DeploymentAtFault(f"none of the {letters:,} records is valid: {_commonest(result.dead_letters)}")
+        self._recent.extend([True] * letters + [False] * (decided - letters))
+        if self._max_share is not None and sum(self._recent) > self._max_share * max(len(self._recent), _LARGE_BATCH):
+            share = sum(self._recent) / len(self._recent)
+            raise DeploymentAtFault(
+                f"{share:.0%} of the last {len(self._recent):,} records are invalid, more than the "
+                f"DEAD_LETTER_MAX_SHARE of {self._max_share:.0%}: {_commonest(result.dead_letters)}"
+            )
+
+
+def _commonest(letters: Sequence[DeadLetter]) -> str:
+    if not letters:
+        return "the last batch has no invalid record"
+    [((reason, path, detail), count)] = Counter((one.reason, one.path, one.detail) for one in letters).most_common(1)
+    return f"{count:,} have the fault {reason} at {path} ({unquoted(detail)}); {_REMEDIES[reason]}"
+
+
 class Consumer:
     """Decides and settles batches."""
 
@@ -78,18 +130,21 @@ class Consumer:
         *,
         predictions: Sink | None,
         dead_letters: Sink | None,
+        max_dead_letter_share: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Compose a consumer.
 
         Without *predictions* nothing is written anywhere and every record counts as settled: a test run. Without
-        *dead_letters* an invalid record cannot be settled.
+        *dead_letters* an invalid record cannot be settled. More dead letters than *max_dead_letter_share* of the last
+        1,000 records fail the batch.
         """
         self._decider = decider
         self._predictions = predictions
         self._dead_letters = dead_letters
         self._clock = clock
+        self._watch = _Watch(max_dead_letter_share)
 
     def process(self, records: Sequence[Record], deadline: float = math.inf) -> BatchResult:
         """
@@ -97,9 +152,11 @@ class Consumer:
 
         Raises:
             ModelError: The model fails on its own example: no record is at fault and none is settled.
+            DeploymentAtFault: No record of the first large batch is valid, or too many of the last 1,000 are not.
         """
         result = BatchResult(records, settled=len(records))
         positions, letter_positions = self._decide(result, deadline)
+        self._watch.check(result)
         if self._predictions is None:
             return result
         self._write_dead_letters(result, letter_positions, deadline)

@@ -25,6 +25,15 @@ def integer(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+def share(text: str) -> float:
+    """Return the share that *text* means, ``5%`` or ``0.05``."""
+    number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)(%?)", text)
+    value = float(number[1]) / (100 if number[2] else 1) if number else -1.0
+    if not 0 <= value <= 1:
+        raise ValueError("wanted a share such as 5% or 0.05")
+    return value
+
+
 def matching(pattern: str, wanted: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -43,6 +52,8 @@ class Field(NamedTuple):
     meaning: str
     secret: bool = False
     """Whether its text must not be shown."""
+    empty: bool = False
+    """Whether an empty text is a value; otherwise an empty variable counts as not set."""
 
 
 some_text = matching(r"(?s).+", "some text")
@@ -50,13 +61,14 @@ url = matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
 
 
 def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the value of each of *fields* and what is wrong with their variables; an empty one counts as not set."""
+    """Return the value of each of *fields* and what is wrong with their variables."""
     values: dict[str, Any] = {}
     faults = []
     for name, field in fields.items():
         text = environ.get(field.variable, "").strip()
+        given = text or (field.empty and field.variable in environ)
         try:
-            values[name] = field.parse(text) if text else field.default
+            values[name] = field.parse(text) if given else field.default
         except ValueError as error:
             faults.append(f"{field.variable}: {error}" if field.secret else f"{field.variable}={text!r}: {error}")
             values[name] = text  # wrong, but not missing

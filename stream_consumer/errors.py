@@ -26,6 +26,10 @@ class BatchFailed(StreamConsumerError):
     """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
 
 
+class DeploymentAtFault(StreamConsumerError):
+    """So many records are invalid that the model or the settings are wrong: no dead letter is written."""
+
+
 class NotAKinesisEvent(StreamConsumerError):
     """The function was invoked with something that no event source mapping sends; nothing was consumed."""
 

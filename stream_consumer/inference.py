@@ -4,19 +4,18 @@ Inference: n records in, n outcomes out, in order. An outcome is a prediction or
 Nothing is written here. The stream's consumer, batch runs and web requests all ask here, so they get the same verdicts.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
-from stream_consumer.contract.prediction import Prediction, RideDuration
+from stream_consumer.contract.envelope import predicted_type
+from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Record
 from stream_consumer.model import Model
 from stream_consumer.scoring import Scorer
-
-if TYPE_CHECKING:
-    from stream_consumer.contract.event_schema import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,9 @@ class Decider:
 
     def __init__(self, model: Model, clock: Callable[[], float] = time.monotonic) -> None:
         self._model = model
-        self._scorer = Scorer(model, clock)
+        self.scorer = Scorer(model, clock)
         self._clock = clock
+        self._id_of = model.schema.id_of()
 
     def decide(self, records: Sequence[Record], deadline: float = math.inf) -> Decision:
         """
@@ -58,24 +58,32 @@ class Decider:
         decoded = list(map(self._model.schema.decode, [record.data for record in records]))
         faults = {at: event for at, event in enumerate(decoded) if isinstance(event, InvalidRecord)}
         valid = [at for at in range(len(records)) if at not in faults]
-        events = cast("list[Event]", [decoded[at] for at in valid])
+        events = [decoded[at] for at in valid]
         started = self._clock()
-        columns = self._scorer.columns(events)
-        unseen = self._scorer.unseen(columns)
-        minutes = self._scorer.score(columns, deadline)
+        columns = self.scorer.columns(events)
+        unseen = self.scorer.unseen(columns)
+        outcomes = self.scorer.score(columns, deadline)
         seconds = self._clock() - started
-        decided = valid[len(minutes)] if len(minutes) < len(valid) else len(records)
-        faults |= {at: fault for at, fault in zip(valid, minutes, strict=False) if isinstance(fault, InvalidRecord)}
-        model, version = self._model.name, self._model.version
+        decided = valid[len(outcomes)] if len(outcomes) < len(valid) else len(records)
+        faults |= {at: fault for at, fault in zip(valid, outcomes, strict=False) if isinstance(fault, InvalidRecord)}
+        faults = {at: fault for at, fault in faults.items() if at < decided}
+        positions = [at for at in valid if at < decided and at not in faults]
+        values = [outcome for outcome in outcomes if not isinstance(outcome, InvalidRecord)]
         return Decision(
-            predictions=[
-                Prediction(model, version, RideDuration(duration, event.ride_id), records[at].event_id)
-                for at, event, duration in zip(valid, events, minutes, strict=False)
-                if not isinstance(duration, InvalidRecord)
-            ],
-            positions=[at for at in valid if at < decided and at not in faults],
-            faults={at: fault for at, fault in faults.items() if at < decided},
+            predictions=self._predictions(
+                values, [decoded[at] for at in positions], [records[at].event_id for at in positions]
+            ),
+            positions=positions,
+            faults=faults,
             decided=decided,
             unseen_categories=unseen,
             model_seconds=seconds,
         )
+
+    def _predictions(
+        self, values: Sequence[Any], events: Sequence[Any], event_ids: Sequence[str | None]
+    ) -> list[Prediction]:
+        columns = [values] if self._id_of is None else [values, list(map(self._id_of, events))]
+        predicted = map(predicted_type(self._model.schema.envelope), *columns)
+        model = itertools.repeat(self._model.name), itertools.repeat(self._model.version)
+        return list(map(Prediction, *model, predicted, event_ids))

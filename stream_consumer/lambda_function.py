@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from stream_consumer.composition import Closable, compose
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract.lambda_event import records_from_lambda
@@ -96,15 +98,7 @@ def _returned(result: BatchResult) -> dict[str, Any]:
     """Return as many of the predictions as a response holds, and how many were left out if any were."""
     predictions, room = [], _MAX_PREDICTIONS_BYTES
     for prediction in result.predictions:
-        item = {
-            "model": prediction.model,
-            "version": prediction.version,
-            "prediction": {
-                "ride_duration": prediction.prediction.ride_duration,
-                "ride_id": prediction.prediction.ride_id,
-            },
-            "event_id": prediction.event_id,
-        }
+        item = msgspec.to_builtins(prediction)
         room -= len(json.dumps(item)) + 2
         if room < 0:
             break

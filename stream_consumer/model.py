@@ -1,7 +1,7 @@
 """
 A loaded model: its schema, and one call that predicts n rows.
 
-The rule: a model that fails on its own input example is never served.
+The rule: a model that fails on its own example is never served.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.errors import ModelError
+from stream_consumer.outputs import Output, fault_of, values_of
 
 _TOLERANCE = 1e-6
 
@@ -23,13 +23,13 @@ One sequence of n values for each column of the signature, in its order; a missi
 NumPy arrays will do for sequences, although their type does not say so.
 """
 
-Predict = Callable[[Columns], NDArray[np.float64]]
-"""n minutes for n rows."""
+Predict = Callable[[Columns], Any]
+"""What the model returns for n rows; :func:`values_of` says which shapes are understood."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model that has predicted its own example."""
+    """A loaded model. It has predicted its example, unless it has none."""
 
     name: str
     version: str
@@ -38,40 +38,62 @@ class Model:
     """SHA-256 of the directory, as MODEL_DIGEST pins it."""
     schema: EventSchema
     predict: Predict
-    """n minutes for columns of n values each, in the signature's order; None where an optional value is missing."""
+    """Takes columns of n values each, in the signature's order."""
+    names: Sequence[str] = ()
+    """Of several outputs: the signature's, or the classes that probabilities are of."""
+    output: Output | None = None
+    """The type of its predictions; None if no row could be predicted at init."""
+    unit: str = ""
+    """Of the prediction, such as minutes; empty if the model does not say."""
     categories: Mapping[str, frozenset[Any]] = field(default_factory=dict)
     """Values of a column that training saw."""
     example: Columns = ()
-    """The input example, by column; empty if the model was logged without one."""
-    expected: Sequence[float] = ()
-    """Minutes that training recorded for the example; empty if it did not."""
+    """Rows to check it by, by column: the input example, else a row that was made; empty if none could be made."""
+    expected: Sequence[Any] = ()
+    """Predictions that training recorded for the example; empty if it did not."""
 
-    def check(self) -> None:
+    def values(self, columns: Columns) -> list[Any]:
         """
-        Predict the input example.
+        Return a JSON value for each of n rows, in order; floats may be infinite or NaN.
+
+        Raises:
+            Exception: Whatever the model raises, and ValueError for a result of another shape.
+        """
+        return values_of(self.predict(columns), len(columns[0]), self.names)
+
+    def check(self) -> list[Any]:
+        """
+        Return what the model predicts for its example; empty if it has none.
 
         Raises:
             ModelError: It fails, is not finite, or differs from what training recorded.
         """
         if not self.example:
-            return
-        rows = len(self.example[0])
+            return []
         try:
-            minutes = np.asarray(self.predict(self.example), dtype=np.float64).ravel()
+            values = self.values(self.example)
         except Exception as error:  # (a model may raise anything)
             raise ModelError(
                 f"the model at {self.location} fails on its own input example: {type(error).__name__}: {error}; "
-                "a scikit-learn pipeline must be fitted on arrays, with columns chosen by position"
+                "log it with an input_example that it predicts, and with the libraries that are installed here"
             ) from error
-        if len(minutes) != rows or not np.isfinite(minutes).all():
+        fault = next(filter(None, map(fault_of, values)), None)
+        if fault:
             raise ModelError(
-                f"the model at {self.location} predicts {minutes.tolist()} for the {rows} rows of its input example; "
-                "wanted one finite number a row"
+                f"the model at {self.location} predicts {values} for the {len(values)} rows of its input example "
+                f"({fault}); wanted one finite prediction a row"
             )
-        if self.expected and not (
-            len(self.expected) == rows and np.allclose(minutes, self.expected, rtol=_TOLERANCE, atol=_TOLERANCE)
-        ):
+        if self.expected and not _alike(values, self.expected):
             raise ModelError(
-                f"the model at {self.location} predicts {minutes.tolist()} for its input example, but training "
+                f"the model at {self.location} predicts {values} for its input example, but training "
                 f"recorded {list(self.expected)}; other library versions load it than saved it: train it again"
             )
+        return values
+
+
+def _alike(values: Sequence[Any], expected: Sequence[Any]) -> bool:
+    if len(values) != len(expected):
+        return False
+    if all(isinstance(value, (int, float)) for value in (*values, *expected)):
+        return bool(np.allclose(values, expected, rtol=_TOLERANCE, atol=_TOLERANCE))
+    return list(values) == list(expected)

@@ -1,25 +1,32 @@
 """
-Scoring: n events in, n outcomes out, in order, with one model call.
+Scoring: n rows in, n outcomes out, in order, with one model call.
 
-The rule: a row is at fault only if the model refuses it alone. When the call for a whole batch fails, the batch is
-split until the offending rows stand by themselves; when *every* row fails, the model's own example decides whether the
-rows or the model are broken.
+The rule: a row is at fault only if the model refuses it alone, and only a model that has predicted something can blame
+a row. When the call for a whole batch fails, the model predicts its example again. If it can, the batch is split until
+the offending rows stand by themselves. Without an example, a model that has not predicted any row is at fault itself.
 """
 
+import math
 import operator
+import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from stream_consumer.contract.event_schema import Event
 from stream_consumer.contract.record import InvalidRecord, Reason
+from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Model
+from stream_consumer.outputs import fault_of
 
 # Libraries quote what they refuse, which may be a megabyte.
 _MAX_DETAIL = 500
+_QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
+
+
+def unquoted(fault: str) -> str:
+    """Return *fault* without the values that libraries quote: they are a producer's, and no log carries a payload."""
+    return _QUOTED.sub("…", fault)
 
 
 class Scorer:
@@ -28,7 +35,12 @@ class Scorer:
     def __init__(self, model: Model, clock: Callable[[], float] = time.monotonic) -> None:
         self._model = model
         self._clock = clock
-        self._getters = [operator.attrgetter(f"ride.{field}") for field in model.schema.fields]
+        self._proven = False
+        """Whether the model has predicted a row."""
+        self._suspected = False
+        """Whether a whole batch has failed before that."""
+        self._path = model.schema.envelope.path
+        self._getters = [operator.attrgetter(field) for field in model.schema.fields]
         self._categories = [
             (index, model.categories[column.name])
             for index, column in enumerate(model.schema.columns)
@@ -45,52 +57,87 @@ class Scorer:
             for index, categories in self._categories
         )
 
-    def score(self, columns: Columns, deadline: float) -> list[float | InvalidRecord]:
+    def score(self, columns: Columns, deadline: float) -> list[Any]:
         """
-        Return the minutes of each row, or why it has none, in order.
+        Return the prediction of each row, a JSON value, or the :class:`InvalidRecord` that says why it has none.
 
-        Fewer than there are rows if isolating the offending ones took longer than *deadline* (of the clock) allows: the
-        first rows are decided, the others are not.
+        If isolating bad rows runs past *deadline* (of the clock), only the leading rows have an outcome.
 
         Raises:
-            ModelError: Every row failed and so did the model's own example: the model is broken, not the rows.
+            ModelError: The model is broken, not the rows: it fails on its own example, or it has none and never
+                predicted a row.
             MemoryError: The machine is too small for the batch, which is not the fault of any row.
         """
         if not len(columns[0]):  # an array has no truth
             return []
-        outcomes: list[float | InvalidRecord] = []
+        outcomes: list[Any] = []
         self._isolate(columns, deadline, outcomes)
-        if not any(isinstance(outcome, float) for outcome in outcomes):
-            self._model.check()
+        if any(not isinstance(outcome, InvalidRecord) for outcome in outcomes):
+            self._proven = True
+        elif outcomes:
+            self._acquit_the_model(columns, outcomes[0].detail)
         return outcomes
 
-    def _isolate(self, columns: Columns, deadline: float, outcomes: list[float | InvalidRecord]) -> bool:
+    def _isolate(self, columns: Columns, deadline: float, outcomes: list[Any], *, whole: bool = True) -> bool:
         """Append an outcome for each row; False, with some of them missing, if the deadline came."""
         rows = len(columns[0])
-        try:
-            outcomes += _finite(self._predict(columns, rows))
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
-            if rows == 1:
-                fault = f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
-                outcomes.append(InvalidRecord(Reason.UNSCORABLE, "$.ride", fault))
-                return True
-        else:
+        values, fault = self._tried(columns)
+        if values is not None:
+            outcomes += self._finite(values)
+            return True
+        if whole:
+            self._acquit_the_model(columns, fault)
+        if rows == 1:
+            outcomes.append(InvalidRecord(Reason.UNSCORABLE, self._path, fault))
             return True
         half = rows // 2
         parts = [column[:half] for column in columns], [column[half:] for column in columns]
-        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes) for part in parts)
+        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes, whole=False) for part in parts)
 
-    def _predict(self, columns: Columns, rows: int) -> NDArray[np.float64]:
-        minutes = np.asarray(self._model.predict(columns), dtype=np.float64)
-        if minutes.size != rows:
-            raise ValueError(f"the model returned the shape {minutes.shape} for {rows} rows; wanted one number a row")
-        return minutes.ravel()
+    def _tried(self, columns: Columns) -> tuple[list[Any] | None, str]:
+        """Return what the model predicts, or None and how it fails."""
+        try:
+            return self._model.values(columns), ""
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
+            return None, f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+
+    def _acquit_the_model(self, columns: Columns, fault: str) -> None:
+        """
+        Return if a failed call may be the rows' fault: the model has predicted its example, or any row.
+
+        Raises:
+            ModelError: The example fails, too, or there is none, and the first and the last row fail one by one.
+        """
+        if self._model.check() or self._proven:
+            return
+        alone = {0, len(columns[0]) - 1} if len(columns[0]) > 1 else set()
+        self._proven = any(self._predicts([column[at : at + 1] for column in columns]) for at in alone)
+        # One row tells nothing, unless a larger batch was halved down to it by the mapping.
+        self._suspected = self._suspected or bool(alone)
+        if self._suspected and not self._proven:
+            raise ModelError(
+                f"the model at {self._model.location} has not predicted any row yet and fails: {unquoted(fault)}; log "
+                "it with an input_example that it predicts, so that it is tried before events come"
+            )
+
+    def _predicts(self, row: Columns) -> bool:
+        values, _ = self._tried(row)
+        return values is not None and fault_of(values[0]) is None
+
+    def _finite(self, values: list[Any]) -> list[Any]:
+        # The sum of finite floats may overflow, which costs a closer look; nothing else about it is used.
+        if _surely_finite(values):
+            return values
+        return [
+            InvalidRecord(Reason.UNSCORABLE, self._path, fault) if (fault := fault_of(value)) else value
+            for value in values
+        ]
 
 
-def _finite(minutes: NDArray[np.float64]) -> list[float | InvalidRecord]:
-    outcomes = cast("list[float | InvalidRecord]", minutes.tolist())
-    for row in np.flatnonzero(~np.isfinite(minutes)):
-        outcomes[row] = InvalidRecord(Reason.UNSCORABLE, "$.ride", f"the prediction is not finite: {minutes[row]}")
-    return outcomes
+def _surely_finite(values: list[Any]) -> bool:
+    try:
+        return math.isfinite(sum(values))
+    except (TypeError, ValueError, OverflowError):
+        return False

@@ -8,7 +8,7 @@ one; ``FIELDS`` is the list that the README's table is checked against.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream_consumer.environment_variables import Field, boolean, integer, matching, read, refuse, some_text, url
+from stream_consumer.environment_variables import Field, boolean, integer, matching, read, refuse, share, some_text, url
 
 _stream = matching(
     r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
@@ -46,6 +46,28 @@ FIELDS = {
         None,
         "What the model directory must hash to (`stream-consumer model` prints it); obligatory for pickled models",
     ),
+    "entity_field": Field(
+        "ENTITY_FIELD",
+        str,
+        None,
+        "Field of the event that holds the model's input; empty: the event itself is the input. By default the model's "
+        "metadata says, else `ride`",
+        empty=True,
+    ),
+    "id_field": Field(
+        "ID_FIELD",
+        str,
+        None,
+        "Field of the event that identifies it, and partition key of its prediction; empty: events have none, and the "
+        "event id serves. By default the model's metadata says, else `ride_id`",
+        empty=True,
+    ),
+    "prediction_field": Field(
+        "PREDICTION_FIELD",
+        some_text,
+        None,
+        "Field that holds the predicted value. By default the model's metadata says, else `ride_duration`",
+    ),
     "dead_letter_bucket": Field(
         "DEAD_LETTER_BUCKET",
         _bucket,
@@ -58,6 +80,13 @@ FIELDS = {
         matching(r"[\w!.*'()-]+(/[\w!.*'()-]+)*", "a key prefix without slashes at its ends"),
         "dead-letters",
         "Key prefix of dead letters",
+    ),
+    "dead_letter_max_share": Field(
+        "DEAD_LETTER_MAX_SHARE",
+        share,
+        None,
+        "Share of dead letters among the last 1,000 records, such as `5%`, above which a batch fails as a whole. By "
+        "default any share is settled",
     ),
     "kinesis_endpoint_url": Field(
         "KINESIS_ENDPOINT_URL", url, None, "Kinesis endpoint, for emulators; botocore's `AWS_ENDPOINT_URL…` work too"
@@ -96,14 +125,24 @@ class Settings:
     model_location: str
     run_id: str | None
     model_digest: str | None
+    entity_field: str | None
+    id_field: str | None
+    prediction_field: str | None
     dead_letter_bucket: str | None
     dead_letter_prefix: str
+    dead_letter_max_share: float | None
     kinesis_endpoint_url: str | None
     test_run: bool
     return_predictions: bool
     deadline_margin_ms: int
     publish_aggregate_keys: int
     publish_concurrency: int
+
+    @property
+    def envelope(self) -> dict[str, str]:
+        """The envelope's names that the environment sets, by field of :class:`Envelope`."""
+        names = {"entity": self.entity_field, "id": self.id_field, "prediction": self.prediction_field}
+        return {name: value for name, value in names.items() if value is not None}
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Settings":

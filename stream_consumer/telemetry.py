@@ -60,8 +60,12 @@ class Metric(Enum):
         "Age of the batch's oldest record when it was settled",
     )
     UNSEEN_ZONES = ("UnseenZones", MetricUnit.Count, "Values of categorical columns that training never saw")
-    PREDICTION_MEAN = ("PredictionMean", MetricUnit.NoUnit, "Mean prediction of the batch, minutes")
-    PREDICTION_P95 = ("PredictionP95", MetricUnit.NoUnit, "95th percentile of the batch's predictions, minutes")
+    PREDICTION_MEAN = ("PredictionMean", MetricUnit.NoUnit, "Mean prediction of the batch, if predictions are numbers")
+    PREDICTION_P95 = (
+        "PredictionP95",
+        MetricUnit.NoUnit,
+        "95th percentile of the batch's predictions, if they are numbers",
+    )
     COLD_START = ("ColdStart", MetricUnit.Count, "1 on the first invocation of an environment")
 
     def __init__(self, label: str, unit: MetricUnit, meaning: str) -> None:
@@ -155,10 +159,11 @@ def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
     oldest = result.oldest_arrival
     if oldest is not None:
         yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - oldest) * 1000)
-    if result.predictions:
-        minutes = sorted(prediction.prediction.ride_duration for prediction in result.predictions)
-        yield Metric.PREDICTION_MEAN, statistics.fmean(minutes)
-        yield Metric.PREDICTION_P95, minutes[-(-len(minutes) * 95 // 100) - 1]
+    values = [prediction.value for prediction in result.predictions]
+    if values and type(values[0]) in {int, float}:
+        values.sort()
+        yield Metric.PREDICTION_MEAN, statistics.fmean(values)
+        yield Metric.PREDICTION_P95, values[-(-len(values) * 95 // 100) - 1]
 
 
 def telemetry(environ: Mapping[str, str]) -> Telemetry:

@@ -61,6 +61,7 @@ class Harness:
             Decider(self.model, self.time.clock),
             predictions=None if self.settings.test_run else predictions,
             dead_letters=dead_letters if bucket else None,
+            max_dead_letter_share=self.settings.dead_letter_max_share,
             clock=self.time.clock,
         )
         self._log = io.StringIO()
@@ -82,7 +83,7 @@ class Harness:
     @property
     def ride_ids(self) -> list[int | str]:
         """What is on the output stream, in short."""
-        return [prediction.prediction.ride_id for prediction in self.predictions]
+        return [prediction.prediction.id for prediction in self.predictions]
 
     @property
     def logs(self) -> list[dict[str, Any]]:

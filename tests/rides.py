@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_consumer.contract.envelope import Envelope, predicted_type
 from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Model
@@ -19,6 +20,9 @@ RIDE_COLUMNS = (
     Column("trip_distance", "double", minimum=0.0, maximum=200.0),
 )
 """The columns of the rides model, with its bounds."""
+
+
+RideDuration = predicted_type(Envelope())
 
 
 def minutes_of(pickup: int, dropoff: int, distance: float) -> float:
@@ -44,6 +48,7 @@ class FakeModel(Model):
         name: str = "ride_duration_prediction_model",
         version: str = "Test123",
         example: Columns = (),
+        envelope: Envelope = Envelope(),  # noqa: B008 (frozen)
     ) -> None:
         """*row* takes a row's values in the columns' order; it raises, or returns nan, where the model would."""
         super().__init__(
@@ -51,7 +56,7 @@ class FakeModel(Model):
             version=version,
             location="memory",
             digest="d" * 64,
-            schema=EventSchema(columns),
+            schema=EventSchema(columns, envelope),
             predict=self.minutes,
             categories=categories or {},
             example=example,
@@ -62,11 +67,12 @@ class FakeModel(Model):
     def minutes(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
         rows = list(zip(*columns, strict=True))
         self.calls.append(len(rows))
-        return np.array([self._row(*row) for row in rows], dtype=np.float64)
+        return np.array([self._row(*row) for row in rows])
 
-    def check(self) -> None:
+    def check(self) -> list[Any]:
         if not self._healthy:
             raise ModelError("the fake model fails on its own input example")
+        return [0.0]
 
 
 SHARD = "shardId-000000000000"

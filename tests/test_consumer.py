@@ -8,11 +8,12 @@ import pytest
 
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract import kpl
+from stream_consumer.contract.event_schema import Column
 from stream_consumer.contract.kpl import SubRecord
 from stream_consumer.contract.lambda_event import records_from_lambda
-from stream_consumer.contract.prediction import Prediction, RideDuration, decode_prediction
+from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.contract.record import Reason
-from stream_consumer.errors import BatchFailed, ModelError
+from stream_consumer.errors import BatchFailed, DeploymentAtFault, ModelError
 from stream_consumer.inference import Decider
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.models.loading import load_model
@@ -31,7 +32,16 @@ from tests.fakes import (
     rejecting,
 )
 from tests.harness import Harness
-from tests.rides import SHARD, FakeModel, kinesis_event, minutes_of, ride_event, sequence_number
+from tests.rides import (
+    RIDE_COLUMNS,
+    SHARD,
+    FakeModel,
+    RideDuration,
+    kinesis_event,
+    minutes_of,
+    ride_event,
+    sequence_number,
+)
 
 pytestmark = pytest.mark.usefixtures("capsys")  # the metrics' lines
 
@@ -404,7 +414,7 @@ def test_a_model_with_other_columns_is_scored_end_to_end(trips_model: Path) -> N
     ]
     result = consumer.process(records_from_lambda(kinesis_event(datas)))
     assert (result.settled, result.cause) == (3, "schema at $.ride.tolls, and there is no DEAD_LETTER_BUCKET")
-    minutes = [decode_prediction(entry.data).prediction.ride_duration for entry in kinesis.records]
+    minutes = [decode_prediction(entry.data).prediction.value for entry in kinesis.records]
     assert minutes == pytest.approx(
         [
             minutes_of_trip("card", 2.0, shared=True),
@@ -412,3 +422,35 @@ def test_a_model_with_other_columns_is_scored_end_to_end(trips_model: Path) -> N
             minutes_of_trip("cash", None, shared=True),
         ]
     )
+
+
+# --- a deployment at fault --------------------------------------------------------------------------------------------
+
+
+def test_a_new_environment_does_not_empty_the_stream_into_the_dead_letters() -> None:
+    """A model with one more required column refuses every ride: nothing is written and nothing is settled."""
+    columns = (*RIDE_COLUMNS, Column("passengers", "long"))
+    run = Harness(model=FakeModel(lambda *row: float(len(row)), columns=columns))
+    with pytest.raises(DeploymentAtFault) as caught:
+        run.invoke([ride_event(at) for at in range(100)])
+    assert str(caught.value) == (
+        "none of the 100 records is valid: 100 have the fault schema at $.ride (Object missing required field "
+        "`passengers`); deploy a model whose signature fits the events, or set ENTITY_FIELD and ID_FIELD"
+    )
+    assert run.s3.letters == []
+
+
+def test_fewer_records_or_one_good_one_are_no_proof_against_the_deployment() -> None:
+    run = Harness()
+    assert run.invoke([b"bad"] * 99) == {"batchItemFailures": []}
+    assert run.invoke([*[b"bad"] * 150, ride_event(1)]) == {"batchItemFailures": []}
+    assert run.invoke([b"bad"] * 200) == {"batchItemFailures": []}
+    assert len(run.s3.letters) == 99 + 150 + 200
+
+
+def test_the_share_of_dead_letters_may_be_limited() -> None:
+    run = Harness(DEAD_LETTER_MAX_SHARE="5%")
+    assert run.invoke([*[ride_event(at) for at in range(95)], *[b"bad"] * 5]) == {"batchItemFailures": []}
+    with pytest.raises(DeploymentAtFault, match="10% of the last 106 records are invalid, more than the"):
+        run.invoke([b"bad"] * 6)
+    assert len(run.s3.letters) == 5

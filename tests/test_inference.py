@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from stream_consumer.contract.prediction import Prediction, RideDuration
+from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.inference import Decider
 from tests.fakes import FakeTime
-from tests.rides import FakeModel, minutes_of, ride_event
+from tests.rides import FakeModel, RideDuration, minutes_of, ride_event
 
 
 def decider(model: FakeModel, time: FakeTime | None = None) -> Decider:
@@ -44,5 +44,5 @@ def test_what_the_deadline_leaves_undecided_has_no_outcome() -> None:
 
     records = [Record(ride_event(at, 1, 2, distance)) for at, distance in enumerate((1.0, 2.0, 3.0, 4.0))]
     decision = decider(FakeModel(row), time).decide(records, deadline=time.clock() + 5)
-    assert [outcome.prediction.ride_id for outcome in decision.outcomes() if isinstance(outcome, Prediction)] == [0, 1]
+    assert [outcome.prediction.id for outcome in decision.outcomes() if isinstance(outcome, Prediction)] == [0, 1]
     assert (decision.decided, decision.faults) == (2, {})

@@ -8,11 +8,12 @@ from typing import Any, cast
 import pytest
 
 from stream_consumer.contract import kpl
-from stream_consumer.contract.prediction import Prediction, RideDuration, encode_prediction
+from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.errors import StreamUnreadable
 from stream_consumer.kinesis.shard_reader import Start
 from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
 from tests.local.fakes import FakeKinesis, client_error
+from tests.rides import RideDuration
 
 
 def prediction(ride_id: int, event_id: str | None = "") -> bytes:
@@ -39,7 +40,7 @@ class Stream:
 
 
 def ride_ids(reader: PredictionReader) -> list[int | str]:
-    return [received.prediction.prediction.ride_id for received in reader]
+    return [received.prediction.prediction.id for received in reader]
 
 
 def test_every_prediction_of_every_shard_is_read_once() -> None:
@@ -101,7 +102,7 @@ def test_kpl_aggregates_are_unfolded() -> None:
     stream.put(3)
     reader = stream.reader()
     received = list(reader)
-    assert [one.prediction.prediction.ride_id for one in received] == [1, 2, 3]
+    assert [one.prediction.prediction.id for one in received] == [1, 2, 3]
     assert [one.sequence_number for one in received][:2] == [number, number]
     assert (reader.duplicates, reader.foreign) == (1, 1)
 
@@ -224,4 +225,4 @@ def test_following_waits_for_what_is_put_later() -> None:
         stream.put(2)
 
     received = iter(stream.reader(follow=True, sleep=put_meanwhile))
-    assert [next(received).prediction.prediction.ride_id for _ in range(2)] == [1, 2]
+    assert [next(received).prediction.prediction.id for _ in range(2)] == [1, 2]

@@ -97,14 +97,14 @@ def test_when_every_row_fails_with_a_broken_model_no_row_is_at_fault() -> None:
         Scorer(FakeModel(refusing(1, 2), healthy=False)).score(columns(1, 2), DEADLINE)
 
 
-def test_a_model_that_scores_one_row_is_not_asked_for_its_example() -> None:
-    assert len(Scorer(FakeModel(refusing(1), healthy=False)).score(columns(1, 2), DEADLINE)) == 2
+def test_a_model_that_scores_every_row_is_not_asked_for_its_example() -> None:
+    assert len(Scorer(FakeModel(healthy=False)).score(columns(1, 2), DEADLINE)) == 2
 
 
 @pytest.mark.parametrize(
     ("answer", "shape"),
-    [(lambda rows: np.zeros((rows, 2)), "(1, 2)"), (lambda _rows: np.zeros(0), "(0,)")],
-    ids=["two numbers a row", "no number at all"],
+    [(lambda rows: np.zeros((rows + 1, 2)), "(2, 2)"), (lambda _rows: np.zeros(0), "(0,)")],
+    ids=["a row too many", "no number at all"],
 )
 def test_a_prediction_of_the_wrong_shape_is_the_rows_fault_only_if_the_model_is_healthy(
     answer: Callable[[int], NDArray[np.float64]], shape: str
@@ -113,7 +113,7 @@ def test_a_prediction_of_the_wrong_shape_is_the_rows_fault_only_if_the_model_is_
         def minutes(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
             return answer(len(columns[0]))
 
-    detail = f"ValueError: the model returned the shape {shape} for 1 rows; wanted one number a row"
+    detail = f"ValueError: the model returned the shape {shape} for 1 rows; wanted one prediction a row"
     assert Scorer(Misshapen()).score(columns(1, 2), DEADLINE) == [unscorable(detail)] * 2
     with pytest.raises(ModelError):
         Scorer(Misshapen(healthy=False)).score(columns(1, 2), DEADLINE)
@@ -194,3 +194,44 @@ def test_every_row_gets_its_own_outcome_whatever_its_neighbours_do(kinds: list[s
         expected[kind](at) for at, kind in enumerate(kinds)
     ]
     assert len(model.calls) <= 1 + 2 * kinds.count("refused") * math.ceil(math.log2(len(kinds)) + 1)
+
+
+# --- a model that has not shown that it can predict -------------------------------------------------------------------
+
+
+class Unproven(FakeModel):
+    """A model without an example."""
+
+    def check(self) -> list[Any]:
+        return []
+
+
+def test_a_model_that_never_predicted_is_at_fault_for_a_batch_that_fails_whole() -> None:
+    """Three calls tell it, not 2n - 1: the batch, its first row and its last."""
+    model = Unproven(refusing(*range(1, 101), error=ValueError("column 'secret' is unknown")))
+    with pytest.raises(ModelError, match="has not predicted any row yet and fails: ValueError: column … is unknown"):
+        Scorer(model).score(columns(*range(1, 101)), DEADLINE)
+    assert len(model.calls) == 3
+
+
+def test_one_good_row_acquits_the_model() -> None:
+    outcomes = Scorer(Unproven(refusing(1))).score(columns(1, 2, 3), DEADLINE)
+    assert [isinstance(outcome, InvalidRecord) for outcome in outcomes] == [True, False, False]
+
+
+def test_a_batch_that_the_mapping_halved_down_to_one_row_is_still_the_models_fault() -> None:
+    scorer = Scorer(Unproven(refusing(1, 2)))
+    for values in ((1, 2), (1,), (2,)):
+        with pytest.raises(ModelError):
+            scorer.score(columns(*values), DEADLINE)
+
+
+def test_a_model_that_has_predicted_a_row_may_blame_all_rows_of_a_batch() -> None:
+    scorer = Scorer(Unproven(refusing(1, 2)))
+    scorer.score(columns(3), DEADLINE)
+    assert all(isinstance(outcome, InvalidRecord) for outcome in scorer.score(columns(1, 2), DEADLINE))
+
+
+def test_a_model_that_predicts_nothing_finite_is_at_fault() -> None:
+    with pytest.raises(ModelError, match="not finite"):
+        Scorer(Unproven(lambda *_row: float("nan"))).score(columns(1, 2), DEADLINE)

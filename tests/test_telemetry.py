@@ -209,7 +209,7 @@ def test_a_dead_letter_is_one_warning_that_leads_to_it() -> None:
 
 def test_many_dead_letters_are_not_as_many_lines() -> None:
     run = Harness()
-    run.invoke([b"bad"] * 1_000)
+    run.invoke([ride_event(1), *[b"bad"] * 1_000])
     assert len(run.logs) == 21
     assert told(run.logs[-1]) == {
         "level": "WARNING",

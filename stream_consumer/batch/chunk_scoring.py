@@ -22,7 +22,6 @@ from stream_consumer.contract.event_schema import NUMERIC, Column, limits_of
 from stream_consumer.contract.record import LARGEST_ID, LONGEST_ID, InvalidRecord, Record
 from stream_consumer.inference import Decider, Decision
 from stream_consumer.model import Model
-from stream_consumer.scoring import Scorer
 
 Mask = NDArray[np.bool_]
 
@@ -36,8 +35,8 @@ class Judge:
     def __init__(self, model: Model, name: str) -> None:
         """*name* is the input's, as event ids give it."""
         self._columns = model.schema.columns
+        self._envelope = model.schema.envelope
         self._fast = all(column.type in NUMERIC for column in self._columns)
-        self._scorer = Scorer(model)
         self._decider = Decider(model)
         self._name = name
 
@@ -51,32 +50,34 @@ class Judge:
         if isinstance(chunk, Table):
             return self._by_column(chunk)
         decision = self._exactly(chunk.data)
-        ids = [prediction.prediction.ride_id for prediction in decision.predictions]
+        ids = [prediction.id for prediction in decision.predictions]
         letters = self._letters(chunk.numbers, decision.faults, {at: chunk.data[at] for at in decision.faults})
-        return Outcomes(chunk.numbers[decision.positions], ids, _minutes(decision), letters)
+        return Outcomes(chunk.numbers[decision.positions], ids, _values_of(decision), letters)
 
     def _by_column(self, table: Table) -> Outcomes:
         rows = len(table.numbers)
         sure = np.flatnonzero(self._surely_valid(table))
         rest = np.setdiff1d(np.arange(rows), sure, assume_unique=True)
         columns = [_values(table, column, sure) for column in self._columns] if len(sure) else [[]]
-        scored = self._scorer.score(columns, math.inf)
-        events = as_events(table, rest)
+        scored = self._decider.scorer.score(columns, math.inf)
+        events = as_events(table, rest, self._envelope)
         decision = self._exactly(events)
-        # A prediction is finite: what stays NaN has a fault.
-        minutes = np.full(rows, np.nan)
-        minutes[sure] = [math.nan if isinstance(one, InvalidRecord) else one for one in scored]
-        minutes[rest[decision.positions]] = _minutes(decision)
-        predicted = np.flatnonzero(~np.isnan(minutes))
+        # A prediction is never None: what stays None has a fault.
+        values = np.full(rows, None, object)
+        values[sure] = _objects([None if isinstance(one, InvalidRecord) else one for one in scored])
+        values[rest[decision.positions]] = _objects(_values_of(decision))
+        predicted = np.flatnonzero(values != None)  # noqa: E711 (of each)
         if is_id(table.ids.type):
             ids = table.ids.take(predicted)
         else:  # none of them was sure
-            ids = [prediction.prediction.ride_id for prediction in decision.predictions]
+            ids = [prediction.id for prediction in decision.predictions]
         refused = {int(sure[at]): fault for at, fault in enumerate(scored) if isinstance(fault, InvalidRecord)}
-        data = dict(zip(refused, as_events(table, np.array(list(refused), np.int64)), strict=True))
+        data = dict(zip(refused, as_events(table, np.array(list(refused), np.int64), self._envelope), strict=True))
         data |= {int(rest[at]): events[at] for at in decision.faults}
         faults = refused | {int(rest[at]): fault for at, fault in decision.faults.items()}
-        return Outcomes(table.numbers[predicted], ids, minutes[predicted], self._letters(table.numbers, faults, data))
+        return Outcomes(
+            table.numbers[predicted], ids, values[predicted].tolist(), self._letters(table.numbers, faults, data)
+        )
 
     def _exactly(self, events: Sequence[bytes]) -> Decision:
         return self._decider.decide([Record(event) for event in events])
@@ -100,8 +101,15 @@ class Judge:
         return sure
 
 
-def _minutes(decision: Decision) -> NDArray[np.float64]:
-    return np.array([prediction.prediction.ride_duration for prediction in decision.predictions], np.float64)
+def _values_of(decision: Decision) -> list[Any]:
+    return [prediction.value for prediction in decision.predictions]
+
+
+def _objects(values: list[Any]) -> NDArray[np.object_]:
+    """Return an array of *values*, whatever they are: NumPy would take lists for further dimensions."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
 
 
 def is_id(kind: Any) -> bool:

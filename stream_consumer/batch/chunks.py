@@ -79,12 +79,13 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of a chunk: numbers, ids and minutes of the n rows predicted, and the letters of all others."""
+    """What became of a chunk: numbers, ids and predictions of n rows, and the letters of all others."""
 
     numbers: NDArray[np.int64]
     ids: Any
     """``pyarrow.Array`` of integers or strings, or a list of either or both."""
-    minutes: NDArray[np.float64]
+    values: list[Any]
+    """JSON values."""
     letters: list[DeadLetter]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -21,7 +22,6 @@ from stream_consumer.batch.chunks import Input, in_chunks
 from stream_consumer.batch.errors import MixedIds, StoreFailed
 from stream_consumer.batch.locations import shown
 from stream_consumer.batch.readers import Layout
-from stream_consumer.batch.row_events import as_event
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.errors import UsageError
@@ -62,7 +62,7 @@ def _events(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterato
         first += len(rows)
         ids = [row[at[layout.id_column]] for row in rows] if layout.id_column else layout.made_ids(numbers).to_pylist()
         rides = [{name: row[at[name]] for name in layout.columns} for row in rows]
-        yield from map(as_event, rides, ids)
+        yield from map(layout.envelope.event, rides, ids)
 
 
 class Tables:
@@ -75,7 +75,7 @@ class Tables:
 
     def summary(self, source: str) -> bytes | None:
         """Return the commit mark of *source*."""
-        _, _, summaries = self._tables(sa.Text())
+        summaries = self._summaries(sa.MetaData(schema=self._schema or None))
         with _engine(self._url) as engine, _told(self._url), engine.connect() as connection:
             if not sa.inspect(connection).has_table(summaries.name, summaries.schema):
                 return None
@@ -92,14 +92,15 @@ class Tables:
             StoreFailed: The database refused.
         """
         with pq.ParquetFile(predictions) as file, _engine(self._url) as engine, _told(self._url):
-            integers = str(file.schema_arrow.field("ride_id").type) == "int64"
-            predicted, rejected, summaries = self._tables(sa.BigInteger() if integers else sa.String(256))
+            schema = file.schema_arrow
+            integers = pa.types.is_integer(schema.field(0).type)
+            predicted, rejected, summaries = self._tables(schema)
             with engine.begin() as connection:
                 # The mark first: whoever commits the same at the same time waits there, and finds these rows or fails.
                 tables = [summaries, rejected]
-                there = _kind_of_ids(connection, predicted)
+                there = _kind_of_ids(connection, predicted, schema.field(0).name)
                 if file.metadata.num_rows:
-                    self._check_ids(there, integers=integers)
+                    self._check_ids(schema.field(0).name, there, integers=integers)
                 if file.metadata.num_rows or there is not None:
                     tables.append(predicted)
                 predicted.metadata.create_all(connection, tables)
@@ -111,16 +112,17 @@ class Tables:
                     connection.execute(rejected.insert(), [{"source": source, **letter} for letter in chunk])
                 connection.execute(summaries.insert(), {"source": source, "summary": summary.decode()})
 
-    def _check_ids(self, there: Any, *, integers: bool) -> None:
+    def _check_ids(self, name: str, there: Any, *, integers: bool) -> None:
         """Databases would cast ids to the type of those that are there."""
         if isinstance(there, sa.String if integers else (sa.Integer, sa.Numeric)):
             these = "integers" if integers else "texts"
             raise MixedIds(
-                f"the table {self._name} has ride_id {there} and these ids are {these}; none may be changed: name "
+                f"the table {self._name} has {name} {there} and these ids are {these}; none may be changed: name "
                 "another table"
             )
 
-    def _tables(self, ride_id: Any) -> tuple[sa.Table, sa.Table, sa.Table]:
+    def _tables(self, schema: Any) -> tuple[sa.Table, sa.Table, sa.Table]:
+        """Return the three tables; *schema* is that of a Parquet file of predictions."""
         metadata = sa.MetaData(schema=self._schema or None)
 
         def source() -> "sa.Column[str]":
@@ -130,10 +132,9 @@ class Tables:
             self._name,
             metadata,
             source(),
-            sa.Column("ride_id", ride_id, nullable=False),
-            sa.Column("ride_duration", sa.Double(), nullable=False),
-            sa.Column("model", sa.Text(), nullable=False),
-            sa.Column("version", sa.Text(), nullable=False),
+            # An index may be wanted on an id, and not every database has one on a text without a length.
+            sa.Column(schema.field(0).name, _column_type(schema.field(0).type, sa.String(256)), nullable=False),
+            *(sa.Column(field.name, _column_type(field.type, sa.Text()), nullable=False) for field in list(schema)[1:]),
         )
         rejected = sa.Table(
             f"{self._name}_rejected",
@@ -142,22 +143,32 @@ class Tables:
             *(sa.Column(name, sa.Text(), nullable=False) for name in ("event_id", "reason", "path", "detail")),
             sa.Column("data", sa.LargeBinary(), nullable=False),
         )
-        summaries = sa.Table(
+        return predicted, rejected, self._summaries(metadata)
+
+    def _summaries(self, metadata: sa.MetaData) -> sa.Table:
+        return sa.Table(
             f"{self._name}_summaries",
             metadata,
             sa.Column("source", sa.Text(), primary_key=True),
             sa.Column("summary", sa.Text(), nullable=False),
         )
-        return predicted, rejected, summaries
 
 
-def _kind_of_ids(connection: sa.Connection, predicted: sa.Table) -> Any:
-    """Return the type of the column ``ride_id`` of the table as it is; None without one."""
+def _column_type(kind: Any, text: Any) -> Any:
+    if pa.types.is_boolean(kind):
+        return sa.Boolean()
+    if pa.types.is_integer(kind):
+        return sa.BigInteger()
+    return sa.Double() if pa.types.is_floating(kind) else text
+
+
+def _kind_of_ids(connection: sa.Connection, predicted: sa.Table, name: str) -> Any:
+    """Return the type of the column *name*, that of ids, of the table as it is; None without one."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(predicted.name, predicted.schema):
         return None
     columns = inspector.get_columns(predicted.name, predicted.schema)
-    return next((column["type"] for column in columns if column["name"] == "ride_id"), None)
+    return next((column["type"] for column in columns if column["name"] == name), None)
 
 
 def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:

@@ -211,7 +211,7 @@ def _score(  # noqa: PLR0913 (its parts)
             output.write(outcomes)
             letters.write(outcomes.letters)
             counts.rows += len(chunk.numbers)
-            counts.predicted += len(outcomes.minutes)
+            counts.predicted += len(outcomes.values)
             counts.rejected.update(letter.reason for letter in outcomes.letters)
             progress(counts.rows, rows.rows)
     return counts

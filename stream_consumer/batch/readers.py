@@ -22,7 +22,6 @@ from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.locations import shown
 from stream_consumer.contract.event_schema import EventSchema
 
-DEFAULT_ID = "ride_id"
 _BUFFER_BYTES = 1 << 20
 # No record of a stream is longer either.
 _LONGEST_LINE = 1 << 24
@@ -48,8 +47,9 @@ class Layout:
             lacking, having = (", ".join(map(repr, names)) for names in (missing, there))
             raise UnusableInput(f"{shown(source)} lacks the columns {lacking}; it has {having}")
         self.there = list(there)
+        self.envelope = schema.envelope
         self.columns = [column.name for column in schema.columns if column.name in there]
-        id_column = id_column or DEFAULT_ID
+        id_column = id_column or schema.envelope.id or None
         self.id_column = id_column if id_column in there else None
         self.read = list(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
         twice = [name for name in self.read if list(there).count(name) > 1]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -19,8 +20,10 @@ from stream_consumer.batch.chunks import Outcomes, event_id
 from stream_consumer.batch.errors import MixedIds
 from stream_consumer.batch.locations import Format, format_of
 from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
-from stream_consumer.contract.prediction import Prediction, RideDuration, encode_prediction
+from stream_consumer.contract.envelope import predicted_type
+from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.model import Model
+from stream_consumer.outputs import Output
 
 # A row group is written when it has so many rows or bytes, whichever comes first.
 _GROUP_ROWS = 1 << 20
@@ -46,16 +49,23 @@ class Columns:
 
     def __init__(self, model: Model) -> None:
         self._model = model
+        self._output = model.output or Output((), ("double",))
         self._kind: Any = None
 
     def table(self, outcomes: Outcomes) -> Any:
         ids = self._column(outcomes.ids, outcomes)
-        constant = pa.array(np.zeros(len(outcomes.minutes), np.int32))
+        constant = pa.array(np.zeros(len(outcomes.values), np.int32))
         names = [pa.DictionaryArray.from_arrays(constant, pa.array([name])) for name in self._names()]
-        return pa.table([ids, pa.array(outcomes.minutes), *names], schema=schema(ids.type))
+        values = _arrays(outcomes.values, self._output)
+        return pa.table([ids, *values, *names], schema=self._schema(ids.type))
 
     def empty(self) -> Any:
-        return schema(self._kind or pa.string()).empty_table()
+        return self._schema(self._kind or pa.string()).empty_table()
+
+    def _schema(self, ids: Any) -> Any:
+        envelope, name = self._model.schema.envelope, pa.dictionary(pa.int32(), pa.string())
+        values = [(column, _TYPES[kind]) for column, kind in self._output.columns(envelope.prediction).items()]
+        return pa.schema([(envelope.id or "event_id", ids), *values, ("model", name), ("version", name)])
 
     def _names(self) -> tuple[str, str]:
         return self._model.name, self._model.version
@@ -76,10 +86,20 @@ class Columns:
         return column.cast(kind)
 
 
-def schema(ids: Any) -> Any:
-    """Return the Arrow schema of predictions with *ids* of that type."""
-    name = pa.dictionary(pa.int32(), pa.string())
-    return pa.schema([("ride_id", ids), ("ride_duration", pa.float64()), ("model", name), ("version", name)])
+_TYPES = {"boolean": pa.bool_(), "long": pa.int64(), "double": pa.float64(), "string": pa.string(), "json": pa.string()}
+
+
+def _arrays(values: list[Any], output: Output) -> list[Any]:
+    """Return an array for each of the output's columns: of the values, or of their members."""
+    parts = [[value.get(name) for value in values] for name in output.names] if output.names else [values]
+    return [
+        pa.array([None if one is None else _json_text(one) for one in part] if kind == "json" else part, _TYPES[kind])
+        for part, kind in zip(parts, output.kinds, strict=True)
+    ]
+
+
+def _json_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 class ParquetWriter:
@@ -92,7 +112,7 @@ class ParquetWriter:
         self._file: Any = None
 
     def write(self, outcomes: Outcomes) -> None:
-        if not len(outcomes.minutes):
+        if not len(outcomes.values):
             return
         self._pending.append(self._columns.table(outcomes))
         rows, size = sum(map(len, self._pending)), sum(table.nbytes for table in self._pending)
@@ -122,7 +142,7 @@ class CsvWriter:
         self._csv: Any = None
 
     def write(self, outcomes: Outcomes) -> None:
-        if len(outcomes.minutes):
+        if len(outcomes.values):
             self._append(self._columns.table(outcomes))
 
     def close(self) -> None:
@@ -133,7 +153,7 @@ class CsvWriter:
 
     def _append(self, table: Any) -> None:
         texts = pa.table(
-            [table[0], table[1], table[2].cast(pa.string()), table[3].cast(pa.string())], table.column_names
+            [*table.columns[:-2], *(column.cast(pa.string()) for column in table.columns[-2:])], table.column_names
         )
         if self._csv is None:
             self._csv = pyarrow.csv.CSVWriter(self._file, texts.schema)
@@ -150,12 +170,12 @@ class NdjsonWriter:
 
     def write(self, outcomes: Outcomes) -> None:
         ids = outcomes.ids if isinstance(outcomes.ids, list) else outcomes.ids.to_pylist()
-        rows = zip(outcomes.numbers.tolist(), ids, outcomes.minutes.tolist(), strict=True)
-        model, version, name = self._model.name, self._model.version, self._name
+        name, model, version = self._name, self._model.name, self._model.version
+        made = predicted_type(self._model.schema.envelope)
+        predicted = map(made, outcomes.values, ids) if self._model.schema.envelope.id else map(made, outcomes.values)
         self._file.writelines(
-            encode_prediction(Prediction(model, version, RideDuration(minutes, ride_id), event_id(name, number)))
-            + b"\n"
-            for number, ride_id, minutes in rows
+            encode_prediction(Prediction(model, version, one, event_id(name, number))) + b"\n"
+            for number, one in zip(outcomes.numbers.tolist(), predicted, strict=True)
         )
 
     def close(self) -> None:
@@ -190,8 +210,7 @@ def written(path: Path) -> int:
                 path,
                 parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(
-                    include_columns=["ride_duration"],
-                    column_types={"ride_duration": pa.float64()},  # the first rows may be whole
+                    include_columns=["model"],  # of a type that cannot change with the rows
                 ),
             ) as batches:
                 return sum(len(batch) for batch in batches)

@@ -174,7 +174,7 @@ def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
         f"records            {comparison.records:>12,}",
         f"scored by both     {comparison.scored_by_both:>12,}, {comparison.differing:,} of them differently",
         "",
-        "other less one, minutes",
+        "other less one",
         f"mean               {comparison.mean:>12.4f}",
         f"RMS                {comparison.rms:>12.4f}",
         f"p50, p95 absolute  {comparison.p50:>12.4f} {comparison.p95:>12.4f}",
@@ -183,7 +183,7 @@ def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
     if comparison.largest_differences:
         lines += ["", f"{'one':>10} {'other':>10} {'less':>10}  ride_id, event_id"]
         lines += [
-            f"{found.one:>10.2f} {found.other:>10.2f} {found.minutes:>10.2f}  {found.ride_id!r}, {found.event_id}"
+            f"{found.one:>10.2f} {found.other:>10.2f} {found.difference:>10.2f}  {found.ride_id!r}, {found.event_id}"
             for found in comparison.largest_differences
         ]
     if comparison.verdicts:

@@ -1,7 +1,7 @@
 """``put`` and ``tail``: events onto a stream, predictions off one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -83,7 +83,7 @@ def tail(  # noqa: PLR0913 (each is an option)
     )
     console = Console(highlight=False, soft_wrap=True)
     if not as_json:
-        console.print(f"[bold]{'arrival':<13}{'ride_id':>14}{'minutes':>9}  {'model and version'}[/]")
+        console.print(f"[bold]{'arrival':<13}{'ride_id':>14}{'prediction':>12}  {'model and version'}[/]")
     try:
         for count, received in enumerate(reader, start=1):
             print(_json(received) if as_json else _row(received), flush=True)
@@ -98,8 +98,11 @@ def _json(received: "Received") -> str:
     return msgspec.json.encode(received.prediction).decode()
 
 
+def _shown(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else msgspec.json.encode(value).decode()
+
+
 def _row(received: "Received") -> str:
     prediction = received.prediction
     arrival = received.arrival.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    ride = prediction.prediction
-    return f"{arrival:<13}{ride.ride_id!s:>14}{ride.ride_duration:>9.2f}  {prediction.model} {prediction.version}"
+    return f"{arrival:<13}{prediction.id!s:>14}{_shown(prediction.value):>12}  {prediction.model} {prediction.version}"

@@ -1,24 +1,26 @@
 """
-The wire contract: bytes ↔ values, and nothing else.
+The event schema: the bytes of an event ↔ the values of a model's columns, and nothing else.
 
 The rule: no I/O, and no exception for the fault of one record. Whatever bytes a producer sends,
 :meth:`EventSchema.decode` answers with an event or with an :class:`InvalidRecord` that says why, the same every time.
 
-The model's MLflow signature is the schema of ``ride``: the structs that decode it are made when the model is loaded.
+The model's MLflow signature is the schema: the structs that decode events are made when the model is loaded.
 """
 
 import itertools
 import math
+import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from stream_consumer.contract import kpl
-from stream_consumer.contract.record import RIDE_ID, InvalidRecord, Reason
+from stream_consumer.contract.envelope import Envelope
+from stream_consumer.contract.record import RIDE_ID, STRING_ID, InvalidRecord, Reason
 from stream_consumer.errors import ModelError
 
 # Deeper JSON is refused before it is parsed: where a parser's own recursion limit strikes depends on the caller's
@@ -36,11 +38,8 @@ class Column(msgspec.Struct, frozen=True):
     maximum: float | None = None
 
 
-class Event(Protocol):
-    """A decoded ride event: ``ride`` is a struct made from the signature, read by :attr:`EventSchema.fields`."""
-
-    ride: Any
-    ride_id: int | str
+Event = Any
+"""A decoded event: a struct made from the signature, whose values :attr:`EventSchema.fields` name."""
 
 
 _FLOAT32_MAX = 3.4028234663852886e38
@@ -60,12 +59,16 @@ NUMERIC = frozenset({"boolean", "integer", "long", "float", "double"})
 
 
 class EventSchema:
-    """The shape of a ride event, made from the columns of a model's signature."""
+    """The shape of an event, made from the columns of a model's signature and the names of its envelope."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], envelope: Envelope = Envelope()) -> None:  # noqa: B008 (frozen)
         self.columns = tuple(columns)
+        self.envelope = envelope
         # A column may be called anything, a Python attribute may not.
-        self.fields = tuple(f"column_{index}" for index in range(len(columns)))
+        self._names = tuple(f"column_{index}" for index in range(len(columns)))
+        self.fields = tuple(f"row.{name}" for name in self._names) if envelope.entity else self._names
+        """Where a decoded event has the values of the columns, in their order: dotted attribute names."""
+        self._id_column = self._column_of_ids()
         self._strict = self._decoder(_bounded_type)
         self._unbounded = self._decoder(_plain_type)
 
@@ -73,6 +76,12 @@ class EventSchema:
     def event_type(self) -> Any:
         """The struct that a valid event decodes into; its JSON Schema is the wire contract of this model."""
         return self._strict.type
+
+    def id_of(self) -> Callable[[Event], int | str] | None:
+        """Return what gives the identifier of a decoded event; None if events have none."""
+        if not self.envelope.id:
+            return None
+        return operator.attrgetter("id" if self._id_column is None else self._names[self._id_column])
 
     def decode(self, data: bytes) -> Event | InvalidRecord:
         """Return the event that *data* holds, or what is wrong with it."""
@@ -100,20 +109,44 @@ class EventSchema:
         detail, _, path = fault.partition(" - at `")
         return InvalidRecord(reason, path.removesuffix("`") or "$", detail)
 
+    def _column_of_ids(self) -> int | None:
+        """Return which column is the identifier, too: one may be, in an event that is itself the model's input."""
+        if self.envelope.entity or not self.envelope.id:
+            return None
+        for at, column in enumerate(self.columns):
+            if column.name == self.envelope.id:
+                if not column.required or column.type not in {"integer", "long", "string"}:
+                    raise ModelError(
+                        f"the id field {column.name!r} is a column of type {column.type!r}; an identifier is a "
+                        "required integer or string: set ID_FIELD"
+                    )
+                return at
+        return None
+
     def _decoder(self, type_of: Any) -> msgspec.json.Decoder[Any]:
-        fields = [
-            (field, type_of(column), msgspec.field(name=column.name))
+        fields: list[Any] = [
+            (name, type_of(column), msgspec.field(name=column.name))
             if column.required
-            else (field, type_of(column) | None, msgspec.field(name=column.name, default=None))
-            for field, column in zip(self.fields, self.columns, strict=True)
+            else (name, type_of(column) | None, msgspec.field(name=column.name, default=None))
+            for name, column in zip(self._names, self.columns, strict=True)
         ]
+        envelope, identifier = self.envelope, []
+        if self._id_column is not None:
+            if self.columns[self._id_column].type == "string":  # an identifier is a partition key
+                fields[self._id_column] = (self._names[self._id_column], STRING_ID, msgspec.field(name=envelope.id))
+        elif envelope.id:
+            identifier = [("id", RIDE_ID, msgspec.field(name=envelope.id))]
+        # Names of the OpenAPI document's components, which allow no other characters.
+        entity = re.sub(r"\W", "_", envelope.entity or "row", flags=re.ASCII).capitalize()
         try:
-            ride = msgspec.defstruct("Ride", fields, frozen=True, gc=False, kw_only=True)
+            if envelope.entity:
+                row = msgspec.defstruct(entity, fields, frozen=True, gc=False, kw_only=True)
+                fields = [("row", row, msgspec.field(name=envelope.entity))]
+            event = msgspec.defstruct(f"{entity}Event", [*fields, *identifier], frozen=True, gc=False, kw_only=True)
         except ValueError as error:  # two of one name, or a name that msgspec cannot look for in JSON
             raise ModelError(
                 f"the columns {[column.name for column in self.columns]} cannot be read: {error}"
             ) from None
-        event = msgspec.defstruct("RideEvent", [("ride", ride), ("ride_id", RIDE_ID)], frozen=True, gc=False)
         return msgspec.json.Decoder(event)
 
 

@@ -1,13 +1,19 @@
-"""The prediction event: the record on the output stream."""
+"""
+The prediction event: the record on the output stream.
+
+    >>> from stream_consumer.contract.envelope import Envelope, predicted_type
+    >>> made = Prediction("rides", "7", predicted_type(Envelope())(21.5, 256), "shardId-000000000000:1")
+    >>> encode_prediction(made)
+    b'{"model":"rides","version":"7","prediction":{"ride_duration":21.5,"ride_id":256},"event_id":"shardId-000000000000:1"}'
+"""
+
+import functools
+from typing import Any
 
 import msgspec
 
-
-class RideDuration(msgspec.Struct, frozen=True, gc=False):
-    """Minutes, finite and not rounded, for one ride."""
-
-    ride_duration: float
-    ride_id: int | str
+from stream_consumer.contract.envelope import Envelope, predicted_type
+from stream_consumer.contract.record import LONGEST_ID
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -20,28 +26,49 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
     model: str
     version: str
-    prediction: RideDuration
-    event_id: str | None
+    prediction: Any
+    """A struct that :func:`predicted_type` made: ``value`` is any JSON value and, as floats go, finite."""
+    event_id: str | None = None
+
+    @property
+    def value(self) -> Any:
+        return self.prediction.value
+
+    @property
+    def id(self) -> int | str | None:
+        """The event's own identifier; where it has none, the event id."""
+        return getattr(self.prediction, "id", self.event_id)
 
     @property
     def partition_key(self) -> str:
-        return str(self.prediction.ride_id)
+        try:
+            return str(self.prediction.id)
+        except AttributeError:  # a direct invocation that names no event has no order to keep
+            return (self.event_id or "direct")[:LONGEST_ID]
 
 
-_prediction_encoder = msgspec.json.Encoder()
-_decode_prediction = msgspec.json.Decoder(Prediction).decode
+encode_prediction = msgspec.json.Encoder().encode
+"""Return the output record's data: compact JSON in UTF-8, fields in the contract's order."""
 
 
-def encode_prediction(prediction: Prediction) -> bytes:
-    """Return the output record's data: compact JSON in UTF-8, fields in the contract's order."""
-    return _prediction_encoder.encode(prediction)
+@functools.cache
+def prediction_type(envelope: Envelope) -> Any:
+    """Return the type of a prediction event in *envelope*, with the types of all its fields."""
+    fields: list[Any] = [("prediction", predicted_type(envelope)), ("event_id", str | None, None)]
+    return msgspec.defstruct("Prediction", fields, bases=(Prediction,), frozen=True, gc=False)
 
 
-def decode_prediction(data: bytes) -> Prediction:
+@functools.cache
+def _decoder(envelope: Envelope) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(prediction_type(envelope))
+
+
+def decode_prediction(data: bytes, envelope: Envelope = Envelope()) -> Prediction:  # noqa: B008 (frozen)
     """
-    Return the prediction that *data* holds.
+    Return the prediction that *data* holds in *envelope*.
 
     Raises:
         ValueError: Not a prediction event (``msgspec.DecodeError`` names the path).
     """
-    return _decode_prediction(data)
+    decoded: Prediction = _decoder(envelope).decode(data)
+    return Prediction(decoded.model, decoded.version, decoded.prediction, decoded.event_id)

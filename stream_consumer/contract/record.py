@@ -9,7 +9,8 @@ from msgspec import Meta
 # Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry": 1 to 256 Unicode characters.
 LONGEST_ID = 256
 LARGEST_ID = 2**63 - 1
-RIDE_ID = Annotated[int, Meta(ge=-(2**63), le=LARGEST_ID)] | Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+STRING_ID = Annotated[str, Meta(min_length=1, max_length=LONGEST_ID)]
+RIDE_ID = Annotated[int, Meta(ge=-(2**63), le=LARGEST_ID)] | STRING_ID
 
 
 class Reason(StrEnum):

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 import yaml
 
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
 from stream_consumer.models.files import REGISTRY_META
@@ -44,8 +45,14 @@ class Description:
     pyfunc: bool
     example: Sequence[Mapping[str, Any]]
     """Rows of the input example by column; none if the model was logged without one."""
-    expected: Sequence[float]
-    """Minutes that training recorded for them; none if it did not."""
+    expected: Sequence[Any]
+    """Predictions that training recorded for them; none if it did not."""
+    envelope: Envelope
+    """Names of the wire format's fields, as the metadata declares them."""
+    unit: str
+    """Of the prediction; empty if the metadata does not say."""
+    outputs: Sequence[str]
+    """Names of the signature's outputs, where they have names."""
 
 
 def describe(directory: Path, location: str) -> Description:
@@ -69,6 +76,9 @@ def describe(directory: Path, location: str) -> Description:
         pyfunc=content.flavors.python_function is not None,
         example=_example(directory, content.saved_input_example_info, location),
         expected=ours.example_predictions,
+        envelope=ours.envelope,
+        unit=ours.unit,
+        outputs=_output_names(content.signature),
     )
 
 
@@ -82,7 +92,9 @@ class _Ours(msgspec.Struct):
     name: str | None = None
     bounds: dict[str, _Bounds] = {}
     categories: dict[str, list[bool | int | float | str]] = {}
-    example_predictions: list[float] = []
+    example_predictions: list[Any] = []
+    envelope: Envelope = Envelope()
+    unit: str = ""
 
 
 class _Metadata(msgspec.Struct):
@@ -96,12 +108,17 @@ class _Flavors(msgspec.Struct):
 
 class _Signature(msgspec.Struct):
     inputs: str
+    outputs: str | None = None
 
 
 class _ColSpec(msgspec.Struct):
     name: str
     type: str
     required: bool = True
+
+
+class _OutputSpec(msgspec.Struct):
+    name: str
 
 
 class _ExampleInfo(msgspec.Struct):
@@ -149,6 +166,14 @@ def _columns(signature: _Signature | None, bounds: Mapping[str, _Bounds], locati
         Column(spec.name, spec.type, spec.required, **msgspec.structs.asdict(bounds.get(spec.name, _Bounds())))
         for spec in inputs
     ]
+
+
+def _output_names(signature: _Signature | None) -> list[str]:
+    try:
+        specs = msgspec.json.decode(signature.outputs or "[]" if signature else "[]", type=list[_OutputSpec])
+    except ValueError:  # a tensor, or columns without names
+        return []
+    return [spec.name for spec in specs]
 
 
 class _Rows(msgspec.Struct):

@@ -6,14 +6,17 @@ natively against an allow-list of ours; anything else can run code when it is lo
 settings pin its digest. A model that fails on its own input example is never served.
 """
 
+import dataclasses
 import functools
 import importlib
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
@@ -21,6 +24,7 @@ from stream_consumer.model import Columns, Model, Predict
 from stream_consumer.models.description import Description, describe
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
 from stream_consumer.models.flavours import load_pickle, load_pyfunc, load_skops, native
+from stream_consumer.outputs import Output
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -32,6 +36,7 @@ def load_model(
     s3: Callable[[], "S3Client"],
     digest: str | None = None,
     version: str | None = None,
+    envelope: Mapping[str, str] | None = None,
 ) -> Model:
     """
     Load and check the model at *location*.
@@ -43,6 +48,7 @@ def load_model(
         s3: Makes the client, if one is needed.
         digest: What :func:`directory_digest` must give.
         version: Overrides the version that predictions carry.
+        envelope: Overrides names of the envelope that the model's metadata declares, by field of :class:`Envelope`.
 
     Raises:
         ModelError: The model cannot be read, has no usable signature, was saved by another version of scikit-learn, is
@@ -54,7 +60,7 @@ def load_model(
             if digest is not None and digest != actual:
                 raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
             description = describe(path, location)
-            schema = EventSchema(description.columns)
+            schema = EventSchema(description.columns, _envelope(description.envelope, envelope))
             predict = _loader(description, location, pinned=digest is not None)(path, schema)
     except OSError as error:  # no permission, no room in the temporary folder, or none
         raise ModelError(f"the files of the model at {location} cannot be read: {error}") from error
@@ -65,12 +71,14 @@ def load_model(
         digest=actual,
         schema=schema,
         predict=predict,
+        names=description.outputs,
+        unit=description.unit,
         categories=description.categories,
         example=_example(description.example, schema, location),
         expected=description.expected,
     )
-    model.check()
-    return model
+    values = model.check()
+    return dataclasses.replace(model, output=Output.of(values[0])) if values else model
 
 
 class Chosen(Protocol):
@@ -85,6 +93,9 @@ class Chosen(Protocol):
     @property
     def run_id(self) -> str | None: ...
 
+    @property
+    def envelope(self) -> Mapping[str, str]: ...
+
 
 def chosen_model(chosen: Chosen, s3: Callable[[], "S3Client"] = default_s3) -> Model:
     """
@@ -93,7 +104,13 @@ def chosen_model(chosen: Chosen, s3: Callable[[], "S3Client"] = default_s3) -> M
     Raises:
         ModelError: See :func:`load_model`.
     """
-    return load_model(chosen.model_location, s3=s3, digest=chosen.model_digest, version=chosen.run_id)
+    return load_model(
+        chosen.model_location, s3=s3, digest=chosen.model_digest, version=chosen.run_id, envelope=chosen.envelope
+    )
+
+
+def _envelope(declared: Envelope, override: Mapping[str, str] | None) -> Envelope:
+    return Envelope(**msgspec.structs.asdict(declared) | dict(override or {}))
 
 
 def _loader(description: Description, location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:
@@ -133,10 +150,10 @@ def _example(rows: Sequence[Mapping[str, Any]], schema: EventSchema, location: s
     """Return the input example by column, read as a ride event would be."""
     if not rows:
         return ()
-    events = [schema.decode(msgspec.json.encode({"ride": row, "ride_id": 0})) for row in rows]
+    events = [schema.decode(schema.envelope.event(row, 0)) for row in rows]
     for row, event in zip(rows, events, strict=True):
         if isinstance(event, InvalidRecord):
             raise ModelError(
                 f"the model at {location} would refuse its own input example {row}: {event.path}: {event.detail}"
             )
-    return [[getattr(event.ride, name) for event in events] for name in schema.fields]  # type: ignore[union-attr]
+    return [list(map(operator.attrgetter(field), events)) for field in schema.fields]

@@ -5,10 +5,12 @@ The rule: nothing is published, and what is kept does not grow with the records.
 """
 
 import heapq
+import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +23,21 @@ SCORED = "scored"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One record that both models scored; minutes."""
+    """One record for which both models predicted a number."""
 
-    ride_id: int | str
+    ride_id: int | str | None
     event_id: str
     one: float
     other: float
 
     @property
-    def minutes(self) -> float:
+    def difference(self) -> float:
         return self.other - self.one
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Records that the models disagree on: what each says, ``scored`` or a dead letter's reason."""
+    """Records that the models disagree on: what each says, ``scored``, a label or a dead letter's reason."""
 
     one: str
     other: str
@@ -46,7 +48,7 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How two models differ: differences are the other's minutes less the one's."""
+    """How two models differ: differences are the other's number less the one's."""
 
     records: int
     scored_by_both: int
@@ -89,23 +91,33 @@ def compare(
         differences = []
         for event_id in ids:
             first, second = (found[event_id] for found in outcomes)
-            if isinstance(first, str) or isinstance(second, str):
-                verdicts.add(first, second, event_id)
+            if isinstance(first, Scored) and isinstance(second, Scored):
+                differences.append(Difference(first.id, event_id, first.value, second.value))
             else:
-                differences.append(Difference(first[0], event_id, first[1], second[1]))
+                verdicts.add(first, second, event_id)
         sums.add(len(records), differences)
         progress(len(records))
     return sums.comparison(verdicts.most_common())
 
 
-_Outcome = tuple[int | str, float] | str
+class Scored(NamedTuple):
+    """A predicted number."""
+
+    id: int | str | None
+    value: float
+
+
+_Outcome = Scored | str
 
 
 def _outcomes(consumer: Consumer, records: Sequence[Record]) -> dict[str, _Outcome]:
-    """Return for each event id its ride and minutes, or why it has none."""
+    """Return for each event id its predicted number, else its verdict: a predicted label or a dead letter's reason."""
     result = consumer.process(records)
     scored: dict[str, _Outcome] = {
-        str(made.event_id): (made.prediction.ride_id, made.prediction.ride_duration) for made in result.predictions
+        str(made.event_id): Scored(made.id, made.value)
+        if type(made.value) in {int, float}
+        else json.dumps(made.value, ensure_ascii=False)
+        for made in result.predictions
     }
     return scored | {str(letter.event_id): letter.reason.value for letter in result.dead_letters}
 
@@ -140,7 +152,7 @@ class _Sums:
         self._largest: list[Difference] = []
 
     def add(self, records: int, differences: Sequence[Difference]) -> None:
-        minutes = np.array([difference.minutes for difference in differences])
+        minutes = np.array([difference.difference for difference in differences])
         self._records += records
         self._scored += len(minutes)
         self._differing += int(np.count_nonzero(minutes))
@@ -148,7 +160,7 @@ class _Sums:
         self._squares += float((minutes * minutes).sum())
         self._magnitudes.add(np.abs(minutes))
         self._largest = heapq.nlargest(
-            self._keep, [*self._largest, *differences], key=lambda difference: abs(difference.minutes)
+            self._keep, [*self._largest, *differences], key=lambda difference: abs(difference.difference)
         )
 
     def comparison(self, verdicts: Sequence[Verdicts]) -> Comparison:
@@ -161,8 +173,8 @@ class _Sums:
             rms=math.sqrt(self._squares / scored) if scored else 0.0,
             p50=self._magnitudes.quantile(0.50),
             p95=self._magnitudes.quantile(0.95),
-            largest=abs(self._largest[0].minutes) if self._largest else 0.0,
-            largest_differences=[difference for difference in self._largest if difference.minutes],
+            largest=abs(self._largest[0].difference) if self._largest else 0.0,
+            largest_differences=[difference for difference in self._largest if difference.difference],
             verdicts=verdicts,
         )
 
@@ -175,7 +187,7 @@ class _Magnitudes:
     """
 
     _WIDTH = math.log(1.02)
-    # Less than this is none: predictions are minutes.
+    # Less than this is none.
     _NOTHING = 1e-9
 
     def __init__(self) -> None:

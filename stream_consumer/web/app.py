@@ -67,7 +67,7 @@ class WebApp:
         )
         invoke = Scoring(
             "/invocations",
-            endpoints.invoke(self._batcher, model.schema.columns, settings.max_items),
+            endpoints.invoke(self._batcher, model.schema, settings.max_items),
             gate=gate,
             accepted=(mlflow_format.JSON, mlflow_format.CSV),
             metrics=self._metrics,
@@ -156,7 +156,7 @@ def example_records(model: Model) -> list[Record]:
     """Return the ride events of the model's input example."""
     names = [column.name for column in model.schema.columns]
     rows = [dict(zip(names, row, strict=True)) for row in zip(*model.example, strict=True)]
-    return [Record(msgspec.json.encode({"ride": row, "ride_id": number})) for number, row in enumerate(rows, start=1)]
+    return [Record(model.schema.envelope.event(row, number)) for number, row in enumerate(rows, start=1)]
 
 
 def _page(file: str, media_type: bytes) -> Handler:

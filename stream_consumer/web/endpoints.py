@@ -6,10 +6,10 @@ The rule: whatever happens, the request is answered and counted.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 
-from stream_consumer.contract.event_schema import Column
+from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.web import mlflow_format, predict_format
 from stream_consumer.web.answer import Answer, ClientGone, Gate, Receive, Scope, Send
 from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull
@@ -85,11 +85,11 @@ def predict(batcher: Batcher, max_items: int) -> Score:
     return score
 
 
-def invoke(batcher: Batcher, columns: Sequence[Column], max_items: int) -> Score:
+def invoke(batcher: Batcher, schema: EventSchema, max_items: int) -> Score:
     """Rows in MLflow's scoring protocol."""
 
     async def score(body: bytes, media_type: str) -> Answer:
-        outcomes = await batcher.outcomes(mlflow_format.records(body, media_type, columns, max_items))
+        outcomes = await batcher.outcomes(mlflow_format.records(body, media_type, schema, max_items))
         return Answer(HTTPStatus.OK, mlflow_format.predictions(outcomes))
 
     return score

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from stream_consumer.contract.event_schema import NUMERIC, Column
+from stream_consumer.contract.event_schema import NUMERIC, Column, EventSchema
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Record
 from stream_consumer.web.answer import Answer
@@ -50,21 +50,21 @@ _read_split = msgspec.json.Decoder(_Split).decode
 _read_columns = msgspec.json.Decoder(dict[str, list[msgspec.Raw]]).decode
 
 
-def records(body: bytes, media_type: str, columns: Sequence[Column], max_items: int) -> list[Record]:
+def records(body: bytes, media_type: str, schema: EventSchema, max_items: int) -> list[Record]:
     """
-    Return a ride event for each row of *body*, in order; its ride_id is the row's number.
+    Return an event for each row of *body*, in order; its id is the row's number.
 
     Raises:
         Problem: The body is not of the protocol.
     """
     read = _csv_rides if media_type == CSV else _json_rides
-    rides = read(body, columns, max_items)
-    return [Record(b'{"ride":' + ride + b',"ride_id":%d}' % number) for number, ride in enumerate(rides)]
+    rows = read(body, schema.columns, max_items)
+    return [Record(schema.envelope.wrap(row, number)) for number, row in enumerate(rows)]
 
 
 def predictions(outcomes: Sequence[Outcome]) -> bytes:
     """
-    Return the minutes of each row.
+    Return the prediction of each row.
 
     Raises:
         Problem: A row is invalid; the protocol has no place for an error beside predictions.
@@ -74,8 +74,8 @@ def predictions(outcomes: Sequence[Outcome]) -> bytes:
         shown = "; ".join(f"row {error.index}: {error.reason} at {error.path}: {error.detail}" for error in errors[:3])
         detail = f"{len(errors):,} of {len(outcomes):,} rows are invalid: {shown}"
         raise Problem(Kind.INVALID_ITEM, detail, errors=errors[:_ERRORS_SHOWN])
-    minutes = [outcome.prediction.ride_duration for outcome in outcomes if isinstance(outcome, Prediction)]
-    return msgspec.json.encode({"predictions": minutes})
+    values = [outcome.value for outcome in outcomes if isinstance(outcome, Prediction)]
+    return msgspec.json.encode({"predictions": values})
 
 
 def _json_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:

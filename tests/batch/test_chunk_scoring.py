@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Lines, Outcomes, Table
 from stream_consumer.batch.row_events import as_events
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.errors import ModelError
@@ -134,9 +135,7 @@ def said(scalar: Any) -> Any:
 
 def verdicts(outcomes: Outcomes) -> dict[int, Any]:
     ids = outcomes.ids if isinstance(outcomes.ids, list) else outcomes.ids.to_pylist()
-    found: dict[int, Any] = dict(
-        zip(outcomes.numbers.tolist(), zip(ids, outcomes.minutes.tolist(), strict=True), strict=True)
-    )
+    found: dict[int, Any] = dict(zip(outcomes.numbers.tolist(), zip(ids, outcomes.values, strict=True), strict=True))
     for letter in outcomes.letters:
         name, _, number = (letter.event_id or "").partition(":")
         assert name == "rides"
@@ -153,7 +152,7 @@ def expected(numbers: Sequence[int], events: Sequence[bytes], model: Model = MOD
         found[number] = (
             (outcome.reason, outcome.path, outcome.detail)
             if isinstance(outcome, InvalidRecord)
-            else (outcome.prediction.ride_id, outcome.prediction.ride_duration)
+            else (outcome.prediction.id, outcome.prediction.value)
         )
     return found
 
@@ -163,7 +162,7 @@ def test_columns_and_stream_agree(table: Table) -> None:
     """Verdict, reason, path, detail, prediction and the id's type are those of the row's event on the stream."""
     binary = any(pa.types.is_binary(values.type) for values in [*table.columns.values(), table.ids])
     rows = range(len(table.numbers))
-    events = as_events(table, np.arange(len(rows))) if binary else [event(table, row) for row in rows]
+    events = as_events(table, np.arange(len(rows)), Envelope()) if binary else [event(table, row) for row in rows]
     outcomes = Judge(MODEL, "rides").decide(table)
     assert verdicts(outcomes) == expected(table.numbers.tolist(), events)
     assert outcomes.numbers.tolist() == sorted(outcomes.numbers.tolist())

@@ -48,7 +48,7 @@ def predicted(path: Path) -> list[tuple[Any, float]]:
     if path.name.endswith((".csv", ".csv.gz")):
         return [(row["ride_id"], row["ride_duration"]) for row in pyarrow.csv.read_csv(path).to_pylist()]
     events = map(decode_prediction, path.read_bytes().splitlines())
-    return [(event.prediction.ride_id, event.prediction.ride_duration) for event in events]
+    return [(event.prediction.id, event.prediction.value) for event in events]
 
 
 @pytest.mark.parametrize(("given", "wanted"), list(itertools.product(NAMES, NAMES)))

@@ -20,7 +20,7 @@ NAMES = ["made.parquet", "made.csv", "made.csv.gz", "made.ndjson", "made.jsonl"]
 
 
 def outcomes(ids: Any, first: int = 0) -> Outcomes:
-    return Outcomes(np.arange(first, first + len(ids)), ids, np.arange(0.5, len(ids)), [])
+    return Outcomes(np.arange(first, first + len(ids)), ids, np.arange(0.5, len(ids)).tolist(), [])
 
 
 def write(path: Path, *chunks: Any) -> Path:
@@ -67,7 +67,7 @@ def test_ndjson_has_the_streams_events(tmp_path: Path) -> None:
     assert lines[0] == (
         b'{"model":"rides","version":"3","prediction":{"ride_duration":0.5,"ride_id":7},"event_id":"in.parquet:0"}'
     )
-    assert decode_prediction(lines[1]).prediction.ride_id == "x"
+    assert decode_prediction(lines[1]).prediction.id == "x"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,8 +86,8 @@ def test_whole_minutes_are_minutes(tmp_path: Path) -> None:
     with contextlib.closing(
         writer(tmp_path / "made.csv", FakeModel(name="rides", version="3"), "in.parquet")
     ) as output:
-        output.write(Outcomes(ids, pa.array(ids), np.full(len(ids), 12.0), []))
-        output.write(Outcomes(ids[:1], pa.array(ids[:1]), np.array([12.5]), []))
+        output.write(Outcomes(ids, pa.array(ids), [12.0] * len(ids), []))
+        output.write(Outcomes(ids[:1], pa.array(ids[:1]), [12.5], []))
     assert written(tmp_path / "made.csv") == 60_001
 
 

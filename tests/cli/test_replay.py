@@ -40,7 +40,7 @@ def test_a_backfill_publishes_with_the_event_ids_of_the_first_time(
     assert "4 records replayed: 3 predictions, 1 undecodable\n" in done.err
     received = list(PredictionReader(mocked_aws.kinesis, "ride_predictions", follow=False))
     assert [one.prediction.event_id for one in received] == event_ids[:3]
-    assert [one.prediction.prediction.ride_duration for one in received] == [11.0, 7.0, 305.0]
+    assert [one.prediction.value for one in received] == [11.0, 7.0, 305.0]
     assert {(one.prediction.model, one.prediction.version) for one in received} == {("two-minutes", "run-two-minutes")}
 
 
@@ -104,7 +104,7 @@ other: three-minutes run-three-minutes  {other}
 records                       4
 scored by both                2, 2 of them differently
 
-other less one, minutes
+other less one
 mean                     2.0000
 RMS                      2.2361
 p50, p95 absolute        0.9901       3.0013

@@ -41,6 +41,7 @@ def times(datas: Sequence[bytes]) -> float:
     model = FakeModel()
     decider = Decider(model)
     consumer = Consumer(decider, predictions=Counting(), dead_letters=Letters())
+    consumer.process(records_from_lambda(kinesis_event([ride_event(1)])))  # an environment that has scored before
     event = kinesis_event(datas)
     tracemalloc.start()
     try:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letters, iso_milliseconds
-from stream_consumer.contract.prediction import Prediction, RideDuration, decode_prediction, encode_prediction
+from stream_consumer.contract.prediction import Prediction, decode_prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
-from tests.rides import ARRIVAL, STREAM_ARN
+from tests.rides import ARRIVAL, STREAM_ARN, RideDuration
 
 EVENT_ID = "shardId-000000000000:49630081666084879290581185630324770398608704880802529282"
 MODEL = "ride_duration_prediction_model"
@@ -132,9 +132,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]))
 optional_text = st.none() | text
 finite = st.floats(allow_nan=False, allow_infinity=False)
 ride_ids: st.SearchStrategy[Any] = st.integers(-(2**63), 2**63 - 1) | text
-predictions = st.builds(
-    Prediction, text, text, st.builds(RideDuration, ride_duration=finite, ride_id=ride_ids), optional_text
-)
+predictions = st.builds(Prediction, text, text, st.builds(RideDuration, finite, ride_ids), optional_text)
 dead_letters = st.builds(
     DeadLetter,
     *(optional_text, st.sampled_from(Reason), text, text),
@@ -147,8 +145,8 @@ dead_letters = st.builds(
 def test_any_prediction_survives_the_wire(prediction: Prediction) -> None:
     again = decode_prediction(encode_prediction(prediction))
     assert again == prediction
-    assert type(again.prediction.ride_id) is type(prediction.prediction.ride_id)
-    assert math.copysign(1, again.prediction.ride_duration) == math.copysign(1, prediction.prediction.ride_duration)
+    assert type(again.prediction.id) is type(prediction.prediction.id)
+    assert math.copysign(1, again.prediction.value) == math.copysign(1, prediction.prediction.value)
 
 
 @given(st.lists(dead_letters))

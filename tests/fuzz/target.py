@@ -13,9 +13,9 @@ from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.kpl import SubRecord
 from stream_consumer.contract.lambda_event import records_from_lambda
-from stream_consumer.contract.prediction import Prediction, RideDuration, decode_prediction, encode_prediction
+from stream_consumer.contract.prediction import Prediction, decode_prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord
-from tests.rides import RIDE_COLUMNS, kinesis_event
+from tests.rides import RIDE_COLUMNS, RideDuration, kinesis_event
 
 SCHEMA = EventSchema(RIDE_COLUMNS)
 RAW, SEALED, FOLDED = b"\x00", b"\x01", b"\x02"
@@ -53,7 +53,7 @@ def _verdicts(data: bytes) -> Iterator[object]:
                 raise AssertionError("the dead letter does not hold the record")
             yield letter
         else:
-            prediction = Prediction("m", "1", RideDuration(1.0, event.ride_id), record.event_id)
+            prediction = Prediction("m", "1", RideDuration(1.0, event.id), record.event_id)
             if decode_prediction(encode_prediction(prediction)) != prediction:
                 raise AssertionError("the prediction does not survive the wire")
             if not 1 <= len(prediction.partition_key.encode().decode()) <= 256:

@@ -298,10 +298,10 @@ def test_a_model_without_an_example_cannot_be_checked() -> None:
     ("predict", "expected", "says"),
     [
         (lambda _columns: 1 / 0, (), "fails on its own input example: ZeroDivisionError"),
-        (lambda _columns: ["a", "b"], (), "fails on its own input example: ValueError"),
-        (lambda _columns: np.array([1.0]), (), "predicts [1.0] for the 2 rows of its input example"),
+        (lambda _columns: [object(), 1], (), "fails on its own input example: ValueError"),
+        (lambda _columns: np.array([1.0]), (), "the model returned the shape (1,) for 2 rows"),
         (lambda _columns: np.array([1.0, np.nan]), (), "predicts [1.0, nan] for the 2 rows"),
-        (lambda _columns: np.array([1.0, np.inf]), (), "wanted one finite number a row"),
+        (lambda _columns: np.array([1.0, np.inf]), (), "wanted one finite prediction a row"),
         (lambda columns: np.array(columns[0]), (1.0, 2.1), "training recorded [1.0, 2.1]"),
         (lambda columns: np.array(columns[0]), (1.0,), "training recorded [1.0]"),
     ],

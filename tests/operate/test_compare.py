@@ -61,7 +61,7 @@ def test_the_differences_are_those_of_the_same_records() -> None:
 def test_a_difference_downwards_is_negative_and_large_all_the_same() -> None:
     comparison = compare([rides(1.0, 3.0)], consumer(longer), consumer(ten), keep=1)
     assert (comparison.mean, comparison.largest) == (-2.0, 3.0)
-    assert comparison.largest_differences[0].minutes == -3.0
+    assert comparison.largest_differences[0].difference == -3.0
 
 
 def test_a_model_does_not_differ_from_itself() -> None:

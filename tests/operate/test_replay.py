@@ -199,7 +199,7 @@ def test_predictions_go_to_a_stream_with_the_event_ids_of_the_first_time() -> No
     assert tally == Tally(records=3, published=1, dead_letters=Counter({Reason.UNDECODABLE: 1, Reason.BOUNDS: 1}))
     [entry] = kinesis.streams["backfill"]
     prediction = decode_prediction(entry.data)
-    assert (prediction.event_id, prediction.version, prediction.prediction.ride_id) == ("shardId-0:0", "7", 1)
+    assert (prediction.event_id, prediction.version, prediction.prediction.id) == ("shardId-0:0", "7", 1)
     assert told == [2, 1]
 
 

@@ -70,7 +70,7 @@ async def turn() -> None:
 
 
 def ride_ids(outcomes: Sequence[Outcome]) -> list[int | str | None]:
-    return [outcome.prediction.ride_id if isinstance(outcome, Prediction) else None for outcome in outcomes]
+    return [outcome.prediction.id if isinstance(outcome, Prediction) else None for outcome in outcomes]
 
 
 def test_requests_that_arrive_together_share_one_call_and_get_their_own_back() -> None:

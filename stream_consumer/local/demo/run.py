@@ -303,8 +303,8 @@ def _measures(
     durations = dict(zip(rides.ride_id.tolist(), rides.duration.tolist(), strict=True))
     made = [(one.prediction, when) for one, when in received]
     return {
-        "predicted_minutes": np.array([prediction.prediction.ride_duration for prediction, _ in made]),
-        "actual_minutes": np.array([durations[prediction.prediction.ride_id] for prediction, _ in made]),
+        "predicted_minutes": np.array([prediction.value for prediction, _ in made]),
+        "actual_minutes": np.array([durations[prediction.id] for prediction, _ in made]),
         "latencies": np.array([when - put_at[prediction.partition_key] for prediction, when in made]),
         "read_at": np.array([when - begun for _, when in made]),
     }
