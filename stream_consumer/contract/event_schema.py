@@ -55,6 +55,8 @@ _TYPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "binary": (bytes, {}),
     "datetime": (datetime, {}),
 }
+COLUMN_TYPES = tuple(_TYPES)
+"""MLflow's column types that JSON can say."""
 NUMERIC = frozenset({"boolean", "integer", "long", "float", "double"})
 
 

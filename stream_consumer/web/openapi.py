@@ -5,13 +5,16 @@ The rule: the schema of a ride event is that of the very struct that decodes it,
 what the core refuses.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from stream_consumer.contract.prediction import Prediction
+from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.prediction import prediction_type
 from stream_consumer.model import Model
+from stream_consumer.outputs import Output
 from stream_consumer.web.mlflow_format import CSV, JSON
 from stream_consumer.web.predict_format import ItemError
 from stream_consumer.web.problems import MEDIA_TYPE, Kind
@@ -34,11 +37,14 @@ _BODY_REFUSALS = (
 
 def document(model: Model, settings: WebSettings) -> Json:
     """Return the description of the server, as JSON."""
+    envelope = model.schema.envelope
     (event, prediction, error), components = msgspec.json.schema_components(
-        [model.schema.event_type, Prediction, ItemError], ref_template="#/components/schemas/{name}"
+        [model.schema.event_type, prediction_type(envelope), ItemError], ref_template="#/components/schemas/{name}"
     )
-    refs = {"event": event, "prediction": prediction, "error": error, "ride": _ref("Ride")}
-    refs["values"] = components["Ride"]["properties"]
+    components["Predicted"]["properties"][envelope.prediction] = _value(model.output)
+    row = _row(components[event["$ref"].rpartition("/")[2]], components, model.schema)
+    refs = {"event": event, "prediction": prediction, "error": error, "row": row, "values": row["properties"]}
+    refs["value"] = _value(model.output)
     security: Json = {"security": [{"bearer": []}]} if settings.tokens else {}
     paths = {
         "/predict": {"post": _predict(model, settings, refs) | security},
@@ -60,7 +66,7 @@ def document(model: Model, settings: WebSettings) -> Json:
         "info": {
             "title": f"{model.name} {model.version}",
             "version": model.version,
-            "summary": "Ride events in, predictions out.",
+            "summary": "Events in, predictions out.",
         },
         "paths": paths,
         "components": {
@@ -73,9 +79,10 @@ def document(model: Model, settings: WebSettings) -> Json:
 def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
     events = {"type": "array", "items": refs["event"], "maxItems": settings.max_items}
     either = {"type": "array", "items": {"anyOf": [refs["prediction"], refs["error"]]}}
-    ride = _example_ride(model)
-    examples = {"one": {"summary": "one ride", "value": {"ride": ride, "ride_id": 256}}} | {
-        "list": {"summary": "a list", "value": [{"ride": ride, "ride_id": number} for number in (1, 2)]}
+    one, *several = (json.loads(model.schema.envelope.event(_example_row(model), number)) for number in (256, 1, 2))
+    examples = {
+        "one": {"summary": "one event", "value": one},
+        "list": {"summary": "a list", "value": several},
     }
     answers = {
         "200": _content(
@@ -85,45 +92,74 @@ def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> J
     }
     return {
         "operationId": "predict",
-        "summary": "Predict one ride, or a list of them",
+        "summary": "Predict one event, or a list of them",
         "requestBody": _body({JSON: {"schema": _any(refs["event"], events), "examples": examples}}),
         "responses": answers | _refusals((*_BODY_REFUSALS, Kind.INVALID_ITEM), MEDIA_TYPE, "Problem"),
     }
 
 
 def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
-    ride = _example_ride(model)
-    names = list(ride)
-    rows = [list(ride.values())]
-    json_examples = {"dataframe_records": [ride], "dataframe_split": {"columns": names, "data": rows}, "inputs": rows}
+    row = json.loads(msgspec.json.encode(_example_row(model)))
+    names = list(row)
+    rows = [list(row.values())]
+    json_examples = {"dataframe_records": [row], "dataframe_split": {"columns": names, "data": rows}, "inputs": rows}
     csv_example = "".join(",".join(map(str, line)) + "\n" for line in (names, *rows))
     content = {
         JSON: {
-            "schema": _formats(settings.max_items, refs["ride"], refs["values"]),
+            "schema": _formats(settings.max_items, refs["row"], refs["values"]),
             "examples": {name: {"value": {name: value}} for name, value in json_examples.items()},
         },
         CSV: {"schema": _TEXT, "examples": {"csv": {"value": csv_example}}},
     }
-    minutes = _object({"predictions": _list({"type": "number"})})
+    predictions = _object({"predictions": _list(refs["value"])})
     return {
         "operationId": "invocations",
         "summary": "Predict rows, in MLflow's scoring protocol",
         "requestBody": _body(content),
-        "responses": {"200": _content("Minutes, in order", JSON, minutes)}
+        "responses": {"200": _content("Predictions, in order", JSON, predictions)}
         | _refusals(_BODY_REFUSALS, JSON, "ScoringError"),
     }
 
 
-def _formats(max_items: int, ride: Json, values: Mapping[str, Json]) -> Json:
+def _formats(max_items: int, record: Json, values: Mapping[str, Json]) -> Json:
     """Describe the protocol's JSON, but for ``inputs`` by column: that they are of one length cannot be said."""
     row = {"type": "array", "prefixItems": list(values.values()), "items": False, "minItems": len(values)}
-    rides, rows = ({"type": "array", "items": item, "maxItems": max_items} for item in (ride, row))
+    rides, rows = ({"type": "array", "items": item, "maxItems": max_items} for item in (record, row))
     split = _object({"columns": {"const": list(values)}, "data": rows})
     formats = {"dataframe_records": rides, "dataframe_split": split, "instances": _any(rides, rows), "inputs": rows}
     return {"oneOf": [_object({name: content}) for name, content in formats.items()]}
 
 
-def _example_ride(model: Model) -> Json:
+_VALUES: dict[str, Json] = {
+    "boolean": {"type": "boolean"},
+    "long": {"type": "integer"},
+    "double": {"type": "number"},
+    "string": {"type": "string"},
+    "json": {},
+}
+
+
+def _value(output: Output | None) -> Json:
+    """Describe a prediction; anything if the model has not predicted yet."""
+    if output is None:
+        return {}
+    members = {name: _VALUES[kind] for name, kind in output.members()}
+    return _object(members) if output.names else members[""]
+
+
+def _row(event: Json, components: Mapping[str, Json], schema: EventSchema) -> Json:
+    """Return the schema of the model's input: a component of the event, or the event without its identifier."""
+    if schema.envelope.entity:
+        described: Json = components[event["properties"][schema.envelope.entity]["$ref"].rpartition("/")[2]]
+        return described
+    names = [column.name for column in schema.columns]
+    return event | {
+        "properties": {name: event["properties"][name] for name in names},
+        "required": [name for name in event["required"] if name in names],
+    }
+
+
+def _example_row(model: Model) -> Json:
     first: Sequence[Any] = [values[0] for values in model.example]
     names = [column.name for column in model.schema.columns]
     return {name: value for name, value in zip(names, first, strict=False) if value is not None}
