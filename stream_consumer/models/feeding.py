@@ -1,0 +1,221 @@
+"""
+A fitted scikit-learn estimator and the columns of a signature → a function of columns.
+
+The rule: an estimator gets the rows in the form that it was fitted on, decided once from what it is made of: an array,
+a frame of typed columns, dicts or texts. Only code of others, which may use all of pandas, gets a DataFrame.
+"""
+
+import importlib
+import importlib.util
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from stream_consumer.contract.event_schema import Column
+from stream_consumer.errors import ModelError
+from stream_consumer.model import Columns
+from stream_consumer.models import anatomy
+from stream_consumer.models.derived import Derived, python_values
+from stream_consumer.models.frame import Array, Frame, matrix_dtype, rows_of, typed
+
+_PANDAS_WITH_TEXTS = 3
+
+Rows = Callable[[Columns], Any]
+"""Makes of n values a column what an estimator takes for n rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The columns of a model, in the order of the values that it is given, and those derived from them."""
+
+    columns: Sequence[Column]
+    location: str
+    """Of the model, for messages."""
+    derived: Sequence[Derived] = ()
+
+    @property
+    def all_columns(self) -> list[Column]:
+        return [*self.columns, *(one.column for one in self.derived)]
+
+
+def feed(
+    estimator: Any, signature: Signature, *, method: str = "predict", example: Columns = ()
+) -> Callable[[Columns], Any]:
+    """
+    Return the function that calls *method* of *estimator* for rows given by column.
+
+    The estimator may be changed: after this, it takes columns by position.
+
+    Args:
+        estimator: A fitted estimator of scikit-learn, or an object that behaves like one.
+        signature: What the function is given: n values a column, None where an optional one is missing.
+        method: ``predict``, ``predict_proba``, …, as the model's ``predict_fn`` says.
+        example: Rows that decide, for code of others only, whether it takes a DataFrame or an array.
+
+    Raises:
+        ModelError: The estimator has no such method, was fitted on columns that the signature lacks, or needs pandas
+            where there is none.
+    """
+    call = getattr(estimator, method, None)
+    if not callable(call):
+        raise ModelError(
+            f"the model at {signature.location} is to be asked by {method}, which {type(estimator).__name__} does not "
+            "have; log it with the pyfunc_predict_fn of a method that it has"
+        )
+    # A batch is predicted in milliseconds. OpenMP's threads would spend longer spinning for each other, and for cores
+    # that are visible but not granted: two workers on two busy cores took 16 s for what takes 0.7 s.
+    threads = ThreadpoolController()
+
+    def fed(rows: Rows) -> Callable[[Columns], Any]:
+        def predict(columns: Columns) -> Any:
+            given = rows(columns)
+            with threads.limit(limits=1, user_api="openmp"):
+                return call(given)
+
+        return predict
+
+    forms = [fed(_with_derived(rows, signature)) for rows in _forms(estimator, signature)]
+    return next((form for form in forms if example and _works(form, example)), forms[0])
+
+
+def _works(predict: Callable[[Columns], Any], example: Columns) -> bool:
+    try:
+        predict(example)
+    except Exception:  # noqa: BLE001 (a model may raise anything)
+        return False
+    return True
+
+
+def _with_derived(rows: Rows, signature: Signature) -> Rows:
+    if not signature.derived:
+        return rows
+    return lambda columns: rows([*columns, *(one.values(columns) for one in signature.derived)])
+
+
+def _forms(estimator: Any, signature: Signature) -> list[Rows]:
+    """Return the form of the rows, or the forms to try in order where the estimator does not tell."""
+    readers = list(anatomy.readers(estimator))
+    if any(map(anatomy.reads_texts, readers)):
+        return [_texts(signature)]
+    if any(map(anatomy.reads_dicts, readers)):
+        return [_dicts(signature)]
+    parts = list(anatomy.parts(estimator))
+    columns = _Columns.of(signature, None if any(map(anatomy.knows_none, parts)) else np.nan)
+    foreign = [part for reader in readers for part in anatomy.foreign(reader)]
+    fitted = {names for reader in [estimator, *readers] if (names := anatomy.names_of(reader)) is not None}
+    if len(fitted) == 1:
+        (names,) = fitted
+        columns = columns.reordered(names, _unread(readers), signature.location)
+    named = fitted or (foreign and any(map(anatomy.names_of, parts)))
+    if not named:
+        return _unnamed(columns, signature, foreign)
+    if foreign or len(fitted) > 1 or any(map(anatomy.wants_dataframes, parts)):
+        return [_dataframe(columns, signature.location, foreign)]
+    for part in parts:
+        anatomy.forget_names(part)
+    return [columns.frame]
+
+
+def _unnamed(columns: "_Columns", signature: Signature, foreign: Sequence[Any]) -> list[Rows]:
+    """Return the forms for an estimator that was fitted on arrays, or does not tell."""
+    if signature.derived and not foreign:
+        raise ModelError(
+            f"the model at {signature.location} was fitted on arrays, so the place of the derived columns "
+            f"{[one.column.name for one in signature.derived]} is not known; fit it on a DataFrame or on dicts"
+        )
+    if all(map(anatomy.is_fitted_on_arrays, foreign)) or importlib.util.find_spec("pandas") is None:
+        return [columns.matrix]
+    return [_dataframe(columns, signature.location, foreign), columns.matrix]
+
+
+def _unread(readers: Sequence[Any]) -> set[str]:
+    """Return the fitted columns that no reader needs."""
+    return set.intersection(*map(anatomy.dropped, readers)) if readers else set()
+
+
+def _texts(signature: Signature) -> Rows:
+    """Feed one column of texts, which is the derived one if there is one."""
+    columns = signature.all_columns
+    candidates = range(len(signature.columns), len(columns)) if signature.derived else range(len(columns))
+    if len(candidates) != 1 or columns[candidates[0]].type != "string":
+        raise ModelError(
+            f"the model at {signature.location} reads texts, and its signature has the columns "
+            f"{[f'{column.name}: {column.type}' for column in columns]}; wanted one of type string"
+        )
+    return operator.itemgetter(candidates[0])
+
+
+def _dicts(signature: Signature) -> Rows:
+    names = [column.name for column in signature.all_columns]
+
+    def rows(columns: Columns) -> list[dict[str, Any]]:
+        return [dict(zip(names, row, strict=True)) for row in zip(*map(python_values, columns), strict=True)]
+
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns that an estimator reads, in its order, by their positions in what it is given."""
+
+    columns: Sequence[Column]
+    positions: Sequence[int | None]
+    """None for a column that was fitted, is not in the signature and is never read."""
+    missing_text: float | None
+
+    @classmethod
+    def of(cls, signature: Signature, missing_text: float | None) -> "_Columns":
+        columns = signature.all_columns
+        return cls(columns, range(len(columns)), missing_text)
+
+    def reordered(self, names: Sequence[str], unread: set[str], location: str) -> "_Columns":
+        positions = {column.name: position for position, column in enumerate(self.columns)}
+        lacking = [name for name in names if name not in positions and name not in unread]
+        if lacking:
+            raise ModelError(
+                f"the model at {location} was fitted on the columns {lacking}, which its signature does not have "
+                f"beside {list(positions)}; log it with a signature of all columns that it was fitted on"
+            )
+        columns = [self.columns[positions[name]] if name in positions else Column(name, "string") for name in names]
+        return _Columns(columns, [positions.get(name) for name in names], self.missing_text)
+
+    def arrays(self, values: Columns) -> list[Array]:
+        rows = len(values[0])
+        return [
+            np.empty(rows, object) if position is None else typed(column, values[position], self.missing_text)
+            for column, position in zip(self.columns, self.positions, strict=True)
+        ]
+
+    def frame(self, values: Columns) -> Array | Frame:
+        return rows_of(self.arrays(values), [matrix_dtype(column) for column in self.columns])
+
+    def matrix(self, values: Columns) -> Array:
+        return np.asarray(self.frame(values))
+
+
+def _dataframe(columns: _Columns, location: str, foreign: Sequence[Any]) -> Rows:
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError as error:
+        causes = {type(part).__name__ for part in foreign} or {"set_output"}
+        raise ModelError(
+            f"the model at {location} works on DataFrames in {', '.join(sorted(causes))}, and pandas is not installed "
+            "here; install it, or use only what scikit-learn itself has and its default output"
+        ) from error
+    # Texts have a type of their own since pandas 3, in which a missing one is NaN.
+    own_type = int(pandas.__version__.split(".")[0]) >= _PANDAS_WITH_TEXTS and columns.missing_text is not None
+    dtypes = {"string": "str" if own_type else "object", "datetime": "datetime64[ns]"}
+
+    def rows(values: Columns) -> Any:
+        return pandas.DataFrame(
+            {
+                column.name: pandas.Series(array, dtype=dtypes.get(column.type, array.dtype))
+                for column, array in zip(columns.columns, columns.arrays(values), strict=True)
+            }
+        )
+
+    return rows

@@ -1,0 +1,138 @@
+"""
+Rows as a few typed NumPy columns: what scikit-learn needs of a DataFrame, without pandas.
+
+A column has the dtype that MLflow's pyfunc and pandas would give it, whatever the values of one batch are: otherwise a
+row's prediction could depend on the rows beside it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream_consumer.contract.event_schema import Column
+
+Array = NDArray[Any]
+Dtype = np.dtype[Any]
+
+# Source: mlflow.types.DataType. A column that may lack values is float64 for integers, which have no missing value in
+# NumPy, and object for booleans, as in pandas. Texts are Python's.
+_REQUIRED = {
+    "boolean": np.dtype(bool),
+    "integer": np.dtype(np.int32),
+    "long": np.dtype(np.int64),
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+    "string": np.dtype(object),
+    "binary": np.dtype(object),
+    "datetime": np.dtype("datetime64[us]"),
+}
+_OPTIONAL = _REQUIRED | {
+    "boolean": np.dtype(object),
+    "integer": np.dtype(np.float64),
+    "long": np.dtype(np.float64),
+}
+
+
+def dtype_of(column: Column) -> Dtype:
+    return (_REQUIRED if column.required else _OPTIONAL)[column.type]
+
+
+def matrix_dtype(column: Column) -> Dtype:
+    """Return the dtype that *column* adds to an array of several columns, as pandas and scikit-learn agree on it."""
+    if column.type == "boolean" and not column.required:
+        return np.dtype(np.float64)
+    return np.dtype(object) if column.type == "datetime" else dtype_of(column)
+
+
+def typed(column: Column, values: Sequence[Any], missing_text: float | None) -> Array:
+    """
+    Return *values* as an array of the dtype of *column*.
+
+    Args:
+        column: A column of the signature.
+        values: None where a value is missing.
+        missing_text: Takes the place of None in a column of texts: NaN or None.
+    """
+    if column.type == "datetime":
+        values = [_naive(value) for value in values]
+    elif column.type == "string" and missing_text is not None and not column.required:
+        values = [missing_text if value is None else value for value in values]
+    return np.asarray(values, dtype=dtype_of(column))
+
+
+def _naive(value: Any) -> Any:
+    """Return a date and time in UTC without a time zone, since neither NumPy nor MLflow has any."""
+    aware = isinstance(value, datetime) and value.tzinfo
+    return value.astimezone(UTC).replace(tzinfo=None) if aware else value
+
+
+def rows_of(arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> "Array | Frame":
+    """
+    Return the columns as an array, if one dtype holds all of them unchanged, otherwise as a :class:`Frame`.
+
+    Args:
+        arrays: One array of n values a column.
+        dtypes: What :func:`matrix_dtype` says of each.
+    """
+    if all(array.dtype == arrays[0].dtype for array in arrays):
+        return np.stack(arrays).T
+    return Frame(arrays, dtypes)
+
+
+class Frame:
+    """
+    Columns of several dtypes with that part of pandas' interface by which scikit-learn reads a DataFrame by position.
+
+    scikit-learn calls ``take`` for several columns and ``iloc`` for one (``sklearn.utils._safe_indexing``), encoders
+    look at ``iloc`` and ``ndim`` to keep each column's dtype, and everything else calls ``numpy.asarray``. An attribute
+    ``dtype`` must not be added: scikit-learn would take the frame for a Series and import pandas.
+    """
+
+    ndim = 2
+
+    def __init__(self, arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> None:
+        self._arrays = arrays
+        self._dtypes = dtypes
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self._arrays[0]), len(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays[0])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:  # noqa: FBT001 (NumPy's protocol)
+        """Return a new array of the dtype that all columns have in common."""
+        if copy is False:
+            raise ValueError("an array of several columns is always a copy")
+        matrix = np.empty(self.shape, np.result_type(*self._dtypes) if dtype is None else dtype)
+        for index, array in enumerate(self._arrays):
+            matrix[:, index] = array
+        return matrix
+
+    def take(self, indices: Sequence[int], axis: int = 0) -> "Array | Frame":
+        """Return some columns (*axis* 1) or some rows, by position."""
+        if axis == 1:
+            return rows_of([self._arrays[index] for index in indices], [self._dtypes[index] for index in indices])
+        return Frame([array[indices] for array in self._arrays], self._dtypes)
+
+    @property
+    def iloc(self) -> "_Locations":
+        return _Locations(self._arrays, self._dtypes)
+
+
+class _Locations:
+    """What ``Frame.iloc[…]`` returns: one column, or a range of rows or of columns."""
+
+    def __init__(self, arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> None:
+        self._arrays = arrays
+        self._dtypes = dtypes
+
+    def __getitem__(self, key: Any) -> "Array | Frame":
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        if not isinstance(columns, slice):
+            return self._arrays[columns][rows]
+        return rows_of([array[rows] for array in self._arrays[columns]], self._dtypes[columns])
