@@ -53,6 +53,10 @@ class Description:
     """Of the prediction; empty if the metadata does not say."""
     outputs: Sequence[str]
     """Names of the signature's outputs, where they have names."""
+    method: str
+    """Of the estimator, which predicts: the flavour python_function's ``predict_fn``."""
+    derived: Mapping[str, str]
+    """Templates of the derived columns, as the metadata declares them; see :mod:`stream_consumer.models.derived`."""
 
 
 def describe(directory: Path, location: str) -> Description:
@@ -79,6 +83,8 @@ def describe(directory: Path, location: str) -> Description:
         envelope=ours.envelope,
         unit=ours.unit,
         outputs=_output_names(content.signature),
+        method=content.flavors.python_function.predict_fn if content.flavors.python_function else "predict",
+        derived=ours.derived,
     )
 
 
@@ -95,15 +101,20 @@ class _Ours(msgspec.Struct):
     example_predictions: list[Any] = []
     envelope: Envelope = Envelope()
     unit: str = ""
+    derived: dict[str, str] = {}
 
 
 class _Metadata(msgspec.Struct):
     stream_consumer: _Ours = msgspec.field(default_factory=_Ours)
 
 
+class _PythonFunction(msgspec.Struct):
+    predict_fn: str = "predict"
+
+
 class _Flavors(msgspec.Struct):
     sklearn: Sklearn | None = None
-    python_function: dict[str, Any] | None = None
+    python_function: _PythonFunction | None = None
 
 
 class _Signature(msgspec.Struct):

@@ -20,7 +20,7 @@ from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns
 from stream_consumer.models import anatomy
 from stream_consumer.models.derived import Derived, python_values
-from stream_consumer.models.frame import Array, Frame, matrix_dtype, rows_of, typed
+from stream_consumer.models.frame import Array, matrix_dtype, matrix_of, rows_of, typed
 
 _PANDAS_WITH_TEXTS = 3
 
@@ -82,6 +82,12 @@ def feed(
     return next((form for form in forms if example and _works(form, example)), forms[0])
 
 
+def classes_of(estimator: Any, method: str) -> list[str]:
+    """Return the labels that columns of the result are of, where they are of labels."""
+    classes = getattr(estimator, "classes_", None)
+    return list(map(str, classes)) if method != "predict" and isinstance(classes, np.ndarray) else []
+
+
 def _works(predict: Callable[[Columns], Any], example: Columns) -> bool:
     try:
         predict(example)
@@ -117,7 +123,7 @@ def _forms(estimator: Any, signature: Signature) -> list[Rows]:
         return [_dataframe(columns, signature.location, foreign)]
     for part in parts:
         anatomy.forget_names(part)
-    return [columns.frame]
+    return [columns.frame()]
 
 
 def _unnamed(columns: "_Columns", signature: Signature, foreign: Sequence[Any]) -> list[Rows]:
@@ -128,8 +134,8 @@ def _unnamed(columns: "_Columns", signature: Signature, foreign: Sequence[Any]) 
             f"{[one.column.name for one in signature.derived]} is not known; fit it on a DataFrame or on dicts"
         )
     if all(map(anatomy.is_fitted_on_arrays, foreign)) or importlib.util.find_spec("pandas") is None:
-        return [columns.matrix]
-    return [_dataframe(columns, signature.location, foreign), columns.matrix]
+        return [columns.matrix()]
+    return [_dataframe(columns, signature.location, foreign), columns.matrix()]
 
 
 def _unread(readers: Sequence[Any]) -> set[str]:
@@ -190,11 +196,14 @@ class _Columns:
             for column, position in zip(self.columns, self.positions, strict=True)
         ]
 
-    def frame(self, values: Columns) -> Array | Frame:
-        return rows_of(self.arrays(values), [matrix_dtype(column) for column in self.columns])
+    def frame(self) -> Rows:
+        dtypes = list(map(matrix_dtype, self.columns))
+        return lambda values: rows_of(self.arrays(values), dtypes)
 
-    def matrix(self, values: Columns) -> Array:
-        return np.asarray(self.frame(values))
+    def matrix(self) -> Rows:
+        # All columns at once: a batch of one row must not wait for many small steps.
+        dtype = np.result_type(*map(matrix_dtype, self.columns))
+        return lambda values: matrix_of(self.arrays(values), dtype)
 
 
 def _dataframe(columns: _Columns, location: str, foreign: Sequence[Any]) -> Rows:

@@ -1,20 +1,18 @@
 """
-How the estimator of each MLflow flavour is loaded, and how rows reach it.
+How the model of each MLflow flavour is loaded.
 
 The rule: only skops files are loaded without a pin, and nothing in them is executed.
 """
 
 import importlib
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
-from stream_consumer.contract.event_schema import NUMERIC, EventSchema
+from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Predict
 from stream_consumer.models.files import import_mlflow
@@ -50,37 +48,6 @@ def load_pickle(path: Path, location: str) -> Any:
         raise ModelError(
             f"{path.name} of the model at {location} cannot be loaded: {type(error).__name__}: {error}"
         ) from error
-
-
-def native(estimator: Any, schema: EventSchema, location: str) -> Predict:
-    """Feed rows to a scikit-learn estimator as one array, without pandas."""
-    names = [column.name for column in schema.columns]
-    fitted = list(getattr(estimator, "feature_names_in_", names))
-    if fitted != names:
-        raise ModelError(f"the model at {location} was fitted on the columns {fitted}, but its signature has {names}")
-    # A batch is predicted in milliseconds. OpenMP's threads would spend longer spinning for each other, and for cores
-    # that are visible but not granted: two workers on two busy cores took 16 s for what takes 0.7 s.
-    threads = ThreadpoolController()
-    dtype: Any = np.float64 if all(column.type in NUMERIC for column in schema.columns) else object
-
-    def predict(columns: Columns) -> NDArray[np.float64]:
-        matrix = np.empty((len(columns[0]), len(columns)), dtype=dtype)
-        for index, values in enumerate(columns):
-            matrix[:, index] = values  # None becomes NaN in an array of float64
-        with threads.limit(limits=1, user_api="openmp"):
-            result: NDArray[np.float64] = estimator.predict(matrix)
-        return result
-
-    if not hasattr(estimator, "feature_names_in_"):
-        return predict
-
-    def predict_quietly(columns: Columns) -> NDArray[np.float64]:
-        # Fitted on a DataFrame: the names were compared above, and the warning would come with every batch.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            return predict(columns)
-
-    return predict_quietly
 
 
 def load_pyfunc(path: Path, schema: EventSchema, *, location: str) -> Predict:

@@ -56,17 +56,26 @@ def typed(column: Column, values: Sequence[Any], missing_text: float | None) -> 
         values: None where a value is missing.
         missing_text: Takes the place of None in a column of texts: NaN or None.
     """
-    if column.type == "datetime":
+    dtype = dtype_of(column)
+    if dtype.kind == "M":
         values = [_naive(value) for value in values]
-    elif column.type == "string" and missing_text is not None and not column.required:
+    elif dtype.kind == "O" and missing_text is not None and column.type == "string" and not column.required:
         values = [missing_text if value is None else value for value in values]
-    return np.asarray(values, dtype=dtype_of(column))
+    return np.asarray(values, dtype=dtype)
 
 
 def _naive(value: Any) -> Any:
     """Return a date and time in UTC without a time zone, since neither NumPy nor MLflow has any."""
     aware = isinstance(value, datetime) and value.tzinfo
     return value.astimezone(UTC).replace(tzinfo=None) if aware else value
+
+
+def matrix_of(arrays: Sequence[Array], dtype: Any) -> Array:
+    """Return columns of n values each as n rows in one new array."""
+    matrix = np.empty((len(arrays[0]), len(arrays)), dtype)
+    for index, array in enumerate(arrays):
+        matrix[:, index] = array
+    return matrix
 
 
 def rows_of(arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> "Array | Frame":
@@ -108,10 +117,7 @@ class Frame:
         """Return a new array of the dtype that all columns have in common."""
         if copy is False:
             raise ValueError("an array of several columns is always a copy")
-        matrix = np.empty(self.shape, np.result_type(*self._dtypes) if dtype is None else dtype)
-        for index, array in enumerate(self._arrays):
-            matrix[:, index] = array
-        return matrix
+        return matrix_of(self._arrays, np.result_type(*self._dtypes) if dtype is None else dtype)
 
     def take(self, indices: Sequence[int], axis: int = 0) -> "Array | Frame":
         """Return some columns (*axis* 1) or some rows, by position."""

@@ -7,12 +7,11 @@ settings pin its digest. A model that fails on its own input example is never se
 """
 
 import dataclasses
-import functools
 import importlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -21,9 +20,11 @@ from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Model, Predict
+from stream_consumer.models.derived import derive
 from stream_consumer.models.description import Description, describe
+from stream_consumer.models.feeding import Signature, classes_of, feed
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
-from stream_consumer.models.flavours import load_pickle, load_pyfunc, load_skops, native
+from stream_consumer.models.flavours import load_pickle, load_pyfunc, load_skops
 from stream_consumer.outputs import Output
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ def load_model(
                 raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
             description = describe(path, location)
             schema = EventSchema(description.columns, _envelope(description.envelope, envelope))
-            predict = _loader(description, location, pinned=digest is not None)(path, schema)
+            example = _example(description.example, schema, location)
+            predict, classes = _loader(description, location, pinned=digest is not None)(path, schema, example)
     except OSError as error:  # no permission, no room in the temporary folder, or none
         raise ModelError(f"the files of the model at {location} cannot be read: {error}") from error
     model = Model(
@@ -71,10 +73,10 @@ def load_model(
         digest=actual,
         schema=schema,
         predict=predict,
-        names=description.outputs,
+        names=description.outputs or classes,
         unit=description.unit,
         categories=description.categories,
-        example=_example(description.example, schema, location),
+        example=example,
         expected=description.expected,
     )
     values = model.check()
@@ -113,7 +115,16 @@ def _envelope(declared: Envelope, override: Mapping[str, str] | None) -> Envelop
     return Envelope(**msgspec.structs.asdict(declared) | dict(override or {}))
 
 
-def _loader(description: Description, location: str, *, pinned: bool) -> Callable[[Path, EventSchema], Predict]:
+class _Loaded(NamedTuple):
+    predict: Predict
+    classes: Sequence[str] = ()
+    """Labels that the outputs are of, if they are."""
+
+
+_Load = Callable[[Path, EventSchema, Columns], _Loaded]
+
+
+def _loader(description: Description, location: str, *, pinned: bool) -> _Load:
     sklearn = description.sklearn
     if sklearn is None and not description.pyfunc:
         raise ModelError(
@@ -126,13 +137,17 @@ def _loader(description: Description, location: str, *, pinned: bool) -> Callabl
             'mlflow.sklearn.log_model(…, serialization_format="skops"), or, if you trust it, pin it with MODEL_DIGEST'
         )
     if sklearn is None:
-        return functools.partial(load_pyfunc, location=location)
+        if description.derived:
+            raise ModelError(f"the model at {location} has derived columns, which only scikit-learn models are given")
+        return lambda path, schema, _example: _Loaded(load_pyfunc(path, schema, location=location))
     _check_version(sklearn.sklearn_version, location)
-    file = sklearn.pickled_model
+    file, method = sklearn.pickled_model, description.method
 
-    def load(path: Path, schema: EventSchema) -> Predict:
+    def load(path: Path, schema: EventSchema, example: Columns) -> _Loaded:
+        derived = derive(description.derived, schema.columns, location)
         estimator = load_skops(path / file, location) if safe else load_pickle(path / file, location)
-        return native(estimator, schema, location)
+        predict = feed(estimator, Signature(schema.columns, location, derived), method=method, example=example)
+        return _Loaded(predict, classes_of(estimator, method))
 
     return load
 

@@ -15,7 +15,9 @@ import pytest
 import sklearn
 import skops.io
 import yaml
-from sklearn.linear_model import LinearRegression
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord
@@ -24,7 +26,7 @@ from stream_consumer.model import Model
 from stream_consumer.models.files import directory_digest
 from stream_consumer.models.flavours import TRUSTED_TYPES
 from stream_consumer.models.loading import load_model
-from tests.example_models import EXAMPLE, changed, save, signature_of, with_metadata
+from tests.example_models import EXAMPLE, RIDE_SIGNATURE, changed, save, signature_of, with_metadata
 
 
 def no_s3() -> Any:
@@ -263,19 +265,54 @@ def test_a_location_where_nothing_is_is_named(location: str) -> None:
     assert refusal(location).startswith(f"there is no MLflow model at {location}: ")
 
 
-def test_a_model_fitted_on_other_columns_than_it_is_signed_for_is_refused(tmp_path: Path) -> None:
-    """Fed by position, it would mistake one column for another."""
+def test_columns_come_to_the_estimator_in_the_order_in_which_it_was_fitted(tmp_path: Path) -> None:
+    """Fed in the order of the signature, it would mistake one column for another."""
     import pandas as pd  # noqa: PLC0415
 
     fitted = LinearRegression().fit(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 1.0]}), [1.0, 2.0])
-    swapped = signature_of((("b", "double", True), ("a", "double", True)))
-    assert "was fitted on the columns ['a', 'b'], but its signature has ['b', 'a']" in refusal(
-        save(fitted, tmp_path / "swapped", signature=swapped)
+    swapped = signature_of((("b", "double", True), ("unused", "double", True), ("a", "double", True)))
+    model = load(save(fitted, tmp_path / "swapped", signature=swapped))
+    assert model.predict([[1.0], [7.0], [3.0]]).tolist() == pytest.approx([3.0])
+    assert "was fitted on the columns ['b'], which its signature does not have beside ['a']" in refusal(
+        save(fitted, tmp_path / "short", signature=signature_of([("a", "double", True)]))
     )
-    right = load(
-        save(fitted, tmp_path / "right", signature=signature_of((("a", "double", True), ("b", "double", True))))
+
+
+def pinned(path: Path) -> Model:
+    return load(path, digest=directory_digest(path))
+
+
+PICKLED = {"serialization_format": "cloudpickle", "skops_trusted_types": None}
+
+
+def test_probabilities_have_the_names_of_their_labels(tmp_path: Path) -> None:
+    fitted = LogisticRegression().fit([[0.0], [1.0]], ["leaves", "stays"])
+    options = PICKLED | {"pyfunc_predict_fn": "predict_proba", "signature": signature_of([("x", "double", True)])}
+    model = pinned(save(fitted, tmp_path / "model", **options))
+    (probabilities,) = model.values([[0.5]])
+    assert probabilities == pytest.approx({"leaves": 0.5, "stays": 0.5})
+
+
+def test_the_reference_solution_is_served_with_a_derived_column(tmp_path: Path) -> None:
+    """Its course logs a pipeline of a DictVectorizer, pickled, that is fed with dicts."""
+    rides = [{"PU_DO": "130_205", "trip_distance": 3.66}, {"PU_DO": "74_75", "trip_distance": 1.1}]
+    fitted = make_pipeline(DictVectorizer(), LinearRegression()).fit(rides, [21.3, 8.0])
+    metadata = {"stream_consumer": {"derived": {"PU_DO": "{PULocationID}_{DOLocationID}"}}}
+    options = PICKLED | {"signature": signature_of(RIDE_SIGNATURE), "metadata": metadata}
+    model = pinned(save(fitted, tmp_path / "model", **options))
+    assert [column.name for column in model.schema.columns] == ["PULocationID", "DOLocationID", "trip_distance"]
+    assert model.values([[130, 74], [205, 75], [3.66, 1.1]]) == fitted.predict(rides).tolist()
+
+
+def test_derived_columns_of_another_flavour_are_refused(rides_model: Path, tmp_path: Path) -> None:
+    def without_sklearn(content: dict[str, Any]) -> None:
+        del content["flavors"]["sklearn"]
+        content["metadata"]["stream_consumer"]["derived"] = {"PU_DO": "{PULocationID}"}
+
+    path = changed(rides_model, tmp_path / "model", without_sklearn)
+    assert "has derived columns, which only scikit-learn models are given" in refusal(
+        path, digest=directory_digest(path)
     )
-    assert right.predict([[3.0], [1.0]]).tolist() == pytest.approx([3.0])
 
 
 # --- the self-check ---------------------------------------------------------------------------------------------------
