@@ -23,7 +23,8 @@ from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Model, Predict
 from stream_consumer.models.description import Description, describe
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
-from stream_consumer.models.flavours import load_pickle, load_pyfunc, load_skops, native
+from stream_consumer.models.flavours import load_pickle, load_pyfunc, native
+from stream_consumer.models.skops_file import load_skops
 from stream_consumer.outputs import Output
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _loader(description: Description, location: str, *, pinned: bool) -> Callabl
     file = sklearn.pickled_model
 
     def load(path: Path, schema: EventSchema) -> Predict:
-        estimator = load_skops(path / file, location) if safe else load_pickle(path / file, location)
+        estimator = load_skops(path / file, location, pinned=pinned) if safe else load_pickle(path / file, location)
         return native(estimator, schema, location)
 
     return load
