@@ -14,7 +14,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage invariants mutations process-faults fuzz soak figures bench bench-check lint types imports \
+.PHONY: help demo test coverage invariants mutations process-faults fuzz mutated-models soak figures bench bench-check lint types imports \
 	docs check lock clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
@@ -46,6 +46,7 @@ SCHEDULES ?= 10000
 SEED ?= 1
 MINUTES ?= 10
 RUNS ?= 100000
+MUTATIONS ?= 20000
 
 invariants: $(VENV)/.dev ## the delivery promise over random schedules of faults (SCHEDULES=10000 SEED=1)
 	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED)
@@ -63,6 +64,9 @@ $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
 
 fuzz: $(VENV)/.fuzz ## coverage-guided fuzzing of the decoder (RUNS=100000 SEED=1)
 	@cd $(VENV) && bin/python ../tests/fuzz/fuzz_decode.py -runs=$(RUNS) -seed=$(SEED)
+
+mutated-models: $(VENV)/.dev ## load mutated skops files, which may not end the process (MUTATIONS=20000 SEED=1)
+	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) $(BIN)/python -m pytest -n 0 tests/models/test_skops_mutations.py
 
 soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)

@@ -152,12 +152,11 @@ def _nowhere() -> Any:
 
 def pandas_loop(place: Place) -> Score:
     """Read chunks as DataFrames, predict each with the estimator, write."""
-    import skops.io  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
-    from stream_consumer.models.flavours import TRUSTED_TYPES  # noqa: PLC0415
+    from stream_consumer.models.skops_file import load_skops  # noqa: PLC0415
 
-    estimator = skops.io.load(place.model / "model.skops", trusted=list(TRUSTED_TYPES))
+    estimator = load_skops(place.model / "model.skops", str(place.model), pinned=False)
     threadpool_limits(1, "openmp")  # as all of them
     return _loop(lambda frame: estimator.predict(frame.to_numpy()))
 

@@ -169,11 +169,9 @@ def prediction_entry(ride_id: int) -> dict[str, Any]:
 
 def native(place: Place) -> Callable[[Any], Any]:
     """scikit-learn's own predict, on one thread: the environment of a worker says so."""
-    import skops.io  # noqa: PLC0415
+    from stream_consumer.models.skops_file import load_skops  # noqa: PLC0415
 
-    from stream_consumer.models.flavours import TRUSTED_TYPES  # noqa: PLC0415
-
-    predict: Callable[[Any], Any] = skops.io.load(place.model / "model.skops", trusted=list(TRUSTED_TYPES)).predict
+    predict: Callable[[Any], Any] = load_skops(place.model / "model.skops", str(place.model), pinned=False).predict
     return predict
 
 

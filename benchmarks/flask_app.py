@@ -8,15 +8,14 @@ Waitress serves it, as Flask's documentation has it and faster here than Gunicor
 import sys
 from pathlib import Path
 
-import skops.io
 import waitress
 from flask import Flask, Response, jsonify, request
 
-from stream_consumer.models.flavours import TRUSTED_TYPES
+from stream_consumer.models.skops_file import load_skops
 
 
 def flask_app(model: Path) -> Flask:
-    predict = skops.io.load(model / "model.skops", trusted=list(TRUSTED_TYPES)).predict
+    predict = load_skops(model / "model.skops", str(model), pinned=False).predict
     app = Flask(__name__)
 
     @app.post("/predict")

@@ -16,8 +16,8 @@ from sklearn.linear_model import LinearRegression
 
 from stream_consumer.local.demo.ride_producer import ride_events
 from stream_consumer.local.mapping.lambda_records import ShardSource, StreamRecord, fitting, render_event
-from stream_consumer.models.flavours import TRUSTED_TYPES
 from stream_consumer.training.fit import fit
+from stream_consumer.training.register import TRUSTED_TYPES
 from stream_consumer.training.rides import BOUNDS, FEATURES, Rides, load_rides
 from stream_consumer.training.synthetic import synthetic_rides
 

@@ -1,7 +1,7 @@
 """
-How the model of each MLflow flavour is loaded.
+How the model of each MLflow flavour but skops is loaded.
 
-The rule: only skops files are loaded without a pin, and nothing in them is executed.
+The rule: none of these files is loaded without a pin.
 """
 
 import importlib
@@ -16,28 +16,6 @@ from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Predict
 from stream_consumer.models.files import import_mlflow
-
-# Types beyond skops' own trusted ones that a stock scikit-learn model needs. The list in the model's file is the file's
-# word and is ignored. None of these runs anything on load: partial and check_array are only referred to.
-TRUSTED_TYPES = (
-    "functools.partial",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.utils.validation.check_array",
-)
-
-
-def load_skops(path: Path, location: str) -> Any:
-    skops = importlib.import_module("skops.io")
-    refused = importlib.import_module("skops.io.exceptions").UntrustedTypesFoundException
-    try:
-        return skops.load(path, trusted=list(TRUSTED_TYPES))
-    except refused as error:
-        foreign = sorted(set(skops.get_untrusted_types(file=path)) - set(TRUSTED_TYPES))
-        raise ModelError(f"the model at {location} holds types that are not trusted: {', '.join(foreign)}") from error
-    except Exception as error:  # (what a broken archive raises is not skops' contract)
-        raise ModelError(
-            f"{path.name} of the model at {location} cannot be loaded: {type(error).__name__}: {error}"
-        ) from error
 
 
 def load_pickle(path: Path, location: str) -> Any:

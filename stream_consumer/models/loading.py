@@ -24,7 +24,8 @@ from stream_consumer.models.derived import derive
 from stream_consumer.models.description import Description, describe
 from stream_consumer.models.feeding import Signature, classes_of, feed
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
-from stream_consumer.models.flavours import load_pickle, load_pyfunc, load_skops
+from stream_consumer.models.flavours import load_pickle, load_pyfunc
+from stream_consumer.models.skops_file import load_skops
 from stream_consumer.outputs import Output
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _loader(description: Description, location: str, *, pinned: bool) -> _Load:
 
     def load(path: Path, schema: EventSchema, example: Columns) -> _Loaded:
         derived = derive(description.derived, schema.columns, location)
-        estimator = load_skops(path / file, location) if safe else load_pickle(path / file, location)
+        estimator = load_skops(path / file, location, pinned=pinned) if safe else load_pickle(path / file, location)
         predict = feed(estimator, Signature(schema.columns, location, derived), method=method, example=example)
         return _Loaded(predict, classes_of(estimator, method))
 

@@ -19,7 +19,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.models.files import default_s3
-from stream_consumer.models.flavours import TRUSTED_TYPES
 from stream_consumer.models.loading import load_model
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.plots import evaluation_plots
@@ -35,6 +34,12 @@ DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 ALIAS = "champion"
 DEFAULT_NAME = "ride-duration"
 EXAMPLE_RIDES = 5
+# What MLflow wants to be told before it saves the default model with skops. Loading it does not need to be told.
+TRUSTED_TYPES = (
+    "functools.partial",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+)
 _LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
 
 # Set before mlflow is imported, which reads them; what the user has set wins.

@@ -24,8 +24,8 @@ from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
 from stream_consumer.models.files import directory_digest
-from stream_consumer.models.flavours import TRUSTED_TYPES
 from stream_consumer.models.loading import load_model
+from stream_consumer.models.skops_file import load_skops
 from tests.example_models import EXAMPLE, RIDE_SIGNATURE, changed, save, signature_of, with_metadata
 
 
@@ -64,7 +64,7 @@ def test_a_model_carries_what_its_directory_says(rides_model: Path) -> None:
 
 
 def test_a_model_of_the_default_kind_predicts_what_its_estimator_predicts(boosted_rides_model: Path) -> None:
-    estimator = skops.io.load(boosted_rides_model / "model.skops", trusted=list(TRUSTED_TYPES))
+    estimator = load_skops(boosted_rides_model / "model.skops", "here", pinned=False)
     columns: list[list[Any]] = [[1, 130, 199], [265, 205, 1], [0.0, 3.66, 19.5]]
     assert load(boosted_rides_model).predict(columns).tolist() == estimator.predict(np.array(columns).T).tolist()
 

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import skops.io
 import yaml
 
 from stream_consumer.models.files import default_s3
-from stream_consumer.models.flavours import TRUSTED_TYPES
 from stream_consumer.models.loading import load_model
+from stream_consumer.models.skops_file import load_skops
 from stream_consumer.training.register import has_champion, mlflow_at
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on
@@ -114,7 +113,7 @@ def test_the_saved_model_predicts_the_same_loaded_with_our_allow_list_alone(
     result: TrainingResult, directory: Path
 ) -> None:
     rides = result.trial.test.matrix()
-    saved = skops.io.load(directory / "model.skops", trusted=list(TRUSTED_TYPES))
+    saved = load_skops(directory / "model.skops", "here", pinned=False)
     assert saved.predict(rides).tolist() == result.trial.fitted.model.predict(rides).tolist()
 
 
