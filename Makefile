@@ -15,6 +15,7 @@ DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage invariants mutations process-faults fuzz mutated-models soak figures bench bench-check lint types imports \
+.PHONY: help demo test coverage invariants mutations process-faults zoo fuzz soak figures bench bench-check lint types imports \
 	docs check lock clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
@@ -41,6 +42,9 @@ test: $(VENV)/.dev ## the unit tests, under two minutes
 coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fall below the bar in pyproject.toml
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest -n auto -q --cov --cov-report=term
+
+zoo: $(VENV)/.dev ## models as people log them with MLflow, through stream, batch and web: the table, under a minute
+	@$(BIN)/python -m tests.zoo
 
 SCHEDULES ?= 10000
 SEED ?= 1

@@ -69,11 +69,11 @@ def describe(directory: Path, location: str) -> Description:
     content = _read(directory / "MLmodel", _MLmodel, location)
     ours = content.metadata.stream_consumer if content.metadata else _Ours()
     meta = directory / REGISTRY_META
-    registered = _read(meta, _Registered, location) if meta.exists() else None
+    registered = _read(meta, _Registered, location) if meta.exists() else _Registered()
     run = content.run_id or content.model_id
     return Description(
-        name=registered.model_name if registered else ours.name or content.model_id or "model",
-        version=str(registered.model_version) if registered else run,
+        name=registered.model_name or ours.name or content.model_id or "model",
+        version=run if registered.model_version is None else str(registered.model_version),
         columns=_columns(content.signature, ours.bounds, location),
         categories={name: frozenset(values) for name, values in ours.categories.items()},
         sklearn=content.flavors.sklearn,
@@ -146,8 +146,9 @@ class _MLmodel(msgspec.Struct):
 
 
 class _Registered(msgspec.Struct):
-    model_name: str
-    model_version: str | int
+    # MLflow writes the file with two nulls where a model is fetched by its id.
+    model_name: str | None = None
+    model_version: str | int | None = None
 
 
 def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:

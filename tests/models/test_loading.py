@@ -95,8 +95,18 @@ def test_an_optional_number_that_is_missing_reaches_the_model_as_nan(tmp_path: P
         ({"metadata": None}, None, ("model", "<digest>")),
         ({"model_id": "m-1", "run_id": "r-1"}, {"model_name": "rides", "model_version": "7"}, ("rides", "7")),
         ({}, {"model_name": "rides", "model_version": 7}, ("rides", "7")),
+        ({"model_id": "m-1"}, {"model_name": None, "model_version": None}, ("ride-duration", "m-1")),
     ],
-    ids=["saved by hand", "logged", "logged by a run", "without our metadata", "nameless", "registered", "a number"],
+    ids=[
+        "saved by hand",
+        "logged",
+        "logged by a run",
+        "without our metadata",
+        "nameless",
+        "registered",
+        "a number",
+        "fetched by its id",
+    ],
 )
 def test_name_and_version_are_the_registrys_else_the_models_own(
     rides_model: Path, tmp_path: Path, change: Any, registered: Any, named: tuple[str, str]
