@@ -13,8 +13,9 @@ COPY .ci/locks/runtime.txt ./
 RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv --without-pip /opt/venv \
- && python3 -m pip --python /opt/venv/bin/python install --quiet --disable-pip-version-check --root-user-action ignore \
-    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt
+ && python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
+    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt \
+ && python3 -m pip --python /opt/venv/bin/python check --disable-pip-version-check
 COPY infra/container/trim.py ./
 # Checked by their hash or not at all: an image's files do not change, and its time stamps may.
 RUN /opt/venv/bin/python trim.py --aside /doors \
@@ -25,7 +26,7 @@ FROM packages AS packages-doors
 COPY .ci/locks/doors.txt ./
 RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
-    python3 -m pip --python /opt/venv/bin/python install --quiet --disable-pip-version-check --root-user-action ignore \
+    python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
     --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --prefix /doors/opt/doors \
     --requirement doors.txt \
  && /opt/venv/bin/python trim.py --doors /doors \
