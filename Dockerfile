@@ -1,9 +1,10 @@
 # The image that Lambda runs. `make image` is the short way; docker, buildx, podman and buildah build this file alike, so it
-# has no syntax line, heredoc or linked copy. A base by digest is yours to give, since only your registry can vouch for one:
-#   docker build --build-arg PYTHON_IMAGE=python:3.13-slim-trixie@sha256:… .
+# has no syntax line, heredoc or linked copy. The base is a patch release of Docker's official image, by the digest of its index
+# of architectures as several public repositories have it. A newer one, or your registry's copy, is an argument:
+#   docker build --build-arg PYTHON_IMAGE=registry/python:3.13-slim-trixie@sha256:… .
 # Without a target it is the lean image: the Kinesis consumer and nothing else. `--target doors` adds two layers: packages, and
 # batch scoring, the queue's worker, the web service and the rest of the command line.
-ARG PYTHON_IMAGE=python:3.13-slim-trixie
+ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${PYTHON_IMAGE} AS packages
 ENV PYTHONDONTWRITEBYTECODE=1
@@ -13,8 +14,9 @@ COPY .ci/locks/runtime.txt ./
 RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m venv --without-pip /opt/venv \
- && python3 -m pip --python /opt/venv/bin/python install --quiet --disable-pip-version-check --root-user-action ignore \
-    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt
+ && python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
+    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt \
+ && python3 -m pip --python /opt/venv/bin/python check --disable-pip-version-check
 COPY infra/container/trim.py ./
 # Checked by their hash or not at all: an image's files do not change, and its time stamps may.
 RUN /opt/venv/bin/python trim.py --aside /doors \
@@ -25,7 +27,7 @@ FROM packages AS packages-doors
 COPY .ci/locks/doors.txt ./
 RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
-    python3 -m pip --python /opt/venv/bin/python install --quiet --disable-pip-version-check --root-user-action ignore \
+    python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
     --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --prefix /doors/opt/doors \
     --requirement doors.txt \
  && /opt/venv/bin/python trim.py --doors /doors \

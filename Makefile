@@ -14,24 +14,49 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage invariants mutations process-faults fuzz mutated-models soak figures bench bench-check lint types imports \
-.PHONY: help demo test coverage invariants mutations process-faults zoo fuzz soak figures bench bench-check lint types imports \
+.PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
+	types imports \
 	docs check lock clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
-# An environment is made anew only when its lock changes; the stamp carries which locks are in.
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.13") if sys.version_info < (3, 11) else None'
-	@echo "setting up $(VENV) (once, about a minute)"
-	@$(PYTHON) -m venv $(VENV)
+# An environment that was not made whole, whose last installation was cut off, or whose Python or pip is gone, is made anew.
+VENVS := $(VENV) .venv-infra .venv-localstack
+.PHONY: $(foreach v,$(VENVS),$(if $(wildcard $v/.made),$(shell \
+	test ! -e $v/.unfinished && $v/bin/python -c 'import pip' 2>/dev/null || echo $v/.made)))
+$(VENVS:=/.made):
+	@$(PYTHON) .ci/environment.py make $(@D)
 
-$(VENV)/.%: $(LOCKS)/%.txt pyproject.toml | $(BIN)/python
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+# Each environment has a stamp for each lock that is in it.
+install = @$(PYTHON) .ci/environment.py install $(@D) $< $(1) && touch $@
+
+$(VENV)/.dev $(VENV)/.local: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made pyproject.toml
+	$(call install,--project)
+
+$(VENV)/.tools: $(LOCKS)/tools.txt $(VENV)/.made
+	$(call install)
+
+# What a target needs beside Python is asked for before anything is installed: commands, one|another, and variables with =.
+NEEDS_image := docker|podman|buildah
+NEEDS_image-test := $(NEEDS_image)
+NEEDS_integration := docker
+NEEDS_integration-local := $(NEEDS_image) node npm
+NEEDS_web-test := node npm $(or $(CHROMIUM),chromium)
+NEEDS_workflows := node npm
+NEEDS_infra-test := terraform
+NEEDS_infra-apply-local := terraform
+NEEDS_deploy := ENV= terraform $(NEEDS_image)
+NEEDS_rollback := ENV= terraform
+
+found = $(if $(filter %=,$1),$($(patsubst %=,%,$1)),$(shell for c in $(subst |, ,$1); do command -v $$c; done 2>/dev/null; :))
+missing = $(strip $(foreach need,$(NEEDS_$1),$(if $(call found,$(need)),,$(need))))
+empty :=
+space := $(empty) $(empty)
+comma := ,
+needs-%:
+	@:$(if $(call missing,$*),$(error make $* needs $(subst |, or ,$(subst $(space),$(comma) ,$(call missing,$*)))))
 
 demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES=path-or-url TRAIN=path-or-url)
 	@$(BIN)/stream-consumer demo $(if $(RIDES),--rides $(RIDES)) $(if $(TRAIN),--train $(TRAIN)) $(DEMO_ARGS)
@@ -63,8 +88,7 @@ process-faults: $(VENV)/.dev ## the promise with workers that are killed, starve
 
 # Its wheels are for CPython 3.11 to 3.13 on Linux; anywhere else `make test` runs the same checks without guidance.
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r $<
-	@touch $@
+	$(call install,--only-binary :all:)
 
 fuzz: $(VENV)/.fuzz ## coverage-guided fuzzing of the decoder (RUNS=100000 SEED=1)
 	@cd $(VENV) && bin/python ../tests/fuzz/fuzz_decode.py -runs=$(RUNS) -seed=$(SEED)
@@ -100,34 +124,32 @@ docs: $(VENV)/.dev ## write the tables of README.md and docs/ from the code
 check: lint types imports test ## all of the above
 
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow.
-image: $(if $(MODEL),$(VENV)/.local) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve)
+image: needs-image $(if $(MODEL),$(VENV)/.local) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve)
 	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) $(if $(DOORS),--doors) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
 
-image-test: $(VENV)/.dev $(VENV)/.tools ## run the image, lean and with doors, as Lambda does, look into it, scan it
+image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean and with doors, as Lambda does, look into it, scan it
 	@$(BIN)/python -m pytest integration_tests/image
 
 # LocalStack wants versions of its own, and Python 3.11 or 3.12.
-.venv-localstack/.done: $(LOCKS)/localstack.txt
-	@$(PYTHON) -m venv .venv-localstack
-	@.venv-localstack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+.venv-localstack/.localstack: $(LOCKS)/localstack.txt .venv-localstack/.made
+	$(call install)
 
 .ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json
 	@npm ci --prefix .ci/node --ignore-scripts --no-audit --no-fund --silent
 
 SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web
 
-integration: $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
+integration: needs-integration $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
 	@$(SUITE) --tiers compose
 
-integration-local: $(VENV)/.dev .venv-localstack/.done .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
+integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.localstack .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
 	@$(SUITE) --tiers ministack,kinesis-local,localstack
 
-web-test: $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)
+web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)
 	@SEED=$(SEED) $(BIN)/python -m pytest integration_tests/web
 
-workflows: $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
+workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
 	@node .ci/workflows.mjs .github/workflows/*.yml
 	@$(BIN)/zizmor --quiet --offline .github/workflows
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -137,15 +159,13 @@ lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
 
 # The scanners ask for older libraries than the project, so they have an environment of their own.
-.venv-infra/.infra: $(LOCKS)/infra.txt | $(BIN)/python
-	@$(PYTHON) -m venv .venv-infra
-	@.venv-infra/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
-	@touch $@
+.venv-infra/.infra: $(LOCKS)/infra.txt .venv-infra/.made
+	$(call install)
 
-infra-test: $(VENV)/.dev .venv-infra/.infra ## Terraform: rules, plans, policies, scans, without an account
+infra-test: needs-infra-test $(VENV)/.dev .venv-infra/.infra ## Terraform: rules, plans, policies, scans, without an account
 	@$(BIN)/python -m infra.tests.check --tools .venv-infra/bin
 
-infra-apply-local: $(VENV)/.dev ## Terraform: apply to an emulator, put a ride through, roll back, destroy
+infra-apply-local: needs-infra-apply-local $(VENV)/.dev ## Terraform: apply to an emulator, put a ride through, roll back, destroy
 	@$(BIN)/python -m infra.tests.apply_local
 
 infra-readme: $(VENV)/.dev ## write infra's tables from the code
@@ -156,10 +176,10 @@ CONSUMER ?=
 TO ?=
 ARCH ?=
 
-deploy: $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1)
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1)
 	@$(BIN)/python -m infra.release deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-rollback: $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
+rollback: needs-rollback $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
 	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
 
 clean: ## remove everything that make made

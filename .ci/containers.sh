@@ -7,22 +7,30 @@ set -euo pipefail
 
 readonly STAND_IN=localhost/python:3.13-slim-trixie
 
-make_base_image() {
-  podman image exists "$STAND_IN" && return
-  local scratch container
+# debian_image NAME SUITE PACKAGES [HOOK…]: Python and what is named of a suite of Debian, as an image. A suite that is not
+# released may be older here than its signature says it is good for, and the signature itself is checked.
+debian_image() {
+  podman image exists "$1" && return
+  local scratch container hook hooks=()
   scratch=$(mktemp -d)
-  mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3,python3-venv,python3-pip \
+  for hook in "${@:4}"; do hooks+=(--customize-hook="$hook"); done
+  mmdebstrap --quiet --variant=minbase --include="ca-certificates,python3,python3-venv,$3" \
+    --aptopt='Acquire::Check-Valid-Until "false"' \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
     --customize-hook='rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/cache/debconf/* "$1"/var/log/*' \
-    --customize-hook='rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/apt/apt.conf.d/99mmdebstrap' \
-    --customize-hook='for name in python python3; do ln -s /usr/bin/python3 "$1/usr/local/bin/$name"; done' \
-    trixie "$scratch/root.tar"
+    --customize-hook='rm -f "$1"/etc/hostname "$1"/etc/resolv.conf "$1"/etc/apt/apt.conf.d/99mmdebstrap' \
+    "${hooks[@]}" "$2" "$scratch/root.tar"
   container=$(buildah from scratch)
   buildah add --quiet "$container" "$scratch/root.tar" / >/dev/null
   buildah config --cmd python3 "$container"
-  buildah commit --quiet --rm "$container" "$STAND_IN" >/dev/null
+  buildah commit --quiet --rm "$container" "$1" >/dev/null
   rm -rf "$scratch"
+}
+
+make_base_image() {
+  debian_image "$STAND_IN" trixie python3-pip 'rm -f "$1"/usr/lib/python3*/EXTERNALLY-MANAGED' \
+    'for name in python python3; do ln -s /usr/bin/python3 "$1/usr/local/bin/$name"; done'
 }
 
 use_containers() {

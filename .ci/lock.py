@@ -14,7 +14,7 @@ LOCKS = Path(".ci") / "locks"
 # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
 PACKAGE = ["pyproject.toml", "--universal", "--python-version", "3.11"]
 BUILD = str(LOCKS / "build.in")
-AS_DEV = ["--constraint", str(LOCKS / "dev.txt")]
+AS_DEV = ["--constraint", "dev.txt"]
 SETS = {
     "dev": [*PACKAGE, BUILD, "--all-extras", "--group", "dev"],
     "local": [*PACKAGE, BUILD, *AS_DEV, "--extra", "train", "--extra", "local", "--extra", "doors"],
@@ -27,8 +27,24 @@ SETS = {
     "localstack": [str(LOCKS / "localstack.in"), "--python-version", "3.11", "--exclude-newer", "2026-02-26"],
 }
 
-for name, arguments in SETS.items():
+
+def resolve(name: str, folder: Path, *options: str) -> None:
+    """
+    Write the lock *name* into *folder*, beside the lock ``dev`` that may constrain it.
+
+    Raises:
+        CalledProcessError: uv's reason is in stderr.
+    """
+    arguments = [str(folder / argument) if argument == AS_DEV[1] else argument for argument in SETS[name]]
     command = [sys.executable, "-m", "uv", "pip", "compile", *arguments, "--generate-hashes", "--no-emit-index-url"]
-    command += ["--no-header", "--no-annotate", "--quiet", "--output-file", str(LOCKS / f"{name}.txt")]
-    subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 (our own arguments)
-    print(f"resolved .ci/locks/{name}.txt")
+    command += ["--no-header", "--no-annotate", "--quiet", "--output-file", str(folder / f"{name}.txt"), *options]
+    subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.PIPE, text=True)  # noqa: S603 (our own arguments)
+
+
+if __name__ == "__main__":
+    for each in SETS:
+        try:
+            resolve(each, LOCKS)
+        except subprocess.CalledProcessError as failed:
+            sys.exit(failed.stderr)
+        print(f"resolved .ci/locks/{each}.txt")

@@ -29,7 +29,7 @@ def fetch_rie(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     name = _NAMES[platform.machine()]
     if not (folder / name).exists():
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
         command = [*pip, "--no-deps", "--require-hashes", "--requirement", str(LOCK), "--dest", str(folder)]
         subprocess.run(command, check=True)  # noqa: S603 (our own lock)
         [wheel] = folder.glob("aws_sam_cli-*.whl")

@@ -12,7 +12,7 @@ WORKFLOW = CI.parent / ".github" / "workflows" / "ci.yml"
 
 # What a job of the workflow runs in another way: on more versions or processors, or with Docker.
 ELSEWHERE = {
-    "make check": ["lint", "types", "imports", "test"],
+    "make check": ["lint", "types", "imports", "newest-python", "test"],
     "make workflows": ["workflows"],
     "make image-test": ["image"],
     "make infra-test": ["infra"],

@@ -92,12 +92,22 @@ def _download_from_s3(location: str, s3: "S3Client", scratch: Path) -> None:
 def _download_from_registry(location: str, scratch: str) -> Path:
     mlflow = import_mlflow(f"{location} names a model in MLflow's registry")
     try:
+        _refuse_missing_store(
+            mlflow.get_registry_uri() if location.startswith("models:/") else mlflow.get_tracking_uri()
+        )
         return Path(mlflow.artifacts.download_artifacts(location, dst_path=scratch))
     except Exception as error:  # (every store of MLflow has exceptions of its own)
         raise ModelError(
             f"the model {location} cannot be fetched from {mlflow.get_tracking_uri()}: {error}; "
             "`stream-consumer train` makes one, MLFLOW_TRACKING_URI says where to look"
         ) from error
+
+
+def _refuse_missing_store(uri: str) -> None:
+    """Raise FileNotFoundError if *uri* is a SQLite file that does not exist: mlflow would make it, on a read too."""
+    scheme, _, path = uri.partition(":///")
+    if scheme.startswith("sqlite") and not Path(path.partition("?")[0]).exists():
+        raise FileNotFoundError("this store does not exist")
 
 
 def import_mlflow(because: str) -> Any:

@@ -133,6 +133,26 @@ def test_a_registered_model_is_loaded_by_its_alias(
         mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.parametrize("location", ["models:/rides@champion", "runs:/0123/model"])
+def test_a_registry_that_does_not_exist_is_not_made_by_a_read(
+    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    before = mlflow.get_tracking_uri()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)  # what mlflow leaves in the environment, too
+    mlflow.set_tracking_uri(store)
+    try:
+        with pytest.raises(ModelError) as caught:
+            load_model(location, s3=no_s3)
+    finally:
+        mlflow.set_tracking_uri(before)
+    assert str(caught.value) == (
+        f"the model {location} cannot be fetched from {store}: this store does not exist; "
+        "`stream-consumer train` makes one, MLFLOW_TRACKING_URI says where to look"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let importing mlflow fail, as it does in the Lambda image."""

@@ -161,7 +161,7 @@ FOREIGN = {
         "Invalid enum value 'late' - at `$.reason`",
     ),
     "nothing": (f"{OURS}x.jsonl", b"", "no letter in it"),
-    "nested without end": (f"{OURS}x.jsonl", b'{"a":' + b"[" * 100_000, "recursion"),
+    "nested without end": (f"{OURS}x.jsonl", b'{"a":' + b"[" * 1_000_000, "while deserializing an object"),
     "half a line": (f"{OURS}x.jsonl", b'{"event_id":"SECRET', "Input data was truncated"),
     "another document of AWS": (f"{MAPPINGS}x", b'{"version":"1.0"}', "missing required field `requestContext`"),
     "a payload of another kind": (
