@@ -127,6 +127,8 @@ class Fault:
     """``ErrorCode`` of the rejected entries."""
     unanswered: int = field(default=0, repr=False)
     """How many entries at the end the answer does not mention, though they were written. PutRecords only."""
+    answer: Callable[[int], Mapping[str, Any]] | None = field(default=None, repr=False)
+    """Makes an answer to so many entries, of which none is written. PutRecords only."""
     took: float = field(default=0.0, repr=False)
     """Seconds the call takes, whatever comes of it."""
 
@@ -144,6 +146,11 @@ def slow(seconds: float) -> Fault:
 def truncated(entries: int = 1) -> Fault:
     """Do as asked, but leave the last *entries* out of the answer."""
     return Fault(f"truncated({entries})", unanswered=entries)
+
+
+def answering(answer: Mapping[str, Any]) -> Fault:
+    """Write nothing and give *answer* all the same."""
+    return Fault("answering", answer=lambda _entries: answer)
 
 
 def client_error(code: str, status: int, message: str = "scripted") -> Callable[[str], ClientError]:
@@ -188,6 +195,7 @@ READ_TIMEOUT_AFTER = Fault(
 )
 GARBLED = Fault("GARBLED", lambda _operation: ResponseParserError("not the service's answer"), Effect.DONE)
 TRUNCATED = truncated()
+UNACCOUNTED = Fault("UNACCOUNTED", answer=lambda entries: {"FailedRecordCount": 0, "Records": [{}] * entries})
 HANG = Fault("HANG", _raising(ReadTimeoutError, endpoint_url=ENDPOINT), took=_FOR_EVER)
 HANG_AFTER = Fault("HANG_AFTER", _raising(ReadTimeoutError, endpoint_url=ENDPOINT), Effect.DONE, took=_FOR_EVER)
 HANG_THEN_LATER = Fault(
@@ -198,7 +206,7 @@ NOT_FOUND = Fault("NOT_FOUND", client_error("ResourceNotFoundException", 400))
 NO_BUCKET = Fault("NO_BUCKET", client_error("NoSuchBucket", 404))
 NO_CREDENTIALS = Fault("NO_CREDENTIALS", _raising(NoCredentialsError))
 
-ENTRY_FAULTS = (rejecting(0), rejecting(1, 4), REJECTING_ALL, INTERNAL_REJECTION, TRUNCATED)
+ENTRY_FAULTS = (rejecting(0), rejecting(1, 4), REJECTING_ALL, INTERNAL_REJECTION, TRUNCATED, UNACCOUNTED)
 """Faults that only PutRecords knows; another try helps."""
 TRANSIENT_FAULTS = (
     THROTTLED,
@@ -327,6 +335,8 @@ class FakeKinesis(_Service):
             return self._answer(stream, entries, fault)
 
     def _answer(self, stream: str, entries: Sequence[Entry], fault: Fault) -> dict[str, Any]:
+        if fault.answer is not None:
+            return dict(fault.answer(len(entries)))
         answers = []
         for position, entry in enumerate(entries):
             if position in fault.rejected:

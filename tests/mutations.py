@@ -89,12 +89,14 @@ MUTANTS = (
     Mutant(
         "a failed call wrote nothing", "kinesis/stream_writer", "for position in request]\n", "for position in ()]\n"
     ),
+    Mutant("a short answer is none", "kinesis/stream_writer", "len(codes) != entries", "False"),
     Mutant(
-        "a short answer is none",
+        "a sequence number acknowledges",
         "kinesis/stream_writer",
-        "if len(codes) != len(request):",
-        "if codes.extend([None] * 9):",
+        'None if result.get("SequenceNumber") else _UNACCOUNTED',
+        "None",
     ),
+    Mutant("failures are counted alike", "kinesis/stream_writer", "failed not in {None, rejected}", "False"),
     Mutant(
         "a wave that failed is the last",
         "kinesis/stream_writer",

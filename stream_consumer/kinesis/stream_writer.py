@@ -11,7 +11,7 @@ order holds across requests. Within one request Kinesis promises none when it re
 
 import bisect
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botocore.parsers import ResponseParserError
@@ -27,6 +27,7 @@ MAX_ENTRIES = 500
 MAX_REQUEST_BYTES = 5 * 2**20
 MAX_ENTRY_BYTES = 2**20
 NOT_SENT = "not sent after a failure"
+_UNACCOUNTED = ""
 Request = Sequence[int]
 """Positions, ascending."""
 
@@ -91,13 +92,35 @@ class PredictionStream:
     def _call(self, items: Sequence[Entry], request: Request) -> Callable[[], list[str | None]]:
         def put() -> list[str | None]:
             records: Any = [{"Data": items[at].data, "PartitionKey": items[at].partition_key} for at in request]
-            response = self._client.put_records(Records=records, **self._stream)
-            codes = [record.get("ErrorCode") for record in response.get("Records", ())]
-            if len(codes) != len(request):
-                raise ResponseParserError(f"PutRecords answered for {len(codes)} of {len(request)} entries")
-            return codes
+            return _error_codes(self._client.put_records(Records=records, **self._stream), len(request))
 
         return put
+
+
+def _error_codes(response: Mapping[str, Any], entries: int) -> list[str | None]:
+    """
+    Return the error code of each entry, None for an acknowledged one.
+
+    An entry without an error code is acknowledged by its sequence number and by nothing else: an answer that does not
+    account for each entry says nothing about any of them.
+
+    Raises:
+        ResponseParserError: The answer does not account for each of so many *entries*.
+
+    Source: Amazon Kinesis Data Streams API reference, "PutRecordsResultEntry", "FailedRecordCount".
+    """
+    codes = [
+        result.get("ErrorCode") or (None if result.get("SequenceNumber") else _UNACCOUNTED)
+        for result in response.get("Records") or ()
+    ]
+    unaccounted, failed = codes.count(_UNACCOUNTED), response.get("FailedRecordCount")
+    rejected = len(codes) - codes.count(None) - unaccounted
+    if unaccounted or len(codes) != entries or failed not in {None, rejected}:
+        raise ResponseParserError(
+            f"PutRecords answered for {len(codes) - unaccounted} of {entries} entries: {rejected} with an error code, "
+            f"where it counts {failed}"
+        )
+    return codes
 
 
 def _waves(items: Sequence[Entry], sizes: Sequence[int], in_flight: int) -> Iterator[Wave]:

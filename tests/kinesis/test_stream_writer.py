@@ -5,6 +5,7 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,7 @@ from tests.fakes import (
     FakeKinesis,
     FakeTime,
     Fault,
+    answering,
     client_error,
     rejecting,
     slow,
@@ -162,6 +164,44 @@ def test_when_the_answer_is_lost_the_request_is_sent_again_and_its_entries_are_t
     stream = Stream(fault)
     assert stream.write(numbered(3)) == Written([], 3)
     assert stream.datas == [b"0", b"1", b"2", b"0", b"1", b"2"]
+
+
+ACKNOWLEDGED = {"SequenceNumber": "4963", "ShardId": "shardId-000000000000"}
+REJECTED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"}
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "an entry without a word": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED, {}]},
+    "an entry of nulls": {"Records": [ACKNOWLEDGED, {"SequenceNumber": None, "ErrorCode": None}]},
+    "an empty sequence number": {"Records": [ACKNOWLEDGED, {"SequenceNumber": "", "ShardId": "shardId-000000000000"}]},
+    "a shard alone": {"Records": [ACKNOWLEDGED, {"ShardId": "shardId-000000000000"}]},
+    "an empty error code": {"FailedRecordCount": 1, "Records": [ACKNOWLEDGED, {"ErrorCode": ""}]},
+    "more failures than error codes": {"FailedRecordCount": 1, "Records": [ACKNOWLEDGED, ACKNOWLEDGED]},
+    "fewer failures than error codes": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED, REJECTED]},
+    "too few entries": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED]},
+    "too many entries": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED] * 3},
+    "no entries": {"FailedRecordCount": 0},
+    "null for entries": {"FailedRecordCount": 0, "Records": None},
+}
+
+
+@pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_answer_that_does_not_account_for_each_entry_acknowledges_none(answer: dict[str, Any]) -> None:
+    """Only a sequence number acknowledges; without one the entry may be nowhere, so the request is sent again."""
+    stream = Stream(answering(answer))
+    assert stream.write(numbered(2)) == Written([], 2)
+    assert stream.requests == [[b"0", b"1"]] * 2
+
+
+@pytest.mark.parametrize("failed", [{"FailedRecordCount": 1}, {"FailedRecordCount": None}, {}])
+def test_an_answer_need_not_count_its_failures(failed: dict[str, Any]) -> None:
+    stream = Stream(answering(failed | {"Records": [ACKNOWLEDGED | {"ErrorCode": None}, REJECTED]}))
+    assert stream.write(numbered(2)) == Written([], 1)
+    assert stream.requests == [[b"0", b"1"], [b"1"]]
+
+
+def test_an_error_code_outweighs_a_sequence_number() -> None:
+    stream = Stream(answering({"FailedRecordCount": 1, "Records": [ACKNOWLEDGED, ACKNOWLEDGED | REJECTED]}))
+    assert stream.write(numbered(2)) == Written([], 1)
+    assert stream.requests == [[b"0", b"1"], [b"1"]]
 
 
 def test_each_backoff_is_drawn_from_an_interval_that_doubles_up_to_two_seconds() -> None:
