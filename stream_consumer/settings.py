@@ -8,7 +8,17 @@ one; ``FIELDS`` is the list that the README's table is checked against.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream_consumer.environment_variables import Field, boolean, integer, matching, read, refuse, some_text, url
+from stream_consumer.environment_variables import (
+    Field,
+    boolean,
+    foreign_faults,
+    integer,
+    matching,
+    read,
+    refuse,
+    some_text,
+    url,
+)
 
 _stream = matching(
     r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
@@ -119,7 +129,7 @@ class Settings:
             values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
-        refuse(faults)
+        refuse([*faults, *foreign_faults(environ)])
         values["return_predictions"] |= values["test_run"]
         return cls(**values)
 

@@ -31,6 +31,7 @@ UNITS = (
     "tests/test_handler.py",
     "tests/test_inference.py",
     "tests/test_scoring.py",
+    "tests/test_telemetry.py",
 )
 PYTEST = (
     "import resource, sys, pytest; "
@@ -112,6 +113,12 @@ MUTANTS = (
     ),
     Mutant("a key is in one request of a wave", "kinesis/stream_writer", "not keys_before.isdisjoint(keys)", "False"),
     Mutant("a wave has so many requests", "kinesis/stream_writer", "len(wave) == in_flight:", "len(wave) > in_flight:"),
+    Mutant(
+        "what is only told fails no batch",
+        "telemetry",
+        "        except Exception as error:",
+        "        except ZeroDivisionError as error:",
+    ),
     # Time
     Mutant("no wait outlasts the deadline", "aws/retry", "if self.clock() + delay >= deadline:", "if False:"),
     Mutant("backoffs are bounded", "aws/retry", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),
