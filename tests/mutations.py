@@ -24,6 +24,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PROMISE = ("tests/test_invariants.py",)
 UNITS = (
+    "tests/aws",
     "tests/contract",
     "tests/kinesis",
     "tests/test_consumer.py",
@@ -119,6 +120,10 @@ MUTANTS = (
         "        except Exception as error:",
         "        except ZeroDivisionError as error:",
     ),
+    Mutant(
+        "no reason quotes an answer", "aws/bounded_calls", "isinstance(error, _TELLING) else name", "True else name"
+    ),
+    Mutant("whatever throttles is tried again", "aws/retry", "or status in _TRY_AGAIN", ""),
     # Time
     Mutant("no wait outlasts the deadline", "aws/retry", "if self.clock() + delay >= deadline:", "if False:"),
     Mutant("backoffs are bounded", "aws/retry", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),

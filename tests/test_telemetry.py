@@ -236,10 +236,7 @@ def test_a_redelivery_is_one_warning_that_says_from_where_and_why() -> None:
         "level": "WARNING",
         "message": "redelivery",
         "request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-        "cause": (
-            "predictions not published: "
-            "An error occurred (AccessDeniedException) when calling the PutRecords operation: scripted"
-        ),
+        "cause": ("predictions not published: PutRecords was answered with AccessDeniedException (HTTP status 400)"),
         "sequence_number": sequence_number(1),
         "unsettled": 2,
     }

