@@ -20,6 +20,7 @@ reproducible, which ``hypothesis`` needs to shrink it, and nothing ever sleeps. 
 calls come from threads: the fakes lock, but which call meets which fault is then a race, and durations are ignored.
 """
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -328,11 +329,16 @@ class FakeKinesis(_Service):
         with self._lock:
             fault = self._next_fault()
             self.requests.append(PutRecords(stream, entries, self._time.clock(), None if fault is _NO_FAULT else fault))
-            self._fail(fault, "PutRecords", lambda: self.streams.get(stream, []).extend(entries))
+            self._fail(fault, "PutRecords", lambda: self._take(stream, entries))
             _validate(entries)
             if stream not in self.streams:
                 raise client_error("ResourceNotFoundException", 400, f"Stream {stream} not found.")("PutRecords")
             return self._answer(stream, entries, fault)
+
+    def _take(self, stream: str, entries: Sequence[Entry]) -> None:
+        with contextlib.suppress(ClientError):  # what is invalid is never carried out
+            _validate(entries)
+            self.streams.get(stream, []).extend(entries)
 
     def _answer(self, stream: str, entries: Sequence[Entry], fault: Fault) -> dict[str, Any]:
         if fault.answer is not None:
@@ -360,6 +366,10 @@ def _validate(entries: Sequence[Entry]) -> None:
     for entry in entries:
         if not 1 <= len(entry.partition_key) <= 256 or len(entry.data) + len(entry.partition_key.encode()) > 2**20:
             raise client_error("ValidationException", 400, f"'{entry.partition_key}' failed to satisfy")("PutRecords")
+    for at, entry in enumerate(entries, 1):
+        if len(entry.partition_key.encode("utf-16-le")) > 2 * 256:  # as some services count
+            said = f"Value at 'records.{at}.member.partitionKey' failed to satisfy constraint"
+            raise client_error("ValidationException", 400, said)("PutRecords")
 
 
 @dataclass(frozen=True, slots=True)

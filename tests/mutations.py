@@ -124,6 +124,16 @@ MUTANTS = (
         "no reason quotes an answer", "aws/bounded_calls", "isinstance(error, _TELLING) else name", "True else name"
     ),
     Mutant("whatever throttles is tried again", "aws/retry", "or status in _TRY_AGAIN", ""),
+    Mutant("a refused request is halved", "kinesis/stream_writer", "if len(request) == 1:", "if len(request):"),
+    Mutant("a fault of all blames none", "kinesis/stream_writer", "failure.blames_part or self._accepted", "True"),
+    Mutant(
+        "a half that fails is the last",
+        "kinesis/stream_writer",
+        "if not all(entry.refused for",
+        "if False and all(entry.refused for",
+    ),
+    Mutant("a refused entry ends its wave", "consumer", "            self._bury(result, [", "            len(["),
+    Mutant("what waits behind it is published", "consumer", "if one.untried and at <", "if False and at <"),
     # Time
     Mutant("no wait outlasts the deadline", "aws/retry", "if self.clock() + delay >= deadline:", "if False:"),
     Mutant("backoffs are bounded", "aws/retry", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),

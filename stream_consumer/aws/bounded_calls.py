@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from stream_consumer.aws.retry import Patience, is_transient
+from stream_consumer.aws.retry import Patience, is_invalid, is_transient
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -43,6 +43,10 @@ _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.]{0,63}")
 class Failure(NamedTuple):
     reason: str
     transient: bool
+    invalid: bool = False
+    """Whether the service refuses what the request holds."""
+    blames_part: bool = False
+    """Whether it names one of the request's records as what is at fault."""
 
 
 OUT_OF_TIME = "the deadline came before an answer"
@@ -75,7 +79,8 @@ def attempt(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ClientError as error:
-        return Failure(_answered(error), is_transient(error))
+        invalid = is_invalid(error)
+        return Failure(_answered(error), is_transient(error), invalid, invalid and _blames_part(error))
     except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
         return Failure(_named(error), transient=True)
     except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost us our place)
@@ -87,6 +92,11 @@ def _answered(error: ClientError) -> str:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "unknown")
     said = code if _CODE.fullmatch(code) else "an unreadable error code"
     return f"{error.operation_name} was answered with {said} (HTTP status {status})"
+
+
+def _blames_part(error: ClientError) -> bool:
+    # As recorded: "… at 'records.1.member.partitionKey' failed to satisfy constraint: …".
+    return " at 'records." in str(error.response.get("Error", {}).get("Message"))
 
 
 def _named(error: Exception) -> str:

@@ -48,6 +48,25 @@ def is_transient(error: ClientError) -> bool:
     return code in _TRANSIENT or status in _TRY_AGAIN or status >= _SERVER_ERROR
 
 
+# Source: "Errors" of PutRecords, "Common Errors", and RFC 9110, "Content Too Large".
+_INVALID = frozenset(
+    {
+        "InvalidArgumentException",
+        "InvalidParameterValue",
+        "SerializationException",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+_TOO_LARGE = 413
+
+
+def is_invalid(error: ClientError) -> bool:
+    """Whether the service refuses what the request holds, so that a part of it may do."""
+    code = error.response.get("Error", {}).get("Code")
+    return code in _INVALID or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _TOO_LARGE
+
+
 # Full jitter. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".
 _BACKOFF_BASE_SECONDS = 0.05
 _BACKOFF_CAP_SECONDS = 2.0

@@ -1,14 +1,16 @@
 """Which errors of AWS another try can mend."""
 
+from typing import Any
+
 import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from stream_consumer.aws.retry import is_transient
 from tests.fakes import client_error
 
-BOTOCORE = sorted(
-    {*ThrottledRetryableChecker._THROTTLED_ERROR_CODES, *TransientRetryableChecker._TRANSIENT_ERROR_CODES}  # noqa: SLF001
-)
+# Whose stubs leave the lists out.
+_CHECKERS: tuple[Any, ...] = (ThrottledRetryableChecker, TransientRetryableChecker)
+BOTOCORE = sorted({*_CHECKERS[0]._THROTTLED_ERROR_CODES, *_CHECKERS[1]._TRANSIENT_ERROR_CODES})  # noqa: SLF001
 
 
 @pytest.mark.parametrize("code", BOTOCORE)

@@ -104,7 +104,7 @@ def test_the_size_of_a_key_is_that_of_its_utf_8() -> None:
     stream = Stream()
     assert stream.write([Entry("🚕", b"x" * (MIB - 4))]) == Written([], 0)
     assert stream.write([Entry("🚕", b"x" * (MIB - 3))]) == Written(
-        [Unwritten(0, "larger than 1048576 bytes with its key")], 0
+        [Unwritten(0, "larger than 1048576 bytes with its key", refused=True)], 0
     )
     assert len(stream.requests) == 1
 
@@ -329,6 +329,88 @@ def test_an_error_without_metadata_is_hopeless() -> None:
     stream = Stream(Fault("ODD", lambda _operation: error))
     assert positions(stream.write(numbered(1))) == [0]
     assert len(stream.requests) == 1
+
+
+# --- entries that the service refuses -------------------------------------------------------------------------------
+
+WIDE = "\N{TAXI}" * 200  # as many characters as Kinesis takes, and more UTF-16 units than the fake does
+REFUSED = "PutRecords was answered with ValidationException (HTTP status 400)"
+
+
+def with_refused(count: int, *refused: int) -> list[Entry]:
+    return [Entry(WIDE if at in refused else f"k{at}", str(at).encode()) for at in range(count)]
+
+
+@pytest.mark.parametrize("refused", [(0,), (4,), (9,), (0, 9), (3, 4), (2, 5, 8), tuple(range(10))])
+def test_a_refused_request_is_halved_until_the_entries_at_fault_stand_alone(refused: tuple[int, ...]) -> None:
+    stream = Stream()
+    written = stream.write(with_refused(10, *refused))
+    assert written.unwritten == [Unwritten(at, REFUSED, refused=True) for at in refused]
+    assert stream.datas == [str(at).encode() for at in range(10) if at not in refused]
+
+
+def test_halving_a_request_of_500_takes_18_more_requests() -> None:
+    """Two for each time that 500 can be halved."""
+    stream = Stream()
+    stream.write(with_refused(500, 77))
+    assert len(stream.requests) <= 1 + 2 * 9
+
+
+def test_the_other_requests_of_the_wave_are_written_and_nothing_behind_it() -> None:
+    """The refused entry must be a dead letter before more is published."""
+    stream = Stream(in_flight=2)
+    written = stream.write(with_refused(1_500, 3))
+    assert written.unwritten == [
+        Unwritten(3, REFUSED, refused=True),
+        *(Unwritten(at, UNTRIED) for at in range(1_000, 1_500)),
+    ]
+    assert all(unwritten.untried for unwritten in written.unwritten[1:])
+
+
+def test_the_halves_of_a_request_keep_the_order_of_their_keys() -> None:
+    entries = [Entry("k", b"0"), Entry("k", b"1"), Entry(WIDE, b"2"), Entry("k", b"3"), Entry("k", b"4")]
+    stream = Stream(None, THROTTLED, THROTTLED)
+    assert positions(stream.write(entries)) == [2]
+    assert stream.datas == [b"0", b"1", b"3", b"4"]
+
+
+def test_when_a_half_fails_the_other_is_not_sent() -> None:
+    stream = Stream(None, DENIED)
+    written = stream.write(with_refused(4, 3))
+    assert [(one.position, one.refused, one.untried) for one in written.unwritten] == [
+        (0, False, False),
+        (1, False, False),
+        (2, False, True),
+        (3, False, True),
+    ]
+    assert len(stream.requests) == 2
+
+
+def test_an_entry_is_at_fault_only_if_the_service_blames_it_or_takes_another() -> None:
+    """What all entries share is the deployment's fault: a stream that takes none must not make dead letters of all."""
+    vague = Fault("VAGUE", client_error("InvalidArgumentException", 400))
+    stream = Stream(*[vague] * 5)
+    assert {one.refused for one in stream.write(numbered(2)).unwritten} == {False}
+    stream = Stream(None, vague)
+    stream.write(numbered(1))
+    assert [one.refused for one in stream.write(numbered(1)).unwritten] == [True]
+
+
+def test_a_request_that_is_too_large_for_a_proxy_is_halved() -> None:
+    stream = Stream(Fault("PROXY", client_error("413", 413)))
+    assert stream.write(numbered(4)) == Written([], 4)
+    assert [len(request) for request in stream.requests] == [4, 2, 2]
+
+
+def test_isolating_takes_half_of_the_time_at_most() -> None:
+    """What is found out by then is acted on, and the rest comes again."""
+    refusing = Fault("SLOW", client_error("ValidationException", 400, "Value at 'records.1.member'"), took=1.0)
+    stream = Stream(*[refusing] * 99)
+    written = stream.write(numbered(100), seconds=20.0)
+    assert stream.time.now == 1_010.0
+    assert [one.refused for one in written.unwritten].count(True) > 0
+    assert written.unwritten[0].refused
+    assert not written.unwritten[-1].refused
 
 
 # --- properties -------------------------------------------------------------------------------------------------------
