@@ -4,7 +4,7 @@ The file ``MLmodel`` and what lies beside it: what a model says of itself.
 The rule: nothing here loads the model; a description that cannot be read or used is a ModelError.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,12 +14,17 @@ import yaml
 
 from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
-from stream_consumer.models.files import REGISTRY_META
+from stream_consumer.models.files import REGISTRY_META, regular_file
 
 # libyaml, where PyYAML was built with it, reads a model's few hundred lines in a sixth of the time.
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _Shape = TypeVar("_Shape")
+
+# A signature of 10,000 columns is one megabyte, and one node.
+_MAX_BYTES = 4 * 2**20
+_MAX_DEPTH = 64
+_MAX_NODES = 200_000
 
 
 class Sklearn(msgspec.Struct):
@@ -55,7 +60,8 @@ def describe(directory: Path, location: str) -> Description:
     Raises:
         ModelError: A file cannot be read, the signature has no named columns, or bounds are for none of them.
     """
-    content = _read(directory / "MLmodel", _MLmodel, location)
+    content = _read(regular_file(directory, "MLmodel", location), _MLmodel, location)
+    _check_paths(content.flavors.python_function, location)
     ours = content.metadata.stream_consumer if content.metadata else _Ours()
     meta = directory / REGISTRY_META
     registered = _read(meta, _Registered, location) if meta.exists() else None
@@ -70,6 +76,21 @@ def describe(directory: Path, location: str) -> Description:
         example=_example(directory, content.saved_input_example_info, location),
         expected=ours.example_predictions,
     )
+
+
+def _check_paths(flavor: Mapping[str, Any] | None, location: str) -> None:
+    """Refuse paths that lead out of the model's directory, whose files no digest covers."""
+    for name, value in (flavor or {}).items():
+        if isinstance(value, dict):
+            _check_paths(value, location)
+        elif name in _PATHS and isinstance(value, str) and (value.startswith("/") or ".." in value.split("/")):
+            raise ModelError(
+                f"the model at {location} names the file {value!r} as its {name}, outside its directory; log it again"
+            )
+
+
+# What MLflow's loaders join to the model's directory. Source: mlflow.pyfunc, mlflow.pyfunc.model.
+_PATHS = frozenset({"code", "data", "model_path", "path", "pickled_model", "python_model"})
 
 
 # What we read of the file MLmodel. Source: mlflow.models.Model and the flavours' own add_to_model.
@@ -124,17 +145,54 @@ class _Registered(msgspec.Struct):
 
 def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:
     try:
-        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), _YamlLoader), shape)  # noqa: S506 (a safe one)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        return msgspec.convert(_parsed(path), shape)
+    except Exception as error:  # (PyYAML's constructors raise whatever int(), dates and dictionaries do)
         raise ModelError(
             f"{path.name} of the model at {location} cannot be read: {error}; log the model again"
         ) from error
 
 
+def _parsed(path: Path) -> Any:
+    """
+    Return the content of a YAML file of bounded size, depth and, its aliases written out, number of nodes.
+
+    Raises:
+        ValueError: The file is beyond a bound. PyYAML would overflow its stack or take for ever.
+    """
+    with path.open("rb") as file:
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES} bytes")
+    _check_size(yaml.parse(text, _YamlLoader))
+    return yaml.load(text, _YamlLoader)  # noqa: S506 (a safe one)
+
+
+def _check_size(events: Iterable[yaml.Event]) -> None:
+    sizes: dict[str, int] = {}
+    nodes = 0
+    opened: list[tuple[str | None, int]] = []  # the collections around an event: anchor, and nodes before it
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            nodes += sizes.get(str(event.anchor), _MAX_NODES)  # an alias of what is still open has no end
+        elif isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, nodes))
+            nodes += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor:
+                sizes[anchor] = nodes - before
+        elif isinstance(event, yaml.ScalarEvent):
+            nodes += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        if len(opened) > _MAX_DEPTH or nodes > _MAX_NODES:
+            raise ValueError(f"nested deeper than {_MAX_DEPTH} levels, or more than {_MAX_NODES} nodes")
+
+
 def _columns(signature: _Signature | None, bounds: Mapping[str, _Bounds], location: str) -> list[Column]:
     try:
         inputs = msgspec.json.decode(signature.inputs if signature else b"", type=list[_ColSpec])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(
             f"the model at {location} has no signature of named columns ({error}), so there is nothing to decode rides "
             "by; log it with signature=ModelSignature(inputs=Schema([ColSpec(…), …]))"
@@ -160,9 +218,9 @@ def _example(directory: Path, info: _ExampleInfo | None, location: str) -> list[
     if info is None:
         return []
     try:
-        content = msgspec.json.decode((directory / info.artifact_path).read_bytes(), type=_Rows)
+        content = msgspec.json.decode(regular_file(directory, info.artifact_path, location).read_bytes(), type=_Rows)
         return [dict(zip(content.columns, row, strict=True)) for row in content.data]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"the input example of the model at {location} cannot be read: {error}; log it as rows"
         ) from error

@@ -19,7 +19,7 @@ from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Model, Predict
 from stream_consumer.models.description import Description, describe
-from stream_consumer.models.files import default_s3, directory_digest, model_directory
+from stream_consumer.models.files import default_s3, directory_digest, model_directory, private_copy, regular_file
 from stream_consumer.models.flavours import load_pickle, load_pyfunc, load_skops, native
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def load_model(
             not the one that *digest* pins, or fails its self-check; the message says what to do.
     """
     try:
-        with model_directory(location, s3) as path:
-            actual = directory_digest(path)
+        with model_directory(location, s3) as found:
+            # A model without a pin holds only data, so nothing depends on its digest.
+            path, actual = private_copy(found) if digest is not None else (found, directory_digest(found))
             if digest is not None and digest != actual:
                 raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
             description = describe(path, location)
@@ -114,7 +115,8 @@ def _loader(description: Description, location: str, *, pinned: bool) -> Callabl
     file = sklearn.pickled_model
 
     def load(path: Path, schema: EventSchema) -> Predict:
-        estimator = load_skops(path / file, location) if safe else load_pickle(path / file, location)
+        inside = regular_file(path, file, location)
+        estimator = load_skops(inside, location) if safe else load_pickle(inside, location)
         return native(estimator, schema, location)
 
     return load

@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import os
+import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,8 @@ from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
-from stream_consumer.models.files import directory_digest
+from stream_consumer.models.description import describe
+from stream_consumer.models.files import directory_digest, private_copy
 from stream_consumer.models.flavours import TRUSTED_TYPES
 from stream_consumer.models.loading import load_model
 from tests.example_models import EXAMPLE, changed, save, signature_of, with_metadata
@@ -124,6 +126,20 @@ def test_the_digest_is_that_of_all_names_and_contents(rides_model: Path, tmp_pat
     assert directory_digest(tmp_path / "copy") != before
 
 
+def test_what_is_no_file_of_the_model_is_no_part_of_its_digest(rides_model: Path, tmp_path: Path) -> None:
+    """Links lead elsewhere, and Python writes caches; what the registry adds is at the top alone."""
+    path, before = tmp_path / "copy", directory_digest(rides_model)
+    shutil.copytree(rides_model, path)
+    for cache in (path / "__pycache__", path / "code" / "package" / "__pycache__"):
+        cache.mkdir(parents=True)
+        (cache / "module.cpython-311.pyc").write_bytes(b"compiled")
+    (path / "link").symlink_to("/etc/hostname")
+    (path / "folder").symlink_to(tmp_path)
+    assert directory_digest(path) == before
+    (path / "code" / "registered_model_meta").write_text("", encoding="utf-8")
+    assert directory_digest(path) != before
+
+
 def test_a_model_is_loaded_by_the_digest_that_pins_it_and_by_no_other(rides_model: Path) -> None:
     digest = directory_digest(rides_model)
     assert load(rides_model, digest=digest).digest == digest
@@ -202,7 +218,7 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
     ),
     "an example that is not there": (
         lambda content: content["saved_input_example_info"].update(artifact_path="absent.json"),
-        "the input example of the model at {path} cannot be read",
+        "the model at {path} names the file 'absent.json'",
     ),
     "other predictions than training recorded": (
         with_metadata({"example_predictions": [1.0, 2.0]}),
@@ -238,7 +254,7 @@ def test_a_patch_release_of_scikit_learn_is_no_other_version(rides_model: Path, 
         ("MLmodel", b"\xff", "cannot be read"),
         ("MLmodel", b"a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
         ("registered_model_meta", b"model_name: x", "missing required field `model_version`"),
-        ("model.skops", None, "model.skops of the model at"),
+        ("model.skops", None, "names the file 'model.skops', which is not a regular file inside its directory"),
         ("model.skops", b"", "cannot be loaded: BadZipFile"),
         ("model.skops", b"PK\x03\x04 but no zip", "cannot be loaded"),
         ("input_example.json", b"[1, 2]", "log it as rows"),
@@ -380,6 +396,97 @@ def test_a_pickle_is_not_even_opened_without_the_right_digest(rides_model: Path,
     # The trap is real: pinned, it springs.
     refusal(path, digest=directory_digest(path))
     assert witness.read_text() == "imported"
+
+
+@pytest.mark.parametrize(
+    "file", ["../elsewhere", "{elsewhere}", "link", "folder/elsewhere", "absent", ".", "sub/../model.skops"]
+)
+def test_only_regular_files_inside_the_directory_are_loaded(
+    rides_model: Path, tmp_path: Path, witness: Path, file: str
+) -> None:
+    """No digest covers anything else."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"cbuiltins\nexec\n(S'import evil_module'\ntR.")
+    name = file.format(elsewhere=elsewhere)
+    flavor = sklearn_flavor(serialization_format="cloudpickle", pickled_model=name)
+    path = changed(rides_model, tmp_path / "pickled", flavor)
+    (path / "link").symlink_to(elsewhere)
+    (path / "folder").symlink_to(tmp_path)
+    assert f"names the file {name!r}" in refusal(path, digest=directory_digest(path))
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("key", ["data", "code", "python_model"])
+@pytest.mark.parametrize("value", ["../elsewhere", "/elsewhere", "a/../../elsewhere"])
+def test_no_path_of_a_flavor_leads_outside(rides_model: Path, tmp_path: Path, key: str, value: str) -> None:
+    path = changed(
+        rides_model,
+        tmp_path / "model",
+        lambda content: content.update(flavors={"python_function": {"loader_module": "x", key: value}}),
+    )
+    assert f"names the file {value!r} as its {key}" in refusal(path, digest=directory_digest(path))
+
+
+def test_a_file_exchanged_while_the_model_is_loaded_is_not_loaded(
+    rides_model: Path, tmp_path: Path, witness: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes that were hashed are the bytes that are loaded."""
+    path = changed(rides_model, tmp_path / "pickled", sklearn_flavor(serialization_format="cloudpickle"))
+    (path / "model.skops").write_bytes(pickle.dumps(LinearRegression().fit([[1.0, 2.0, 3.0]], [2.0])))
+    digest = directory_digest(path)
+
+    def describe_late(*arguments: Any) -> Any:
+        (path / "model.skops").write_bytes(b"cbuiltins\nexec\n(S'import evil_module'\ntR.")
+        return describe(*arguments)
+
+    monkeypatch.setattr("stream_consumer.models.loading.describe", describe_late)
+    assert "input example" in refusal(path, digest=digest)  # loaded, and another model than the example's
+    assert not witness.exists()
+
+
+def test_a_cache_beside_the_code_of_a_model_is_not_run(rides_model: Path) -> None:
+    (rides_model / "__pycache__").mkdir()
+    copy, digest = private_copy(rides_model)
+    assert digest == directory_digest(rides_model)
+    assert not (copy / "__pycache__").exists()
+    assert copy.stat().st_mode & 0o077 == 0
+
+
+BOMBS = {
+    "nested": "a: " + "[" * 100_000,
+    "nested blocks": "".join(f"{' ' * depth}a:\n" for depth in range(2_000)),
+    "aliases of aliases": "a0: &a0 [x, x]\n"
+    + "".join(f"a{at}: &a{at} [*a{at - 1}, *a{at - 1}]\n" for at in range(1, 40)),
+    "merges of merges": "a0: &a0 {x: 1, y: 2}\n"
+    + "".join(f"a{at}: &a{at} {{<<: [*a{at - 1}, *a{at - 1}]}}\n" for at in range(1, 40)),
+    "an alias of itself": "a: &a [*a]",
+    "a huge file": "a: " + "x" * (4 * 2**20),
+    "a huge number": "a: " + "9" * 10_000,
+    "a date at the end of the calendar": "a: 0001-01-01T00:00:00+23:00",
+    "no integer": "a: !!int ''",
+    "no boolean": "a: !!bool maybe",
+    "no date": "a: !!timestamp now",
+    "a list for a key": "? [a]\n: b",
+    "not UTF-8": b"a: \xff\xfe",
+}
+
+
+@pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS)
+def test_a_description_that_would_kill_or_hang_is_refused_in_one_line(
+    rides_model: Path, tmp_path: Path, content: str | bytes
+) -> None:
+    path = tmp_path / "model"
+    shutil.copytree(rides_model, path)
+    (path / "MLmodel").write_bytes(content if isinstance(content, bytes) else content.encode())
+    message = refusal(path)
+    assert message.startswith(f"MLmodel of the model at {path} cannot be read: ")
+
+
+def test_an_input_example_nested_too_deeply_is_refused(rides_model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    shutil.copytree(rides_model, path)
+    (path / "input_example.json").write_text('{"columns": [], "data": ' + "[" * 100_000, encoding="utf-8")
+    refusal(path)
 
 
 def test_a_pickled_model_is_loaded_if_its_digest_is_pinned(tmp_path: Path) -> None:
