@@ -4,20 +4,22 @@ The composition root: settings become clients, a model, sinks and a consumer.
 The rule: only this module knows which sinks a consumer has.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import boto3
-from botocore.exceptions import BotoCoreError
+import msgspec
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from stream_consumer.aws.clients import client_config
 from stream_consumer.consumer import Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
-from stream_consumer.errors import SettingsError
+from stream_consumer.errors import ModelError, SettingsError
 from stream_consumer.inference import Decider
 from stream_consumer.kinesis.aggregates import AggregatedStream
 from stream_consumer.kinesis.put_records import shorten
-from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
+from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_ENTRY_BYTES, PredictionStream
 from stream_consumer.model import Model
 from stream_consumer.models.loading import chosen_model
 from stream_consumer.settings import Settings
@@ -47,13 +49,14 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
     Raises:
         InitError: The model cannot be served or a client cannot be made; nothing is consumed until that is mended.
     """
-    session = boto3.session.Session()
+    session = _session()
     # With botocore's own timeouts: fetching a large model outlasts those of a dead letter.
     model = chosen_model(settings, lambda: _client(session, "s3"))
     loaded(model)
     predictions = dead_letters = None
     clients: list[Closable] = []
     if not settings.test_run:
+        _check_room(model)
         # Validation costs as much as the call itself; the contract stands before it.
         kinesis = _client(
             session,
@@ -68,6 +71,30 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
             clients.append(s3)
     return Composition(Consumer(Decider(model), predictions=predictions, dead_letters=dead_letters), clients)
+
+
+def _session() -> boto3.session.Session:
+    try:
+        return boto3.session.Session()
+    except ProfileNotFound as error:
+        raise SettingsError(f"AWS_PROFILE={os.environ.get('AWS_PROFILE')!r}: {error}") from error
+    except BotoCoreError as error:  # a configuration file that cannot be read
+        raise SettingsError(f"{error}; look at AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE") from error
+
+
+def _check_room(model: Model) -> None:
+    """Refuse a model whose name and version leave a record no room for a prediction."""
+    try:
+        size = len(msgspec.json.encode([model.name, model.version]))
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            f"the name or version of the model at {model.location} cannot be encoded: {error}; log it under another"
+        ) from error
+    if size > MAX_ENTRY_BYTES // 2:
+        raise ModelError(
+            f"the name and version of the model at {model.location} take {size} bytes of each prediction, and a record "
+            f"holds {MAX_ENTRY_BYTES}; log it under a shorter name"
+        )
 
 
 def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:

@@ -27,6 +27,7 @@ UNITS = (
     "tests/aws",
     "tests/contract",
     "tests/kinesis",
+    "tests/models/test_loading.py",
     "tests/test_consumer.py",
     "tests/test_dead_letter_sink.py",
     "tests/test_handler.py",
@@ -51,7 +52,7 @@ class Mutant(NamedTuple):
     new: str
 
 
-_LETTERS = "self._write_dead_letters(result, letter_positions, deadline)"
+_LETTERS = "self._write_dead_letters(result, letter_positions, result.dead_letters, deadline)"
 _PUBLISH = "self._publish(result, positions, deadline, self._predictions)"
 
 MUTANTS = (
@@ -87,9 +88,9 @@ MUTANTS = (
         "for request in rejected if request]",
         "for request in () if request] or wave",
     ),
-    Mutant("a rejected entry is unwritten", "kinesis/stream_writer", "strict=True) if code]", "strict=True) if 0]"),
+    Mutant("a rejected entry is unwritten", "kinesis/stream_writer", "in codes if code]", "in codes if 0]"),
     Mutant(
-        "a failed call wrote nothing", "kinesis/stream_writer", "for position in request]\n", "for position in ()]\n"
+        "a failed call wrote nothing", "kinesis/stream_writer", "for position in request])\n", "for position in ()])\n"
     ),
     Mutant("a short answer is none", "kinesis/stream_writer", "len(codes) != entries", "False"),
     Mutant(
@@ -102,8 +103,8 @@ MUTANTS = (
     Mutant(
         "a wave that failed is the last",
         "kinesis/stream_writer",
-        "            if rejected:\n",
-        "            if False:\n",
+        "            if unwritten:\n                return _st",
+        "            if False:\n                return _st",
     ),
     Mutant("what was not sent is unwritten", "kinesis/stream_writer", "range(wave[-1][-1] + 1, len(items))", "()"),
     Mutant(
@@ -151,10 +152,21 @@ MUTANTS = (
     Mutant(
         "dead letters keep half back",
         "consumer",
-        "dead_letters, started + (deadline - started) / 2)",
-        "dead_letters, deadline)",
+        "write(letters, started + (deadline - started) / 2)",
+        "write(letters, deadline)",
     ),
     Mutant("isolating keeps its verdicts", "inference", "valid[len(minutes)] if", "0 if"),
+    Mutant("isolating refusals keeps half back", "kinesis/stream_writer", "began + (deadline - began) / 2", "deadline"),
+    # The model
+    Mutant("only files inside are loaded", "models/files", "if name not in _names(directory):", "if False:"),
+    Mutant("links are no files of a model", "models/files", "and not path.is_symlink()", ""),
+    Mutant("caches are no files of a model", "models/files", "if _CACHE not in path.parts", ""),
+    Mutant(
+        "what was hashed is loaded",
+        "models/loading",
+        "private_copy(found) if digest is not None else (found, directory_digest(found))",
+        "(found, directory_digest(found))",
+    ),
     # Verdicts and identity
     Mutant(
         "an empty ride_id is refused", "contract/record", "min_length=1, max_length=LONGEST_ID", "max_length=LONGEST_ID"

@@ -6,13 +6,15 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import mlflow
 import mlflow.pyfunc
 import numpy as np
 import pytest
+from boto3.exceptions import RetriesExceededError
+from botocore.exceptions import IncompleteReadError
 from botocore.stub import Stubber
 from moto import mock_aws
 
@@ -58,6 +60,28 @@ def test_a_machine_without_a_temporary_folder_is_told_so(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match=r"the files of the model at s3://.* cannot be read: .*nowhere"):
         load_model(f"s3://{BUCKET}/{PREFIX}", s3=lambda: s3)
+
+
+class CutOff:
+    """S3 whose downloads end before they are whole, each time."""
+
+    @property
+    def client(self) -> "S3Client":
+        return cast("S3Client", self)
+
+    def get_paginator(self, _: str) -> "CutOff":
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        return [{"Contents": [{"Key": f"{PREFIX}/MLmodel"}]}]
+
+    def download_file(self, *_: str) -> None:
+        raise RetriesExceededError(IncompleteReadError(actual_bytes=1, expected_bytes=2))  # type: ignore[arg-type]
+
+
+def test_a_download_that_is_cut_off_each_time_is_a_model_error() -> None:
+    with pytest.raises(ModelError, match=r"the model at s3://.* cannot be read: Max Retries Exceeded"):
+        load_model(f"s3://{BUCKET}/{PREFIX}", s3=lambda: CutOff().client)
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

@@ -444,9 +444,10 @@ def test_a_file_exchanged_while_the_model_is_loaded_is_not_loaded(
     assert not witness.exists()
 
 
-def test_a_cache_beside_the_code_of_a_model_is_not_run(rides_model: Path) -> None:
-    (rides_model / "__pycache__").mkdir()
-    copy, digest = private_copy(rides_model)
+def test_a_cache_beside_the_code_of_a_model_is_not_run(rides_model: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(rides_model, tmp_path / "model")
+    (path / "__pycache__").mkdir()
+    copy, digest = private_copy(path)
     assert digest == directory_digest(rides_model)
     assert not (copy / "__pycache__").exists()
     assert copy.stat().st_mode & 0o077 == 0
