@@ -4,22 +4,24 @@ The composition root: settings become clients, a model, sinks and a consumer.
 The rule: only this module knows which sinks a consumer has.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import boto3
-from botocore.exceptions import BotoCoreError
+import msgspec
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from stream_consumer.aws.clients import client_config
 from stream_consumer.consumer import Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
-from stream_consumer.errors import SettingsError
+from stream_consumer.errors import ModelError, SettingsError
 from stream_consumer.inference import Decider
 from stream_consumer.kinesis.aggregates import AggregatedStream
 from stream_consumer.kinesis.put_records import shorten
-from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
+from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_ENTRY_BYTES, PredictionStream
 from stream_consumer.model import Model
-from stream_consumer.models.loading import chosen_model
+from stream_consumer.models.loading import load_model
 from stream_consumer.settings import Settings
 from stream_consumer.sinks import Sink
 
@@ -47,13 +49,14 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
     Raises:
         InitError: The model cannot be served or a client cannot be made; nothing is consumed until that is mended.
     """
-    session = boto3.session.Session()
+    session = _session()
     # With botocore's own timeouts: fetching a large model outlasts those of a dead letter.
-    model = chosen_model(settings, lambda: _client(session, "s3"))
+    model = load_model(settings.model_location, s3=lambda: _client(session, "s3"), choice=settings.choice)
     loaded(model)
     predictions = dead_letters = None
     clients: list[Closable] = []
     if not settings.test_run:
+        _check_room(model)
         # Validation costs as much as the call itself; the contract stands before it.
         kinesis = _client(
             session,
@@ -74,6 +77,30 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
         max_dead_letter_share=settings.dead_letter_max_share,
     )
     return Composition(consumer, clients)
+
+
+def _session() -> boto3.session.Session:
+    try:
+        return boto3.session.Session()
+    except ProfileNotFound as error:
+        raise SettingsError(f"AWS_PROFILE={os.environ.get('AWS_PROFILE')!r}: {error}") from error
+    except BotoCoreError as error:  # a configuration file that cannot be read
+        raise SettingsError(f"{error}; look at AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE") from error
+
+
+def _check_room(model: Model) -> None:
+    """Refuse a model whose name and version leave a record no room for a prediction."""
+    try:
+        size = len(msgspec.json.encode([model.name, model.version]))
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            f"the name or version of the model at {model.location} cannot be encoded: {error}; log it under another"
+        ) from error
+    if size > MAX_ENTRY_BYTES // 2:
+        raise ModelError(
+            f"the name and version of the model at {model.location} take {size} bytes of each prediction, and a record "
+            f"holds {MAX_ENTRY_BYTES}; log it under a shorter name"
+        )
 
 
 def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.prediction import Prediction, encode_prediction
-from stream_consumer.contract.record import Reason, Record
+from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.errors import DeploymentAtFault
 from stream_consumer.inference import Decider
 from stream_consumer.scoring import unquoted
-from stream_consumer.sinks import Entry, Sink
+from stream_consumer.sinks import Entry, Sink, Unwritten
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class BatchResult:
     published: int = 0
     """Acknowledged predictions; those behind an unsettled record will be published again."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    """One for each invalid record, in order, whether it could be written or not."""
+    """One for each invalid record, whether it could be written or not; those that were written first."""
     dead_letters_written: int = 0
     resent: int = 0
     unseen_categories: int = 0
@@ -159,7 +159,7 @@ class Consumer:
         self._watch.check(result)
         if self._predictions is None:
             return result
-        self._write_dead_letters(result, letter_positions, deadline)
+        self._write_dead_letters(result, letter_positions, result.dead_letters, deadline)
         self._publish(result, positions, deadline, self._predictions)
         return result
 
@@ -177,34 +177,62 @@ class Consumer:
         result.dead_letters = [DeadLetter.of(result.records[at], decision.faults[at]) for at in invalid]
         return decision.positions, invalid
 
-    def _write_dead_letters(self, result: BatchResult, positions: Sequence[int], deadline: float) -> None:
+    def _write_dead_letters(
+        self, result: BatchResult, positions: Sequence[int], letters: Sequence[DeadLetter], deadline: float
+    ) -> None:
         if not positions:
             return
         if self._dead_letters is None:
-            first = result.dead_letters[0]
+            first = letters[0]
             result.stop_at(positions[0], f"{first.reason} at {first.path}, and there is no DEAD_LETTER_BUCKET")
             return
         started = self._clock()
         # Half of the time: an S3 that hangs must leave enough to publish what precedes the first of them.
-        written = self._dead_letters.write(result.dead_letters, started + (deadline - started) / 2)
-        result.dead_letter_seconds = self._clock() - started
-        result.dead_letters_written = len(positions) - len(written.unwritten)
+        written = self._dead_letters.write(letters, started + (deadline - started) / 2)
+        result.dead_letter_seconds += self._clock() - started
+        result.dead_letters_written += len(positions) - len(written.unwritten)
         if written.unwritten:
             first_unwritten = written.unwritten[0]
             result.stop_at(positions[first_unwritten.position], f"dead letters not written: {first_unwritten.reason}")
 
     def _publish(self, result: BatchResult, positions: Sequence[int], deadline: float, sink: Sink) -> None:
-        """Publish the predictions before the first record that cannot be settled."""
-        settling = result.predictions[: bisect.bisect_left(positions, result.settled)]
-        keys = [prediction.partition_key for prediction in settling]
-        entries = list(map(Entry, keys, map(encode_prediction, settling)))
-        if not entries:
-            return
+        """
+        Publish the predictions before the first record that cannot be settled.
+
+        A prediction that the sink refuses makes its record a dead letter, which must be written before anything that
+        the sink has held back behind it is sent.
+        """
+        waiting: Sequence[int] = range(bisect.bisect_left(positions, result.settled))
+        while waiting:
+            unwritten = self._send(result, waiting, deadline, sink)
+            left = [(positions[waiting[one.position]], one) for one in unwritten]
+            refused = [(at, one) for at, one in left if one.refused]
+            failed = [one.reason for _, one in left if not one.refused and not one.untried]
+            if failed:
+                first = next(at for at, one in left if not one.refused)
+                result.stop_at(first, f"predictions not published: {failed[0]}")
+            self._bury(result, [(at, one) for at, one in refused if at < result.settled], deadline)
+            waiting = [waiting[one.position] for at, one in left if one.untried and at < result.settled]
+
+    def _send(self, result: BatchResult, waiting: Sequence[int], deadline: float, sink: Sink) -> list[Unwritten]:
+        predictions = [result.predictions[at] for at in waiting]
+        keys = [prediction.partition_key for prediction in predictions]
+        entries = list(map(Entry, keys, map(encode_prediction, predictions)))
         started = self._clock()
         written = sink.write(entries, deadline)
-        result.publish_seconds = self._clock() - started
-        result.published = len(entries) - len(written.unwritten)
-        result.resent = written.resent
-        if written.unwritten:
-            first = written.unwritten[0]
-            result.stop_at(positions[first.position], f"predictions not published: {first.reason}")
+        result.publish_seconds += self._clock() - started
+        result.published += len(entries) - len(written.unwritten)
+        result.resent += written.resent
+        return written.unwritten
+
+    def _bury(self, result: BatchResult, refused: Sequence[tuple[int, Unwritten]], deadline: float) -> None:
+        """Write the dead letters of records whose predictions the sink refuses."""
+        letters = [
+            DeadLetter.of(
+                result.records[at],
+                InvalidRecord(Reason.UNSCORABLE, "$", f"the output stream refuses its prediction: {one.reason}"),
+            )
+            for at, one in refused
+        ]
+        result.dead_letters[result.dead_letters_written : result.dead_letters_written] = letters
+        self._write_dead_letters(result, [at for at, _ in refused], letters, deadline)

@@ -9,6 +9,9 @@ from stream_consumer.errors import SettingsError
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
 
+_POWERTOOLS_TRUE = frozenset({"1", "y", "yes", "t", "true", "on"})
+_POWERTOOLS_FALSE = frozenset({"0", "n", "no", "f", "false", "off"})
+
 
 def boolean(text: str) -> bool:
     if text.lower() not in _TRUE | _FALSE:
@@ -58,6 +61,56 @@ class Field(NamedTuple):
 
 some_text = matching(r"(?s).+", "some text")
 url = matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
+
+
+def switch(text: str) -> bool:
+    """Read a boolean as Powertools does, which takes neither an empty text nor white space around it."""
+    if text.lower() not in _POWERTOOLS_TRUE | _POWERTOOLS_FALSE:
+        raise ValueError("wanted true or false")
+    return text.lower() in _POWERTOOLS_TRUE
+
+
+def fraction(text: str) -> float:
+    if not re.fullmatch(r"|0|1|[01]?\.[0-9]+", text) or float(text or 0) > 1:
+        raise ValueError("wanted a number from 0 to 1")
+    return float(text or 0)
+
+
+_level = matching("(?i)|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|NOTSET", "a log level such as INFO")
+
+FOREIGN: Mapping[str, Callable[[str], Any]] = {
+    # Powertools reads most of these when it is first used, which may be after a batch was published.
+    # Source: aws_lambda_powertools.shared.constants.
+    "POWERTOOLS_DEBUG": switch,
+    "POWERTOOLS_DEV": switch,
+    "POWERTOOLS_LOG_DEDUPLICATION_DISABLED": switch,
+    "POWERTOOLS_LOG_LEVEL": _level,
+    "LOG_LEVEL": _level,
+    "POWERTOOLS_LOGGER_LOG_EVENT": switch,
+    "POWERTOOLS_LOGGER_SAMPLE_RATE": fraction,
+    "POWERTOOLS_METRICS_DISABLED": switch,
+    # Source: Amazon CloudWatch API reference, "Dimension" and "MetricDatum".
+    "POWERTOOLS_METRICS_NAMESPACE": matching(
+        r"|(?!:|AWS/)(?=.*[^ ])[\w.\-/#: ]{1,255}", "a CloudWatch namespace such as StreamConsumer"
+    ),
+    "POWERTOOLS_SERVICE_NAME": matching(r"|(?=.*[^ ])[ -~]{1,255}", "1 to 255 ASCII characters"),
+    # Source: AWS SDKs and Tools reference guide, "Settings reference".
+    "AWS_RETRY_MODE": matching("(?i)|legacy|standard|adaptive", "legacy, standard or adaptive"),
+    "AWS_MAX_ATTEMPTS": matching("|[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),
+}
+"""The variables of libraries that the functions run with, and how each library reads its text."""
+
+
+def foreign_faults(environ: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the variables of others, which a library would find out at its first use."""
+    faults = []
+    for variable, parse in FOREIGN.items():
+        try:
+            if variable in environ:
+                parse(environ[variable])
+        except ValueError as error:
+            faults.append(f"{variable}={environ[variable]!r}: {error}")
+    return faults
 
 
 def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

@@ -20,7 +20,7 @@ import msgspec
 from stream_consumer.composition import Closable, compose
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract.lambda_event import records_from_lambda
-from stream_consumer.errors import BatchFailed, InitError
+from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry, telemetry
 
@@ -72,7 +72,11 @@ class Handler:
         failures = [{"itemIdentifier": result.checkpoint}] if result.unsettled else []
         response: dict[str, Any] = {"batchItemFailures": failures}
         if self._settings.return_predictions:
-            response |= _returned(result)
+            try:
+                response |= _returned(result)
+            except Exception as error:  # noqa: BLE001 (published is published: what is only told cannot fail the batch)
+                self._report.not_returned(error)
+                response |= {"predictions": [], "predictionsLeftOut": len(result.predictions)}
         return response
 
     def renew(self) -> None:
@@ -121,7 +125,11 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
 
 @functools.cache
 def _handler() -> Handler:
-    report = telemetry(os.environ)
+    try:
+        report = telemetry(os.environ)
+    except SettingsError:
+        Settings.of(os.environ)  # which names the other faults too
+        raise
     # What init makes, it makes for good; looking through it for garbage again and again takes a tenth of init.
     gc.disable()
     try:

@@ -5,10 +5,24 @@ Limits of the services are constants where they are used, not settings. The name
 one; ``FIELDS`` is the list that the README's table is checked against.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stream_consumer.environment_variables import Field, boolean, integer, matching, read, refuse, share, some_text, url
+from stream_consumer.contract.event_schema import Column
+from stream_consumer.environment_variables import (
+    Field,
+    boolean,
+    foreign_faults,
+    integer,
+    matching,
+    read,
+    refuse,
+    share,
+    some_text,
+    url,
+)
+from stream_consumer.models.columns import parse_columns
+from stream_consumer.models.loading import Choice
 
 _stream = matching(
     r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
@@ -45,6 +59,13 @@ FIELDS = {
         matching(r"[0-9a-f]{64}", "a SHA-256 in lower-case hex"),
         None,
         "What the model directory must hash to (`stream-consumer model` prints it); obligatory for pickled models",
+    ),
+    "model_columns": Field(
+        "MODEL_COLUMNS",
+        parse_columns,
+        (),
+        "Columns of a model that was logged without a signature: `NAME:TYPE`, separated by commas, with `?` behind the "
+        "type of an optional one; types are MLflow's",
     ),
     "entity_field": Field(
         "ENTITY_FIELD",
@@ -125,6 +146,7 @@ class Settings:
     model_location: str
     run_id: str | None
     model_digest: str | None
+    model_columns: Sequence[Column]
     entity_field: str | None
     id_field: str | None
     prediction_field: str | None
@@ -139,10 +161,11 @@ class Settings:
     publish_concurrency: int
 
     @property
-    def envelope(self) -> dict[str, str]:
-        """The envelope's names that the environment sets, by field of :class:`Envelope`."""
+    def choice(self) -> Choice:
+        """What the environment says of the model."""
         names = {"entity": self.entity_field, "id": self.id_field, "prediction": self.prediction_field}
-        return {name: value for name, value in names.items() if value is not None}
+        envelope = {name: value for name, value in names.items() if value is not None}
+        return Choice(self.model_digest, self.run_id, envelope, self.model_columns)
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Settings":
@@ -158,7 +181,7 @@ class Settings:
             values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
-        refuse(faults)
+        refuse([*faults, *foreign_faults(environ)])
         values["return_predictions"] |= values["test_run"]
         return cls(**values)
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+NOT_SENT = "not sent after a failure"
+
 
 class Entry(NamedTuple):
     """One record to put on a stream."""
@@ -21,6 +23,13 @@ class Unwritten(NamedTuple):
 
     position: int
     reason: str
+    refused: bool = False
+    """Whether the sink can never take it: the thing itself is at fault, and another try would end alike."""
+
+    @property
+    def untried(self) -> bool:
+        """Whether it was not even sent, because another thing was not written."""
+        return self.reason == NOT_SENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """
 What an operator sees: JSON logs and one line of metrics an invocation.
 
-The rule: silence is success, numbers are metrics, and no line ever carries a payload.
+The rule: silence is success, numbers are metrics, no line ever carries a payload, and nothing here can fail a batch.
+When a batch is reported, its predictions are published: an exception would only have them published again.
 """
 
-import statistics
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 
 from aws_lambda_powertools import Logger
@@ -13,7 +15,11 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.record import Reason
+from stream_consumer.environment_variables import foreign_faults, refuse
 from stream_consumer.model import Model
+
+# Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
+_LARGEST_VALUE = 2.0**360
 
 # More lines than this say nothing that the dead-letter object does not say better.
 _DEAD_LETTERS_LOGGED = 20
@@ -106,15 +112,38 @@ class Telemetry:
         self._logger.error("init failed", extra={"error": type(error).__name__, "remedy": str(error)})
 
     def invoked(self, result: BatchResult, request_id: str | None, now: float) -> None:
-        """Report one batch; *now* is in Unix seconds."""
+        """Report one batch; *now* is in Unix seconds. Whatever goes wrong with it is no exception."""
+        with self._harmless("metrics"):
+            self._measure(result, now)
+        with self._harmless("warnings"):
+            self._warn(result, request_id)
+
+    def not_returned(self, error: Exception) -> None:
+        """Report that the response leaves out the predictions of a batch, although they were published."""
+        with self._harmless("warnings"):
+            self._logger.warning("predictions not returned", extra={"error": type(error).__name__})
+
+    @contextlib.contextmanager
+    def _harmless(self, what: str) -> Iterator[None]:
+        """Let no exception out: the batch is settled, and its outcome must reach Lambda."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever it is, see above)
+            with contextlib.suppress(Exception):  # not even that it failed could be told
+                # The name alone: a message or traceback may quote a payload.
+                self._logger.error(  # noqa: TRY400
+                    "telemetry failed", extra={"part": what, "error": type(error).__name__}
+                )
+
+    def _measure(self, result: BatchResult, now: float) -> None:
         metrics = self._new_metrics()
         for metric, value in _values(result, now):
-            metrics.add_metric(metric.label, metric.unit, value)
+            if abs(value) <= _LARGEST_VALUE:
+                metrics.add_metric(metric.label, metric.unit, value)
         if self._cold:
             metrics.add_metric(Metric.COLD_START.label, Metric.COLD_START.unit, 1)
             self._cold = False
         metrics.flush_metrics()
-        self._warn(result, request_id)
 
     def _warn(self, result: BatchResult, request_id: str | None) -> None:
         for letter in result.dead_letters[:_DEAD_LETTERS_LOGGED]:
@@ -162,12 +191,25 @@ def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
     values = [prediction.value for prediction in result.predictions]
     if values and type(values[0]) in {int, float}:
         values.sort()
-        yield Metric.PREDICTION_MEAN, statistics.fmean(values)
+        yield Metric.PREDICTION_MEAN, _mean(values)
         yield Metric.PREDICTION_P95, values[-(-len(values) * 95 // 100) - 1]
 
 
+def _mean(values: Sequence[float]) -> float:
+    try:
+        return math.fsum(values) / len(values)
+    except OverflowError:  # of the sum, never of the mean
+        return math.fsum(value / len(values) for value in values)
+
+
 def telemetry(environ: Mapping[str, str]) -> Telemetry:
-    """Make the real thing; Powertools reads its own POWERTOOLS_… variables beside the two that have defaults here."""
-    service = environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer")
-    namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE", "StreamConsumer")
+    """
+    Make the real thing; Powertools reads its own POWERTOOLS_… variables beside the two that have defaults here.
+
+    Raises:
+        SettingsError: A variable of Powertools is wrong.
+    """
+    refuse(foreign_faults(environ))
+    service = environ.get("POWERTOOLS_SERVICE_NAME") or "stream-consumer"
+    namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE") or "StreamConsumer"
     return Telemetry(Logger(service=service), lambda: EphemeralMetrics(namespace=namespace, service=service))

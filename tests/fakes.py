@@ -20,6 +20,7 @@ reproducible, which ``hypothesis`` needs to shrink it, and nothing ever sleeps. 
 calls come from threads: the fakes lock, but which call meets which fault is then a race, and durations are ignored.
 """
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -127,6 +128,8 @@ class Fault:
     """``ErrorCode`` of the rejected entries."""
     unanswered: int = field(default=0, repr=False)
     """How many entries at the end the answer does not mention, though they were written. PutRecords only."""
+    answer: Callable[[int], Mapping[str, Any]] | None = field(default=None, repr=False)
+    """Makes an answer to so many entries, of which none is written. PutRecords only."""
     took: float = field(default=0.0, repr=False)
     """Seconds the call takes, whatever comes of it."""
 
@@ -144,6 +147,11 @@ def slow(seconds: float) -> Fault:
 def truncated(entries: int = 1) -> Fault:
     """Do as asked, but leave the last *entries* out of the answer."""
     return Fault(f"truncated({entries})", unanswered=entries)
+
+
+def answering(answer: Mapping[str, Any]) -> Fault:
+    """Write nothing and give *answer* all the same."""
+    return Fault("answering", answer=lambda _entries: answer)
 
 
 def client_error(code: str, status: int, message: str = "scripted") -> Callable[[str], ClientError]:
@@ -188,6 +196,7 @@ READ_TIMEOUT_AFTER = Fault(
 )
 GARBLED = Fault("GARBLED", lambda _operation: ResponseParserError("not the service's answer"), Effect.DONE)
 TRUNCATED = truncated()
+UNACCOUNTED = Fault("UNACCOUNTED", answer=lambda entries: {"FailedRecordCount": 0, "Records": [{}] * entries})
 HANG = Fault("HANG", _raising(ReadTimeoutError, endpoint_url=ENDPOINT), took=_FOR_EVER)
 HANG_AFTER = Fault("HANG_AFTER", _raising(ReadTimeoutError, endpoint_url=ENDPOINT), Effect.DONE, took=_FOR_EVER)
 HANG_THEN_LATER = Fault(
@@ -198,7 +207,7 @@ NOT_FOUND = Fault("NOT_FOUND", client_error("ResourceNotFoundException", 400))
 NO_BUCKET = Fault("NO_BUCKET", client_error("NoSuchBucket", 404))
 NO_CREDENTIALS = Fault("NO_CREDENTIALS", _raising(NoCredentialsError))
 
-ENTRY_FAULTS = (rejecting(0), rejecting(1, 4), REJECTING_ALL, INTERNAL_REJECTION, TRUNCATED)
+ENTRY_FAULTS = (rejecting(0), rejecting(1, 4), REJECTING_ALL, INTERNAL_REJECTION, TRUNCATED, UNACCOUNTED)
 """Faults that only PutRecords knows; another try helps."""
 TRANSIENT_FAULTS = (
     THROTTLED,
@@ -320,13 +329,20 @@ class FakeKinesis(_Service):
         with self._lock:
             fault = self._next_fault()
             self.requests.append(PutRecords(stream, entries, self._time.clock(), None if fault is _NO_FAULT else fault))
-            self._fail(fault, "PutRecords", lambda: self.streams.get(stream, []).extend(entries))
+            self._fail(fault, "PutRecords", lambda: self._take(stream, entries))
             _validate(entries)
             if stream not in self.streams:
                 raise client_error("ResourceNotFoundException", 400, f"Stream {stream} not found.")("PutRecords")
             return self._answer(stream, entries, fault)
 
+    def _take(self, stream: str, entries: Sequence[Entry]) -> None:
+        with contextlib.suppress(ClientError):  # what is invalid is never carried out
+            _validate(entries)
+            self.streams.get(stream, []).extend(entries)
+
     def _answer(self, stream: str, entries: Sequence[Entry], fault: Fault) -> dict[str, Any]:
+        if fault.answer is not None:
+            return dict(fault.answer(len(entries)))
         answers = []
         for position, entry in enumerate(entries):
             if position in fault.rejected:
@@ -350,6 +366,10 @@ def _validate(entries: Sequence[Entry]) -> None:
     for entry in entries:
         if not 1 <= len(entry.partition_key) <= 256 or len(entry.data) + len(entry.partition_key.encode()) > 2**20:
             raise client_error("ValidationException", 400, f"'{entry.partition_key}' failed to satisfy")("PutRecords")
+    for at, entry in enumerate(entries, 1):
+        if len(entry.partition_key.encode("utf-16-le")) > 2 * 256:  # as some services count
+            said = f"Value at 'records.{at}.member.partitionKey' failed to satisfy constraint"
+            raise client_error("ValidationException", 400, said)("PutRecords")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 PROMISE = ("tests/test_invariants.py",)
 UNITS = (
+    "tests/aws",
     "tests/contract",
     "tests/kinesis",
+    "tests/models/test_loading.py",
     "tests/test_consumer.py",
     "tests/test_dead_letter_sink.py",
     "tests/test_handler.py",
     "tests/test_inference.py",
     "tests/test_scoring.py",
+    "tests/test_telemetry.py",
 )
 PYTEST = (
     "import resource, sys, pytest; "
@@ -49,7 +52,7 @@ class Mutant(NamedTuple):
     new: str
 
 
-_LETTERS = "self._write_dead_letters(result, letter_positions, deadline)"
+_LETTERS = "self._write_dead_letters(result, letter_positions, result.dead_letters, deadline)"
 _PUBLISH = "self._publish(result, positions, deadline, self._predictions)"
 
 MUTANTS = (
@@ -85,21 +88,23 @@ MUTANTS = (
         "for request in rejected if request]",
         "for request in () if request] or wave",
     ),
-    Mutant("a rejected entry is unwritten", "kinesis/stream_writer", "strict=True) if code]", "strict=True) if 0]"),
+    Mutant("a rejected entry is unwritten", "kinesis/stream_writer", "in codes if code]", "in codes if 0]"),
     Mutant(
-        "a failed call wrote nothing", "kinesis/stream_writer", "for position in request]\n", "for position in ()]\n"
+        "a failed call wrote nothing", "kinesis/stream_writer", "for position in request])\n", "for position in ()])\n"
     ),
+    Mutant("a short answer is none", "kinesis/stream_writer", "len(codes) != entries", "False"),
     Mutant(
-        "a short answer is none",
+        "a sequence number acknowledges",
         "kinesis/stream_writer",
-        "if len(codes) != len(request):",
-        "if codes.extend([None] * 9):",
+        'None if result.get("SequenceNumber") else _UNACCOUNTED',
+        "None",
     ),
+    Mutant("failures are counted alike", "kinesis/stream_writer", "failed not in {None, rejected}", "False"),
     Mutant(
         "a wave that failed is the last",
         "kinesis/stream_writer",
-        "            if rejected:\n",
-        "            if False:\n",
+        "            if unwritten:\n                return _st",
+        "            if False:\n                return _st",
     ),
     Mutant("what was not sent is unwritten", "kinesis/stream_writer", "range(wave[-1][-1] + 1, len(items))", "()"),
     Mutant(
@@ -110,6 +115,26 @@ MUTANTS = (
     ),
     Mutant("a key is in one request of a wave", "kinesis/stream_writer", "not keys_before.isdisjoint(keys)", "False"),
     Mutant("a wave has so many requests", "kinesis/stream_writer", "len(wave) == in_flight:", "len(wave) > in_flight:"),
+    Mutant(
+        "what is only told fails no batch",
+        "telemetry",
+        "        except Exception as error:",
+        "        except ZeroDivisionError as error:",
+    ),
+    Mutant(
+        "no reason quotes an answer", "aws/bounded_calls", "isinstance(error, _TELLING) else name", "True else name"
+    ),
+    Mutant("whatever throttles is tried again", "aws/retry", "or status in _TRY_AGAIN", ""),
+    Mutant("a refused request is halved", "kinesis/stream_writer", "if len(request) == 1:", "if len(request):"),
+    Mutant("a fault of all blames none", "kinesis/stream_writer", "failure.blames_part or self._accepted", "True"),
+    Mutant(
+        "a half that fails is the last",
+        "kinesis/stream_writer",
+        "if not all(entry.refused for",
+        "if False and all(entry.refused for",
+    ),
+    Mutant("a refused entry ends its wave", "consumer", "            self._bury(result, [", "            len(["),
+    Mutant("what waits behind it is published", "consumer", "if one.untried and at <", "if False and at <"),
     # Time
     Mutant("no wait outlasts the deadline", "aws/retry", "if self.clock() + delay >= deadline:", "if False:"),
     Mutant("backoffs are bounded", "aws/retry", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),
@@ -127,10 +152,21 @@ MUTANTS = (
     Mutant(
         "dead letters keep half back",
         "consumer",
-        "dead_letters, started + (deadline - started) / 2)",
-        "dead_letters, deadline)",
+        "write(letters, started + (deadline - started) / 2)",
+        "write(letters, deadline)",
     ),
-    Mutant("isolating keeps its verdicts", "inference", "valid[len(minutes)] if", "0 if"),
+    Mutant("isolating keeps its verdicts", "inference", "valid[len(outcomes)] if", "0 if"),
+    Mutant("isolating refusals keeps half back", "kinesis/stream_writer", "began + (deadline - began) / 2", "deadline"),
+    # The model
+    Mutant("only files inside are loaded", "models/files", "if name not in _names(directory):", "if False:"),
+    Mutant("links are no files of a model", "models/files", "and not path.is_symlink()", ""),
+    Mutant("caches are no files of a model", "models/files", "if _CACHE not in path.parts", ""),
+    Mutant(
+        "what was hashed is loaded",
+        "models/loading",
+        "private_copy(found) if digest is not None else (found, directory_digest(found))",
+        "(found, directory_digest(found))",
+    ),
     # Verdicts and identity
     Mutant(
         "an empty ride_id is refused", "contract/record", "min_length=1, max_length=LONGEST_ID", "max_length=LONGEST_ID"
@@ -142,9 +178,9 @@ MUTANTS = (
     Mutant("bounds are checked", "contract/event_schema", "self._decoder(_bounded_type)", "self._decoder(_plain_type)"),
     Mutant("aggregates of crumbs are refused", "contract/kpl", "if count > _FEW and", "if False and"),
     Mutant("nesting is bounded", "contract/event_schema", "MAX_NESTING = 64", "MAX_NESTING = 10**9"),
-    Mutant("only rows at fault are dead letters", "scoring", "            if rows == 1:", "            if rows:"),
-    Mutant("a prediction is finite", "scoring", "np.flatnonzero(~np.isfinite(minutes))", "()"),
-    Mutant("a broken model blames no row", "scoring", "            self._model.check()\n", "            pass\n"),
+    Mutant("only rows at fault are dead letters", "scoring", "        if rows == 1:", "        if rows:"),
+    Mutant("a prediction is finite", "scoring", "if _surely_finite(values):", "if True:"),
+    Mutant("a broken model blames no row", "scoring", "if self._model.check() or", "if True or"),
     Mutant("a small machine blames no row", "scoring", "except MemoryError:", "except ZeroDivisionError:"),
 )
 

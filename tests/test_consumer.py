@@ -253,6 +253,46 @@ def test_a_dead_letter_is_acknowledged_before_anything_is_published() -> None:
     assert run.s3.requests[0].at <= run.kinesis.requests[0].at
 
 
+WIDE = "\N{TAXI}" * 200  # as many characters as Kinesis takes, and more UTF-16 units than the fake does
+
+
+def test_a_record_whose_prediction_the_stream_refuses_is_a_dead_letter_and_the_batch_goes_on() -> None:
+    run = Harness()
+    datas = [*rides(1_300), ride_event(WIDE), b"bad", *rides(1_300)]
+    assert run.invoke(datas) == SUCCESS
+    assert len(run.predictions) == 2_600
+    assert {letter.sequence_number: (letter.reason, letter.data) for letter in run.s3.letters} == {
+        sequence_number(1_300): (Reason.UNSCORABLE, datas[1_300]),
+        sequence_number(1_301): (Reason.UNDECODABLE, b"bad"),
+    }
+    [detail] = [letter.detail for letter in run.s3.letters if letter.reason is Reason.UNSCORABLE]
+    assert detail == (
+        "the output stream refuses its prediction: PutRecords was answered with ValidationException (HTTP status 400)"
+    )
+
+
+def test_nothing_is_published_behind_a_refused_prediction_whose_dead_letter_is_not_written() -> None:
+    """But for the requests that were in flight with it."""
+    run = Harness(s3_faults=[DENIED])
+    assert run.invoke([*rides(5), ride_event(WIDE), *rides(3_000)]) == failure(5)
+    assert len(run.predictions) == 2 * 500 - 1
+    assert run.s3.letters == []
+
+
+def test_without_a_dead_letter_bucket_a_refused_prediction_is_the_failure() -> None:
+    run = Harness(bucket=False)
+    assert run.invoke([ride_event(1), ride_event(WIDE)]) == failure(1)
+    assert run.ride_ids == [1]
+
+
+def test_a_prediction_too_large_for_a_record_is_a_dead_letter() -> None:
+    run = Harness(model=FakeModel(name="m" * 2**20))
+    assert run.invoke(rides(2)) == SUCCESS
+    assert [letter.detail for letter in run.s3.letters] == [
+        "the output stream refuses its prediction: larger than 1048576 bytes with its key"
+    ] * 2
+
+
 def test_a_redelivered_dead_letter_overwrites_itself() -> None:
     run = Harness(s3_faults=[RESET_AFTER])
     assert run.invoke([b"bad"]) == SUCCESS

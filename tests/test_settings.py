@@ -17,6 +17,7 @@ def test_only_the_model_must_be_named() -> None:
         "model_location": "/opt/model",
         "run_id": None,
         "model_digest": None,
+        "model_columns": (),
         "entity_field": None,
         "id_field": None,
         "prediction_field": None,
@@ -147,3 +148,13 @@ def test_a_test_run_returns_its_predictions() -> None:
 
 def test_variables_of_others_are_ignored() -> None:
     assert Settings.of(MODEL | {"PATH": "/bin", "predictions_stream_name": "x"}) == Settings.of(MODEL)
+
+
+def test_the_variables_of_libraries_are_checked_with_our_own() -> None:
+    """Powertools and botocore would find out later, in words of their own."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.of(MODEL | {"TEST_RUN": "maybe", "POWERTOOLS_METRICS_DISABLED": "maybe", "AWS_MAX_ATTEMPTS": "many"})
+    assert str(caught.value) == (
+        "the environment is wrong: TEST_RUN='maybe': wanted true or false; POWERTOOLS_METRICS_DISABLED='maybe': wanted "
+        "true or false; AWS_MAX_ATTEMPTS='many': wanted a whole number from 1 to 9999"
+    )

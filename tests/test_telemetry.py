@@ -1,15 +1,24 @@
 """What an operator sees of a batch: exactly these metrics in one line, and these log lines."""
 
+import contextlib
 import io
 import json
+import logging
+import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.shared.functions import strtobool
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stream_consumer.errors import BatchFailed, ModelError
+from stream_consumer.contract.record import Record
+from stream_consumer.environment_variables import FOREIGN, foreign_faults, switch
+from stream_consumer.errors import BatchFailed, ModelError, SettingsError
 from stream_consumer.telemetry import Metric, Telemetry, telemetry
 from tests.fakes import DENIED, REJECTING_ALL, FakeTime, rejecting, slow
 from tests.harness import Harness
@@ -227,10 +236,7 @@ def test_a_redelivery_is_one_warning_that_says_from_where_and_why() -> None:
         "level": "WARNING",
         "message": "redelivery",
         "request_id": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-        "cause": (
-            "predictions not published: "
-            "An error occurred (AccessDeniedException) when calling the PutRecords operation: scripted"
-        ),
+        "cause": ("predictions not published: PutRecords was answered with AccessDeniedException (HTTP status 400)"),
         "sequence_number": sequence_number(1),
         "unsettled": 2,
     }
@@ -258,3 +264,115 @@ def test_a_failed_init_is_one_error_line_with_the_remedy() -> None:
         "error": "ModelError",
         "remedy": "there is no model; make one",
     }
+
+
+# --- what is only told decides nothing --------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
+def test_no_prediction_is_too_extreme_to_be_reported(predicted: list[float]) -> None:
+    """The sum of two finite numbers may be infinite; a value that CloudWatch would refuse is left out of the line."""
+    run = Harness(model=FakeModel(lambda _pickup, _dropoff, distance: predicted[int(distance)]))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        answer = run.invoke([ride_event(at, distance=float(at)) for at in range(len(predicted))])
+    assert answer == {"batchItemFailures": []}
+    assert [prediction.value for prediction in run.predictions] == predicted
+    assert run.logs == []
+    line = json.loads(out.getvalue(), parse_constant=pytest.fail)
+    assert all(abs(value[0]) <= 2.0**360 for value in line.values() if isinstance(value, list))
+    mean = sum(map(Fraction, predicted), Fraction()) / len(predicted)
+    if abs(mean) < 2**359:
+        assert line["PredictionMean"][0] == pytest.approx(float(mean), rel=1e-12, abs=1e-290)
+
+
+class Broken(io.StringIO):
+    """Standard output whose reader is gone."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError
+
+
+def test_metrics_that_cannot_be_written_fail_no_batch() -> None:
+    run = Harness()
+    with contextlib.redirect_stdout(Broken()):
+        answer = run.invoke([ride_event(1), b"bad"])
+    assert answer == {"batchItemFailures": []}
+    assert len(run.predictions) == len(run.s3.letters) == 1
+    assert [told(line)["message"] for line in run.logs] == ["telemetry failed", "invalid record"]
+    assert told(run.logs[0]) == {
+        "level": "ERROR",
+        "message": "telemetry failed",
+        "part": "metrics",
+        "error": "BrokenPipeError",
+    }
+
+
+@pytest.mark.parametrize("variable", ["POWERTOOLS_METRICS_DISABLED", "POWERTOOLS_DEV"])
+def test_a_setting_that_turns_wrong_fails_no_batch(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Powertools reads its environment anew with every line of metrics."""
+    run = Harness()
+    monkeypatch.setenv(variable, "maybe")
+    assert run.invoke([ride_event(1)]) == {"batchItemFailures": []}
+    assert len(run.predictions) == 1
+
+
+class Mute(logging.Handler):
+    """A log whose handler raises, as none should."""
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        raise OSError(record.msg)
+
+
+def test_a_log_that_cannot_be_written_fails_no_batch() -> None:
+    def metrics() -> EphemeralMetrics:
+        raise RuntimeError
+
+    report = Telemetry(Logger(service="mute", logger_handler=Mute()), metrics)
+    report.invoked(Harness().consumer.process([Record(b"bad")]), None, now=0.0)
+    report.not_returned(ValueError())
+
+
+def test_predictions_that_cannot_be_returned_are_published_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> str:
+        raise MemoryError
+
+    run = Harness(RETURN_PREDICTIONS="true")
+    monkeypatch.setattr("stream_consumer.lambda_function._returned", fail)
+    answer = run.invoke([ride_event(1)])
+    assert answer == {"batchItemFailures": [], "predictions": [], "predictionsLeftOut": 1}
+    assert len(run.predictions) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("POWERTOOLS_METRICS_DISABLED", "maybe"),
+        ("POWERTOOLS_METRICS_DISABLED", ""),
+        ("POWERTOOLS_DEV", " true"),
+        ("POWERTOOLS_LOG_DEDUPLICATION_DISABLED", "2"),
+        ("POWERTOOLS_LOG_LEVEL", "verbose"),
+        ("LOG_LEVEL", "5"),
+        ("POWERTOOLS_LOGGER_SAMPLE_RATE", "often"),
+        ("POWERTOOLS_LOGGER_SAMPLE_RATE", "1.5"),
+        ("POWERTOOLS_LOGGER_SAMPLE_RATE", "nan"),
+        ("POWERTOOLS_METRICS_NAMESPACE", "AWS/Lambda"),
+        ("POWERTOOLS_METRICS_NAMESPACE", "a" * 256),
+        ("POWERTOOLS_SERVICE_NAME", "fahrt\u00fcberwachung"),
+    ],
+)
+def test_a_wrong_setting_of_telemetry_fails_init_by_its_name(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"the environment is wrong: {variable}={text!r}: wanted ")):
+        telemetry({variable: text})
+
+
+@pytest.mark.parametrize("text", ["", "1", "y", "T", "TRUE", "off", "N"])
+@pytest.mark.parametrize("variable", [name for name, parse in FOREIGN.items() if parse is switch])
+def test_a_switch_is_what_powertools_takes_for_one(variable: str, text: str) -> None:
+    try:
+        taken: bool | None = strtobool(text)
+    except ValueError:
+        taken = None
+    assert foreign_faults({variable: text}) == (
+        [] if taken is not None else [f"{variable}={text!r}: wanted true or false"]
+    )

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from stream_consumer.errors import ModelError
 from stream_consumer.models.files import directory_digest
-from stream_consumer.models.loading import load_model
+from stream_consumer.models.loading import Choice, load_model
 
 BAKED = Path("/opt/model")
 
@@ -39,7 +39,7 @@ def bake(folder: str, digest: str, *, context: Path, baked: Path) -> str:
     shutil.copytree(source, baked, dirs_exist_ok=True)
     for path in [baked, *baked.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)  # Lambda runs the image as a user of its own
-    model = load_model(str(baked), s3=_no_s3, digest=digest)
+    model = load_model(str(baked), s3=_no_s3, choice=Choice(digest=digest))
     return f"baked in {model.name} version {model.version}, digest {model.digest}"
 
 

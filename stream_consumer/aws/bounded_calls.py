@@ -1,27 +1,52 @@
 """
 Service calls that end by a deadline.
 
-The rule: an error of the service is a value here, never an exception.
+The rule: an error of the service is a value here, never an exception. Its reason is logged, and no log carries a
+payload: a service, or a proxy on the way to it, may quote the request in its answer, so no text of an answer is kept.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from stream_consumer.aws.retry import Patience, is_transient
+from stream_consumer.aws.retry import Patience, is_invalid, is_transient
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-# Errors whose message quotes what was refused; reasons are logged, and no log carries a payload.
-_QUOTING = frozenset({"SerializationException", "ValidationException"})
+# Errors of botocore's own whose text names an endpoint or a credential's source, and never a request or an answer.
+_TELLING = (
+    BotoConnectionError,
+    ConnectionClosedError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.]{0,63}")
 
 
 class Failure(NamedTuple):
     reason: str
     transient: bool
+    invalid: bool = False
+    """Whether the service refuses what the request holds."""
+    blames_part: bool = False
+    """Whether it names one of the request's records as what is at fault."""
 
 
 OUT_OF_TIME = "the deadline came before an answer"
@@ -54,11 +79,26 @@ def attempt(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ClientError as error:
-        code = error.response["Error"].get("Code", "Unknown")
-        return Failure(code if code in _QUOTING else str(error), is_transient(error))
-    except (ConnectionError, HTTPClientError, ResponseParserError) as error:
-        return Failure(f"{type(error).__name__}: {error}", transient=True)
-    except BotoCoreError as error:  # no credentials, no region: for an operator
-        return Failure(f"{type(error).__name__}: {error}", transient=False)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost us our place; it may quote a payload)
-        return Failure(type(error).__name__, transient=False)
+        invalid = is_invalid(error)
+        return Failure(_answered(error), is_transient(error), invalid, invalid and _blames_part(error))
+    except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
+        return Failure(_named(error), transient=True)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost us our place)
+        return Failure(_named(error), transient=False)
+
+
+def _answered(error: ClientError) -> str:
+    code = str(error.response.get("Error", {}).get("Code"))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "unknown")
+    said = code if _CODE.fullmatch(code) else "an unreadable error code"
+    return f"{error.operation_name} was answered with {said} (HTTP status {status})"
+
+
+def _blames_part(error: ClientError) -> bool:
+    # As recorded: "… at 'records.1.member.partitionKey' failed to satisfy constraint: …".
+    return " at 'records." in str(error.response.get("Error", {}).get("Message"))
+
+
+def _named(error: Exception) -> str:
+    name = type(error).__name__
+    return f"{name}: {error}" if isinstance(error, _TELLING) else name

@@ -10,32 +10,61 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-# Source: the "Errors" sections of PutRecords, GetRecords, PutObject and ReceiveMessage, and "Common Errors" of each.
+# Source: the "Errors" sections of PutRecords, GetRecords, PutObject and ReceiveMessage, "Common Errors" of each, and
+# botocore.retries.standard, whose lists of throttled and transient error codes a test compares with this one.
 _TRANSIENT = frozenset(
     {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
         "InternalFailure",
         "InternalFailureException",
         "KMSThrottlingException",
         "LimitExceededException",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "RequestThrottledException",
         "RequestTimeout",
+        "RequestTimeoutException",
         "ServiceUnavailable",
         "SlowDown",
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
+        "TransactionInProgressException",
     }
 )
+# Source: RFC 9110, "Request Timeout", and RFC 6585, "Too Many Requests".
+_TRY_AGAIN = frozenset({408, 429})
 _SERVER_ERROR = 500
 
 
 def is_transient(error: ClientError) -> bool:
     """Whether another try can mend *error*; every other one is for an operator."""
     code = error.response.get("Error", {}).get("Code")
-    return code in _TRANSIENT or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return code in _TRANSIENT or status in _TRY_AGAIN or status >= _SERVER_ERROR
+
+
+# Source: "Errors" of PutRecords, "Common Errors", and RFC 9110, "Content Too Large".
+_INVALID = frozenset(
+    {
+        "InvalidArgumentException",
+        "InvalidParameterValue",
+        "SerializationException",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+_TOO_LARGE = 413
+
+
+def is_invalid(error: ClientError) -> bool:
+    """Whether the service refuses what the request holds, so that a part of it may do."""
+    code = error.response.get("Error", {}).get("Code")
+    return code in _INVALID or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _TOO_LARGE
 
 
 # Full jitter. Source: AWS Architecture Blog, "Exponential Backoff And Jitter".

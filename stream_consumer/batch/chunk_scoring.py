@@ -145,7 +145,7 @@ def _sure(values: Any, column: Column) -> Mask:
         present = ~missing & np.isfinite(numbers) & _within(numbers, *limits_of(column))
     else:
         present = np.zeros(len(values), bool)
-    return present if column.required else present | missing
+    return present if column.required and not column.nullable else present | missing
 
 
 def _within(numbers: NDArray[Any], least: float, most: float) -> Mask:

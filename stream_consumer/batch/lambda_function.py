@@ -23,7 +23,7 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.model import Model
 from stream_consumer.models.files import default_s3
-from stream_consumer.models.loading import chosen_model
+from stream_consumer.models.loading import load_model
 from stream_consumer.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> H
     """
     settings = Settings.of(environ)
     logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
-    model = chosen_model(settings, s3)
+    model = load_model(settings.model_location, s3=s3, choice=settings.choice)
     logger.info("model loaded", extra={"model": model.name, "version": model.version, "digest": model.digest})
     return Handler(model, environ, Stores(s3), logger)
 

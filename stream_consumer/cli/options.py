@@ -44,10 +44,11 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
     Raises:
         InitError: The environment or the model is wrong.
     """
-    from stream_consumer.models.loading import chosen_model as chosen
+    from stream_consumer.models.loading import load_model
     from stream_consumer.settings import Settings
 
-    return chosen(Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {})), s3)
+    settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
+    return load_model(settings.model_location, s3=s3, choice=settings.choice)
 
 
 def environment(clients: "Clients") -> dict[str, str]:

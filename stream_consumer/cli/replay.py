@@ -127,9 +127,9 @@ def _stretch(start: str, until: str | None) -> "Stretch":
 
 
 def _load(location: str, digest: str | None, clients: "Clients") -> "Model":
-    from stream_consumer.models.loading import load_model
+    from stream_consumer.models.loading import Choice, load_model
 
-    return load_model(location, s3=lambda: clients.s3, digest=digest)
+    return load_model(location, s3=lambda: clients.s3, choice=Choice(digest=digest))
 
 
 def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "Sink | None" = None) -> "Consumer":

@@ -40,7 +40,7 @@ def serve(  # noqa: PLR0913 (each is an option)
 
     Beyond loopback a bearer token is demanded, unless --no-auth is said. SIGTERM and Ctrl-C finish what was accepted.
     """
-    from stream_consumer.models.loading import chosen_model
+    from stream_consumer.models.loading import load_model
     from stream_consumer.web.app import web_app
     from stream_consumer.web.server import serve as run
     from stream_consumer.web.settings import WebSettings
@@ -61,7 +61,7 @@ def serve(  # noqa: PLR0913 (each is an option)
         {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
     )
     settings.demand_auth()
-    served = chosen_model(settings.model)
+    served = load_model(settings.model.model_location, choice=settings.model.choice)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     app = web_app(served, settings)
     run(app, settings, lambda url: console.print(f"serving {served.name} {served.version} on {url} ({url}/docs)"))

@@ -36,6 +36,8 @@ class Column(msgspec.Struct, frozen=True):
     required: bool = True
     minimum: float | None = None
     maximum: float | None = None
+    nullable: bool = False
+    """Whether null is a value of a required column."""
 
 
 Event = Any
@@ -127,7 +129,7 @@ class EventSchema:
 
     def _decoder(self, type_of: Any) -> msgspec.json.Decoder[Any]:
         fields: list[Any] = [
-            (name, type_of(column), msgspec.field(name=column.name))
+            (name, type_of(column) | None if column.nullable else type_of(column), msgspec.field(name=column.name))
             if column.required
             else (name, type_of(column) | None, msgspec.field(name=column.name, default=None))
             for name, column in zip(self._names, self.columns, strict=True)

@@ -23,7 +23,7 @@ class Reason(StrEnum):
     BOUNDS = "bounds"
     """The right shape with a value outside the bounds that the model declares."""
     UNSCORABLE = "unscorable"
-    """The model refuses the row, or its prediction is not finite."""
+    """The model refuses the row, its prediction is not finite, or the output stream refuses the prediction."""
 
 
 class InvalidRecord(msgspec.Struct, frozen=True):

@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stream_consumer.contract import kpl
-from stream_consumer.kinesis.stream_writer import NOT_SENT
-from stream_consumer.sinks import Entry, Sink, Unwritten, Written
+from stream_consumer.sinks import NOT_SENT, Entry, Sink, Unwritten, Written
 
 # Source: amazon-kinesis-producer, "AggregationMaxSize": what producers of aggregates keep to, and readers count on.
 MAX_AGGREGATE_BYTES = 51_200
@@ -56,8 +55,9 @@ class AggregatedStream:
             resent += written.resent
             if written.unwritten:
                 lost = sorted(
-                    Unwritten(position, reason)
-                    for at, reason in written.unwritten
+                    # Of several predictions in a refused aggregate nobody can say which one is at fault.
+                    Unwritten(position, reason, refused and len(aggregates[at].positions) == 1)
+                    for at, reason, refused in written.unwritten
                     for position in aggregates[at].positions
                 )
                 return Written([*lost, *(Unwritten(at, NOT_SENT) for at in range(end, len(items)))], resent)

@@ -11,8 +11,8 @@ order holds across requests. Within one request Kinesis promises none when it re
 
 import bisect
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.parsers import ResponseParserError
 
@@ -20,18 +20,29 @@ if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 from stream_consumer.aws.bounded_calls import Calls, Failure
 from stream_consumer.aws.retry import Patience
-from stream_consumer.sinks import Entry, Unwritten, Written
+from stream_consumer.sinks import NOT_SENT, Entry, Unwritten, Written
 
 # Source: Amazon Kinesis Data Streams API reference, "PutRecords", and the stream's default MaxRecordSizeInKiB.
 MAX_ENTRIES = 500
 MAX_REQUEST_BYTES = 5 * 2**20
 MAX_ENTRY_BYTES = 2**20
-NOT_SENT = "not sent after a failure"
+_UNACCOUNTED = ""
 Request = Sequence[int]
 """Positions, ascending."""
 
 
 Wave = list[Request]
+
+
+class _Invalid(NamedTuple):
+    """A request that was refused as invalid."""
+
+    request: Request
+    failure: Failure
+
+
+def _stopped(unwritten: Sequence[Unwritten], untried: range, resent: int) -> Written:
+    return Written([*unwritten, *(Unwritten(at, NOT_SENT) for at in untried)], resent)
 
 
 class PredictionStream:
@@ -45,59 +56,149 @@ class PredictionStream:
         self._stream: dict[str, Any] = {"StreamARN" if name.startswith("arn:") else "StreamName": name}
         self._patience = patience or Patience()
         self._calls = Calls(in_flight, self._patience)
+        self._accepted = False
+        """Whether the stream has ever taken an entry."""
 
     def write(self, items: Sequence[Entry], deadline: float) -> Written:
         """
         Put *items* on the stream, resending only what Kinesis rejected, until *deadline* (of the clock).
 
+        A request that is refused as invalid is halved until the entries at fault stand alone. Nothing is sent behind
+        the wave that holds one.
+
         Source: Amazon Kinesis Data Streams API reference, "PutRecords".
         """
         sizes = [len(data) + len(key.encode()) for key, data in items]
         fitting = next((at for at, size in enumerate(sizes) if size > MAX_ENTRY_BYTES), len(items))
+        # Half of the time at most: what is found to be at fault must still become a dead letter.
+        began = self._patience.clock()
+        isolating_until = began + (deadline - began) / 2
         resent = 0
         for wave in _waves(items, sizes[:fitting], self._calls.in_flight):
-            rejected, again = self._settle(items, wave, deadline)
+            unwritten, again = self._put(items, wave, deadline, isolating_until)
             resent += again
-            if rejected:
-                untried = range(wave[-1][-1] + 1, len(items))
-                return Written([*rejected, *(Unwritten(at, NOT_SENT) for at in untried)], resent)
-        too_large = f"larger than {MAX_ENTRY_BYTES} bytes with its key"
-        return Written([Unwritten(at, too_large) for at in range(fitting, len(items))], resent)
+            if unwritten:
+                return _stopped(unwritten, range(wave[-1][-1] + 1, len(items)), resent)
+        if fitting == len(items):
+            return Written(resent=resent)
+        too_large = Unwritten(fitting, f"larger than {MAX_ENTRY_BYTES} bytes with its key", refused=True)
+        return _stopped([too_large], range(fitting + 1, len(items)), resent)
 
-    def _settle(self, items: Sequence[Entry], wave: Wave, deadline: float) -> tuple[list[Unwritten], int]:
-        """Send a wave until all of it is acknowledged or nothing more helps; what is left, and the entries resent."""
+    def _put(
+        self, items: Sequence[Entry], wave: Wave, deadline: float, isolating_until: float
+    ) -> tuple[list[Unwritten], int]:
+        """Settle a wave, and isolate what is refused of it; what is left, and how many entries were sent again."""
+        unwritten, invalid, resent = self._settle(items, wave, deadline)
+        if unwritten:  # the wave has failed, and what is sent now would be sent again
+            unwritten += [Unwritten(at, why.reason) for request, why in invalid for at in request]
+            return sorted(unwritten), resent
+        for request, why in invalid:
+            found, again = self._isolate(items, request, why, isolating_until)
+            unwritten += found
+            resent += again
+        return unwritten, resent
+
+    def _settle(
+        self, items: Sequence[Entry], wave: Wave, deadline: float
+    ) -> tuple[list[Unwritten], list[_Invalid], int]:
+        """
+        Send a wave until all of it is acknowledged or nothing more helps.
+
+        Returns:
+            What is left, the requests that were refused as invalid, and how many entries were sent again.
+        """
         attempt = resent = 0
+        invalid: list[_Invalid] = []
         while True:
-            rejected, hopeless = self._send(items, wave, deadline)
+            rejected, refused, hopeless = self._send(items, wave, deadline)
+            invalid += refused
             unwritten = sorted(entry for request in rejected for entry in request)
             if not unwritten or hopeless or not self._patience.wait(attempt, deadline):
-                return unwritten, resent
+                return unwritten, sorted(invalid, key=lambda one: one.request[0]), resent
             attempt += 1
             resent += len(unwritten)
             # Each request keeps its own entries: merging two could put one partition key in two requests.
             wave = [[entry.position for entry in request] for request in rejected if request]
 
-    def _send(self, items: Sequence[Entry], wave: Wave, deadline: float) -> tuple[list[list[Unwritten]], bool]:
-        """Send the requests of a wave once; for each what was rejected, and whether trying again is hopeless."""
+    def _isolate(
+        self, items: Sequence[Entry], request: Request, failure: Failure, deadline: float
+    ) -> tuple[list[Unwritten], int]:
+        """
+        Send a request that was refused as invalid in halves, until the entries at fault stand alone.
+
+        An entry that is refused alone is at fault only if the service blames it, or has taken another one. A fault that
+        all entries share is the deployment's.
+        """
+        if len(request) == 1:
+            at_fault = failure.blames_part or self._accepted
+            return [Unwritten(request[0], failure.reason, refused=at_fault)], 0
+        unwritten: list[Unwritten] = []
+        resent = 0
+        half = len(request) // 2
+        # One after the other: entries of one partition key may be in both.
+        for part in (request[:half], request[half:]):
+            if not all(entry.refused for entry in unwritten):
+                unwritten += [Unwritten(at, NOT_SENT) for at in part]
+            elif self._patience.clock() >= deadline:
+                unwritten += [Unwritten(at, failure.reason) for at in part]
+            else:
+                left, again = self._put(items, [part], deadline, deadline)
+                unwritten += left
+                resent += len(part) + again
+        return unwritten, resent
+
+    def _send(
+        self, items: Sequence[Entry], wave: Wave, deadline: float
+    ) -> tuple[list[list[Unwritten]], list[_Invalid], bool]:
+        """Send the requests of a wave once; what was rejected, what is invalid, and whether the rest is hopeless."""
         answers = self._calls.run([self._call(items, request) for request in wave], deadline)
-        rejected = [
-            [Unwritten(position, answer.reason) for position in request]
-            if isinstance(answer, Failure)
-            else [Unwritten(position, code) for position, code in zip(request, answer, strict=True) if code]
-            for request, answer in zip(wave, answers, strict=True)
-        ]
-        return rejected, any(isinstance(answer, Failure) and not answer.transient for answer in answers)
+        rejected: list[list[Unwritten]] = []
+        invalid: list[_Invalid] = []
+        hopeless = False
+        for request, answer in zip(wave, answers, strict=True):
+            if not isinstance(answer, Failure):
+                codes = zip(request, answer, strict=True)
+                rejected.append([Unwritten(position, code) for position, code in codes if code])
+                self._accepted = self._accepted or None in answer
+            elif answer.invalid:
+                invalid.append(_Invalid(request, answer))
+            else:
+                rejected.append([Unwritten(position, answer.reason) for position in request])
+                hopeless |= not answer.transient
+        return rejected, invalid, hopeless
 
     def _call(self, items: Sequence[Entry], request: Request) -> Callable[[], list[str | None]]:
         def put() -> list[str | None]:
             records: Any = [{"Data": items[at].data, "PartitionKey": items[at].partition_key} for at in request]
-            response = self._client.put_records(Records=records, **self._stream)
-            codes = [record.get("ErrorCode") for record in response.get("Records", ())]
-            if len(codes) != len(request):
-                raise ResponseParserError(f"PutRecords answered for {len(codes)} of {len(request)} entries")
-            return codes
+            return _error_codes(self._client.put_records(Records=records, **self._stream), len(request))
 
         return put
+
+
+def _error_codes(response: Mapping[str, Any], entries: int) -> list[str | None]:
+    """
+    Return the error code of each entry, None for an acknowledged one.
+
+    An entry without an error code is acknowledged by its sequence number and by nothing else: an answer that does not
+    account for each entry says nothing about any of them.
+
+    Raises:
+        ResponseParserError: The answer does not account for each of so many *entries*.
+
+    Source: Amazon Kinesis Data Streams API reference, "PutRecordsResultEntry", "FailedRecordCount".
+    """
+    codes = [
+        result.get("ErrorCode") or (None if result.get("SequenceNumber") else _UNACCOUNTED)
+        for result in response.get("Records") or ()
+    ]
+    unaccounted, failed = codes.count(_UNACCOUNTED), response.get("FailedRecordCount")
+    rejected = len(codes) - codes.count(None) - unaccounted
+    if unaccounted or len(codes) != entries or failed not in {None, rejected}:
+        raise ResponseParserError(
+            f"PutRecords answered for {len(codes) - unaccounted} of {entries} entries: {rejected} with an error code, "
+            f"where it counts {failed}"
+        )
+    return codes
 
 
 def _waves(items: Sequence[Entry], sizes: Sequence[int], in_flight: int) -> Iterator[Wave]:

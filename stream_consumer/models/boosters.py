@@ -2,15 +2,16 @@
 Models of XGBoost, LightGBM, CatBoost and ONNX, loaded and fed without mlflow and pandas.
 
 The rule: their parsers are C++ that was not written for hostile files, so all of these want a pin. Each function takes
-the model's directory and what the file ``MLmodel`` says of its flavour, and returns what predicts a matrix.
+the model's file and what the file ``MLmodel`` says of its flavour.
 
 Source: mlflow.xgboost, mlflow.lightgbm, mlflow.catboost and mlflow.onnx of 3.17, ``_load_model`` and ``_load_pyfunc``.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,36 +34,50 @@ _ONNX_TYPES = {
 }
 
 
-def load_xgboost(directory: Path, flavour: Mapping[str, Any]) -> Predict:
+class Booster(NamedTuple):
+    """A loaded model."""
+
+    predict: Predict
+    """Takes columns of n values each, in the model's own order."""
+    columns: Sequence[str] = ()
+    """Names of the columns it was fitted on; empty if it knows none."""
+
+
+def load_xgboost(path: Path, facts: Mapping[str, Any]) -> Booster:
     xgboost = importlib.import_module("xgboost")
-    model = _one_of(xgboost, flavour.get("model_class", "Booster"), _XGBOOST_CLASSES)
-    model.load_model(str(directory / flavour["data"]))
+    model = _one_of(xgboost, facts.get("model_class", "Booster"), _XGBOOST_CLASSES)
+    model.load_model(str(path))
     if not isinstance(model, xgboost.Booster):
-        return _of_matrix(model.predict)
+        return Booster(_of_matrix(model.predict), model.get_booster().feature_names or ())
     names = model.feature_names
-    return _of_matrix(lambda matrix: model.predict(xgboost.DMatrix(matrix, feature_names=names)))
+    return Booster(_of_matrix(lambda matrix: model.predict(xgboost.DMatrix(matrix, feature_names=names))), names or ())
 
 
-def load_lightgbm(directory: Path, flavour: Mapping[str, Any]) -> Predict:
+def load_lightgbm(path: Path, _facts: Mapping[str, Any]) -> Booster:
     """Load a Booster; models of LightGBM's scikit-learn interface are pickled, and loaded as scikit-learn's."""
     lightgbm = importlib.import_module("lightgbm")
-    return _of_matrix(lightgbm.Booster(model_file=str(directory / flavour["data"])).predict)
+    model = lightgbm.Booster(model_file=str(path))
+    # LightGBM makes names up where it was given none.
+    names = [name for name in model.feature_name() if not re.fullmatch(r"Column_\d+", name)]
+    return Booster(_of_matrix(model.predict), names)
 
 
-def load_catboost(directory: Path, flavour: Mapping[str, Any]) -> Predict:
-    model = _one_of(importlib.import_module("catboost"), flavour["model_type"], _CATBOOST_CLASSES)
-    model.load_model(str(directory / flavour["data"]), flavour.get("save_format", "cbm"))
+def load_catboost(path: Path, facts: Mapping[str, Any]) -> Booster:
+    model = _one_of(importlib.import_module("catboost"), facts.get("model_type", "CatBoost"), _CATBOOST_CLASSES)
+    model.load_model(str(path), facts.get("save_format", "cbm"))
     # Categories are texts or integers, which a matrix of floats cannot hold.
     dtype = np.object_ if model.get_cat_feature_indices() or model.get_text_feature_indices() else np.float64
-    return _of_matrix(model.predict, dtype)
+    # CatBoost calls columns by their numbers where it was given no names.
+    names = [name for name in model.feature_names_ if not name.isdecimal()]
+    return Booster(_of_matrix(model.predict, dtype), names)
 
 
-def load_onnx(directory: Path, flavour: Mapping[str, Any]) -> Predict:
+def load_onnx(path: Path, _facts: Mapping[str, Any]) -> Booster:
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
     # A batch is predicted in milliseconds; threads would wait for each other longer.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = runtime.InferenceSession(str(directory / flavour["data"]), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     inputs = session.get_inputs()
     outputs = [output.name for output in session.get_outputs()]
     dtypes = [_ONNX_TYPES.get(one.type, np.float32) for one in inputs]
@@ -78,7 +93,7 @@ def load_onnx(directory: Path, flavour: Mapping[str, Any]) -> Predict:
         found = session.run(outputs, {one.name: feed for one, feed in zip(inputs, feeds, strict=True)})
         return dict(zip(outputs, found, strict=True))
 
-    return predict
+    return Booster(predict, [one.name for one in inputs] if len(inputs) > 1 else ())
 
 
 def _one_of(module: Any, name: str, allowed: frozenset[str]) -> Any:

@@ -4,7 +4,7 @@ The file ``MLmodel`` and what lies beside it: what a model says of itself.
 The rule: nothing here loads the model; a description that cannot be read or used is a ModelError.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,20 +15,17 @@ import yaml
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
-from stream_consumer.models.files import REGISTRY_META
+from stream_consumer.models.files import REGISTRY_META, regular_file
 
 # libyaml, where PyYAML was built with it, reads a model's few hundred lines in a sixth of the time.
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _Shape = TypeVar("_Shape")
 
-
-class Sklearn(msgspec.Struct):
-    """The flavour sklearn, as MLflow writes it."""
-
-    pickled_model: str
-    sklearn_version: str
-    serialization_format: str = "pickle"
+# A signature of 10,000 columns is one megabyte, and one node.
+_MAX_BYTES = 4 * 2**20
+_MAX_DEPTH = 64
+_MAX_NODES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +36,14 @@ class Description:
     version: str | None
     """The registry's; without one the run's or the model's id."""
     columns: Sequence[Column]
-    """The signature, with the bounds that the metadata declares."""
+    """The signature; empty if the model was logged without one of named columns."""
+    bounds: Mapping[str, "Bounds"]
+    """What the metadata declares, by column."""
     categories: Mapping[str, frozenset[Any]]
-    sklearn: Sklearn | None
-    pyfunc: bool
-    example: Sequence[Mapping[str, Any]]
-    """Rows of the input example by column; none if the model was logged without one."""
+    flavours: Mapping[str, Mapping[str, Any]]
+    """What MLflow wrote for each flavour."""
+    example: Path | None
+    """The file of the input example."""
     expected: Sequence[Any]
     """Predictions that training recorded for them; none if it did not."""
     envelope: Envelope
@@ -53,10 +52,32 @@ class Description:
     """Of the prediction; empty if the metadata does not say."""
     outputs: Sequence[str]
     """Names of the signature's outputs, where they have names."""
-    method: str
-    """Of the estimator, which predicts: the flavour python_function's ``predict_fn``."""
     derived: Mapping[str, str]
     """Templates of the derived columns, as the metadata declares them; see :mod:`stream_consumer.models.derived`."""
+    null_is_nan: bool
+    """Whether null is a value of a required column of floats, as MLflow's own server has it: the model gets NaN."""
+
+    def bounded(self, columns: Sequence[Column], location: str) -> list[Column]:
+        """
+        Return *columns* as the metadata declares them.
+
+        Raises:
+            ModelError: There are bounds for other columns.
+        """
+        names = [column.name for column in columns]
+        if set(self.bounds) - set(names):
+            raise ModelError(
+                f"the model at {location} has the columns {names} and declares bounds for {sorted(self.bounds)}; "
+                "correct the model's metadata"
+            )
+        return [
+            msgspec.structs.replace(
+                column,
+                nullable=self.null_is_nan and column.type in {"float", "double"},
+                **msgspec.structs.asdict(self.bounds.get(column.name, Bounds())),
+            )
+            for column in columns
+        ]
 
 
 def describe(directory: Path, location: str) -> Description:
@@ -64,9 +85,10 @@ def describe(directory: Path, location: str) -> Description:
     Read the description of the model in *directory*; messages call it *location*.
 
     Raises:
-        ModelError: A file cannot be read, the signature has no named columns, or bounds are for none of them.
+        ModelError: A file cannot be read.
     """
-    content = _read(directory / "MLmodel", _MLmodel, location)
+    content = _read(regular_file(directory, "MLmodel", location), _MLmodel, location)
+    _check_paths(content.flavors, location)
     ours = content.metadata.stream_consumer if content.metadata else _Ours()
     meta = directory / REGISTRY_META
     registered = _read(meta, _Registered, location) if meta.exists() else _Registered()
@@ -74,51 +96,58 @@ def describe(directory: Path, location: str) -> Description:
     return Description(
         name=registered.model_name or ours.name or content.model_id or "model",
         version=run if registered.model_version is None else str(registered.model_version),
-        columns=_columns(content.signature, ours.bounds, location),
+        columns=_columns(content.signature),
+        bounds=ours.bounds,
         categories={name: frozenset(values) for name, values in ours.categories.items()},
-        sklearn=content.flavors.sklearn,
-        pyfunc=content.flavors.python_function is not None,
-        example=_example(directory, content.saved_input_example_info, location),
+        flavours=content.flavors,
+        example=_example(directory, content.saved_input_example_info),
         expected=ours.example_predictions,
         envelope=ours.envelope,
         unit=ours.unit,
         outputs=_output_names(content.signature),
-        method=content.flavors.python_function.predict_fn if content.flavors.python_function else "predict",
         derived=ours.derived,
+        null_is_nan=ours.null_is_nan,
     )
 
 
+def _check_paths(flavours: Mapping[str, Any], location: str) -> None:
+    """Refuse paths that lead out of the model's directory, whose files no digest covers."""
+    for name, value in flavours.items():
+        if isinstance(value, dict):
+            _check_paths(value, location)
+        elif name in _PATHS and isinstance(value, str) and (value.startswith("/") or ".." in value.split("/")):
+            raise ModelError(
+                f"the model at {location} names the file {value!r} as its {name}, outside its directory; log it again"
+            )
+
+
+# What MLflow's loaders join to the model's directory. Source: mlflow.pyfunc, mlflow.pyfunc.model.
+_PATHS = frozenset({"code", "data", "model_path", "path", "pickled_model", "python_model"})
+
+
 # What we read of the file MLmodel. Source: mlflow.models.Model and the flavours' own add_to_model.
-class _Bounds(msgspec.Struct, forbid_unknown_fields=True):
+class Bounds(msgspec.Struct, forbid_unknown_fields=True):
     minimum: int | float | None = None
     maximum: int | float | None = None
 
 
 class _Ours(msgspec.Struct):
     name: str | None = None
-    bounds: dict[str, _Bounds] = {}
+    bounds: dict[str, Bounds] = {}
     categories: dict[str, list[bool | int | float | str]] = {}
     example_predictions: list[Any] = []
     envelope: Envelope = Envelope()
     unit: str = ""
     derived: dict[str, str] = {}
+    null_is_nan: bool = False
 
 
 class _Metadata(msgspec.Struct):
     stream_consumer: _Ours = msgspec.field(default_factory=_Ours)
 
 
-class _PythonFunction(msgspec.Struct):
-    predict_fn: str = "predict"
-
-
-class _Flavors(msgspec.Struct):
-    sklearn: Sklearn | None = None
-    python_function: _PythonFunction | None = None
-
-
 class _Signature(msgspec.Struct):
-    inputs: str
+    inputs: str | None = None
     outputs: str | None = None
 
 
@@ -137,7 +166,7 @@ class _ExampleInfo(msgspec.Struct):
 
 
 class _MLmodel(msgspec.Struct):
-    flavors: _Flavors
+    flavors: dict[str, dict[str, Any]]
     signature: _Signature | None = None
     metadata: _Metadata | None = None
     run_id: str | None = None
@@ -153,53 +182,68 @@ class _Registered(msgspec.Struct):
 
 def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:
     try:
-        return msgspec.convert(yaml.load(path.read_text(encoding="utf-8"), _YamlLoader), shape)  # noqa: S506 (a safe one)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        return msgspec.convert(_parsed(path), shape)
+    except Exception as error:  # (PyYAML's constructors raise whatever int(), dates and dictionaries do)
         raise ModelError(
             f"{path.name} of the model at {location} cannot be read: {error}; log the model again"
         ) from error
 
 
-def _columns(signature: _Signature | None, bounds: Mapping[str, _Bounds], location: str) -> list[Column]:
-    try:
-        inputs = msgspec.json.decode(signature.inputs if signature else b"", type=list[_ColSpec])
-    except ValueError as error:
-        raise ModelError(
-            f"the model at {location} has no signature of named columns ({error}), so there is nothing to decode rides "
-            "by; log it with signature=ModelSignature(inputs=Schema([ColSpec(…), …]))"
-        ) from error
-    names = [spec.name for spec in inputs]
-    if not names or set(bounds) - set(names):
-        raise ModelError(
-            f"the model at {location} has the columns {names} and declares bounds for {sorted(bounds)}; bounds are for "
-            "columns, and there must be at least one"
-        )
-    return [
-        Column(spec.name, spec.type, spec.required, **msgspec.structs.asdict(bounds.get(spec.name, _Bounds())))
-        for spec in inputs
-    ]
+def _parsed(path: Path) -> Any:
+    """
+    Return the content of a YAML file of bounded size, depth and, its aliases written out, number of nodes.
+
+    Raises:
+        ValueError: The file is beyond a bound. PyYAML would overflow its stack or take for ever.
+    """
+    with path.open("rb") as file:
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES} bytes")
+    _check_size(yaml.parse(text, _YamlLoader))
+    return yaml.load(text, _YamlLoader)  # noqa: S506 (a safe one)
+
+
+def _check_size(events: Iterable[yaml.Event]) -> None:
+    sizes: dict[str, int] = {}
+    nodes = 0
+    opened: list[tuple[str | None, int]] = []  # the collections around an event: anchor, and nodes before it
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            nodes += sizes.get(str(event.anchor), _MAX_NODES)  # an alias of what is still open has no end
+        elif isinstance(event, yaml.CollectionStartEvent):
+            opened.append((event.anchor, nodes))
+            nodes += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = opened.pop()
+            if anchor:
+                sizes[anchor] = nodes - before
+        elif isinstance(event, yaml.ScalarEvent):
+            nodes += 1
+            if event.anchor:
+                sizes[event.anchor] = 1
+        if len(opened) > _MAX_DEPTH or nodes > _MAX_NODES:
+            raise ValueError(f"nested deeper than {_MAX_DEPTH} levels, or more than {_MAX_NODES} nodes")
+
+
+def _columns(signature: _Signature | None) -> list[Column]:
+    specs = _decoded(signature.inputs if signature else None, _ColSpec)
+    return [Column(spec.name, spec.type, spec.required) for spec in specs]
 
 
 def _output_names(signature: _Signature | None) -> list[str]:
+    return [spec.name for spec in _decoded(signature.outputs if signature else None, _OutputSpec)]
+
+
+def _decoded(text: str | None, shape: type[_Shape]) -> list[_Shape]:
+    """Return the specifications in a signature; none if it has others, or there is no signature."""
     try:
-        specs = msgspec.json.decode(signature.outputs or "[]" if signature else "[]", type=list[_OutputSpec])
-    except ValueError:  # a tensor, or columns without names
+        return msgspec.json.decode(text or "[]", type=list[shape])  # type: ignore[valid-type]
+    except (ValueError, RecursionError):
         return []
-    return [spec.name for spec in specs]
 
 
-class _Rows(msgspec.Struct):
-    columns: list[str]
-    data: list[list[Any]]
-
-
-def _example(directory: Path, info: _ExampleInfo | None, location: str) -> list[dict[str, Any]]:
-    if info is None:
-        return []
-    try:
-        content = msgspec.json.decode((directory / info.artifact_path).read_bytes(), type=_Rows)
-        return [dict(zip(content.columns, row, strict=True)) for row in content.data]
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"the input example of the model at {location} cannot be read: {error}; log it as rows"
-        ) from error
+def _example(directory: Path, info: _ExampleInfo | None) -> Path | None:
+    if info is None or ".." in info.artifact_path.split("/") or info.artifact_path.startswith("/"):
+        return None
+    return directory / info.artifact_path

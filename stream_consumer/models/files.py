@@ -4,16 +4,20 @@ Where a model's files come from: a directory, an ``s3://`` prefix, MLflow's regi
 The rule: what leaves here is a complete local directory that holds ``MLmodel``, or a ModelError that names the remedy.
 """
 
+import atexit
 import contextlib
 import hashlib
 import importlib
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import ModelError
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 
 REGISTRY_META = "registered_model_meta"
 """What MLflow calls the file that it writes into a downloaded copy: it is no part of the model."""
+_CACHE = "__pycache__"
+"""Python writes it beside code that it imports, and would run it instead of the code."""
+_CHUNK_BYTES = 2**20
 
 
 def default_s3() -> "S3Client":
@@ -31,12 +38,73 @@ def default_s3() -> "S3Client":
 
 
 def directory_digest(directory: Path) -> str:
-    """Return the SHA-256 over the sorted names and contents of all files of a model directory."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in directory.rglob("*") if path.is_file() and path.name != REGISTRY_META):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        whole.update(f"{content}  {path.relative_to(directory).as_posix()}\n".encode())
-    return whole.hexdigest()
+    """Return the SHA-256 over the sorted names and contents of the regular files of a model directory."""
+    hashes = {}
+    for name in _names(directory):
+        with _opened(directory / name) as file:
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _digest(hashes)
+
+
+def private_copy(directory: Path) -> tuple[Path, str]:
+    """
+    Copy the files of a model directory to where only this process writes, and return the copy and its digest.
+
+    The digest is that of the bytes that were copied, so whatever is loaded from the copy is what the digest covers. The
+    copy lasts as long as the process: a model may import its code and read its files when it first predicts.
+    """
+    copy = Path(tempfile.mkdtemp(prefix="model-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    hashes = {}
+    for name in _names(directory):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        hashes[name] = _copied(directory / name, copy / name)
+    if (directory / REGISTRY_META).is_file():
+        _copied(directory / REGISTRY_META, copy / REGISTRY_META)
+    return copy, _digest(hashes)
+
+
+def regular_file(directory: Path, name: str, location: str) -> Path:
+    """
+    Return the file *name* of the model in *directory*; messages call the model *location*.
+
+    Raises:
+        ModelError: It is none of the files that the digest covers.
+    """
+    if name not in _names(directory):
+        raise ModelError(
+            f"the model at {location} names the file {name!r}, which is not a regular file inside its directory; copy "
+            "the model with the files that its links point to, and log it again if a name leads outside"
+        )
+    return directory / name
+
+
+def _names(directory: Path) -> list[str]:
+    """Return the names of the files that are part of a model, sorted; links and caches of Python are not."""
+    files = (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+    relative = (path.relative_to(directory) for path in sorted(files))
+    names = [path.as_posix() for path in relative if _CACHE not in path.parts]
+    return [name for name in names if name != REGISTRY_META]
+
+
+def _copied(source: Path, target: Path) -> str:
+    """Copy a file and return the SHA-256 of the bytes that were written."""
+    content = hashlib.sha256()
+    with _opened(source) as file, target.open("xb") as copy:
+        while chunk := file.read(_CHUNK_BYTES):
+            content.update(chunk)
+            copy.write(chunk)
+    return content.hexdigest()
+
+
+def _opened(path: Path) -> BufferedReader:
+    # A link that took the file's place since it was listed is an OSError.
+    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")  # noqa: PTH123 (a descriptor)
+
+
+def _digest(hashes: Mapping[str, str]) -> str:
+    lines = "".join(f"{content}  {name}\n" for name, content in hashes.items())
+    return hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest()  # names are bytes to the file system
 
 
 @contextlib.contextmanager
@@ -82,7 +150,7 @@ def _download_from_s3(location: str, s3: "S3Client", scratch: Path) -> None:
             target = scratch / relative
             target.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(bucket, key, str(target))
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise ModelError(
             f"the model at {location} cannot be read: {error}; the function needs s3:ListBucket on the bucket and "
             "s3:GetObject on the prefix"

@@ -1,21 +1,129 @@
 """
-How the model of each MLflow flavour but skops is loaded.
+The flavours of MLflow models: which files hold the model, and how it is loaded from them.
 
-The rule: none of these files is loaded without a pin.
+The rule: a flavour is a value. The first one in :data:`FLAVOURS` that a model has is used, and only files that hold
+nothing but data are loaded without a pin.
 """
 
 import importlib
-from collections.abc import Sequence
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Predict
-from stream_consumer.models.files import import_mlflow
+from stream_consumer.models import boosters
+from stream_consumer.models.columns import columns_of
+from stream_consumer.models.feeding import Signature, classes_of, feed
+from stream_consumer.models.files import import_mlflow, regular_file
+from stream_consumer.models.made_rows import seen_values
+from stream_consumer.models.skops_file import load_skops
+
+
+class Files(NamedTuple):
+    """A model directory, and what the file ``MLmodel`` says of one flavour."""
+
+    directory: Path
+    location: str
+    facts: Mapping[str, Any]
+    method: str
+    """Of the estimator, which predicts: the flavour python_function's ``predict_fn``."""
+    pinned: bool
+
+    def path(self, fact: str) -> Path:
+        """
+        Return the file that *fact* names.
+
+        Raises:
+            ModelError: The fact is missing, or the file is not a regular one inside the directory.
+        """
+        name = self.facts.get(fact)
+        if not isinstance(name, str):
+            raise ModelError(f"the file MLmodel of the model at {self.location} has no {fact!r}; log the model again")
+        return regular_file(self.directory, name, self.location)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory, before it is known which columns its rows have."""
+
+    predict: Callable[[Signature, Columns], Predict]
+    """What predicts rows of a signature; the columns are example rows, or empty."""
+    classes: Sequence[str] = ()
+    """Labels that the outputs are of, if they are."""
+    columns: Sequence[Column] = ()
+    """Those that the model itself knows."""
+    seen: Callable[[Sequence[str]], dict[str, Any]] = lambda _: {}
+    """Returns a value of each of the named columns that the model has seen, where it tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """One flavour: files → a model."""
+
+    name: str
+    load: Callable[[Files], Loaded]
+    library: str
+    """What must be installed to load it."""
+    is_safe: Callable[[Mapping[str, Any]], bool] = lambda _: False
+    """Whether files of these facts may be loaded without a pin."""
+
+
+def flavour_of(flavours: Mapping[str, Mapping[str, Any]], location: str) -> Flavour:
+    """
+    Return the flavour by which a model is loaded.
+
+    Raises:
+        ModelError: There is none, or its library is not installed.
+    """
+    found = [flavour for flavour in FLAVOURS if flavour.name in flavours]
+    if not found:
+        raise ModelError(
+            f"the model at {location} has the flavours {sorted(flavours)}; log it with "
+            f"{' or '.join(flavour.name for flavour in FLAVOURS)}"
+        )
+    if importlib.util.find_spec(found[0].library) is None:
+        raise ModelError(
+            f"the model at {location} has the flavour {found[0].name}, and {found[0].library} is not installed here; "
+            f"build the image with `make image MODEL=… EXTRA={found[0].library}`, or install it"
+        )
+    return found[0]
+
+
+def _is_skops(facts: Mapping[str, Any]) -> bool:
+    return facts.get("serialization_format") == "skops"
+
+
+def _load_sklearn(files: Files) -> Loaded:
+    _check_version(str(files.facts.get("sklearn_version")), files.location)
+    return _estimator(files, "pickled_model")
+
+
+def _estimator(files: Files, fact: str) -> Loaded:
+    path = files.path(fact)
+    safe = _is_skops(files.facts)
+    estimator = load_skops(path, files.location, pinned=files.pinned) if safe else load_pickle(path, files.location)
+    return Loaded(
+        lambda signature, example: feed(estimator, signature, method=files.method, example=example),
+        classes_of(estimator, files.method),
+        columns_of(estimator),
+        lambda names: seen_values(estimator, names),
+    )
+
+
+def _check_version(saved: str, location: str) -> None:
+    installed = importlib.import_module("sklearn").__version__
+    if saved.split(".")[:2] != installed.split(".")[:2]:
+        minor = ".".join(saved.split(".")[:2])
+        raise ModelError(
+            f"the model at {location} was saved by scikit-learn {saved} and this is {installed}; other minor versions "
+            f"may predict differently or not at all: build the image with `make image MODEL=… SKLEARN={minor}`, or "
+            "train the model again"
+        )
 
 
 def load_pickle(path: Path, location: str) -> Any:
@@ -28,28 +136,71 @@ def load_pickle(path: Path, location: str) -> Any:
         ) from error
 
 
-def load_pyfunc(path: Path, schema: EventSchema, *, location: str) -> Predict:
+def _load_lightgbm(files: Files) -> Loaded:
+    if files.facts.get("model_class", "lightgbm.basic.Booster") != "lightgbm.basic.Booster":
+        return _estimator(files, "data")
+    return _booster(boosters.load_lightgbm)(files)
+
+
+def _booster(load: Callable[[Path, Mapping[str, Any]], boosters.Booster]) -> Callable[[Files], Loaded]:
+    def loaded(files: Files) -> Loaded:
+        try:
+            booster = load(files.path("data"), files.facts)
+        except ModelError:
+            raise
+        except Exception as error:  # (a parser may raise anything)
+            raise ModelError(
+                f"{files.facts.get('data')} of the model at {files.location} cannot be loaded: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        columns = [Column(name, "double") for name in booster.columns]
+        return Loaded(lambda signature, _: _in_order(booster, signature), columns=columns)
+
+    return loaded
+
+
+def _in_order(booster: boosters.Booster, signature: Signature) -> Predict:
+    """Return what predicts columns in the signature's order by a model that wants them in its own."""
+    names = [column.name for column in signature.columns]
+    if signature.derived:
+        raise ModelError(f"the model at {signature.location} has derived columns, which only scikit-learn models get")
+    lacking = sorted(set(booster.columns) - set(names))
+    if lacking:
+        raise ModelError(
+            f"the model at {signature.location} was fitted on {lacking}, which its signature {names} lacks; log it "
+            "with the signature of the columns it was fitted on"
+        )
+    order = [names.index(name) for name in booster.columns] if booster.columns else list(range(len(names)))
+    return lambda columns: booster.predict([columns[at] for at in order])
+
+
+def _load_pyfunc(files: Files) -> Loaded:
     """Load any other flavour through mlflow, which wants a DataFrame."""
-    mlflow = import_mlflow("the model is of a flavour other than sklearn")
+    mlflow = import_mlflow("the model is of a flavour that only mlflow loads")
     pandas = importlib.import_module("pandas")
     try:
-        model = mlflow.pyfunc.load_model(str(path))
+        model = mlflow.pyfunc.load_model(str(files.directory))
     except Exception as error:  # (a model's own code may raise anything)
-        raise ModelError(f"the model at {location} cannot be loaded: {type(error).__name__}: {error}") from error
+        raise ModelError(f"the model at {files.location} cannot be loaded: {type(error).__name__}: {error}") from error
 
-    def predict(columns: Columns) -> NDArray[np.float64]:
-        frame = pandas.DataFrame(
-            {
-                column.name: _series(pandas, column.type, values)
-                for column, values in zip(schema.columns, columns, strict=True)
-                # mlflow takes an integer column without its missing values, or not at all.
-                if column.type not in {"integer", "long"} or any(value is not None for value in values)
-            },
-            index=range(len(columns[0])),
-        )
-        return np.asarray(model.predict(frame), dtype=np.float64)
+    def of(signature: Signature, _example: Columns) -> Predict:
+        if signature.derived:
+            raise ModelError(f"the model at {files.location} has derived columns, which only scikit-learn models get")
+        return lambda columns: model.predict(_frame(pandas, signature.columns, columns))
 
-    return predict
+    return Loaded(of)
+
+
+def _frame(pandas: Any, columns: Sequence[Column], values: Columns) -> Any:
+    return pandas.DataFrame(
+        {
+            column.name: _series(pandas, column.type, of_column)
+            for column, of_column in zip(columns, values, strict=True)
+            # mlflow takes an integer column without its missing values, or not at all.
+            if column.type not in {"integer", "long"} or any(value is not None for value in of_column)
+        },
+        index=range(len(values[0])),
+    )
 
 
 # What pandas calls the column types; mlflow refuses any other, even a wider one.
@@ -62,3 +213,25 @@ def _series(pandas: Any, kind: str, values: Sequence[Any]) -> Any:
     dtype = _PANDAS_TYPES.get(kind, "object")
     # Only floats can be missing.
     return pandas.Series(values, dtype="object" if None in values and not dtype.startswith("float") else dtype)
+
+
+def add_code(flavours: Mapping[str, Mapping[str, Any]], directory: Path) -> None:
+    """
+    Let Python find the code that travels with a model (``code_paths``), as MLflow does; only ever under a pin.
+
+    Source: mlflow.utils.model_utils of 3.17, ``_add_code_from_conf_to_system_path``.
+    """
+    code = flavours.get("python_function", {}).get("code")
+    if isinstance(code, str):
+        sys.path.insert(0, str(directory / code))
+
+
+FLAVOURS = (
+    Flavour("sklearn", _load_sklearn, "sklearn", _is_skops),
+    Flavour("xgboost", _booster(boosters.load_xgboost), "xgboost"),
+    Flavour("lightgbm", _load_lightgbm, "lightgbm"),
+    Flavour("catboost", _booster(boosters.load_catboost), "catboost"),
+    Flavour("onnx", _booster(boosters.load_onnx), "onnxruntime"),
+    Flavour("python_function", _load_pyfunc, "mlflow"),
+)
+"""Those that are loaded, the most direct ones first."""

@@ -1,175 +1,164 @@
 """
 An MLflow model directory → :class:`Model`: name, version, schema, predict.
 
-The rule: loading is all or nothing and executes nothing from the file. scikit-learn models saved with skops are loaded
-natively against an allow-list of ours; anything else can run code when it is loaded, so it is loaded only if the
-settings pin its digest. A model that fails on its own input example is never served.
+The rule: loading is all or nothing, and a model that is ready has predicted. Files that hold nothing but data are
+loaded against an allow-list of ours. Anything else can run code when it is loaded, so it is loaded only if the settings
+pin its digest. A model predicts its input example, or a row that was made for it, before it is served.
 """
 
 import dataclasses
-import importlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from stream_consumer.contract.envelope import Envelope
-from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
-from stream_consumer.model import Columns, Model, Predict
+from stream_consumer.model import Columns, Model
 from stream_consumer.models.derived import derive
 from stream_consumer.models.description import Description, describe
-from stream_consumer.models.feeding import Signature, classes_of, feed
-from stream_consumer.models.files import default_s3, directory_digest, model_directory
-from stream_consumer.models.flavours import load_pickle, load_pyfunc
-from stream_consumer.models.skops_file import load_skops
+from stream_consumer.models.feeding import Signature
+from stream_consumer.models.files import default_s3, directory_digest, model_directory, private_copy
+from stream_consumer.models.flavours import Files, Loaded, add_code, flavour_of
+from stream_consumer.models.input_example import rows_of
+from stream_consumer.models.made_rows import is_certain, made_row
 from stream_consumer.outputs import Output
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-def load_model(
-    location: str,
-    *,
-    s3: Callable[[], "S3Client"],
-    digest: str | None = None,
-    version: str | None = None,
-    envelope: Mapping[str, str] | None = None,
-) -> Model:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is said of a model from outside; by default nothing, and the model's own files say it."""
+
+    digest: str | None = None
+    """The pin: what :func:`directory_digest` must give."""
+    version: str | None = None
+    """Overrides the version that predictions carry."""
+    envelope: Mapping[str, str] = field(default_factory=dict)
+    """Overrides names of the envelope that the model's metadata declares, by field of :class:`Envelope`."""
+    columns: Sequence[Column] = ()
+    """The columns of a model that was logged without a signature of named ones."""
+
+
+def load_model(location: str, *, s3: Callable[[], "S3Client"] = default_s3, choice: Choice | None = None) -> Model:
     """
-    Load and check the model at *location*.
-
-    That is a directory, an ``s3://`` prefix or, where mlflow is installed, ``models:/…``.
-
-    Args:
-        location: Where the MLflow model directory (the one that holds ``MLmodel``) is.
-        s3: Makes the client, if one is needed.
-        digest: What :func:`directory_digest` must give.
-        version: Overrides the version that predictions carry.
-        envelope: Overrides names of the envelope that the model's metadata declares, by field of :class:`Envelope`.
+    Load and check the model at *location*: a directory, an ``s3://`` prefix or, with mlflow installed, ``models:/…``.
 
     Raises:
-        ModelError: The model cannot be read, has no usable signature, was saved by another version of scikit-learn, is
-            not the one that *digest* pins, or fails its self-check; the message says what to do.
+        ModelError: There is no such model, or see :func:`load_directory`.
     """
     try:
-        with model_directory(location, s3) as path:
-            actual = directory_digest(path)
-            if digest is not None and digest != actual:
-                raise ModelError(f"the model at {location} has the digest {actual}, but MODEL_DIGEST pins {digest}")
-            description = describe(path, location)
-            schema = EventSchema(description.columns, _envelope(description.envelope, envelope))
-            example = _example(description.example, schema, location)
-            predict, classes = _loader(description, location, pinned=digest is not None)(path, schema, example)
+        with model_directory(location, s3) as directory:
+            return load_directory(directory, location, choice or Choice())
     except OSError as error:  # no permission, no room in the temporary folder, or none
         raise ModelError(f"the files of the model at {location} cannot be read: {error}") from error
-    model = Model(
-        name=description.name,
-        version=version or description.version or actual[:12],
-        location=location,
-        digest=actual,
-        schema=schema,
-        predict=predict,
-        names=description.outputs or classes,
-        unit=description.unit,
-        categories=description.categories,
-        example=example,
-        expected=description.expected,
-    )
-    values = model.check()
-    return dataclasses.replace(model, output=Output.of(values[0])) if values else model
 
 
-class Chosen(Protocol):
-    """What of the settings says which model it is."""
-
-    @property
-    def model_location(self) -> str: ...
-
-    @property
-    def model_digest(self) -> str | None: ...
-
-    @property
-    def run_id(self) -> str | None: ...
-
-    @property
-    def envelope(self) -> Mapping[str, str]: ...
-
-
-def chosen_model(chosen: Chosen, s3: Callable[[], "S3Client"] = default_s3) -> Model:
+def load_directory(directory: Path, location: str, choice: Choice) -> Model:
     """
-    Load the model that the settings name.
+    Load and check the model in *directory*, the one that holds ``MLmodel``; messages call it *location*.
 
     Raises:
-        ModelError: See :func:`load_model`.
+        ModelError: The model cannot be read, its columns are unknown, it was saved by another version of scikit-learn,
+            is not the one that the choice pins, or cannot predict its example; the message says what to do.
     """
-    return load_model(
-        chosen.model_location, s3=s3, digest=chosen.model_digest, version=chosen.run_id, envelope=chosen.envelope
+    pinned = choice.digest is not None
+    # A model without a pin holds only data, so nothing depends on its digest.
+    path, digest = private_copy(directory) if pinned else (directory, directory_digest(directory))
+    if pinned and digest != choice.digest:
+        raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {choice.digest}")
+    description = describe(path, location)
+    loaded = _loaded(path, location, description, pinned=pinned)
+    columns = description.bounded(_columns(description, loaded, choice, location), location)
+    schema = EventSchema(columns, Envelope(**msgspec.structs.asdict(description.envelope) | dict(choice.envelope)))
+    rows = _rows(description, loaded, schema)
+    signature = Signature(schema.columns, location, derive(description.derived, schema.columns, location))
+    model = Model(
+        name=description.name,
+        version=choice.version or description.version or digest[:12],
+        location=location,
+        digest=digest,
+        schema=schema,
+        predict=loaded.predict(signature, rows.columns),
+        names=description.outputs or loaded.classes,
+        unit=description.unit,
+        categories=description.categories,
+        example=rows.columns,
+        expected=description.expected if rows.complete else (),
     )
+    return _checked(model, certain=rows.certain)
 
 
-def _envelope(declared: Envelope, override: Mapping[str, str] | None) -> Envelope:
-    return Envelope(**msgspec.structs.asdict(declared) | dict(override or {}))
-
-
-class _Loaded(NamedTuple):
-    predict: Predict
-    classes: Sequence[str] = ()
-    """Labels that the outputs are of, if they are."""
-
-
-_Load = Callable[[Path, EventSchema, Columns], _Loaded]
-
-
-def _loader(description: Description, location: str, *, pinned: bool) -> _Load:
-    sklearn = description.sklearn
-    if sklearn is None and not description.pyfunc:
-        raise ModelError(
-            f"the model at {location} has neither the flavour sklearn nor python_function; log it with one"
-        )
-    safe = sklearn is not None and sklearn.serialization_format == "skops"
-    if not safe and not pinned:
+def _loaded(path: Path, location: str, description: Description, *, pinned: bool) -> Loaded:
+    flavour = flavour_of(description.flavours, location)
+    facts = description.flavours[flavour.name]
+    if not pinned and not flavour.is_safe(facts):
         raise ModelError(
             f"loading the model at {location} can run code from its files; save it with "
-            'mlflow.sklearn.log_model(…, serialization_format="skops"), or, if you trust it, pin it with MODEL_DIGEST'
+            'mlflow.sklearn.log_model(…, serialization_format="skops"), or, if you trust it, pin it with MODEL_DIGEST, '
+            f"which `stream-consumer model {location}` prints"
         )
-    if sklearn is None:
-        if description.derived:
-            raise ModelError(f"the model at {location} has derived columns, which only scikit-learn models are given")
-        return lambda path, schema, _example: _Loaded(load_pyfunc(path, schema, location=location))
-    _check_version(sklearn.sklearn_version, location)
-    file, method = sklearn.pickled_model, description.method
-
-    def load(path: Path, schema: EventSchema, example: Columns) -> _Loaded:
-        derived = derive(description.derived, schema.columns, location)
-        estimator = load_skops(path / file, location, pinned=pinned) if safe else load_pickle(path / file, location)
-        predict = feed(estimator, Signature(schema.columns, location, derived), method=method, example=example)
-        return _Loaded(predict, classes_of(estimator, method))
-
-    return load
+    if pinned:
+        add_code(description.flavours, path)
+    method = str(description.flavours.get("python_function", {}).get("predict_fn", "predict"))
+    return flavour.load(Files(path, location, facts, method, pinned))
 
 
-def _check_version(saved: str, location: str) -> None:
-    installed = importlib.import_module("sklearn").__version__
-    if saved.split(".")[:2] != installed.split(".")[:2]:
+def _columns(description: Description, loaded: Loaded, choice: Choice, location: str) -> Sequence[Column]:
+    """Return the columns of the signature, else those that the settings name, else those that the model knows."""
+    columns = description.columns or choice.columns or loaded.columns
+    if not columns:
         raise ModelError(
-            f"the model at {location} was saved by scikit-learn {saved} and this is {installed}; other minor versions "
-            "may predict differently or not at all: train it again, or build the image with the version that saved it"
+            f"the model at {location} has no signature of named columns, so there is nothing to decode events by; set "
+            "MODEL_COLUMNS=NAME:TYPE,…, give the model a signature with mlflow.models.set_signature, or sign a copy "
+            f"with `stream-consumer model sign {location} --example events.ndjson -o DIR`"
         )
+    return columns
 
 
-def _example(rows: Sequence[Mapping[str, Any]], schema: EventSchema, location: str) -> Columns:
-    """Return the input example by column, read as a ride event would be."""
-    if not rows:
-        return ()
-    events = [schema.decode(schema.envelope.event(row, 0)) for row in rows]
-    for row, event in zip(rows, events, strict=True):
-        if isinstance(event, InvalidRecord):
-            raise ModelError(
-                f"the model at {location} would refuse its own input example {row}: {event.path}: {event.detail}"
-            )
-    return [list(map(operator.attrgetter(field), events)) for field in schema.fields]
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a model is checked with."""
+
+    columns: Columns
+    complete: bool
+    """Whether these are all rows of the input example."""
+    certain: bool
+    """Whether a model that cannot predict them is broken."""
+
+
+def _rows(description: Description, loaded: Loaded, schema: EventSchema) -> _Rows:
+    """Return the rows of the input example that are valid events, else a row that was made."""
+    names = [column.name for column in schema.columns]
+    example = rows_of(description.example, names) if description.example else []
+    valid = _decoded(example, schema)
+    if valid:
+        return _Rows(valid, complete=len(valid[0]) == len(example), certain=True)
+    seen = loaded.seen(names)
+    made = _decoded([made_row(schema.columns, seen, description.categories)], schema)
+    return _Rows(made, complete=False, certain=is_certain(schema.columns, seen, description.categories))
+
+
+def _decoded(rows: Sequence[Mapping[str, Any]], schema: EventSchema) -> Columns:
+    """Return the rows that are valid, by column, read as events would be."""
+    events = [schema.decode(schema.envelope.event(row, number)) for number, row in enumerate(rows, start=1)]
+    valid = [event for event in events if not isinstance(event, InvalidRecord)]
+    return [list(map(operator.attrgetter(name), valid)) for name in schema.fields] if valid else ()
+
+
+def _checked(model: Model, *, certain: bool) -> Model:
+    """Return *model* with the type of its predictions; without example rows if these were a guess that failed."""
+    try:
+        values = model.check()
+    except ModelError:
+        if certain:
+            raise
+        return dataclasses.replace(model, example=())
+    return dataclasses.replace(model, output=Output.of(values[0])) if values else model

@@ -233,7 +233,7 @@ class Redrive:
     def _put(self, chunk: Sequence[Order], done: set[Identity], outcome: Outcome) -> None:
         deadline = self.patience.clock() + _PATIENCE_SECONDS
         written = self.sink(chunk[0].stream).write([order.entry for order in chunk], deadline)
-        reasons = dict(written.unwritten)
+        reasons = {unwritten.position: unwritten.reason for unwritten in written.unwritten}
         outcome.unput += [Refused(chunk[at].letter, reason) for at, reason in reasons.items()]
         put = [order for at, order in enumerate(chunk) if at not in reasons]
         if put:

@@ -16,7 +16,7 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from stream_consumer.errors import InitError
-from stream_consumer.models.loading import chosen_model
+from stream_consumer.models.loading import load_model
 from stream_consumer.telemetry import telemetry
 from stream_consumer.web.app import web_app
 from stream_consumer.web.problems import MEDIA_TYPE
@@ -28,7 +28,7 @@ def _adapter() -> Mangum:
     report = telemetry(os.environ)
     try:
         settings = WebSettings.of(os.environ)
-        model = chosen_model(settings.model)
+        model = load_model(settings.model.model_location, choice=settings.model.choice)
     except InitError as error:
         report.failed_to_start(error)
         raise

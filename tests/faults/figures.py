@@ -29,6 +29,7 @@ _KINDS = {
         "TRUNCATED",
         "truncated",
     ),
+    "answers that account for no entry, of which none was written": ("UNACCOUNTED",),
     "slow and hanging calls, some of them carried out later": (
         "slow",
         "SLOW",

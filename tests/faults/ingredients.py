@@ -38,6 +38,8 @@ _GOOD = {
 _UNSCORABLE = {
     "refused by the model": ride_event(7, distance=REFUSED_DISTANCE),
     "not finite": ride_event(7, distance=NOT_FINITE_DISTANCE),
+    # 200 characters to Kinesis, 400 UTF-16 units to the fake.
+    "refused by the output": ride_event("\N{TAXI}" * 200),
 }
 _SINGLE = (
     {name: Ingredient(data, (None,)) for name, data in _GOOD.items()}
@@ -59,6 +61,7 @@ AGGREGATES = {
     "aggregate with a poison one": _aggregate("ride 7", "not JSON", "ride 8"),
     "aggregate of poison": _aggregate("no data", "zone 0", "refused by the model"),
     "aggregate of twelve": _aggregate(*_GOOD, "NaN", *_GOOD, "no ride"),
+    "aggregate of refusals": _aggregate("ride 7", "refused by the output", "ride 8", "refused by the output"),
     "aggregate in an aggregate": Ingredient(
         kpl.fold([SubRecord("outer", _aggregate("ride 7").data), SubRecord("outer", _GOOD["ride 8"])]),
         (Reason.UNDECODABLE, None),

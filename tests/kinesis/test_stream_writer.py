@@ -5,6 +5,7 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,6 +32,7 @@ from tests.fakes import (
     FakeKinesis,
     FakeTime,
     Fault,
+    answering,
     client_error,
     rejecting,
     slow,
@@ -102,7 +104,7 @@ def test_the_size_of_a_key_is_that_of_its_utf_8() -> None:
     stream = Stream()
     assert stream.write([Entry("🚕", b"x" * (MIB - 4))]) == Written([], 0)
     assert stream.write([Entry("🚕", b"x" * (MIB - 3))]) == Written(
-        [Unwritten(0, "larger than 1048576 bytes with its key")], 0
+        [Unwritten(0, "larger than 1048576 bytes with its key", refused=True)], 0
     )
     assert len(stream.requests) == 1
 
@@ -162,6 +164,44 @@ def test_when_the_answer_is_lost_the_request_is_sent_again_and_its_entries_are_t
     stream = Stream(fault)
     assert stream.write(numbered(3)) == Written([], 3)
     assert stream.datas == [b"0", b"1", b"2", b"0", b"1", b"2"]
+
+
+ACKNOWLEDGED = {"SequenceNumber": "4963", "ShardId": "shardId-000000000000"}
+REJECTED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "Rate exceeded"}
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "an entry without a word": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED, {}]},
+    "an entry of nulls": {"Records": [ACKNOWLEDGED, {"SequenceNumber": None, "ErrorCode": None}]},
+    "an empty sequence number": {"Records": [ACKNOWLEDGED, {"SequenceNumber": "", "ShardId": "shardId-000000000000"}]},
+    "a shard alone": {"Records": [ACKNOWLEDGED, {"ShardId": "shardId-000000000000"}]},
+    "an empty error code": {"FailedRecordCount": 1, "Records": [ACKNOWLEDGED, {"ErrorCode": ""}]},
+    "more failures than error codes": {"FailedRecordCount": 1, "Records": [ACKNOWLEDGED, ACKNOWLEDGED]},
+    "fewer failures than error codes": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED, REJECTED]},
+    "too few entries": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED]},
+    "too many entries": {"FailedRecordCount": 0, "Records": [ACKNOWLEDGED] * 3},
+    "no entries": {"FailedRecordCount": 0},
+    "null for entries": {"FailedRecordCount": 0, "Records": None},
+}
+
+
+@pytest.mark.parametrize("answer", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_answer_that_does_not_account_for_each_entry_acknowledges_none(answer: dict[str, Any]) -> None:
+    """Only a sequence number acknowledges; without one the entry may be nowhere, so the request is sent again."""
+    stream = Stream(answering(answer))
+    assert stream.write(numbered(2)) == Written([], 2)
+    assert stream.requests == [[b"0", b"1"]] * 2
+
+
+@pytest.mark.parametrize("failed", [{"FailedRecordCount": 1}, {"FailedRecordCount": None}, {}])
+def test_an_answer_need_not_count_its_failures(failed: dict[str, Any]) -> None:
+    stream = Stream(answering(failed | {"Records": [ACKNOWLEDGED | {"ErrorCode": None}, REJECTED]}))
+    assert stream.write(numbered(2)) == Written([], 1)
+    assert stream.requests == [[b"0", b"1"], [b"1"]]
+
+
+def test_an_error_code_outweighs_a_sequence_number() -> None:
+    stream = Stream(answering({"FailedRecordCount": 1, "Records": [ACKNOWLEDGED, ACKNOWLEDGED | REJECTED]}))
+    assert stream.write(numbered(2)) == Written([], 1)
+    assert stream.requests == [[b"0", b"1"], [b"1"]]
 
 
 def test_each_backoff_is_drawn_from_an_interval_that_doubles_up_to_two_seconds() -> None:
@@ -265,9 +305,7 @@ def test_nothing_is_sent_beyond_the_wave_in_which_a_failure_struck() -> None:
     assert [request[0] for request in stream.requests] == [b"0", b"500", b"1000", b"1500"]
     assert positions(written) == [500, *range(1_000, 1_500), *range(2_000, 3_000)]
     assert written.unwritten[0].reason == "ProvisionedThroughputExceededException"
-    assert written.unwritten[1].reason == (
-        "An error occurred (AccessDeniedException) when calling the PutRecords operation: scripted"
-    )
+    assert written.unwritten[1].reason == ("PutRecords was answered with AccessDeniedException (HTTP status 400)")
     assert written.unwritten[-1].reason == UNTRIED
 
 
@@ -284,15 +322,6 @@ def test_an_unknown_error_is_unwritten_and_never_an_exception() -> None:
     assert stream.write(numbered(1)) == Written([Unwritten(0, "TypeError")], 0)
 
 
-@pytest.mark.parametrize("code", ["ValidationException", "SerializationException"])
-def test_a_reason_quotes_no_payload(code: str) -> None:
-    """AWS quotes what it refuses, and reasons are logged."""
-    stream = Stream(
-        Fault("QUOTING", client_error(code, 400, "Value 'secret payload' at 'records.1.member.partitionKey'"))
-    )
-    assert stream.write(numbered(1)) == Written([Unwritten(0, code)], 0)
-
-
 def test_an_error_without_metadata_is_hopeless() -> None:
     """Botocore makes some itself."""
     error = client_error("Odd", 500)("PutRecords")
@@ -300,6 +329,88 @@ def test_an_error_without_metadata_is_hopeless() -> None:
     stream = Stream(Fault("ODD", lambda _operation: error))
     assert positions(stream.write(numbered(1))) == [0]
     assert len(stream.requests) == 1
+
+
+# --- entries that the service refuses -------------------------------------------------------------------------------
+
+WIDE = "\N{TAXI}" * 200  # as many characters as Kinesis takes, and more UTF-16 units than the fake does
+REFUSED = "PutRecords was answered with ValidationException (HTTP status 400)"
+
+
+def with_refused(count: int, *refused: int) -> list[Entry]:
+    return [Entry(WIDE if at in refused else f"k{at}", str(at).encode()) for at in range(count)]
+
+
+@pytest.mark.parametrize("refused", [(0,), (4,), (9,), (0, 9), (3, 4), (2, 5, 8), tuple(range(10))])
+def test_a_refused_request_is_halved_until_the_entries_at_fault_stand_alone(refused: tuple[int, ...]) -> None:
+    stream = Stream()
+    written = stream.write(with_refused(10, *refused))
+    assert written.unwritten == [Unwritten(at, REFUSED, refused=True) for at in refused]
+    assert stream.datas == [str(at).encode() for at in range(10) if at not in refused]
+
+
+def test_halving_a_request_of_500_takes_18_more_requests() -> None:
+    """Two for each time that 500 can be halved."""
+    stream = Stream()
+    stream.write(with_refused(500, 77))
+    assert len(stream.requests) <= 1 + 2 * 9
+
+
+def test_the_other_requests_of_the_wave_are_written_and_nothing_behind_it() -> None:
+    """The refused entry must be a dead letter before more is published."""
+    stream = Stream(in_flight=2)
+    written = stream.write(with_refused(1_500, 3))
+    assert written.unwritten == [
+        Unwritten(3, REFUSED, refused=True),
+        *(Unwritten(at, UNTRIED) for at in range(1_000, 1_500)),
+    ]
+    assert all(unwritten.untried for unwritten in written.unwritten[1:])
+
+
+def test_the_halves_of_a_request_keep_the_order_of_their_keys() -> None:
+    entries = [Entry("k", b"0"), Entry("k", b"1"), Entry(WIDE, b"2"), Entry("k", b"3"), Entry("k", b"4")]
+    stream = Stream(None, THROTTLED, THROTTLED)
+    assert positions(stream.write(entries)) == [2]
+    assert stream.datas == [b"0", b"1", b"3", b"4"]
+
+
+def test_when_a_half_fails_the_other_is_not_sent() -> None:
+    stream = Stream(None, DENIED)
+    written = stream.write(with_refused(4, 3))
+    assert [(one.position, one.refused, one.untried) for one in written.unwritten] == [
+        (0, False, False),
+        (1, False, False),
+        (2, False, True),
+        (3, False, True),
+    ]
+    assert len(stream.requests) == 2
+
+
+def test_an_entry_is_at_fault_only_if_the_service_blames_it_or_takes_another() -> None:
+    """What all entries share is the deployment's fault: a stream that takes none must not make dead letters of all."""
+    vague = Fault("VAGUE", client_error("InvalidArgumentException", 400))
+    stream = Stream(*[vague] * 5)
+    assert {one.refused for one in stream.write(numbered(2)).unwritten} == {False}
+    stream = Stream(None, vague)
+    stream.write(numbered(1))
+    assert [one.refused for one in stream.write(numbered(1)).unwritten] == [True]
+
+
+def test_a_request_that_is_too_large_for_a_proxy_is_halved() -> None:
+    stream = Stream(Fault("PROXY", client_error("413", 413)))
+    assert stream.write(numbered(4)) == Written([], 4)
+    assert [len(request) for request in stream.requests] == [4, 2, 2]
+
+
+def test_isolating_takes_half_of_the_time_at_most() -> None:
+    """What is found out by then is acted on, and the rest comes again."""
+    refusing = Fault("SLOW", client_error("ValidationException", 400, "Value at 'records.1.member'"), took=1.0)
+    stream = Stream(*[refusing] * 99)
+    written = stream.write(numbered(100), seconds=20.0)
+    assert stream.time.now == 1_010.0
+    assert [one.refused for one in written.unwritten].count(True) > 0
+    assert written.unwritten[0].refused
+    assert not written.unwritten[-1].refused
 
 
 # --- properties -------------------------------------------------------------------------------------------------------

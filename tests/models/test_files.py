@@ -6,20 +6,22 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import mlflow
 import mlflow.pyfunc
 import numpy as np
 import pytest
+from boto3.exceptions import RetriesExceededError
+from botocore.exceptions import IncompleteReadError
 from botocore.stub import Stubber
 from moto import mock_aws
 
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
 from stream_consumer.models.files import directory_digest
-from stream_consumer.models.loading import load_model
+from stream_consumer.models.loading import Choice, load_model
 from tests.example_models import EXAMPLE, save_pyfunc, signature_of
 
 if TYPE_CHECKING:
@@ -60,6 +62,28 @@ def test_a_machine_without_a_temporary_folder_is_told_so(
         load_model(f"s3://{BUCKET}/{PREFIX}", s3=lambda: s3)
 
 
+class CutOff:
+    """S3 whose downloads end before they are whole, each time."""
+
+    @property
+    def client(self) -> "S3Client":
+        return cast("S3Client", self)
+
+    def get_paginator(self, _: str) -> "CutOff":
+        return self
+
+    def paginate(self, **_: str) -> list[dict[str, Any]]:
+        return [{"Contents": [{"Key": f"{PREFIX}/MLmodel"}]}]
+
+    def download_file(self, *_: str) -> None:
+        raise RetriesExceededError(IncompleteReadError(actual_bytes=1, expected_bytes=2))  # type: ignore[arg-type]
+
+
+def test_a_download_that_is_cut_off_each_time_is_a_model_error() -> None:
+    with pytest.raises(ModelError, match=r"the model at s3://.* cannot be read: Max Retries Exceeded"):
+        load_model(f"s3://{BUCKET}/{PREFIX}", s3=lambda: CutOff().client)
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_a_model_is_loaded_from_an_s3_prefix(s3: "S3Client", rides_model: Path, slash: str) -> None:
     """The digest is that of the local directory, and what begins alike is not part of the model."""
@@ -67,7 +91,7 @@ def test_a_model_is_loaded_from_an_s3_prefix(s3: "S3Client", rides_model: Path, 
     s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}-other/MLmodel", Body=b"not a model")
     s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}/folder/", Body=b"")
     location = f"s3://{BUCKET}/{PREFIX}{slash}"
-    model = load_model(location, s3=lambda: s3, digest=directory_digest(rides_model))
+    model = load_model(location, s3=lambda: s3, choice=Choice(digest=directory_digest(rides_model)))
     assert (model.name, model.location) == ("ride-duration", location)
     assert model.predict(model.example).tolist() == pytest.approx(model.expected)
 
@@ -191,7 +215,7 @@ class Recorder(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
 
 def recorder(path: Path, *columns: tuple[str, str, bool]) -> Model:
     saved = save_pyfunc(Recorder(), path, signature=signature_of(columns))
-    return load_model(str(saved), s3=no_s3, digest=directory_digest(saved))
+    return load_model(str(saved), s3=no_s3, choice=Choice(digest=directory_digest(saved)))
 
 
 def test_any_other_flavour_is_loaded_through_pyfunc_if_its_digest_is_pinned(tmp_path: Path) -> None:
@@ -249,15 +273,15 @@ def test_without_mlflow_other_flavours_are_refused(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text(
         'flavors: {python_function: {}}\nsignature: {inputs: \'[{"name": "x", "type": "double"}]\'}\n', encoding="utf-8"
     )
-    with pytest.raises(ModelError, match="flavour other than sklearn, and mlflow is not installed here"):
-        load_model(str(tmp_path), s3=no_s3, digest=directory_digest(tmp_path))
+    with pytest.raises(ModelError, match="flavour python_function, and mlflow is not installed here"):
+        load_model(str(tmp_path), s3=no_s3, choice=Choice(digest=directory_digest(tmp_path)))
 
 
 def test_a_pyfunc_model_that_cannot_be_loaded_is_a_model_error(tmp_path: Path) -> None:
     saved = save_pyfunc(Recorder(), tmp_path / "model", signature=signature_of((("x", "double", True),)))
     (saved / "python_model.pkl").write_bytes(b"broken")
     with pytest.raises(ModelError, match=r"cannot be loaded: \w+"):
-        load_model(str(saved), s3=no_s3, digest=directory_digest(saved))
+        load_model(str(saved), s3=no_s3, choice=Choice(digest=directory_digest(saved)))
 
 
 def test_a_scikit_learn_model_is_loaded_natively_although_pyfunc_could(

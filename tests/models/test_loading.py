@@ -4,6 +4,7 @@ import importlib
 import json
 import math
 import os
+import pickle
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -23,9 +24,11 @@ from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
-from stream_consumer.models.files import directory_digest
-from stream_consumer.models.loading import load_model
+from stream_consumer.models.description import describe
+from stream_consumer.models.files import directory_digest, private_copy
+from stream_consumer.models.loading import Choice, load_model
 from stream_consumer.models.skops_file import load_skops
+from stream_consumer.outputs import Output
 from tests.example_models import EXAMPLE, RIDE_SIGNATURE, changed, save, signature_of, with_metadata
 
 
@@ -34,7 +37,7 @@ def no_s3() -> Any:
 
 
 def load(path: Path | str, **options: Any) -> Model:
-    return load_model(str(path), s3=no_s3, **options)
+    return load_model(str(path), s3=no_s3, choice=Choice(**options))
 
 
 def refusal(path: Path | str, **options: Any) -> str:
@@ -136,6 +139,20 @@ def test_the_digest_is_that_of_all_names_and_contents(rides_model: Path, tmp_pat
     assert directory_digest(tmp_path / "copy") != before
 
 
+def test_what_is_no_file_of_the_model_is_no_part_of_its_digest(rides_model: Path, tmp_path: Path) -> None:
+    """Links lead elsewhere, and Python writes caches; what the registry adds is at the top alone."""
+    path, before = tmp_path / "copy", directory_digest(rides_model)
+    shutil.copytree(rides_model, path)
+    for cache in (path / "__pycache__", path / "code" / "package" / "__pycache__"):
+        cache.mkdir(parents=True)
+        (cache / "module.cpython-311.pyc").write_bytes(b"compiled")
+    (path / "link").symlink_to("/etc/hostname")
+    (path / "folder").symlink_to(tmp_path)
+    assert directory_digest(path) == before
+    (path / "code" / "registered_model_meta").write_text("", encoding="utf-8")
+    assert directory_digest(path) != before
+
+
 def test_a_model_is_loaded_by_the_digest_that_pins_it_and_by_no_other(rides_model: Path) -> None:
     digest = directory_digest(rides_model)
     assert load(rides_model, digest=digest).digest == digest
@@ -159,12 +176,15 @@ def sklearn_flavor(**values: Any) -> Change:
 
 UNUSABLE: dict[str, tuple[Change, str]] = {
     "unsigned": (lambda content: content.pop("signature"), "has no signature of named columns"),
-    "a signature of nothing": (columns_of(), "there must be at least one"),
+    "a signature of nothing": (columns_of(), "has no signature of named columns"),
     "a tensor signature": (
         columns_of({"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}),
-        "has no signature of named columns (Object missing required field `name` - at `$[0]`)",
+        "mlflow.models.set_signature",
     ),
-    "columns without names": (columns_of({"type": "double"}), "log it with signature=ModelSignature"),
+    "columns without names": (
+        columns_of({"type": "double"}),
+        "`stream-consumer model sign {path} --example events.ndjson -o DIR`",
+    ),
     "a column of arrays": (
         columns_of({"name": "x", "type": "array", "items": {"type": "double"}}),
         "column 'x' has the type 'array', which cannot be read from JSON",
@@ -186,36 +206,28 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
     "metadata of another shape": (lambda content: content.update(metadata=[]), "Expected `object | null`, got `array`"),
     "no flavours": (lambda content: content.pop("flavors"), "missing required field `flavors`"),
     "another flavour": (
-        lambda content: content.update(flavors={"onnx": {}}),
-        "has neither the flavour sklearn nor python_function",
+        lambda content: content.update(flavors={"spark": {}}),
+        "has the flavours ['spark']; log it with sklearn or xgboost or lightgbm or catboost or onnx or python_function",
     ),
     "no file named": (
         lambda content: content["flavors"]["sklearn"].pop("pickled_model"),
-        "missing required field `pickled_model`",
+        "has no 'pickled_model'; log the model again",
     ),
     "a file that is not there": (sklearn_flavor(pickled_model="absent.skops"), "absent.skops"),
     "an older scikit-learn": (
         sklearn_flavor(sklearn_version="1.2.2"),
         f"was saved by scikit-learn 1.2.2 and this is {sklearn.__version__}",
     ),
-    "a newer scikit-learn": (sklearn_flavor(sklearn_version="2.0.0"), "train it again, or build the image"),
+    "a newer scikit-learn": (
+        sklearn_flavor(sklearn_version="2.0.0"),
+        "make image MODEL=… SKLEARN=2.0`, or train the model again",
+    ),
     "pickled": (sklearn_flavor(serialization_format="cloudpickle"), "or, if you trust it, pin it with MODEL_DIGEST"),
     "pickled by an older mlflow": (
         lambda content: content["flavors"]["sklearn"].pop("serialization_format"),
         "can run code from its files",
     ),
     "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files"),
-    "an example out of bounds": (
-        with_metadata({"bounds": {"PULocationID": {"maximum": 100}}}),
-        (
-            "would refuse its own input example {{'PULocationID': 130, 'DOLocationID': 205, 'trip_distance': 3.66}}: "
-            "$.ride.PULocationID: Expected `int` <= 100"
-        ),
-    ),
-    "an example that is not there": (
-        lambda content: content["saved_input_example_info"].update(artifact_path="absent.json"),
-        "the input example of the model at {path} cannot be read",
-    ),
     "other predictions than training recorded": (
         with_metadata({"example_predictions": [1.0, 2.0]}),
         "but training recorded [1.0, 2.0]; other library versions load it than saved it",
@@ -249,13 +261,9 @@ def test_a_patch_release_of_scikit_learn_is_no_other_version(rides_model: Path, 
         ("MLmodel", b"{", "MLmodel of the model at"),
         ("MLmodel", b"\xff", "cannot be read"),
         ("MLmodel", b"a: !!python/object/apply:os.system ['true']", "could not determine a constructor"),
-        ("registered_model_meta", b"model_name: x", "missing required field `model_version`"),
-        ("model.skops", None, "model.skops of the model at"),
+        ("model.skops", None, "names the file 'model.skops', which is not a regular file inside its directory"),
         ("model.skops", b"", "cannot be loaded: BadZipFile"),
         ("model.skops", b"PK\x03\x04 but no zip", "cannot be loaded"),
-        ("input_example.json", b"[1, 2]", "log it as rows"),
-        ("input_example.json", b'{"columns": ["a"], "data": [[1, 2]]}', "log it as rows"),
-        ("input_example.json", b'{"columns": ["PULocationID"], "data": [[1]]}', "would refuse its own input example"),
     ],
     ids=lambda value: repr(value)[:30],
 )
@@ -268,6 +276,29 @@ def test_a_broken_file_is_named(rides_model: Path, tmp_path: Path, name: str, co
     message = refusal(path)
     assert name.removesuffix(".json").replace("_", " ") in message.replace("_", " ")
     assert says in message
+
+
+NO_EXAMPLES = {
+    "absent": None,
+    "not rows": b'{"columns": ["a"], "data": [[1, 2]]}',
+    "other columns": b'{"columns": ["PULocationID"], "data": [[1]]}',
+    "out of bounds": b'{"columns": ["PULocationID", "DOLocationID", "trip_distance"], "data": [[1000, 1, 1.0]]}',
+    "bare NaN": b'{"columns": ["PULocationID", "DOLocationID", "trip_distance"], "data": [[1, 1, NaN]]}',
+    "nested too deeply": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("content", NO_EXAMPLES.values(), ids=NO_EXAMPLES)
+def test_an_example_that_cannot_be_used_is_passed_over_and_a_row_is_made(
+    rides_model: Path, tmp_path: Path, content: bytes | None
+) -> None:
+    path = shutil.copytree(rides_model, tmp_path / "model")
+    (path / "input_example.json").unlink()
+    if content is not None:
+        (path / "input_example.json").write_bytes(content)
+    model = load(path)
+    assert [list(values) for values in model.example] == [[1], [1], [1.0]]
+    assert model.output == Output((), ("double",))
 
 
 @pytest.mark.parametrize("location", ["/nonexistent", "relative/nonexistent", "file:///nonexistent"])
@@ -427,6 +458,91 @@ def test_a_pickle_is_not_even_opened_without_the_right_digest(rides_model: Path,
     # The trap is real: pinned, it springs.
     refusal(path, digest=directory_digest(path))
     assert witness.read_text() == "imported"
+
+
+@pytest.mark.parametrize(
+    "file", ["../elsewhere", "{elsewhere}", "link", "folder/elsewhere", "absent", ".", "sub/../model.skops"]
+)
+def test_only_regular_files_inside_the_directory_are_loaded(
+    rides_model: Path, tmp_path: Path, witness: Path, file: str
+) -> None:
+    """No digest covers anything else."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"cbuiltins\nexec\n(S'import evil_module'\ntR.")
+    name = file.format(elsewhere=elsewhere)
+    flavor = sklearn_flavor(serialization_format="cloudpickle", pickled_model=name)
+    path = changed(rides_model, tmp_path / "pickled", flavor)
+    (path / "link").symlink_to(elsewhere)
+    (path / "folder").symlink_to(tmp_path)
+    assert f"names the file {name!r}" in refusal(path, digest=directory_digest(path))
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("key", ["data", "code", "python_model"])
+@pytest.mark.parametrize("value", ["../elsewhere", "/elsewhere", "a/../../elsewhere"])
+def test_no_path_of_a_flavor_leads_outside(rides_model: Path, tmp_path: Path, key: str, value: str) -> None:
+    path = changed(
+        rides_model,
+        tmp_path / "model",
+        lambda content: content.update(flavors={"python_function": {"loader_module": "x", key: value}}),
+    )
+    assert f"names the file {value!r} as its {key}" in refusal(path, digest=directory_digest(path))
+
+
+def test_a_file_exchanged_while_the_model_is_loaded_is_not_loaded(
+    rides_model: Path, tmp_path: Path, witness: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes that were hashed are the bytes that are loaded."""
+    path = changed(rides_model, tmp_path / "pickled", sklearn_flavor(serialization_format="cloudpickle"))
+    (path / "model.skops").write_bytes(pickle.dumps(LinearRegression().fit([[1.0, 2.0, 3.0]], [2.0])))
+    digest = directory_digest(path)
+
+    def describe_late(*arguments: Any) -> Any:
+        (path / "model.skops").write_bytes(b"cbuiltins\nexec\n(S'import evil_module'\ntR.")
+        return describe(*arguments)
+
+    monkeypatch.setattr("stream_consumer.models.loading.describe", describe_late)
+    assert "input example" in refusal(path, digest=digest)  # loaded, and another model than the example's
+    assert not witness.exists()
+
+
+def test_a_cache_beside_the_code_of_a_model_is_not_run(rides_model: Path, tmp_path: Path) -> None:
+    path = shutil.copytree(rides_model, tmp_path / "model")
+    (path / "__pycache__").mkdir()
+    copy, digest = private_copy(path)
+    assert digest == directory_digest(rides_model)
+    assert not (copy / "__pycache__").exists()
+    assert copy.stat().st_mode & 0o077 == 0
+
+
+BOMBS = {
+    "nested": "a: " + "[" * 100_000,
+    "nested blocks": "".join(f"{' ' * depth}a:\n" for depth in range(2_000)),
+    "aliases of aliases": "a0: &a0 [x, x]\n"
+    + "".join(f"a{at}: &a{at} [*a{at - 1}, *a{at - 1}]\n" for at in range(1, 40)),
+    "merges of merges": "a0: &a0 {x: 1, y: 2}\n"
+    + "".join(f"a{at}: &a{at} {{<<: [*a{at - 1}, *a{at - 1}]}}\n" for at in range(1, 40)),
+    "an alias of itself": "a: &a [*a]",
+    "a huge file": "a: " + "x" * (4 * 2**20),
+    "a huge number": "a: " + "9" * 10_000,
+    "a date at the end of the calendar": "a: 0001-01-01T00:00:00+23:00",
+    "no integer": "a: !!int ''",
+    "no boolean": "a: !!bool maybe",
+    "no date": "a: !!timestamp now",
+    "a list for a key": "? [a]\n: b",
+    "not UTF-8": b"a: \xff\xfe",
+}
+
+
+@pytest.mark.parametrize("content", BOMBS.values(), ids=BOMBS)
+def test_a_description_that_would_kill_or_hang_is_refused_in_one_line(
+    rides_model: Path, tmp_path: Path, content: str | bytes
+) -> None:
+    path = tmp_path / "model"
+    shutil.copytree(rides_model, path)
+    (path / "MLmodel").write_bytes(content if isinstance(content, bytes) else content.encode())
+    message = refusal(path)
+    assert message.startswith(f"MLmodel of the model at {path} cannot be read: ")
 
 
 def test_a_pickled_model_is_loaded_if_its_digest_is_pinned(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.errors import InitError, StreamConsumerError
 from stream_consumer.model import Model
-from stream_consumer.models.loading import chosen_model
+from stream_consumer.models.loading import load_model
 from stream_consumer.settings import Settings
 from stream_consumer.web.app import web_app
 from stream_consumer.web.settings import WebSettings
@@ -64,7 +64,8 @@ def serve(location: str, environ: Mapping[str, str], rows: Sequence[Mapping[str,
     paths, modules = list(sys.path), set(sys.modules)
     try:
         try:
-            model = chosen_model(Settings.of(environ), _no_s3)
+            settings = Settings.of(environ)
+            model = load_model(settings.model_location, s3=_no_s3, choice=settings.choice)
         except InitError as error:
             return Served(refused=str(error))
         events = events_of(rows)
