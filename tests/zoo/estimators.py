@@ -210,6 +210,7 @@ ENTRIES = [
             data.petals,
             options=CLOUDPICKLE,
         ),
+        lean=False,  # fitted on a DataFrame, it gets one: whether it calls pandas cannot be told from outside
     ),
     Entry(
         name="estimators/lambda of pandas",

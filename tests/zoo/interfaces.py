@@ -28,6 +28,8 @@ from tests.web.client import post
 
 Events = Sequence[bytes]
 
+_ROOT = Path(__file__).resolve().parents[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -81,10 +83,14 @@ def serve(location: str, environ: Mapping[str, str], rows: Sequence[Mapping[str,
 
 
 def _forget(modules: Iterable[str]) -> None:
-    """Forget the code that travelled with a model: the next model has to bring its own."""
+    """
+    Forget the code that travelled with a model: the next model has to bring its own.
+
+    Libraries stay, even where the whole checkout lies in the folder for temporary files.
+    """
     for name in modules:
         file = getattr(sys.modules[name], "__file__", None) or ""
-        if file.startswith(tempfile.gettempdir()):
+        if file.startswith(tempfile.gettempdir()) and not file.startswith((str(_ROOT), sys.prefix)):
             del sys.modules[name]
 
 
