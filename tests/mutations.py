@@ -164,8 +164,8 @@ MUTANTS = (
     Mutant(
         "what was hashed is loaded",
         "models/loading",
-        "private_copy(found) if digest is not None else (found, directory_digest(found))",
-        "(found, directory_digest(found))",
+        "private_copy(directory) if pinned else (directory, directory_digest(directory))",
+        "(directory, directory_digest(directory))",
     ),
     # Verdicts and identity
     Mutant(
@@ -181,6 +181,8 @@ MUTANTS = (
     Mutant("only rows at fault are dead letters", "scoring", "        if rows == 1:", "        if rows:"),
     Mutant("a prediction is finite", "scoring", "if _surely_finite(values):", "if True:"),
     Mutant("a broken model blames no row", "scoring", "if self._model.check() or", "if True or"),
+    Mutant("an unproven model is at fault", "scoring", "if self._suspected and not", "if False and not"),
+    Mutant("a new deployment is at fault", "consumer", "if not self._scored and", "if False and"),
     Mutant("a small machine blames no row", "scoring", "except MemoryError:", "except ZeroDivisionError:"),
 )
 

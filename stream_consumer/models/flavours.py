@@ -162,8 +162,6 @@ def _booster(load: Callable[[Path, Mapping[str, Any]], boosters.Booster]) -> Cal
 def _in_order(booster: boosters.Booster, signature: Signature) -> Predict:
     """Return what predicts columns in the signature's order by a model that wants them in its own."""
     names = [column.name for column in signature.columns]
-    if signature.derived:
-        raise ModelError(f"the model at {signature.location} has derived columns, which only scikit-learn models get")
     lacking = sorted(set(booster.columns) - set(names))
     if lacking:
         raise ModelError(
@@ -184,8 +182,6 @@ def _load_pyfunc(files: Files) -> Loaded:
         raise ModelError(f"the model at {files.location} cannot be loaded: {type(error).__name__}: {error}") from error
 
     def of(signature: Signature, _example: Columns) -> Predict:
-        if signature.derived:
-            raise ModelError(f"the model at {files.location} has derived columns, which only scikit-learn models get")
         return lambda columns: model.predict(_frame(pandas, signature.columns, columns))
 
     return Loaded(of)

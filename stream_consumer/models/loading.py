@@ -105,6 +105,8 @@ def _loaded(path: Path, location: str, description: Description, *, pinned: bool
             'mlflow.sklearn.log_model(…, serialization_format="skops"), or, if you trust it, pin it with MODEL_DIGEST, '
             f"which `stream-consumer model {location}` prints"
         )
+    if description.derived and flavour.name != "sklearn":
+        raise ModelError(f"the model at {location} has derived columns, which only scikit-learn models are given")
     if pinned:
         add_code(description.flavours, path)
     method = str(description.flavours.get("python_function", {}).get("predict_fn", "predict"))

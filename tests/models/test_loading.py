@@ -297,7 +297,7 @@ def test_an_example_that_cannot_be_used_is_passed_over_and_a_row_is_made(
     if content is not None:
         (path / "input_example.json").write_bytes(content)
     model = load(path)
-    assert [list(values) for values in model.example] == [[1], [1], [1.0]]
+    assert [list(values) for values in model.example] == [[130], [205], [1.0]]
     assert model.output == Output((), ("double",))
 
 
