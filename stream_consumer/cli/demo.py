@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +162,7 @@ def _function(
     environment: dict[str, str], metrics: "MetricsTally", *, runtime: bool, environments: int
 ) -> "Iterator[Function]":
     """Give the function with *environment*; its log lines go to *metrics*."""
+    from stream_consumer.cli.function_log import Lines
     from stream_consumer.local.runtime.functions import FunctionConfig, InProcessFunction
     from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
@@ -174,22 +174,8 @@ def _function(
         return
     os.environ.update(environment)
     # The handler logs to standard output, which is the command's.
-    with contextlib.redirect_stdout(_Lines(metrics.take)), InProcessFunction(config) as function:
+    with contextlib.redirect_stdout(Lines(metrics.take)), InProcessFunction(config) as function:
         yield function
-
-
-class _Lines(io.TextIOBase):
-    """A text stream that hands each whole line on."""
-
-    def __init__(self, take: Callable[[str], object]) -> None:
-        self._take = take
-        self._rest = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._take(line)
-        return len(text)
 
 
 def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
@@ -213,7 +199,7 @@ def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
             ("put-to-prediction", f"p50 {p50} ms, p95 {p95} ms, p99 {p99} ms"),
             ("RMSE", f"{outcome.rmse:.2f} min against the true durations"),
         ]
-    invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0) / 1000:.2f} s in the model"
+    invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0):,.0f} ms in the model"
     if outcome.failed_invocations:
         rows.append(("failed invocations", f"{outcome.failed_invocations:,}, the last with {outcome.last_error}"))
     return [*rows, ("invocations", f"{invocations}, {outcome.metrics.get('EntriesResent', 0):,.0f} entries resent")]
