@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.training.synthetic import synthetic_rides
 from tests.batch.files import rides_file as ride_rows
+from tests.cli.conftest import write_rides
 from tests.cli.terminal import COLUMNS, Seen, in_terminal, screen
 
 
@@ -94,3 +96,33 @@ def test_consuming_shows_log_lines_in_short_and_sums_up(consuming: dict[str, str
     assert again.code == 130, again.text
     assert is_readable(again, 9)
     assert rows(again)["records"] == "0 settled, 0 of them discarded"
+
+
+@pytest.mark.process
+def test_training_and_the_demo_tell_the_same_twice(tmp_path: Path) -> None:
+    write_rides(tmp_path / "rides.parquet", synthetic_rides(500, seed=3))
+    for version in (1, 2):
+        trained = in_terminal("train", "rides.parquet", directory=tmp_path)
+        assert trained.code == 0, trained.text
+        assert is_readable(trained, 12)
+        assert rows(trained)["registered"].startswith(f"models:/ride-duration/{version} ")
+    errors = []
+    for _ in range(2):
+        ran = in_terminal("demo", "--rides", "rides.parquet", "--rate", 0, directory=tmp_path)
+        assert ran.code == 0, ran.text
+        assert is_readable(ran, 22)
+        assert rows(ran)["model"] == "ride-duration, version 1, from models:/ride-duration@champion"
+        errors.append((rows(ran)["held-out error"].split()[1], rows(ran)["RMSE"].split()[0]))
+    assert errors[0] == errors[1]
+    assert errors[0][0] == errors[0][1], "the rides put are those that training held out"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", ["train", "demo"])
+def test_ctrl_c_ends_a_training_without_a_word(command: str, tmp_path: Path) -> None:
+    write_rides(tmp_path / "rides.parquet", synthetic_rides(500, seed=3))
+    rides = ["rides.parquet"] if command == "train" else ["--train", "rides.parquet"]
+    for stage in ("opening", "fitting", "logging"):
+        seen = in_terminal(command, *rides, directory=tmp_path, interrupt_at=stage)
+        assert seen.code == 130, seen.text
+        assert is_readable(seen, 2)
