@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream_consumer.models.description import describe
+from stream_consumer.models.files import directory_digest
 
 if TYPE_CHECKING:
     from stream_consumer.training.record import TrainingRecord
@@ -61,4 +62,4 @@ def served_model(location: str, directory: Path) -> ServedModel:
         with mlflow_at(None) as mlflow:
             run_id = mlflow.models.Model.load(str(directory)).run_id
             record = load_record(mlflow, run_id) if run_id else None
-    return ServedModel(described.name, described.version or "unknown", location, record)
+    return ServedModel(described.name, described.version or directory_digest(directory)[:12], location, record)

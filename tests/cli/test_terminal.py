@@ -49,7 +49,7 @@ def test_the_demo_shows_two_bars_and_its_summary(boosted_rides_model: Path, tmp_
 def test_ctrl_c_ends_the_demo_at_once_and_without_a_word(rides_model: Path, tmp_path: Path) -> None:
     seen = in_terminal("demo", "--model", rides_model, "--rate", 100, directory=tmp_path, interrupt_at="read back")
     assert seen.code == 130, seen.text
-    assert is_readable(seen, 8)
+    assert is_readable(seen, 12)
 
 
 def test_a_batch_shows_a_bar_and_a_table_with_the_file_s_name_as_it_is(rides_model: Path, tmp_path: Path) -> None:
