@@ -58,8 +58,11 @@ comma := ,
 needs-%:
 	@:$(if $(call missing,$*),$(error make $* needs $(subst |, or ,$(subst $(space),$(comma) ,$(call missing,$*)))))
 
-demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES=path-or-url TRAIN=path-or-url)
-	@$(BIN)/stream-consumer demo $(if $(RIDES),--rides $(RIDES)) $(if $(TRAIN),--train $(TRAIN)) $(DEMO_ARGS)
+# The shell splits RIDES and TRAIN, so quotes and patterns mean what they mean there: RIDES="a.parquet 'my rides.parquet' b/*".
+demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES="paths or URLs" TRAIN="paths or URLs")
+	@set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rides"; done; \
+	for rides in $(TRAIN); do set -- "$$@" --train "$$rides"; done; \
+	$(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
 
 test: $(VENV)/.dev ## the unit tests, under two minutes
 	@$(BIN)/python -m pytest -n auto

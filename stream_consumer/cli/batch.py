@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stream_consumer.batch.locations import beside, is_database, name_of, shown
 from stream_consumer.cli import options
@@ -126,7 +127,9 @@ def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
     table.add_column("", no_wrap=True)
     for job, summary, earlier in done:
         counts = [summary.rows, summary.predicted, summary.rows - summary.predicted]
-        table.add_row(name_of(job.source), *(f"{count:,}" for count in counts), "there already" if earlier else "")
+        table.add_row(
+            Text(name_of(job.source)), *(f"{count:,}" for count in counts), "there already" if earlier else ""
+        )
     console = Console(highlight=False)
     console.print(table)
     for job, summary, _ in done:

@@ -3,11 +3,11 @@
 import contextlib
 import functools
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.errors import UsageError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stream_consumer.aws.clients import Clients
+    from stream_consumer.cli.function_log import FunctionLog
     from stream_consumer.local.mapping.events import Event
     from stream_consumer.local.mapping.on_failure import OnFailureDestination
     from stream_consumer.local.runtime.functions import Function, FunctionConfig
@@ -73,7 +74,8 @@ def consume(  # noqa: PLR0913 (each is an option)
     Consume a stream with a Lambda function on this machine, as an event source mapping does.
 
     The function's settings are environment variables, as on Lambda: MODEL_LOCATION, PREDICTIONS_STREAM_NAME, … Its log
-    lines go to standard output, what the mapping does to standard error. Ctrl-C finishes the batch at hand and stops.
+    lines go to standard output, what the mapping does to standard error. A terminal shows the first log lines in short
+    and a summary of the metrics. Ctrl-C finishes the batch at hand and stops.
     """
     from stream_consumer.kinesis.shard_reader import list_shards, stream_arn
     from stream_consumer.local.mapping.checkpoints import FileCheckpoints
@@ -99,13 +101,16 @@ def consume(  # noqa: PLR0913 (each is an option)
     os.environ.update(options.environment(clients))
     runs_as = FunctionConfig(function, timeout_seconds=timeout, memory_mb=memory, region=clients.session.region_name)
     shards = len(list_shards(clients.kinesis, stream_arn(clients.kinesis, stream)))
-    with _function(runs_as, runtime=runtime, environments=shards * parallelization_factor) as called:
+    with (
+        _log() as log,
+        _function(runs_as, log, runtime=runtime, environments=shards * parallelization_factor) as called,
+    ):
         mapping = EventSourceMapping(
             clients.kinesis,
             called,
             config,
             on_failure=destination,
-            observer=functools.partial(_narrate, Console(stderr=True, highlight=False)),
+            observer=functools.partial(_narrate, log),
             checkpoints=FileCheckpoints(checkpoint) if checkpoint else None,
             pace=Pace(poll_seconds=poll),
         )
@@ -115,7 +120,21 @@ def consume(  # noqa: PLR0913 (each is an option)
 
 
 @contextlib.contextmanager
-def _function(config: "FunctionConfig", *, runtime: bool, environments: int) -> "Iterator[Function]":
+def _log() -> "Iterator[FunctionLog | None]":
+    """Give the log that a terminal shows, or None where the function's log lines go out as they are."""
+    from stream_consumer.cli.function_log import Lines, is_terminal, watched
+
+    if not is_terminal():
+        yield None
+        return
+    with watched() as log, contextlib.redirect_stdout(Lines(log.take)):
+        yield log
+
+
+@contextlib.contextmanager
+def _function(
+    config: "FunctionConfig", log: "FunctionLog | None", *, runtime: bool, environments: int
+) -> "Iterator[Function]":
     """
     Give the function, in this process or in processes of its own, with this process's environment.
 
@@ -127,7 +146,8 @@ def _function(config: "FunctionConfig", *, runtime: bool, environments: int) -> 
     if runtime:
         from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
-        with RuntimeFunction(config, environments=environments, environment=dict(os.environ), log=print) as function:
+        take = log.take if log else print
+        with RuntimeFunction(config, environments=environments, environment=dict(os.environ), log=take) as function:
             started(function.warm_up())
             yield function
         return
@@ -149,19 +169,25 @@ def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination 
     raise UsageError(f"--on-failure {text}: wanted s3://BUCKET or an SQS queue's URL")
 
 
-def _narrate(console: Console, event: "Event") -> None:
+def _narrate(log: "FunctionLog | None", event: "Event") -> None:
     """Say what an operator should know; silence is success."""
     from stream_consumer.local.mapping import events
 
+    if log:
+        log(event)
     match event:
         case events.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
             error = invocation.error
-            console.print(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
+            _say(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
         case events.GivenUp(shard_id=shard, records=records, condition=condition):
-            console.print(f"{shard}: {records} records discarded: {condition}")
+            _say(f"{shard}: {records} records discarded: {condition}")
         case events.ReadingFailed(shard_id=shard, reason=reason):
-            console.print(f"{shard}: read failed, trying again: {reason}")
+            _say(f"{shard}: read failed, trying again: {reason}")
         case events.DeliveryFailed(shard_id=shard, reason=reason):
-            console.print(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
+            _say(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
         case _:
             pass
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

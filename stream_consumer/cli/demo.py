@@ -1,22 +1,24 @@
 """``demo``: the main job on this machine, from nothing to a report."""
 
 import contextlib
-import functools
-import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.models import show
 from stream_consumer.cli.progress import run_bars, stages
+from stream_consumer.cli.served_model import ServedModel, served_model
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,17 +37,21 @@ def demo(  # noqa: PLR0913 (each is an option)
     rides: Annotated[
         list[str] | None,
         typer.Option(
-            help="TLC rides to put: Parquet or CSV, a path, an s3:// or an https:// URL; without any, synthetic ones."
+            help="TLC rides to put: Parquet or CSV, a path or pattern, an s3:// or an https:// URL. May be repeated. "
+            "Default: synthetic rides."
         ),
     ] = None,
     train: Annotated[
         list[str] | None,
-        typer.Option(help="TLC rides to train on if there is no model yet; without any, the first half of --rides."),
+        typer.Option(
+            help="TLC rides to train on, as --rides. A model of these very rides is used again. "
+            "Default: the champion, or a first model of half of --rides."
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="The model to serve: a directory, s3:// or models:/name@alias.")
     ] = CHAMPION,
-    limit: Annotated[int, typer.Option(help="Put only the first so many rides.")] = SYNTHETIC_RIDES,
+    limit: Annotated[int, typer.Option(help="Maximum number of rides to put.")] = SYNTHETIC_RIDES,
     rate: Annotated[float, typer.Option(min=0, help="Rides put a second; 0 for as fast as they go.")] = 2_500,
     malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
     runtime: Annotated[
@@ -61,29 +67,37 @@ def demo(  # noqa: PLR0913 (each is an option)
 
     Trains a model if there is none, starts an embedded Kinesis and S3, puts rides, consumes them with the Lambda
     function through the local event source mapping, reads the predictions back and checks that every record that was
-    put came out once: as a prediction or as a dead letter. Exit code 1 if the counts do not add up.
+    put came out once: as a prediction or as a dead letter. The rides put are rides that the model was not trained on.
+    Exit code 1 if the counts do not add up.
     """
     from stream_consumer.local.demo.run import Plan
+    from stream_consumer.models.files import model_directory
 
     if limit < 1:
         raise UsageError(f"--limit {limit}: wanted a number of rides, at least 1")
+    if train and model != CHAMPION:
+        raise UsageError("--train makes a model and --model names one: give one of the two")
     console = Console(highlight=False)
     share = options.share(malformed)
     with contextlib.ExitStack() as stack:
         everything = _rides(rides, limit, seed)
-        first = functools.partial(_first_model, train, everything, seed)
-        directory, behind = _model(stack, model, first)
-        position = np.arange(len(everything))
-        put = everything.where((position >= behind) & (position < behind + limit))
-        console.print(f"rides: {put.origin}; putting {len(put):,}" + (f" and {malformed} malformed" if share else ""))
+        location = _location(model, train, everything, seed)
+        directory = stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3))
+        served = served_model(location, directory)
+        unseen = served.unseen(everything)
+        put = unseen.where(np.arange(len(unseen)) < limit)
+        about = [
+            *served.rows(),
+            ("rides", _offered(put, everything, served) + (f", {malformed} malformed" if share else "")),
+        ]
+        _print(console, about)
+        for warning in served.warnings(everything):
+            console.print(f"[bold yellow]warning:[/] {escape(warning)}")
         plan = Plan(rides=put, malformed=share, rate=rate or None, batch_size=batch_size, seed=seed)
         outcome = _run(plan, directory, runtime=runtime, shards=shards)
     rows = _summary(outcome)
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    _write_report(report, outcome, {"rides": put.origin, "model": model, "seed": str(seed)}, rows)
+    _print(console, rows)
+    _write_report(report, outcome, dict(about) | {"seed": str(seed)}, rows)
     for fault in outcome.faults:
         console.print(f"[bold red]does not add up:[/] {fault}")
     console.print(f"report: {report}")
@@ -103,37 +117,61 @@ def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
         return load_rides(sources, bounded=False, progress=stage)
 
 
-def _model(stack: contextlib.ExitStack, location: str, first: Callable[[], int]) -> tuple[Path, int]:
-    """Return the model's directory, made by *first* if there is none, and how many of the rides it was trained on."""
-    from stream_consumer.models.files import model_directory
+def _location(model: str, train: list[str] | None, everything: "Rides", seed: int) -> str:
+    """Return the location of the model to serve, trained first if need be."""
+    from stream_consumer.training.rides import load_rides
 
-    trained_on = first() if location == CHAMPION and not _has_champion() else 0
-    return stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3)), trained_on
+    if model != CHAMPION:
+        return model
+    if train:
+        with stages() as stage:
+            stage("loading rides to train on")
+            sources = load_rides(train, bounded=False, progress=stage)
+        return _trained_before(sources, seed) or _trained(sources, seed)
+    if _has_champion():
+        return CHAMPION
+    print("There is no model yet, so one is trained first.")
+    half = everything.where(np.arange(len(everything)) < len(everything) // 2)
+    return _trained(replace(half, origin=f"the first half of {everything.origin}"), seed)
 
 
 def _has_champion() -> bool:
     from stream_consumer.training.register import find_champion, mlflow_at
 
-    with stages() as stage, mlflow_at(None) as mlflow:
-        stage("looking for a model")
-        return find_champion(mlflow.MlflowClient(), CHAMPION_NAME) is not None
-
-
-def _first_model(train: list[str] | None, everything: "Rides", seed: int) -> int:
-    """Train the first champion, on rides of its own or on the first half of *everything*; how many of these it took."""
-    from stream_consumer.training.train import TrainingOptions, train_on
-    from stream_consumer.training.train import train as fit
-
-    wanted = TrainingOptions(name=CHAMPION_NAME, seed=seed)
-    taken = 0 if train else len(everything) // 2
-    print("There is no model yet, so one is trained first.")
     with stages() as stage:
-        if train:
-            result = fit(train, options=wanted, progress=stage)
-        else:
-            result = train_on(everything.where(np.arange(len(everything)) < taken), options=wanted, progress=stage)
+        stage("looking for a model")
+        with mlflow_at(None) as mlflow:
+            return find_champion(mlflow.MlflowClient(), CHAMPION_NAME) is not None
+
+
+def _trained_before(rides: "Rides", seed: int) -> str | None:
+    from stream_consumer.training.register import find_trained_on, mlflow_at
+
+    with stages() as stage:
+        stage("looking for a model of these rides")
+        with mlflow_at(None) as mlflow:
+            version = find_trained_on(mlflow.MlflowClient(), CHAMPION_NAME, rides, seed=seed)
+    return version and f"models:/{CHAMPION_NAME}/{version}"
+
+
+def _trained(rides: "Rides", seed: int) -> str:
+    """Train on *rides* and return the model's location, whether it became champion or not."""
+    from stream_consumer.training.train import TrainingOptions, train_on
+
+    with stages() as stage:
+        result = train_on(rides, options=TrainingOptions(name=CHAMPION_NAME, seed=seed), progress=stage)
     show(result)
-    return taken
+    return result.model_uri
+
+
+def _offered(put: "Rides", everything: "Rides", served: "ServedModel") -> str:
+    if not len(put):
+        raise UsageError(
+            f"the model was trained on each of the {len(everything):,} rides of {everything.origin}: "
+            "name other rides with --rides, or train on others with --train"
+        )
+    new = " that the model has not seen" if served.record else ""
+    return f"{len(put):,}{new}, of {everything.origin}"
 
 
 def _run(plan: "Plan", directory: Path, *, runtime: bool, shards: int) -> "Outcome":
@@ -163,6 +201,7 @@ def _function(
     environment: dict[str, str], metrics: "MetricsTally", *, runtime: bool, environments: int
 ) -> "Iterator[Function]":
     """Give the function with *environment*; its log lines go to *metrics*."""
+    from stream_consumer.cli.function_log import Lines
     from stream_consumer.local.runtime.functions import FunctionConfig, InProcessFunction
     from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
@@ -174,22 +213,15 @@ def _function(
         return
     os.environ.update(environment)
     # The handler logs to standard output, which is the command's.
-    with contextlib.redirect_stdout(_Lines(metrics.take)), InProcessFunction(config) as function:
+    with contextlib.redirect_stdout(Lines(metrics.take)), InProcessFunction(config) as function:
         yield function
 
 
-class _Lines(io.TextIOBase):
-    """A text stream that hands each whole line on."""
-
-    def __init__(self, take: Callable[[str], object]) -> None:
-        self._take = take
-        self._rest = ""
-
-    def write(self, text: str) -> int:
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in lines:
-            self._take(line)
-        return len(text)
+def _print(console: Console, rows: Iterable[tuple[str, str]]) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
 def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
@@ -213,7 +245,7 @@ def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
             ("put-to-prediction", f"p50 {p50} ms, p95 {p95} ms, p99 {p99} ms"),
             ("RMSE", f"{outcome.rmse:.2f} min against the true durations"),
         ]
-    invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0) / 1000:.2f} s in the model"
+    invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0):,.0f} ms in the model"
     if outcome.failed_invocations:
         rows.append(("failed invocations", f"{outcome.failed_invocations:,}, the last with {outcome.last_error}"))
     return [*rows, ("invocations", f"{invocations}, {outcome.metrics.get('EntriesResent', 0):,.0f} entries resent")]

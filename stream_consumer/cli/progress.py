@@ -1,11 +1,25 @@
-"""Progress on standard error, so that standard output stays what the command is for."""
+"""
+Progress on standard error, so that standard output stays what the command is for.
+
+The rule: standard output is never taken over. A display of rich would otherwise replace ``sys.stdout``, and the demo
+reads the function's metrics there.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
 
 if TYPE_CHECKING:
     from stream_consumer.batch.chunks import Progress as Rows
@@ -36,10 +50,11 @@ def row_bar(label: str) -> Iterator["Rows"]:
 @contextlib.contextmanager
 def stages() -> Iterator["Stages"]:
     """Show what is being done; the value given says which stage has begun and how far it is."""
-    with Console(stderr=True, highlight=False).status("starting") as status:
+    with _display(SpinnerColumn(), _label(), transient=True) as progress:
+        task = progress.add_task("starting …", total=None)
 
         def show(stage: str, *, done: int = 0, total: int | None = None) -> None:
-            status.update(stage + (f" {done / total:.0%}" if total else "") + " …")
+            progress.update(task, description=stage + (f" {done / total:.0%}" if total else "") + " …")
 
         yield show
 
@@ -58,11 +73,17 @@ def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
 
 
 def _progress() -> Progress:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+    return _display(
+        SpinnerColumn(), _label(18, 28), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     )
-    return Progress(*columns, console=Console(stderr=True))
+
+
+def _label(least: int | None = None, most: int | None = None) -> TextColumn:
+    """Return a column for a task's name as it is, from *least* to *most* characters wide."""
+    column = Column(no_wrap=True, overflow="ellipsis", min_width=least, max_width=most)
+    return TextColumn("{task.description}", markup=False, table_column=column)
+
+
+def _display(*columns: ProgressColumn, transient: bool = False) -> Progress:
+    console = Console(stderr=True, highlight=False)
+    return Progress(*columns, console=console, transient=transient, redirect_stdout=False)

@@ -23,7 +23,8 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.plots import evaluation_plots
 from stream_consumer.training.promotion import Champion, Rival, Verdict
-from stream_consumer.training.rides import BOUNDS, FEATURES
+from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, log_record, record_of, rides_digest
+from stream_consumer.training.rides import BOUNDS, FEATURES, Rides
 from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
 
@@ -103,6 +104,14 @@ def find_champion(client: "MlflowClient", name: str) -> Champion | None:
     return None
 
 
+def find_trained_on(client: "MlflowClient", name: str, rides: Rides, *, seed: int) -> str | None:
+    """The newest version of *name* that was trained on *rides* with *seed*, if there is one."""
+    versions = client.search_model_versions(f"name = '{name}'")
+    wanted = (rides_digest(rides), str(seed))
+    same = [int(one.version) for one in versions if (one.tags.get(DIGEST_TAG), one.tags.get(SEED_TAG)) == wanted]
+    return str(max(same)) if same else None
+
+
 def has_champion(name: str = DEFAULT_NAME, *, tracking_uri: str | None = None) -> bool:
     """
     Whether the registered model *name* has a champion; points mlflow at the tracking store as training does.
@@ -133,6 +142,7 @@ def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str)
     with mlflow.start_run() as run:
         mlflow.log_params(_params(trial))
         mlflow.log_metrics(_metrics(trial, rival))
+        log_record(mlflow, record_of(trial))
         predicted = trial.fitted.model.predict(trial.test.matrix())
         for path, figure in evaluation_plots(trial.test.trip_distance, trial.test.duration, predicted).items():
             mlflow.log_figure(figure, path)
@@ -205,6 +215,8 @@ def register(client: "MlflowClient", logged: Logged, trial: Trial, verdict: Verd
         "baseline_rmse": f"{trial.baseline.rmse:.4f}",
         "promoted": str(verdict.promoted).lower(),
         "reason": verdict.reason,
+        DIGEST_TAG: rides_digest(trial.rides),
+        SEED_TAG: str(trial.seed),
     }
     uri = f"models:/{logged.model_id}"
     registered = client.create_model_version(name, uri, logged.run_id, tags, model_id=logged.model_id)

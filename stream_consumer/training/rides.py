@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stream_consumer.errors import UsageError
 from stream_consumer.models.files import default_s3
 from stream_consumer.training.progress import Progress, silent
-from stream_consumer.training.sources import fetch, shown
+from stream_consumer.training.sources import expanded, fetch, shown
 from stream_consumer.training.tables import Trips, read_trips
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ BOUNDS: Mapping[str, Bounds] = {
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 1.0, 60.0
 """The usual filter on the duration, both ends included."""
+
+_COLUMNS = ("ride_id", *FEATURES, "duration", "pickup_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Rides:
     trip_distance: NDArray[np.float64]
     duration: NDArray[np.float64]
     pickup_time: NDArray[np.datetime64]
+    synthetic: bool = False
 
     def __len__(self) -> int:
         return len(self.ride_id)
@@ -81,16 +84,8 @@ class Rides:
     def where(self, mask: NDArray[np.bool_]) -> "Rides":
         """The rides of *mask*, of the same origin, counted as if no others had been read."""
         count = int(mask.sum())
-        return Rides(
-            origin=self.origin,
-            counts=RowCounts(count, count, {}),
-            ride_id=self.ride_id[mask],
-            PULocationID=self.PULocationID[mask],
-            DOLocationID=self.DOLocationID[mask],
-            trip_distance=self.trip_distance[mask],
-            duration=self.duration[mask],
-            pickup_time=self.pickup_time[mask],
-        )
+        columns = {column: getattr(self, column)[mask] for column in _COLUMNS}
+        return replace(self, counts=RowCounts(count, count, {}), **columns)
 
     def within_bounds(self) -> "Rides":
         """The rides that serving would accept; the others are added to the counts of the dropped."""
@@ -111,7 +106,7 @@ def load_rides(
     The rides of TLC trip records in *sources*: paths, ``s3://`` or ``http(s)://`` URLs of Parquet or CSV files.
 
     Args:
-        sources: Read in this order, as one table.
+        sources: Read in this order, as one table. A path may be a pattern such as ``rides/*.parquet``.
         bounded: Whether to drop what serving would refuse; without it only the usual filter on the duration applies.
         progress: Told of each file as it is downloaded and read.
         s3: Makes the client; called only when a source is on S3.
@@ -121,6 +116,7 @@ def load_rides(
     """
     if not sources:
         raise UsageError("no rides were given; name at least one Parquet or CSV file of TLC trip records")
+    sources = expanded(sources)
     if twice := {shown(source) for source in sources if sources.count(source) > 1}:
         raise UsageError(f"given twice: {', '.join(sorted(twice))}; its rides would count double")
     trips = []

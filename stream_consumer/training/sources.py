@@ -4,10 +4,11 @@ Where ride files come from: a local path, ``s3://`` or ``http(s)://``.
 One rule: whatever the source, what leaves here is the path of a readable local file, or a UsageError that names it.
 """
 
+import glob
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -29,6 +30,24 @@ def shown(source: str) -> str:
     """*source* fit for a message or a log: a URL without its user, password and query, which may be credentials."""
     parts = urlsplit(source)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl() if parts.netloc else source
+
+
+def expanded(sources: Sequence[str]) -> list[str]:
+    """
+    *sources* with each pattern of local files replaced by the names that match it, sorted.
+
+    Raises:
+        UsageError: No file matches a pattern.
+    """
+    names: list[str] = []
+    for source in sources:
+        # A file may have a name that reads as a pattern.
+        pattern = "://" not in source and glob.has_magic(source) and not Path(source).exists()
+        found = sorted(glob.glob(source)) if pattern else [source]  # noqa: PTH207 (absolute patterns, too)
+        if not found:
+            raise UsageError(f"no file matches {source}")
+        names += found
+    return names
 
 
 def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
@@ -55,7 +74,7 @@ def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], 
 
 def _local(path: Path) -> Path:
     if path.is_dir():
-        raise UsageError(f"{path} is a directory; name the files in it")
+        raise UsageError(f"{path} is a directory; name the files in it, such as {path}/*.parquet")
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     return path

@@ -41,6 +41,7 @@ def synthetic_rides(count: int, *, seed: int, days: int = 59) -> Rides:
         trip_distance=distance,
         duration=np.clip(_BOARDING_MINUTES + driving, SHORTEST_MINUTES, LONGEST_MINUTES),
         pickup_time=_FIRST_PICKUP + seconds.astype("timedelta64[s]"),
+        synthetic=True,
     )
 
 

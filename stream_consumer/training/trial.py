@@ -24,13 +24,19 @@ class Trial:
     origin: str
     seed: int
     rows: RowCounts
-    training_rides: int
+    rides: Rides
+    """All that were given, before bounds and split."""
+    training: Rides
     test: Rides
     holdout: str
     fitted: Fitted
     model: Evaluation
     baseline: Evaluation
     bounded_baseline: Evaluation
+
+    @property
+    def training_rides(self) -> int:
+        return len(self.training)
 
 
 def run_trial(rides: Rides, *, seed: int, stages: Stages) -> Trial:
@@ -53,7 +59,8 @@ def run_trial(rides: Rides, *, seed: int, stages: Stages) -> Trial:
             origin=rides.origin,
             seed=seed,
             rows=bounded.counts,
-            training_rides=len(earlier),
+            rides=rides,
+            training=earlier,
             test=test,
             holdout=holdout.description,
             fitted=fitted,

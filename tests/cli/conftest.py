@@ -17,6 +17,7 @@ from stream_consumer import lambda_function
 from stream_consumer.aws.clients import Clients, connect
 from stream_consumer.cli.app import app, run
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.training.rides import Rides
 from stream_consumer.training.synthetic import synthetic_rides
 
 RIDES = 120
@@ -63,22 +64,25 @@ def aws() -> Iterator[EmbeddedAws]:
         yield embedded
 
 
-@pytest.fixture(scope="module")
-def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rides = synthetic_rides(RIDES, seed=5)
+def write_rides(path: Path, rides: Rides) -> Path:
+    """Write *rides* as the TLC does."""
     pickup = rides.pickup_time.astype("datetime64[us]")
     table = pa.table(
         {
             "lpep_pickup_datetime": pickup,
-            "lpep_dropoff_datetime": pickup + (rides.duration * 60e6).astype("timedelta64[us]"),
+            "lpep_dropoff_datetime": pickup + (rides.duration * 60e6).round().astype("timedelta64[us]"),
             "PULocationID": rides.PULocationID,
             "DOLocationID": rides.DOLocationID,
             "trip_distance": rides.trip_distance,
         }
     )
-    path = tmp_path_factory.mktemp("rides") / "rides.parquet"
     pq.write_table(table, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rides(tmp_path_factory.mktemp("rides") / "rides.parquet", synthetic_rides(RIDES, seed=5))
 
 
 @pytest.fixture(scope="package")

@@ -1,17 +1,22 @@
 """``demo``: the main job from nothing, its counts, its report, and what it says when they do not add up."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import stream_consumer
-from tests.cli.conftest import Command
+from stream_consumer.training.rides import load_rides
+from stream_consumer.training.synthetic import synthetic_rides
+from tests.cli.conftest import Command, write_rides
 
 
 @pytest.fixture(autouse=True)
 def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
 
 
 def rows(text: str) -> dict[str, str]:
@@ -30,8 +35,10 @@ def test_from_nothing_it_trains_runs_and_reports(command: Command, tmp_path: Pat
     assert report.count("data:image/png;base64,") == 4
     assert "http" not in report, "the report needs nothing else"
 
-    again = command("demo", "--limit", 100, "--rate", 0)
+    again = command("demo", "--limit", 400, "--rate", 0, "--seed", 7)
     assert "There is no model yet" not in again.out
+    assert rows(again.out)["RMSE"] == rows(ran.out)["RMSE"], "the rides of the training are not put"
+    assert "warning" not in again.out
 
 
 def test_malformed_records_come_out_as_dead_letters_by_reason(command: Command, rides_model: Path) -> None:
@@ -56,6 +63,58 @@ def test_a_model_that_does_not_load_ends_it_with_the_remedy(command: Command, tm
     assert ran.code == 1
     assert "signature" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_the_rides_to_train_on_decide_which_model_runs(command: Command, tmp_path: Path) -> None:
+    for seed in (1, 2):
+        write_rides(tmp_path / f"city {seed}.parquet", synthetic_rides(500, seed=seed))
+    options = ("--rides", "city*.parquet", "--limit", 50, "--rate", 0)
+    first = command("demo", *options, "--train", "city 1.parquet")
+    assert rows(first.out)["rides"].startswith("50 that the model has not seen, of city 1.parquet, ")
+    other = command("demo", *options, "--train", "city 2.parquet")
+    assert "version 2, from models:/ride-duration/2" in rows(other.out)["model"]
+    again = command("demo", *options, "--train", "city 1.parquet")
+    assert "version 1, from models:/ride-duration/1" in rows(again.out)["model"]
+    assert "registered" not in rows(again.out), "a model of these very rides is there"
+    rides = load_rides(["city 1.parquet"])
+    write_rides(tmp_path / "seen.parquet", rides.where(rides.pickup_time < np.datetime64("2021-02-01")))
+    seen = command("demo", "--rides", "seen.parquet", "--train", "city 1.parquet")
+    assert (seen.code, "the model was trained on each of the " in seen.err) == (2, True)
+    synthetic = command("demo", "--limit", 50, "--rate", 0)
+    warning = "warning: the model was trained on trip records, and these are synthetic rides, so expect another error"
+    assert warning in " ".join(synthetic.out.split())
+
+
+def test_a_model_of_unknown_training_is_said_to_be_one(command: Command, rides_model: Path) -> None:
+    ran = command("demo", "--model", rides_model, "--limit", 50, "--rate", 0)
+    assert rows(ran.out)["trained on"] == "not recorded"
+    assert "warning: nothing tells which rides the model was trained on" in ran.out
+
+
+def test_a_model_and_rides_to_train_on_exclude_each_other(command: Command, rides_model: Path) -> None:
+    ran = command("demo", "--model", rides_model, "--train", "rides.parquet")
+    assert (ran.code, "give one of the two" in ran.err) == (2, True)
+
+
+def test_make_passes_names_as_a_shell_reads_them(tmp_path: Path) -> None:
+    shutil.copy(Path(stream_consumer.__file__).parents[1] / "Makefile", tmp_path)
+    command = tmp_path / ".venv" / "bin" / "stream-consumer"
+    command.parent.mkdir(parents=True)
+    command.write_text('#!/bin/sh\nfor argument; do echo "$argument"; done\n')
+    command.chmod(0o755)
+    for name in ("a b.parquet", "c.parquet"):
+        (tmp_path / name).touch()
+    given = ["RIDES='a b.parquet' c*.parquet", "TRAIN=s3://rides/d.parquet", "DEMO_ARGS=--limit 5"]
+    made = subprocess.run(  # noqa: S603 (make, as README has it)
+        ["make", "--silent", "--old-file", ".venv/.local", "demo", *given],  # noqa: S607
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.splitlines() == [
+        *("demo", "--rides", "a b.parquet", "--rides", "c.parquet", "--train", "s3://rides/d.parquet", "--limit", "5"),
+    ]
 
 
 def test_no_rides_are_no_demo(command: Command) -> None:

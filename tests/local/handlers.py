@@ -36,6 +36,8 @@ def misbehave(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001, C901
     match event["do"]:
         case "raise":
             raise ValueError("the function's fault")
+        case "interrupt":
+            raise KeyboardInterrupt
         case "exit":
             sys.exit(3)
         case "exit at once":

@@ -56,6 +56,11 @@ def test_an_exception_is_a_function_error_with_the_stack_of_the_handler_alone() 
     assert "handlers.py" in error.stack_trace[0]
 
 
+def test_ctrl_c_during_an_invocation_is_no_function_error() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        misbehave("interrupt")
+
+
 def test_an_exit_ends_the_invocation_and_not_the_process() -> None:
     assert misbehave("exit") == FunctionError("Runtime.ExitError", "Runtime exited with error: exit status 3")
 

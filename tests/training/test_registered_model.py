@@ -10,6 +10,7 @@ import yaml
 from stream_consumer.models.files import default_s3
 from stream_consumer.models.loading import load_model
 from stream_consumer.models.skops_file import load_skops
+from stream_consumer.training.record import rides_digest
 from stream_consumer.training.register import has_champion, mlflow_at
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on
@@ -79,6 +80,8 @@ def test_the_version_says_how_good_it_is_and_why_it_is_champion(result: Training
         "baseline_rmse": f"{result.trial.baseline.rmse:.4f}",
         "promoted": "true",
         "reason": "there was no champion",
+        "rides_digest": rides_digest(result.trial.rides),
+        "seed": "7",
     }
 
 

@@ -148,7 +148,10 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rides.parquet").mkdir()
-    assert refusal(tmp_path / "rides.parquet") == f"{tmp_path}/rides.parquet is a directory; name the files in it"
+    assert (
+        refusal(tmp_path / "rides.parquet")
+        == f"{tmp_path}/rides.parquet is a directory; name the files in it, such as {tmp_path}/rides.parquet/*.parquet"
+    )
 
 
 def test_an_unknown_kind_of_file_is_refused_with_those_that_are_known() -> None:
@@ -211,6 +214,14 @@ def test_a_file_without_a_usable_ride_is_refused_with_the_reasons(tmp_path: Path
     assert refusal(source) == (
         f"none of the 2 rows of {source} is a usable ride: 1 value missing, 1 PULocationID out of bounds"
     )
+
+
+def test_a_pattern_stands_for_the_files_that_match_it_by_name(tmp_path: Path) -> None:
+    for name in ("b 2.parquet", "b 1.parquet", "[ab].parquet", "a.parquet"):
+        write_trips(tmp_path / name)
+    assert load_rides([f"{tmp_path}/b*.parquet"]).origin == f"{tmp_path}/b 1.parquet, {tmp_path}/b 2.parquet"
+    assert load_rides([f"{tmp_path}/[ab].parquet"]).origin == f"{tmp_path}/[ab].parquet", "the name of a file"
+    assert refusal(tmp_path / "c*.parquet") == f"no file matches {tmp_path}/c*.parquet"
 
 
 def test_a_source_given_twice_is_refused(tmp_path: Path) -> None:

@@ -11,19 +11,18 @@ class MetricsTally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: Counter[str] = Counter()
-        self._lines = 0
 
-    def take(self, text: str) -> None:
-        """Take one log line; what is no line of metrics is passed over."""
+    def take(self, text: str) -> bool:
+        """Add up one log line and return True, or return False if the line carries no metrics."""
         if not text.startswith('{"_aws"'):
-            return
+            return False
         blob = json.loads(text)
         names = [metric["Name"] for group in blob["_aws"]["CloudWatchMetrics"] for metric in group["Metrics"]]
         with self._lock:
-            self._lines += 1
             for name in names:
                 value = blob[name]
                 self._sums[name] += sum(value) if isinstance(value, list) else value
+        return True
 
     def sums(self) -> dict[str, float]:
         with self._lock:

@@ -42,7 +42,7 @@ class Child:
         *,
         environment: "Mapping[str, str]",
         directory: Path,
-        on_line: "Callable[[str], None]",
+        on_line: "Callable[[str], object]",
         on_exit: "Callable[[], None]",
     ) -> None:
         self._command = [sys.executable, "-IS", str(Path(parent_death.__file__)), str(os.getpid()), *program]

@@ -43,7 +43,7 @@ class Launch:
 
     function: FunctionConfig
     environment: Mapping[str, str]
-    on_line: Callable[[str], None]
+    on_line: Callable[[str], object]
     on_exit: Callable[[], None]
 
 
@@ -64,7 +64,7 @@ class WorkerConfig:
 
     function: FunctionConfig
     environment: Mapping[str, str]
-    log: Callable[[str], None]
+    log: Callable[[str], object]
     init_seconds: float
     freeze: bool
     start: Callable[[Launch], Process] = start_python

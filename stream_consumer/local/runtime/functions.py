@@ -146,6 +146,8 @@ class InProcessFunction:
             context = self._context(request_id)
             try:
                 response = self._handler(json.loads(payload), context)
+            except KeyboardInterrupt:  # Ctrl-C of the person at the terminal, no fault of the handler
+                raise
             except BaseException as error:  # noqa: BLE001 - a handler may raise anything; on Lambda it ends the worker
                 return Invocation(request_id, error=_reported(error))
         try:

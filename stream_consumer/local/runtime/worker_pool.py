@@ -41,7 +41,7 @@ class RuntimeFunction:
         *,
         environment: Mapping[str, str],
         environments: int = 1,
-        log: Callable[[str], None] = unlogged,
+        log: Callable[[str], object] = unlogged,
         init_seconds: float = INIT_SECONDS,
         freeze: bool = False,
         start: Callable[[Launch], Process] = start_python,

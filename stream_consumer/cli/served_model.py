@@ -1,0 +1,65 @@
+"""What the demo knows of the model that it serves, and says."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stream_consumer.models.description import describe
+from stream_consumer.models.files import directory_digest
+
+if TYPE_CHECKING:
+    from stream_consumer.training.record import TrainingRecord
+    from stream_consumer.training.rides import Rides
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model's name and version, and what it was trained on if its run tells."""
+
+    name: str
+    version: str
+    location: str
+    record: "TrainingRecord | None"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return rows of a name and a value, for a table."""
+        rows = [("model", f"{self.name}, version {self.version}, from {self.location}")]
+        if self.record is None:
+            return [*rows, ("trained on", "not recorded")]
+        record = self.record
+        return [
+            *rows,
+            ("trained on", f"{len(record.fingerprints):,} rides, {record.first} to {record.last}, of {record.origin}"),
+            ("held-out error", f"RMSE {record.rmse:.2f} min on {record.test_rides:,} later rides"),
+        ]
+
+    def unseen(self, rides: "Rides") -> "Rides":
+        """Return the rides that the model was not fitted on, or all if nobody knows."""
+        return self.record.unseen(rides) if self.record else rides
+
+    def warnings(self, rides: "Rides") -> list[str]:
+        """Return what makes the error on *rides* another than the held-out one, one sentence each."""
+        if self.record is None:
+            return ["nothing tells which rides the model was trained on, so it may have seen some of these"]
+        return [f"{difference}, so expect another error" for difference in self.record.differences(rides)]
+
+
+def served_model(location: str, directory: Path) -> ServedModel:
+    """
+    Return what is known of the model whose files are in *directory*.
+
+    Only a model of MLflow's registry has a run to look into.
+
+    Raises:
+        ModelError: The model's description cannot be read.
+    """
+    from stream_consumer.training.record import load_record
+    from stream_consumer.training.register import mlflow_at
+
+    described = describe(directory, location)
+    record = None
+    if location.startswith("models:/"):
+        with mlflow_at(None) as mlflow:
+            run_id = mlflow.models.Model.load(str(directory)).run_id
+            record = load_record(mlflow, run_id) if run_id else None
+    return ServedModel(described.name, described.version or directory_digest(directory)[:12], location, record)

@@ -1,0 +1,129 @@
+"""What a person sees on a terminal of 80 columns."""
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.training.synthetic import synthetic_rides
+from tests.batch.files import rides_file as ride_rows
+from tests.cli.conftest import write_rides
+from tests.cli.terminal import COLUMNS, Seen, in_terminal, screen
+
+
+def rows(seen: Seen) -> dict[str, str]:
+    """Return the rows of the printed tables by name."""
+    found = (re.fullmatch(r"(\S.*?) {2,}(\S.*)", line) for line in seen.lines)
+    return {row[1]: row[2] for row in found if row}
+
+
+def is_readable(seen: Seen, most_lines: int) -> bool:
+    """Whether a person can read it: no more than *most_lines*, none folded, no document, no traceback."""
+    assert len(seen.lines) <= most_lines, seen.text
+    assert max(map(len, seen.lines)) <= COLUMNS, seen.text
+    assert not re.search(r'\{"|Traceback|Exception', seen.text), seen.text
+    return True
+
+
+def test_the_screen_is_a_terminal_s() -> None:
+    assert screen("one\r\ntwo\x1b[2K\x1b[1A\rsix\x1b[31m!\x1b[0m\r\nten") == ["six!", "ten"]
+    with pytest.raises(AssertionError, match="CSI 2J"):
+        screen("\x1b[2J")
+
+
+def test_the_demo_shows_two_bars_and_its_summary(boosted_rides_model: Path, tmp_path: Path) -> None:
+    seen = in_terminal(
+        *("demo", "--model", boosted_rides_model, "--limit", 2000, "--rate", 0, "--malformed", "1%"), directory=tmp_path
+    )
+    assert seen.code == 0, seen.text
+    assert is_readable(seen, 24)
+    assert rows(seen)["adds up"] == "yes: 2,020 = 2,000 + 20 + 0"
+    invocations = re.fullmatch(r"([\d,]+), ([\d,]+) ms in the model, 0 entries resent", rows(seen)["invocations"])
+    assert invocations, seen.text
+    assert int(invocations[1]) > 0
+    assert int(invocations[2]) > 0
+
+
+def test_ctrl_c_ends_the_demo_at_once_and_without_a_word(rides_model: Path, tmp_path: Path) -> None:
+    seen = in_terminal("demo", "--model", rides_model, "--rate", 100, directory=tmp_path, interrupt_at="read back")
+    assert seen.code == 130, seen.text
+    assert is_readable(seen, 12)
+
+
+def test_a_batch_shows_a_bar_and_a_table_with_the_file_s_name_as_it_is(rides_model: Path, tmp_path: Path) -> None:
+    ride_rows(tmp_path / "[red]rides.csv")
+    ride_rows(tmp_path / f"{'long ' * 20}.csv")
+    for _ in range(2):
+        seen = in_terminal(
+            *("batch", "[red]rides.csv", f"{'long ' * 20}.csv", "out/", "--model", rides_model), directory=tmp_path
+        )
+        assert seen.code == 0, seen.text
+        table = Seen(0, [line for line in seen.lines if "out/" not in line])
+        assert is_readable(table, 6)
+        assert "[red]rides.csv" in seen.lines[0]
+        assert rows(seen)["[red]rides.csv"].split() == ["4", "2", "2"]
+
+
+@pytest.fixture
+def consuming(aws: EmbeddedAws, rides_model: Path) -> dict[str, str]:
+    """Return the environment of a function that consumes one ride and 30 records that are none."""
+    kinesis = aws.clients().kinesis
+    ride = b'{"ride":{"PULocationID":130,"DOLocationID":205,"trip_distance":3.66},"ride_id":256}'
+    for data in [ride, *[b"[]"] * 30]:
+        kinesis.put_record(StreamName="ride_events", PartitionKey="1", Data=data)
+    return {**aws.environment, "MODEL_LOCATION": str(rides_model), "DEAD_LETTER_BUCKET": "ride-failures"}
+
+
+def test_consuming_shows_log_lines_in_short_and_sums_up(consuming: dict[str, str], tmp_path: Path) -> None:
+    consume = functools.partial(
+        in_terminal,
+        *("consume", "--checkpoint", "checkpoint.json", "--poll", "0.05"),
+        directory=tmp_path,
+        environment=consuming,
+    )
+    seen = consume("--drain")
+    assert seen.code == 0, seen.text
+    assert is_readable(seen, 18)
+    assert seen.lines[0].startswith("INFO model loaded: model=")
+    assert sum(line.startswith("WARNING invalid record: reason=schema") for line in seen.lines) == 9
+    assert rows(seen)["records"] == "31 settled, 0 of them discarded"
+    assert (rows(seen)["predictions"], rows(seen)["dead letters"]) == ("1", "30")
+    assert rows(seen)["log lines"] == "12 more (2>&1 | cat shows all)"
+
+    again = consume(interrupt_at="consuming: ")
+    assert again.code == 130, again.text
+    assert is_readable(again, 9)
+    assert rows(again)["records"] == "0 settled, 0 of them discarded"
+
+
+@pytest.mark.process
+def test_training_and_the_demo_tell_the_same_twice(tmp_path: Path) -> None:
+    write_rides(tmp_path / "rides.parquet", synthetic_rides(500, seed=3))
+    for version in (1, 2):
+        trained = in_terminal("train", "rides.parquet", directory=tmp_path)
+        assert trained.code == 0, trained.text
+        assert is_readable(trained, 12)
+        assert rows(trained)["registered"].startswith(f"models:/ride-duration/{version} ")
+    errors = []
+    for _ in range(2):
+        ran = in_terminal("demo", "--rides", "rides.parquet", "--rate", 0, directory=tmp_path)
+        assert ran.code == 0, ran.text
+        assert is_readable(ran, 22)
+        assert rows(ran)["model"] == "ride-duration, version 1, from models:/ride-duration@champion"
+        errors.append((rows(ran)["held-out error"].split()[1], rows(ran)["RMSE"].split()[0]))
+    assert errors[0] == errors[1]
+    assert errors[0][0] == errors[0][1], "the rides put are those that training held out"
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("command", ["train", "demo"])
+def test_ctrl_c_ends_a_training_without_a_word(command: str, tmp_path: Path) -> None:
+    write_rides(tmp_path / "rides.parquet", synthetic_rides(500, seed=3))
+    rides = ["rides.parquet"] if command == "train" else ["--train", "rides.parquet"]
+    # Each of these stages takes long enough to be seen.
+    for stage in ("starting", "logging the run"):
+        seen = in_terminal(command, *rides, directory=tmp_path, interrupt_at=stage)
+        assert seen.code == 130, seen.text
+        assert is_readable(seen, 2)
