@@ -14,10 +14,11 @@ from stream_consumer.cli import (
     dead_letters,
     demo,
     local,
-    models,
+    model,
     replay,
     serve,
     streams,
+    train,
     worker,
 )
 from stream_consumer.errors import StreamConsumerError, UsageError
@@ -34,8 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)
-app.command("train")(models.train)
-app.command("model")(models.model)
+app.command("train")(train.train)
+app.add_typer(model.app, name="model")
 app.command("put")(streams.put)
 app.command("consume")(consume.consume)
 app.command("tail")(streams.tail)

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
-from stream_consumer.cli.models import show
 from stream_consumer.cli.progress import run_bars, stages
 from stream_consumer.cli.served_model import ServedModel, served_model
+from stream_consumer.cli.train import show
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``train`` and ``model``: making a model, and looking at one."""
+"""``train``: a model is made from trip records."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,29 +60,3 @@ def show(result: "TrainingResult") -> None:
     table.add_row("champion", f"{moved}: {result.verdict.reason}")
     table.add_row("tracking", result.tracking_uri)
     Console(highlight=False, soft_wrap=True).print(table)
-
-
-def model(
-    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
-    *,
-    endpoint_url: options.EndpointUrl = None,
-    region: options.Region = None,
-    profile: options.Profile = None,
-) -> None:
-    """
-    Load a model as the function would, check it, and show what it is: columns, bounds, digest.
-
-    The digest is what MODEL_DIGEST pins.
-    """
-    from stream_consumer.models.loading import load_model
-
-    loaded = load_model(location, s3=lambda: options.aws(endpoint_url, region, profile).s3)
-    rows = len(loaded.example[0]) if loaded.example else 0
-    check = f"predicts its example of {rows} rows" if rows else "no input example to check"
-    # Not a table, which would break the digest at 80 columns.
-    print(f"model        {loaded.name}\nversion      {loaded.version}\nlocation     {loaded.location}")
-    print(f"digest       {loaded.digest}\nself-check   {check}")
-    for column in loaded.schema.columns:
-        needed = "required" if column.required else "optional"
-        bounds = "" if column.minimum is column.maximum is None else f", {column.minimum} to {column.maximum}"
-        print(f"column       {column.name}: {column.type}, {needed}{bounds}")

@@ -1,0 +1,130 @@
+"""``model``: a model is looked at as the function would load it, or given a signature."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from typer.core import TyperGroup
+
+from stream_consumer.cli import options
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.model import Model
+
+
+class _ShowByDefault(TyperGroup):
+    """``model LOCATION`` shows the model, as it did before there were other commands."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = args[0] in self.list_commands(ctx) if args else True
+        return super().resolve_command(ctx, args if known or args[0].startswith("-") else ["show", *args])
+
+
+app = typer.Typer(cls=_ShowByDefault, no_args_is_help=True, help="Look at a model, or give it a signature.")
+
+
+@app.command("show")
+def show(
+    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
+    *,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Load a model as the function would, check it, and show its columns, bounds, output and digest.
+
+    Set MODEL_DIGEST to the digest to pin the model. A pickled model is loaded only with its pin.
+    """
+    from stream_consumer.models.files import directory_digest, model_directory
+    from stream_consumer.models.loading import load_directory
+    from stream_consumer.settings import Settings
+
+    settings = Settings.of(os.environ | {"MODEL_LOCATION": location})
+    with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
+        # Before anything can refuse the model: this is what a pin is made of.
+        print(f"digest       {directory_digest(directory)}", flush=True)
+        _describe(load_directory(directory, location, settings.choice))
+
+
+def _describe(model: "Model") -> None:
+    rows = len(model.example[0]) if model.example else 0
+    check = f"predicts {'its example' if rows > 1 else 'a row'}" if rows else "has no row to predict before events come"
+    envelope = model.schema.envelope
+    # Not a table, which would break the digest at 80 columns.
+    print(
+        f"model        {model.name}\nversion      {model.version}\nlocation     {model.location}\nself-check   {check}"
+    )
+    print(f"event        {model.schema.envelope.event({'…': '…'}, '…').decode()}")
+    for column in model.schema.columns:
+        needed = "required" if column.required else "optional"
+        bounds = "" if column.minimum is column.maximum is None else f", {column.minimum} to {column.maximum}"
+        print(f"column       {column.name}: {column.type}, {needed}{bounds}")
+    if model.output:
+        for name, kind in model.output.columns(envelope.prediction).items():
+            print(f"prediction   {name}: {kind}{', ' + model.unit if model.unit else ''}")
+
+
+@app.command("sign")
+def sign(  # noqa: PLR0913 (each is an option)
+    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
+    *,
+    example: Annotated[Path, typer.Option(help="Example events, a JSON object a line.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the signed copy.")],
+    derived: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=TEMPLATE", help="Derived column, such as 'PU_DO={PULocationID}_{DOLocationID}'."),
+    ] = None,
+    entity_field: Annotated[str, typer.Option(help="Field of the model's input; empty: the event itself.")] = "ride",
+    id_field: Annotated[str, typer.Option(help="Field of the event's identifier; empty: none.")] = "ride_id",
+    prediction_field: Annotated[str, typer.Option(help="Field of the prediction.")] = "ride_duration",
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Write a copy of a model with a signature, an input example and the names of its envelope.
+
+    Column types are those of the example events. The copy is loaded and predicts the example before the command
+    ends. For a pickled model, set MODEL_DIGEST to the digest of the original.
+    """
+    from stream_consumer.contract.envelope import Envelope
+    from stream_consumer.models import signing
+    from stream_consumer.models.files import directory_digest, model_directory
+    from stream_consumer.models.loading import Choice, load_directory
+
+    templates = dict(_template(text) for text in derived or [])
+    statement = signing.Statement(list(_events(example)), Envelope(entity_field, id_field, prediction_field), templates)
+    pin = os.environ.get("MODEL_DIGEST")
+    with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
+        digest = directory_digest(directory)
+        print(f"original     {digest}", flush=True)
+        signing.sign(directory, output, statement)
+    signed = directory_digest(output)
+    print(f"digest       {signed}", flush=True)
+    _describe(load_directory(output, str(output), Choice(digest=signed if pin == digest else None)))
+
+
+def _template(text: str) -> tuple[str, str]:
+    name, equals, template = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"--derived {text!r}: wanted NAME=TEMPLATE, such as PU_DO={{PULocationID}}_{{DOLocationID}}")
+    return name, template
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    except OSError as error:
+        raise UsageError(f"--example {path}: {error.strerror}") from None
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield decode(line)
+            except (ValueError, RecursionError) as error:
+                raise UsageError(f"--example {path}, line {number}: {error}; wanted a JSON object") from None

@@ -1,0 +1,123 @@
+"""
+A copy of a model directory with a signature, an input example and our metadata, made from example events.
+
+The rule: nothing of the model itself is read or changed. Only the file ``MLmodel`` and the input example are written.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from stream_consumer.contract.envelope import Envelope
+from stream_consumer.errors import ModelError
+
+_EXAMPLE = "input_example.json"
+_MOST_EXAMPLES = 100
+_TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What is said of a model."""
+
+    events: Sequence[Mapping[str, Any]]
+    """Example events, in the envelope."""
+    envelope: Envelope = field(default_factory=Envelope)
+    derived: Mapping[str, str] = field(default_factory=dict)
+    """Templates of derived columns, such as ``{"PU_DO": "{PULocationID}_{DOLocationID}"}``."""
+
+
+def rows_of(statement: Statement) -> list[dict[str, Any]]:
+    """
+    Return the model's input in each example event.
+
+    Raises:
+        ModelError: There is no event, or one of another envelope.
+    """
+    envelope, rows = statement.envelope, []
+    for number, event in enumerate(statement.events, start=1):
+        row = event.get(envelope.entity) if envelope.entity else event
+        if not isinstance(row, dict):
+            raise ModelError(
+                f"example event {number} has no object {envelope.entity!r}; name the field of the model's input "
+                "with --entity-field, or give it as empty if the event itself is the input"
+            )
+        rows.append({name: value for name, value in row.items() if envelope.entity or name != envelope.id})
+    if not rows:
+        raise ModelError("there is no example event; wanted a file of JSON objects, one a line")
+    return rows
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """
+    Return MLflow's column specifications for *rows*: a column that a row lacks, or has null in, is optional.
+
+    Raises:
+        ModelError: A column holds values of two types, or of one that a column cannot have.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return [
+        {"type": _type_of(name, rows), "name": name, "required": all(row.get(name) is not None for row in rows)}
+        for name in names
+    ]
+
+
+def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    kinds = {type(row[name]) for row in rows if row.get(name) is not None}
+    if kinds == {int, float}:
+        return "double"
+    if len(kinds) != 1 or not kinds <= _TYPES.keys():
+        found = ", ".join(sorted(kind.__name__ for kind in kinds)) or "null only"
+        raise ModelError(f"the column {name!r} of the example events holds {found}; wanted numbers, texts or booleans")
+    return _TYPES[kinds.pop()]
+
+
+def sign(directory: Path, target: Path, statement: Statement) -> None:
+    """
+    Write a signed copy of the model in *directory* to *target*, whole or not at all.
+
+    Raises:
+        ModelError: See :func:`rows_of` and :func:`columns_of`; the copy cannot be written; *target* is there already.
+    """
+    rows = rows_of(statement)
+    columns = columns_of(rows)
+    aside = target.with_name(f".{target.name}.part")
+    try:
+        if target.exists():
+            raise ModelError(f"{target} is there already; name a folder that is not")
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(directory, aside, ignore=shutil.ignore_patterns("__pycache__"))
+        _describe(aside / "MLmodel", columns, statement)
+        names = [column["name"] for column in columns]
+        example = {"columns": names, "data": [[row.get(name) for name in names] for row in rows[:_MOST_EXAMPLES]]}
+        (aside / _EXAMPLE).write_text(json.dumps(example), encoding="utf-8")
+        aside.rename(target)
+    except (OSError, yaml.YAMLError) as error:
+        raise ModelError(f"the model in {directory} cannot be copied to {target}: {error}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _describe(path: Path, columns: Sequence[Mapping[str, Any]], statement: Statement) -> None:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    signature = content.get("signature") or {}
+    content["signature"] = {"outputs": None, "params": None} | signature | {"inputs": json.dumps(columns)}
+    content["saved_input_example_info"] = {
+        "artifact_path": _EXAMPLE,
+        "type": "dataframe",
+        "pandas_orient": "split",
+    }
+    ours = {
+        "envelope": msgspec.structs.asdict(statement.envelope),
+        "derived": dict(statement.derived),
+    }
+    metadata = content.get("metadata") or {}
+    metadata["stream_consumer"] = (metadata.get("stream_consumer") or {}) | ours
+    content["metadata"] = metadata
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
