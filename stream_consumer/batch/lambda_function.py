@@ -4,8 +4,10 @@ The Lambda form for small intervals: one interval, one input, one invocation.
 The rule: it answers with the summary of what is committed, or it raises. Whatever invokes it may do so twice: what is
 committed already is answered again without being scored again.
 
-The event is EventBridge Scheduler's ``{"scheduled_time": "<aws.scheduler.scheduled-time>"}``, an EventBridge event
-(``{"time": …}``), or ``{"date": "2021-03-01"}``; without any of them the interval is that of the environment.
+The event is EventBridge Scheduler's ``{"scheduled_time": "<aws.scheduler.scheduled-time>"}``, EventBridge's
+``Scheduled Event``, or ``{"date": "2021-03-01"}``. The interval of ``{}`` is that of the environment. A warm-up or a
+null event scores nothing and is answered with the model. Any other event is refused: an object that arrived is not the
+interval that ended.
 """
 
 import functools
@@ -29,6 +31,14 @@ from stream_consumer.settings import Settings
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+_PARAMETERS = {"date": "date", "scheduled_time": "scheduled_time", "time": "scheduled_time"}
+_WANTED = (
+    'wanted {"date": "2021-03-01"}, {"scheduled_time": "2021-03-01T00:00:00Z"}, EventBridge\'s Scheduled Event or {}; '
+    "objects that arrive are scored by stream-consumer worker (docs/worker.md)"
+)
+_WARM_UP_SOURCES = frozenset({"serverless-plugin-warmup", "warmup", "warmer"})
+_WARM_UP_KEYS = frozenset({"warmup", "warmer", "concurrency", "ping", "keepwarm", "keep-warm"})
+
 
 class Handler:
     """Answers Lambda's invocations."""
@@ -47,7 +57,7 @@ class Handler:
         self._logger = logger
         self._now = now
 
-    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """
         Score the interval that *event* names.
 
@@ -55,6 +65,8 @@ class Handler:
             StreamConsumerError: Nothing was committed; the message says why.
         """
         said = {"request_id": getattr(context, "aws_request_id", None)}
+        if _asks_for_nothing(event):
+            return {"scored": False, "model": self._model.name, "model_version": self._model.version}
         try:
             job = self._job(event)
             said |= {"input": job.source, "output": job.target}
@@ -71,13 +83,46 @@ class Handler:
             self._logger.warning("rejected rows", extra=said | {"rejected": answer["rejected"]})
         return answer
 
-    def _job(self, event: Mapping[str, Any]) -> Job:
-        date, scheduled = event.get("date"), event.get("scheduled_time") or event.get("time")
-        for text in (date, scheduled):
-            if not isinstance(text, str | None):
-                raise UsageError(f"the event says {text!r} where a date or a time is wanted, as text")
-        schedule = Schedule.of(self._environ, self._now(), date=date, scheduled_time=scheduled)
+    def _job(self, event: Any) -> Job:
+        schedule = Schedule.of(self._environ, self._now(), **_times(event))
         return Job(schedule.names.fill(schedule.source), schedule.names.fill(schedule.target))
+
+
+def _asks_for_nothing(event: Any) -> bool:
+    """Whether *event* is null or a warm-up, as schedulers and Lambda plugins send them: ``{"warmer": true}``."""
+    if not isinstance(event, Mapping):
+        return event is None
+    return bool(event) and (event.get("source") in _WARM_UP_SOURCES or event.keys() <= _WARM_UP_KEYS)
+
+
+def _times(event: Any) -> dict[str, str]:
+    """
+    Return the date or the scheduled time that *event* names; empty for ``{}``.
+
+    Raises:
+        UsageError: The event is of another kind, or what it names is not a text.
+    """
+    if not isinstance(event, Mapping):
+        raise UsageError(f"the event is {_kind(event)}; {_WANTED}")
+    if event.get("detail-type") == "Scheduled Event":
+        event = {"time": event.get("time")}
+    unknown = [str(key) for key in event if key not in _PARAMETERS]
+    if unknown:
+        raise UsageError(f"the event is {_kind(event)}; {_WANTED}")
+    if len(event) > 1:
+        raise UsageError(f"the event names {' and '.join(event)}; {_WANTED}")
+    for name, text in event.items():
+        if not isinstance(text, str) or not text:
+            raise UsageError(f"the event says {text!r} as {name}; wanted a date or a time as text, 2021-03-01")
+    return {_PARAMETERS[name]: text for name, text in event.items()}
+
+
+def _kind(event: Any) -> str:
+    """What *event* is, without what its producer wrote."""
+    if not isinstance(event, Mapping):
+        return f"a JSON value of type {type(event).__name__}"
+    arrival = "Records" in event or event.get("detail-type") == "Object Created"
+    return "a notification of other work, such as an object's arrival" if arrival else "of an unknown kind"
 
 
 def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> Handler:
@@ -99,7 +144,7 @@ def _handler() -> Handler:
     return build_handler(os.environ, functools.cache(default_s3))
 
 
-def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer one invocation; see :class:`Handler`."""
     return _handler()(event, context)
 

@@ -86,10 +86,59 @@ def test_rejected_rows_are_a_warning(handler: Handler, log: io.StringIO) -> None
     assert (warning["level"], warning["rejected"]) == ("WARNING", {"schema": 1, "bounds": 1})
 
 
-@pytest.mark.parametrize("event", [{"date": 20210201}, {"time": None, "scheduled_time": 5}, {"date": "today"}])
-def test_an_event_that_names_no_time_is_refused(event: dict[str, Any], handler: Handler) -> None:
-    with pytest.raises(UsageError):
+OBJECT = {"bucket": {"name": "taxi"}, "object": {"key": "rides/2021-03.parquet", "size": 1}}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"date": 20210201},
+        {"date": None},
+        {"date": ""},
+        {"scheduled_time": ""},
+        {"time": None, "scheduled_time": 5},
+        {"date": "2021-02-01", "scheduled_time": "2021-03-01T00:00:00Z"},
+        {"date": "today"},
+        {"detail-type": "Scheduled Event", "source": "aws.events"},
+    ],
+)
+def test_an_event_that_names_no_time_is_refused(event: dict[str, Any], handler: Handler, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="wanted"):
         handler(event, None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": OBJECT}]},
+        {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]},
+        {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+        {"Records": []},
+        {"version": "0", "detail-type": "Object Created", "source": "aws.s3", "time": "2021-03-05T10:00:00Z",
+         "detail": OBJECT},
+        {"version": "0", "detail-type": "Object Deleted", "source": "aws.s3", "time": "2021-03-05T10:00:00Z"},
+        {"source": "aws.s3", "time": "2021-03-05T10:00:00Z"},
+        {"Date": "2021-02-01"},
+        {"requestContext": {"http": {"method": "GET"}}},
+        [], [{"date": "2021-02-01"}], "2021-02-01", 5, True,
+    ],
+)  # fmt: skip
+def test_an_event_of_another_kind_is_never_taken_for_the_interval_that_ended(
+    event: Any, handler: Handler, tmp_path: Path
+) -> None:
+    """What arrived would be scored never, and another file instead of it."""
+    with pytest.raises(UsageError, match="objects that arrive are scored by stream-consumer worker"):
+        handler(event, None)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "event", [None, {"warmer": True, "concurrency": 3}, {"source": "serverless-plugin-warmup"}, {"warmup": True}]
+)
+def test_a_warm_up_scores_nothing_and_is_answered(event: Any, handler: Handler, tmp_path: Path) -> None:
+    assert handler(event, None) == {"scored": False, "model": "batch", "model_version": "run-batch"}
+    assert not (tmp_path / "out").exists()
 
 
 def test_init_loads_the_model_and_says_so(
