@@ -110,7 +110,8 @@ def _cost(score: Score, path: str) -> tuple[Cost, int]:
 
 def ours(place: Place) -> Score:
     """This project: everything that ``stream-consumer batch`` does after it has loaded the model."""
-    from stream_consumer.batch.job import Job, Stores, run  # noqa: PLC0415
+    from stream_consumer.batch.job import Job, run  # noqa: PLC0415
+    from stream_consumer.batch.storage import Stores  # noqa: PLC0415
 
     model = _model(place)
     return lambda path: lambda: run(_job(Job, path), model=model, stores=Stores()).rows

@@ -17,7 +17,8 @@ from infra.container.example_model import write_example_model
 from integration_tests.conftest import loaded
 from integration_tests.postgres import PASSWORD, binaries, postgres
 from stream_consumer.batch.errors import MixedIds, StoreFailed
-from stream_consumer.batch.job import Job, Options, Stores, committed, run
+from stream_consumer.batch.job import Job, Options, committed, run
+from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
 
@@ -75,7 +76,7 @@ def test_a_query_is_scored_into_a_file(server: str, model: Model, tmp_path: Path
     assert (summary.rows, summary.predicted) == (20_003, 20_000)
     assert summary.rejected == {Reason.SCHEMA: 2, Reason.BOUNDS: 1}
     assert pq.read_table(target)["ride_id"].to_pylist() == list(range(20_000))
-    assert PASSWORD not in (tmp_path / "minutes.summary.json").read_text(encoding="utf-8")
+    assert PASSWORD not in (tmp_path / "minutes.parquet.summary.json").read_text(encoding="utf-8")
 
 
 def test_predictions_replace_those_of_the_same_query(server: str, model: Model) -> None:

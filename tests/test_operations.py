@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from stream_consumer.batch.job import Stores
+from stream_consumer.batch.storage import Stores
 from stream_consumer.lambda_function import Handler, build_handler
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping

@@ -92,7 +92,7 @@ def test_a_date_and_a_bucket_are_enough_for_batch(run: Run, aws: EmbeddedAws, ri
     ran = run("batch", environment=aws.environment | {"DATE": "2021-03-01", "BUCKET": rides.bucket})
     assert ran.returncode == 0, ran.stderr
     assert predicted(rides, "predictions/2021-03.parquet") == minutes(model)
-    summary = rides.clients.s3.get_object(Bucket=rides.bucket, Key="predictions/2021-03.summary.json")
+    summary = rides.clients.s3.get_object(Bucket=rides.bucket, Key="predictions/2021-03.parquet.summary.json")
     assert json.load(summary["Body"])["rows"] == 3
 
 

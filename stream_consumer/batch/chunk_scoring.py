@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -85,9 +86,11 @@ class Judge:
     def _letters(
         self, numbers: NDArray[np.int64], faults: Mapping[int, InvalidRecord], data: Mapping[int, bytes]
     ) -> list[DeadLetter]:
-        return [
+        letters = [
             DeadLetter.of(Record(data[at], event_id(self._name, int(numbers[at]))), faults[at]) for at in sorted(faults)
         ]
+        # An input has no shards, though the event ids of a stream begin with theirs.
+        return [msgspec.structs.replace(letter, shard=None) for letter in letters]
 
     def _surely_valid(self, table: Table) -> Mask:
         if not self._fast:

@@ -13,18 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Input, Progress, never, silent
-from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected, UnusableInput
-from stream_consumer.batch.sources import REJECTED, SUMMARY, Source, Target, source_of, target_of
+from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected
+from stream_consumer.batch.sources import Source, source_of
 from stream_consumer.batch.storage import Stores
+from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
+from stream_consumer.batch.targets import REJECTED, SUMMARY, Target, target_of
 from stream_consumer.batch.writers import Letters, Writer, writer, written
 from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
-
-__all__ = ["Job", "Options", "Progress", "Stopped", "Stores", "Summary", "UnusableInput", "committed", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +47,6 @@ class Options:
     """The share of rows that may be rejected; more fail the run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """What a run came to; the same for the same input, model and options, so it says nothing of time or place."""
-
-    source: str
-    source_version: str | None
-    """The ETag of an object; the size and time of change of a file; None of a query."""
-    model: str
-    model_version: str
-    model_digest: str
-    id_column: str | None
-    rows: int
-    predicted: int
-    rejected: Mapping[Reason, int]
-    sizes: Mapping[str, int]
-    """Bytes of each file that was committed, by what its name ends in."""
-
-
 def run(  # noqa: PLR0913 (its parts, each named)
     job: Job,
     *,
@@ -84,7 +64,8 @@ def run(  # noqa: PLR0913 (its parts, each named)
     Raises:
         Stopped: *stop* turned true.
         UnusableInput: The input can never be scored: it is gone, not what its name says, or lacks columns.
-        UsageError: The name of the input or of the output tells no format, or the output is the input.
+        UsageError: The name of the input or of the output tells no format, the output is the input, or something is
+            there that no run of the same input made.
         StoreFailed: The input could not be fetched, scratch is full, or the output could not be written.
         TooManyRejected: See ``Options.max_rejected``.
         CountsDiffer: What was read, decided and written do not add up.
@@ -94,11 +75,12 @@ def run(  # noqa: PLR0913 (its parts, each named)
     """
     source, target = _ends(job, stores, options)
     version = source.version()
+    target.check()
     with stores.scratch() as scratch:
         files = {ending: scratch / f"made{ending}" for ending in (target.suffix, REJECTED, SUMMARY)}
         with source.open(model.schema, options.id_column, scratch, lambda: _go_on(stop)) as rows:
-            output = writer(files[target.suffix], model, source.name)
-            letters, judge = Letters(files[REJECTED]), Judge(model, source.name)
+            output = writer(files[target.suffix], model, source.identity)
+            letters, judge = Letters(files[REJECTED]), Judge(model, source.identity)
             counts = _score(rows, judge, output=output, letters=letters, stop=stop, progress=progress)
         counts.check(source.label, options.max_rejected, rows.rows)
         _check_written(files[target.suffix], counts.predicted)
@@ -106,10 +88,12 @@ def run(  # noqa: PLR0913 (its parts, each named)
         if source.version() != version:
             raise StoreFailed(f"{source.label} changed while it was read; nothing was committed: run again")
         sizes = {ending: file.stat().st_size for ending, file in files.items() if file.exists()}
-        summary = counts.summary(source.label, version, model, options.id_column, sizes)
-        files[SUMMARY].write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+        summary = counts.summary(source.identity, version, model, options.id_column, sizes)
+        files[SUMMARY].write_bytes(encode_summary(summary))
         _go_on(stop)
         target.commit(files)
+    if source.version() != version:  # another run may have scored what is there now, and these results replaced its own
+        raise StoreFailed(f"{source.label} changed while its results were committed: run again")
     return summary
 
 
@@ -146,12 +130,11 @@ def committed(
     version, document = source.version(), target.summary()
     if version is None or document is None:
         return None
-    try:
-        summary = msgspec.json.decode(document, type=Summary)
-    except ValueError:  # not ours, or of another version of this program
+    summary = decode_summary(document)
+    if summary is None:
         return None
     same = (
-        (summary.source, summary.source_version, summary.id_column) == (source.label, version, options.id_column)
+        (summary.source, summary.source_version, summary.id_column) == (source.identity, version, options.id_column)
         and (model is None or _names(model) == (summary.model, summary.model_version, summary.model_digest))
         and sum(summary.rejected.values()) <= summary.rows * options.max_rejected
         and target.holds(summary.sizes)

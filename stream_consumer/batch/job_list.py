@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stream_consumer.batch.job import Job
-from stream_consumer.batch.locations import is_database, is_s3, shown, stem_of, suffix_of
-from stream_consumer.batch.sources import identity_of, places_written
+from stream_consumer.batch.locations import identity_of, is_database, is_s3, shown, stem_of, suffix_of
+from stream_consumer.batch.targets import places_written
 from stream_consumer.errors import UsageError
 
 
@@ -29,7 +29,7 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
         ends = [".parquet" if is_database(source) else suffix_of(source) for source in sources]
         targets = [f"{target}{stem_of(source)}{end}" for source, end in zip(sources, ends, strict=True)]
         _refuse(
-            "two inputs would write one file, since their names differ only in folder, format or what is added to them",
+            "two inputs would write one file, since their names differ only in folder",
             [place for one in targets for place in places_written(one)],
         )
     elif len(sources) > 1:

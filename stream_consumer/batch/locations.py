@@ -4,6 +4,7 @@ Names of inputs and outputs: what a path or URL is, what it is called, and what 
 No I/O. The name's end says the format; nothing is sniffed.
 """
 
+import os
 from enum import StrEnum
 from urllib.parse import urlsplit
 
@@ -82,5 +83,16 @@ def stem_of(place: str) -> str:
 
 
 def beside(target: str, ending: str) -> str:
-    """The place of what is written beside the output *target*: ``rides.parquet`` → ``rides.summary.json``."""
-    return target.removesuffix(suffix_of(target)) + ending
+    """
+    Return the location of a file beside the output *target*: ``rides.parquet`` → ``rides.parquet.summary.json``.
+
+    The name is the whole output's: ``rides.csv`` and ``rides.parquet`` share no file.
+    """
+    return target + ending
+
+
+def identity_of(place: str) -> str:
+    """Return what is the same for all names of one location."""
+    local = not (is_s3(place) or is_database(place))
+    # Not Path.resolve, which raises on a loop of symbolic links.
+    return os.path.realpath(place.removeprefix("file://")) if local else place

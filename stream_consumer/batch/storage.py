@@ -2,7 +2,8 @@
 Where files are: on this machine or on S3.
 
 The rule: a whole file appears under its name, or nothing does. A local one is copied beside its name and renamed, an
-object is uploaded by ``upload_file``, which either completes or leaves nothing to be seen.
+object is uploaded by ``upload_file``, which either completes or leaves nothing to be seen. An object carries the digest
+of its content as metadata.
 
 An object is downloaded whole before it is read, not read in place through pyarrow's own S3 client: so there is one set
 of credentials, one endpoint and one retry policy (boto3's, which tests and emulators configure), memory does not grow
@@ -11,10 +12,12 @@ scratch (TMPDIR) must hold the object and the output.
 """
 
 import contextlib
+import errno
+import hashlib
 import os
 import shutil
+import stat
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,12 +26,14 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
-from stream_consumer.batch.locations import bucket_and_key, is_s3, name_of
+from stream_consumer.batch.locations import bucket_and_key, is_s3, suffix_of
 from stream_consumer.models.files import default_s3
+from stream_consumer.whole_file import whole_file
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+_DIGEST = "sha256"
 _GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 
 
@@ -49,6 +54,17 @@ class Store(Protocol):
 
     def size(self, place: str) -> int | None:
         """Return its bytes; None if there is no such file."""
+
+    def digest(self, place: str) -> str | None:
+        """Return the SHA-256 of its content, as :meth:`put` knew it; None if there is no such file."""
+
+    def check(self, place: str) -> None:
+        """
+        Look whether a file could be put there, as far as that shows.
+
+        Raises:
+            StoreFailed: It could not.
+        """
 
     def read(self, place: str) -> bytes | None: ...
 
@@ -99,41 +115,61 @@ class LocalStore:
 
     def version(self, place: str) -> str:
         path = _path(place)
-        if path.is_dir():
-            raise UnusableInput(f"{place} is a folder; name the files in it")
         try:
             status = path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise UnusableInput(f"there is no file {place}") from None
         except OSError as error:
-            raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
+            raise _unreadable(place, error) from error
+        if stat.S_ISDIR(status.st_mode):
+            raise UnusableInput(f"{place} is a folder; name the files in it")
+        if not stat.S_ISREG(status.st_mode):  # a pipe may never end, and cannot be read twice
+            raise UnusableInput(f"{place} is a pipe or a device, not a file; write its content into a file first")
         return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
     def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:  # noqa: ARG002 (it is here)
         return _path(place)
 
     def size(self, place: str) -> int | None:
-        path = _path(place)
-        return path.stat().st_size if path.is_file() else None
+        try:
+            return _path(place).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreFailed(f"{place} cannot be looked at: {error.strerror}") from error
+
+    def digest(self, place: str) -> str | None:
+        try:
+            return digest_of(_path(place))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
+
+    def check(self, place: str) -> None:
+        folder = _path(place).absolute().parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise StoreFailed(f"{place} cannot be written: {folder} is not a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StoreFailed(f"{place} cannot be written: the folder {folder} is read-only")
 
     def read(self, place: str) -> bytes | None:
-        path = _path(place)
-        return path.read_bytes() if path.is_file() else None
+        try:
+            return _path(place).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
 
     def put(self, file: Path, place: str) -> None:
         path = _path(place)
-        # Scratch may be on another file system, from where nothing can be renamed.
-        # And another run, in another container with the same process id, may write the same.
-        aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                shutil.copyfile(file, aside)
-                with aside.open("rb") as copy:
-                    os.fsync(copy.fileno())
-                aside.replace(path)
-            finally:
-                aside.unlink(missing_ok=True)
+            # Scratch may be on another file system, from where nothing can be renamed.
+            with file.open("rb") as source, whole_file(path) as copy:
+                shutil.copyfileobj(source, copy)
         except OSError as error:
             raise StoreFailed(f"{place} cannot be written: {error.strerror}") from error
 
@@ -146,6 +182,18 @@ class LocalStore:
 
 def _path(place: str) -> Path:
     return Path(place.removeprefix("file://"))
+
+
+def _unreadable(place: str, error: OSError) -> UnusableInput | StoreFailed:
+    """Blame a name that can never be one of a file; anything else may pass."""
+    fate = UnusableInput if error.errno in {errno.ENAMETOOLONG, errno.ELOOP} else StoreFailed
+    return fate(f"{place} cannot be read: {error.strerror}")
+
+
+def digest_of(file: Path) -> str:
+    """Return the SHA-256 of the content of *file*, in hexadecimal."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 class S3Store:
@@ -163,7 +211,8 @@ class S3Store:
         bucket, key = bucket_and_key(place)
         folder = scratch / "fetched"  # where no name can be that of a file of ours
         folder.mkdir()
-        path = folder / name_of(place)
+        # A key may be longer than a file's name, and a folder's name to the file system.
+        path = folder / f"input{suffix_of(place)}"
         with _told(place, "downloaded", "s3:GetObject on it"):
             self._client.download_file(bucket, key, str(path), Callback=lambda _: progressed())
         return path
@@ -174,6 +223,15 @@ class S3Store:
             return self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
         return None
 
+    def digest(self, place: str) -> str | None:
+        bucket, key = bucket_and_key(place)
+        with contextlib.suppress(UnusableInput), _told(place, "looked at", "s3:GetObject and s3:ListBucket"):
+            return self._client.head_object(Bucket=bucket, Key=key)["Metadata"].get(_DIGEST)
+        return None
+
+    def check(self, place: str) -> None:
+        """Nothing shows before it is tried."""
+
     def read(self, place: str) -> bytes | None:
         bucket, key = bucket_and_key(place)
         with contextlib.suppress(UnusableInput), _told(place, "read", "s3:GetObject and s3:ListBucket"):
@@ -183,7 +241,7 @@ class S3Store:
     def put(self, file: Path, place: str) -> None:
         bucket, key = bucket_and_key(place)
         with _told(place, "written", "s3:PutObject", reading=False):
-            self._client.upload_file(str(file), bucket, key)
+            self._client.upload_file(str(file), bucket, key, ExtraArgs={"Metadata": {_DIGEST: digest_of(file)}})
 
     def remove(self, place: str) -> None:
         bucket, key = bucket_and_key(place)

@@ -16,8 +16,10 @@ from stream_consumer.cli.progress import row_bar
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream_consumer.batch.job import Job, Options, Stores, Summary
+    from stream_consumer.batch.job import Job, Options
     from stream_consumer.batch.schedule import Names
+    from stream_consumer.batch.storage import Stores
+    from stream_consumer.batch.summary import Summary
     from stream_consumer.model import Model
 
 _SCHEDULE, _DATABASE = "By interval", "Databases"
@@ -71,16 +73,17 @@ def batch(  # noqa: PLR0913 (each is an option)
     [bold]stream-consumer batch rides.parquet minutes.parquet --model model/[/]
 
     It makes minutes.parquet (ride_id, ride_duration, model, version), if need be
-    minutes.rejected.jsonl, and last minutes.summary.json, the sign that all is there.
-    Running it again makes the same bytes.
+    minutes.parquet.rejected.jsonl, and last minutes.parquet.summary.json, the sign that
+    all is there. Running it again makes the same bytes.
 
     Names may hold {bucket} and {date:%Y-%m-%d}, the beginning of an interval:
 
     [bold]stream-consumer batch 's3://{bucket}/rides/{date:%Y-%m}.parquet' 's3://{bucket}/out/' --date 2021-03-01[/]
     """
-    from stream_consumer.batch.job import Options, Stores
+    from stream_consumer.batch.job import Options
     from stream_consumer.batch.job_list import plan
     from stream_consumer.batch.schedule import Schedule
+    from stream_consumer.batch.storage import Stores
 
     schedule = Schedule.of(os.environ, datetime.now(UTC), date=date, bucket=bucket, interval=interval)
     jobs = plan(*_filled(places or [schedule.source, schedule.target], schedule.names))
@@ -140,6 +143,6 @@ def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
 
 
 def _letters(job: "Job") -> str:
-    from stream_consumer.batch.sources import REJECTED
+    from stream_consumer.batch.targets import REJECTED
 
     return "the table …_rejected" if is_database(job.target) else beside(job.target, REJECTED)

@@ -67,7 +67,7 @@ def worker(  # noqa: PLR0913 (each is an option)
 
       [bold]stream-consumer worker --queue https://… --exit-when-empty[/]
     """
-    from stream_consumer.batch.job import Stores
+    from stream_consumer.batch.storage import Stores
     from stream_consumer.worker.loop import Scoring, Worker, targets
     from stream_consumer.worker.output_claim import Claim
     from stream_consumer.worker.queue import Queue

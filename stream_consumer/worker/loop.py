@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import msgspec
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError  # noqa: A004
 
 from stream_consumer.aws.retry import is_transient
 from stream_consumer.batch.errors import Stopped
-from stream_consumer.batch.job import Job, Stores, Summary, committed, run
-from stream_consumer.batch.locations import beside, is_s3, stem_of, suffix_of
-from stream_consumer.batch.sources import SUMMARY
+from stream_consumer.batch.job import Job, committed, run
+from stream_consumer.batch.locations import is_s3, stem_of, suffix_of
+from stream_consumer.batch.storage import Stores
+from stream_consumer.batch.summary import Summary
 from stream_consumer.errors import InitError, UsageError
 from stream_consumer.model import Model
 from stream_consumer.worker.lease import Heart, Lease, heart
@@ -72,8 +72,6 @@ class Scoring:
 
     run: Callable[[Job, Callable[[], bool]], Summary]
     committed: Callable[[Job], Summary | None]
-    source_of: Callable[[str], str | None]
-    """The input that the output at a target was made of, if one is committed there."""
     target: Callable[[NewObject], str]
 
     @classmethod
@@ -81,21 +79,8 @@ class Scoring:
         return cls(
             run=lambda job, stop: run(job, model=model, stores=stores, stop=stop),
             committed=lambda job: committed(job, stores, model=model),
-            source_of=lambda target: _source_of(target, stores),
             target=target,
         )
-
-
-class _Sourced(msgspec.Struct):
-    source: str
-
-
-def _source_of(target: str, stores: Stores) -> str | None:
-    document = stores.at(target).read(beside(target, SUMMARY))
-    try:
-        return msgspec.json.decode(document, type=_Sourced).source if document else None
-    except msgspec.DecodeError:  # not a summary of ours, so nobody's output
-        return None
 
 
 def targets(template: str) -> Callable[[NewObject], str]:
@@ -244,9 +229,6 @@ class Worker:
                 self.tally.already += 1
                 self._log.info("scored before", extra=_named(job, message))
                 return None
-            other = self._scoring.source_of(job.target)
-            if other not in {None, job.source}:
-                raise UsageError(f"{job.target} has the predictions of {other}; --output must give each object its own")
             started = self._clock()
             summary = self._scoring.run(job, stop)
             self.tally.scored += 1

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from stream_consumer.batch.chunks import CHUNK_BYTES
-from stream_consumer.batch.errors import MixedIds, StoreFailed
-from stream_consumer.batch.job import Job, Options, Stores, UnusableInput, committed, run
+from stream_consumer.batch.errors import MixedIds, StoreFailed, UnusableInput
+from stream_consumer.batch.job import Job, Options, committed, run
 from stream_consumer.batch.locations import shown
 from stream_consumer.batch.sources import source_of
+from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.record import Reason
 from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
@@ -47,8 +48,8 @@ def test_a_querys_rows_are_scored(database: str, model: Model, stores: Stores, t
         (7, 12.0),
         (8, 7.0),
     ]
-    [first, _] = letters(tmp_path / "minutes.rejected.jsonl")
-    assert first.event_id == "taxi.db:2"
+    [first, _] = letters(tmp_path / "minutes.parquet.rejected.jsonl")
+    assert first.event_id == f"{summary.source}:2"
     assert first.data == b'{"ride":{"PULocationID":75,"DOLocationID":300,"trip_distance":2.0},"ride_id":9}'
 
 
@@ -75,8 +76,8 @@ def test_predictions_go_into_tables(database: str, model: Model, stores: Stores,
         (source, 8, 7.0, "batch", "run-batch"),
     ]
     assert selected(database, "select source, event_id, reason, path from minutes_rejected") == [
-        (source, "rides.csv:2", "bounds", "$.ride.DOLocationID"),
-        (source, "rides.csv:3", "schema", "$.ride.trip_distance"),
+        (source, f"{source}:2", "bounds", "$.ride.DOLocationID"),
+        (source, f"{source}:3", "schema", "$.ride.trip_distance"),
     ]
     assert committed(job, stores, model=model, options=options) == summary
 
@@ -153,7 +154,7 @@ def test_rows_of_a_query_are_held_by_their_bytes(tmp_path: Path, model: Model, s
 
 def test_one_query_of_two_servers_is_two_inputs() -> None:
     stores = Stores()
-    labels = {source_of(f"postgresql:///taxi?host={host}", QUERY, stores).label for host in "ab"}
+    labels = {source_of(f"postgresql:///taxi?host={host}", QUERY, stores).identity for host in "ab"}
     assert len(labels) == 2
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 import numpy as np
@@ -19,8 +19,10 @@ import pyarrow.csv
 import pytest
 from moto import mock_aws
 
-from stream_consumer.batch.errors import CountsDiffer, StoreFailed, TooManyRejected
-from stream_consumer.batch.job import Job, Options, Stopped, Stores, Summary, UnusableInput, committed, run
+from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected, UnusableInput
+from stream_consumer.batch.job import Job, Options, committed, run
+from stream_consumer.batch.storage import LocalStore, Stores
+from stream_consumer.batch.summary import Summary
 from stream_consumer.contract.prediction import decode_prediction
 from stream_consumer.contract.record import Reason
 from stream_consumer.errors import UsageError
@@ -60,10 +62,10 @@ def test_every_row_is_predicted_or_rejected(
     summary = run(Job(str(source), str(target)), model=model, stores=stores)
     assert (summary.rows, summary.predicted, summary.rejected) == (4, 2, {Reason.SCHEMA: 1, Reason.BOUNDS: 1})
     assert predicted(target) == [(7, 12.0), (8, 7.0)]
-    refused = letters(tmp_path / "out" / "rides.rejected.jsonl")
+    refused = letters(tmp_path / "out" / f"{wanted}.rejected.jsonl")
     assert [(letter.event_id, letter.reason, letter.path) for letter in refused] == [
-        (f"{given}:2", "bounds", "$.ride.DOLocationID"),
-        (f"{given}:3", "schema", "$.ride.trip_distance"),
+        (f"{source}:2", "bounds", "$.ride.DOLocationID"),
+        (f"{source}:3", "schema", "$.ride.trip_distance"),
     ]
     assert json.loads(refused[0].data) == {
         "ride": {"PULocationID": 75, "DOLocationID": 300, "trip_distance": 2.0},
@@ -83,10 +85,10 @@ def test_predictions_name_the_model(job: Job, model: Model, stores: Stores) -> N
 
 def test_the_summary_says_what_was_scored_by_what(job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
-    document = json.loads(made(job)["minutes.summary.json"])
+    document = json.loads(made(job)["minutes.parquet.summary.json"])
     status = Path(job.source).stat()
-    sizes = {f".{name.partition('.')[2]}": len(content) for name, content in made(job).items()}
-    del sizes[".summary.json"]
+    names = {"minutes.parquet": ".parquet", "minutes.parquet.rejected.jsonl": ".rejected.jsonl"}
+    sizes = {ending: len(made(job)[name]) for name, ending in names.items()}
     assert document == {
         "source": job.source,
         "source_version": f"{status.st_size} bytes of {status.st_mtime_ns}",
@@ -108,10 +110,10 @@ def test_a_rerun_makes_the_same_bytes(name: str, job: Job, model: Model, stores:
     before = made(job)
     run(job, model=model, stores=stores)
     assert made(job) == before
-    assert sorted(before) == sorted([name, "rides.rejected.jsonl", "rides.summary.json"])
+    assert sorted(before) == sorted([name, f"{name}.rejected.jsonl", f"{name}.summary.json"])
 
 
-@pytest.mark.parametrize("name", ["rides.parquet", "rides.rejected.jsonl"])
+@pytest.mark.parametrize("name", ["rides.parquet", "rides.parquet.rejected.jsonl"])
 def test_an_output_over_the_input_is_refused(name: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     """By any name: what was read would be gone."""
     source = rides_file(tmp_path / "in" / name)
@@ -152,21 +154,140 @@ def test_two_runs_at_once_put_no_half_file(stores: Stores, tmp_path: Path, monke
     whole, other, target = (tmp_path / name for name in ("whole", "other", "target"))
     whole.write_bytes(b"whole")
     other.write_bytes(b"other")
-    copy = shutil.copyfile
+    copy = shutil.copyfileobj
 
-    def meanwhile(source: Path, aside: Path) -> None:
-        copy(source, aside)
-        if source == whole:
+    def meanwhile(source: IO[bytes], aside: IO[bytes]) -> None:
+        if source.name == str(whole):
+            copy(source, aside)
             with pytest.raises(StoreFailed):
                 stores.at(str(target)).put(other, str(target))
         else:
-            aside.write_bytes(b"ot")
+            aside.write(b"ot")
             raise OSError(errno.EIO, "I/O error")
 
-    monkeypatch.setattr(shutil, "copyfile", meanwhile)
+    monkeypatch.setattr(shutil, "copyfileobj", meanwhile)
     stores.at(str(target)).put(whole, str(target))
     assert target.read_bytes() == b"whole"
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"whole", "other", "target"}
+
+
+def test_outputs_of_one_stem_share_no_file(model: Model, stores: Stores, tmp_path: Path) -> None:
+    """Each keeps its rejected rows and its summary."""
+    out = tmp_path / "out"
+    jobs = [Job(str(rides_file(tmp_path / name)), str(out / name)) for name in NAMES]
+    summaries = [run(job, model=model, stores=stores) for job in jobs]
+    assert len(list(out.iterdir())) == 3 * len(NAMES)
+    assert [committed(job, stores, model=model) for job in jobs] == summaries
+
+
+def test_event_ids_name_the_whole_source(
+    model: Model, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead letters of equal ids are one to redrive, and the second would be deleted with the first."""
+    ids = []
+    for folder in ("march", "april"):
+        rides_file(tmp_path / folder / "part-0.csv")
+        monkeypatch.chdir(tmp_path / folder)
+        run(Job("part-0.csv", "out.ndjson"), model=model, stores=stores)
+        events = map(decode_prediction, Path("out.ndjson").read_bytes().splitlines())
+        refused = letters(Path("out.ndjson.rejected.jsonl"))
+        ids += [event.event_id for event in events] + [letter.event_id for letter in refused]
+        assert [(letter.stream, letter.shard) for letter in refused] == [(None, None)] * 2
+    assert ids == [f"{tmp_path}/{folder}/part-0.csv:{row}" for folder in ("march", "april") for row in range(4)]
+
+
+@pytest.mark.parametrize("name", ["minutes.parquet", "minutes.parquet.rejected.jsonl", "minutes.parquet.summary.json"])
+@pytest.mark.parametrize("content", [b"", b"mine", b'{"source": "mine"}'])
+def test_a_file_that_no_run_made_is_never_written_over(
+    name: str, content: bytes, job: Job, model: Model, stores: Stores
+) -> None:
+    mine = Path(job.target).with_name(name)
+    mine.parent.mkdir()
+    mine.write_bytes(content)
+    with pytest.raises(UsageError, match=f"{name} is there and no run of batch made it"):
+        run(job, model=model, stores=stores)
+    assert made(job) == {name: content}
+
+
+def test_a_file_that_comes_while_rows_are_scored_is_not_written_over(job: Job, model: Model, stores: Stores) -> None:
+    def meanwhile(*_: object) -> None:
+        Path(job.target).parent.mkdir()
+        Path(job.target).write_bytes(b"mine")
+
+    with pytest.raises(UsageError, match="no run of batch made it"):
+        run(job, model=model, stores=stores, progress=meanwhile)
+    assert made(job) == {"minutes.parquet": b"mine"}
+
+
+def test_the_results_of_another_source_are_not_written_over(
+    job: Job, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    run(job, model=model, stores=stores)
+    before = made(job)
+    with pytest.raises(UsageError, match=f"has the predictions of {job.source}; remove them, or name another"):
+        run(Job(str(rides_file(tmp_path / "other.csv")), job.target), model=model, stores=stores)
+    assert made(job) == before
+
+
+def test_a_run_that_ended_while_it_committed_is_finished_by_the_next(
+    job: Job, model: Model, stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no summary then, and yet the files are known for those of this source."""
+    expected = run(job, model=model, stores=stores)
+    for count in range(5):
+        puts = itertools.count()
+        put, remove = LocalStore.put, LocalStore.remove
+
+        def failing(step: Any, *arguments: Any, count: int = count, puts: Any = puts) -> None:
+            if next(puts) == count:
+                raise StoreFailed("killed")
+            step(*arguments)
+
+        monkeypatch.setattr(LocalStore, "put", lambda *given, step=put: failing(step, *given))
+        monkeypatch.setattr(LocalStore, "remove", lambda *given, step=remove: failing(step, *given))
+        with pytest.raises(StoreFailed, match="killed"):
+            run(job, model=model, stores=stores)
+        monkeypatch.undo()
+        other = Job(str(rides_file(tmp_path / "other.csv")), job.target)
+        with pytest.raises(UsageError, match="has the predictions of"):
+            run(other, model=model, stores=stores)
+        assert run(job, model=model, stores=stores) == expected
+        assert len(made(job)) == 3
+
+
+def test_two_runs_that_commit_at_once_leave_no_summary_of_the_others_predictions(
+    job: Job, model: Model, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that wrote last finds the other's file and fails."""
+    other = dataclasses.replace(model, version="4")
+    put = LocalStore.put
+
+    def meanwhile(store: LocalStore, file: Path, place: str) -> None:
+        if place.endswith(".summary.json"):
+            monkeypatch.undo()
+            run(job, model=other, stores=stores)
+        put(store, file, place)
+
+    monkeypatch.setattr(LocalStore, "put", meanwhile)
+    with pytest.raises(StoreFailed, match=r"minutes\.parquet was changed while it was committed: run again"):
+        run(job, model=model, stores=stores)
+    run(job, model=model, stores=stores)
+    assert {row["version"] for row in rows(Path(job.target))} == {"run-batch"}
+
+
+def test_an_input_that_changes_during_the_commit_fails_the_run(
+    job: Job, model: Model, stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that scored the new content may have committed first."""
+    put = LocalStore.put
+
+    def meanwhile(store: LocalStore, file: Path, place: str) -> None:
+        os.utime(job.source, (1, 1))
+        put(store, file, place)
+
+    monkeypatch.setattr(LocalStore, "put", meanwhile)
+    with pytest.raises(StoreFailed, match="changed while its results were committed"):
+        run(job, model=model, stores=stores)
 
 
 def test_letters_of_an_earlier_run_do_not_stay(job: Job, model: Model, stores: Stores) -> None:
@@ -174,7 +295,7 @@ def test_letters_of_an_earlier_run_do_not_stay(job: Job, model: Model, stores: S
     good = {"PULocationID": [1], "DOLocationID": [2], "trip_distance": [1.5], "ride_id": ["a"]}
     rides_file(Path(job.source), good)
     assert run(job, model=model, stores=stores).rejected == {}
-    assert sorted(made(job)) == ["minutes.parquet", "minutes.summary.json"]
+    assert sorted(made(job)) == ["minutes.parquet", "minutes.parquet.summary.json"]
 
 
 def test_no_rows_make_an_empty_output(job: Job, model: Model, stores: Stores) -> None:
@@ -204,7 +325,7 @@ def test_another_input_model_or_output_is_not_committed(job: Job, model: Model, 
     assert committed(job, stores) is None
 
 
-@pytest.mark.parametrize("name", ["minutes.parquet", "minutes.rejected.jsonl", "minutes.summary.json"])
+@pytest.mark.parametrize("name", ["minutes.parquet", "minutes.parquet.rejected.jsonl", "minutes.parquet.summary.json"])
 def test_what_lost_a_file_is_not_committed(name: str, job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
     Path(job.target).with_name(name).write_bytes(b"{}")
@@ -251,7 +372,7 @@ def test_a_name_that_tells_no_format_is_a_usage_error(source: str, target: str, 
 
 def test_an_output_that_cannot_be_written_fails_the_run(job: Job, model: Model, stores: Stores, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreFailed, match=r"minutes\.summary\.json cannot be removed: Not a directory"):
+    with pytest.raises(StoreFailed, match=r"minutes\.parquet cannot be written: .*/file is not a folder"):
         run(Job(job.source, str(tmp_path / "file" / "minutes.parquet")), model=model, stores=stores)
 
 
@@ -274,7 +395,8 @@ def test_counts_that_do_not_add_up_fail_the_run(
 
 KILLED = """
 import os, signal, sys
-from stream_consumer.batch.job import Job, Stores, run
+from stream_consumer.batch.job import Job, run
+from stream_consumer.batch.storage import Stores
 from stream_consumer.models.loading import load_model
 
 def progress(rows, total):
@@ -332,7 +454,7 @@ def test_objects_are_scored_like_files(s3: "S3Client", model: Model, scratch: Pa
     lay(s3, tmp_path / "rides.parquet")
     stores = Stores(lambda: s3, scratch)
     summary = run(S3_JOB, model=model, stores=stores)
-    assert keys(s3) == ["out/minutes.parquet", "out/minutes.rejected.jsonl", "out/minutes.summary.json"]
+    assert keys(s3) == ["out/minutes.parquet", "out/minutes.parquet.rejected.jsonl", "out/minutes.parquet.summary.json"]
     assert summary.source_version == s3.head_object(Bucket="rides", Key="in/made.parquet")["ETag"].strip('"')
     assert committed(S3_JOB, stores, model=model) == summary
     s3.download_file("rides", "out/minutes.parquet", str(tmp_path / "minutes.parquet"))
@@ -377,10 +499,15 @@ def test_a_failed_upload_leaves_no_mark(
     lay(s3, tmp_path / "rides.parquet")
     stores = Stores(lambda: s3, scratch)
     first = run(S3_JOB, model=model, stores=stores)
-    monkeypatch.setattr(s3, "upload_file", lambda *_: s3.head_bucket(Bucket="no-such-bucket"))
+    upload = s3.upload_file
+
+    def failing(file: str, bucket: str, key: str, **options: Any) -> None:
+        upload(file, "no-such-bucket" if key == "out/minutes.parquet" else bucket, key, **options)
+
+    monkeypatch.setattr(s3, "upload_file", failing)
     with pytest.raises(StoreFailed):
         run(S3_JOB, model=model, stores=stores)
-    assert "out/minutes.summary.json" not in keys(s3)
+    assert "out/minutes.parquet.summary.json" not in keys(s3)
     monkeypatch.undo()
     assert isinstance(first, Summary)
     assert run(S3_JOB, model=model, stores=stores) == first

@@ -107,13 +107,17 @@ def test_a_database_takes_every_input() -> None:
     ("sources", "target", "said"),
     [
         (["x.csv", "./x.csv"], "out/", "the same input is there more than once"),
-        (["a/x.csv", "b/x.parquet"], "out/", "two inputs would write one file"),
-        (["x.csv", "x.rejected.jsonl"], "out/", r"out/x\.rejected\.jsonl: so are rejected rows called"),
+        (["a/x.csv", "b/x.csv"], "out/", "two inputs would write one file"),
+        (["x.csv", "x.rejected.jsonl"], "out/", r"out/x\.rejected\.jsonl: rejected rows have such names"),
         (["x.csv", "y.csv"], "out.csv", "2 inputs cannot go into one file, out.csv; end it with / for a folder"),
         (["x.csv"], "./x.csv", r"\./x.csv is an input and would be written over"),
         (["out/x.csv"], "out/", "out/x.csv is an input and would be written over"),
         (["s3://b/x.csv"], "s3://b/x.csv", "is an input"),
-        (["x.rejected.jsonl"], "x.parquet", r"x\.rejected\.jsonl is an input and would be written over"),
+        (
+            ["x.parquet.rejected.jsonl"],
+            "x.parquet",
+            r"x\.parquet\.rejected\.jsonl is an input and would be written over",
+        ),
         (["x.txt"], "out/", "wanted one of .parquet"),
     ],
 )

@@ -58,7 +58,7 @@ def handler(environ: dict[str, str], model: Model, stores: Stores, logger: Logge
 def test_the_event_names_the_interval(event: dict[str, str], handler: Handler, tmp_path: Path) -> None:
     answer = handler(event, None)
     assert (answer["rows"], answer["predicted"], answer["rejected"]) == (4, 2, {"schema": 1, "bounds": 1})
-    assert json.loads(json.dumps(answer)) == json.loads((tmp_path / "out" / "2021-02.summary.json").read_bytes())
+    assert json.loads(json.dumps(answer)) == json.loads((tmp_path / "out" / "2021-02.csv.summary.json").read_bytes())
 
 
 def test_what_is_committed_is_not_scored_again(

@@ -23,7 +23,8 @@ from typing import Any, cast
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from stream_consumer.batch.errors import Stopped, UnusableInput
-from stream_consumer.batch.job import Job, Summary
+from stream_consumer.batch.job import Job
+from stream_consumer.batch.summary import Summary
 from stream_consumer.worker.loop import Scoring, Worker, targets
 from stream_consumer.worker.output_claim import Claim
 from stream_consumer.worker.queue import Queue
@@ -237,7 +238,7 @@ def worker(world: World, shutdown: Shutdown) -> Worker:
 
     return Worker(
         Queue(cast("Any", world.sqs), "queue", hidden_seconds=round(LEASE)),
-        Scoring(world.score, world.committed_before, lambda _: None, targets("s3://out/{key}.parquet")),
+        Scoring(world.score, world.committed_before, targets("s3://out/{key}.parquet")),
         claim,
         shutdown,
         cast(

@@ -30,7 +30,7 @@ def test_a_file_is_scored_and_summed_up(command: Command, rides: Path, model: st
     assert [row["ride_duration"] for row in rows(tmp_path / "minutes.parquet")] == [12.0, 7.0]
     assert ran.out.splitlines()[0].split() == ["input", "rows", "predicted", "rejected"]
     assert ran.out.splitlines()[1].split() == ["rides.parquet", "4", "2", "2"]
-    assert f"  rejected: 1 schema, 1 bounds, see {tmp_path}/minutes.rejected.jsonl" in ran.out
+    assert f"  rejected: 1 schema, 1 bounds, see {tmp_path}/minutes.parquet.rejected.jsonl" in ran.out
 
 
 def test_the_table_fits_80_columns(command: Command, model: str, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_an_interval_is_scored_from_the_environment_alone(
     found = mocked_aws.s3.list_objects_v2(Bucket="rides", Prefix="predictions/")["Contents"]
     assert [item["Key"] for item in found] == [
         "predictions/2021-03.parquet",
-        "predictions/2021-03.rejected.jsonl",
-        "predictions/2021-03.summary.json",
+        "predictions/2021-03.parquet.rejected.jsonl",
+        "predictions/2021-03.parquet.summary.json",
     ]
 
 
@@ -110,7 +110,7 @@ def test_templates_are_filled_for_several_inputs(command: Command, model: str, t
     target = f"{tmp_path}/{{bucket}}/{{date:%Y}}/"
     options = ("--date", "2021-03-09", "--interval", "day", "--bucket", "out", "--model", model)
     assert command("batch", *sources, target, *options).code == 0
-    assert (tmp_path / "out" / "2021" / "yellow-2021-03-09.summary.json").exists()
+    assert (tmp_path / "out" / "2021" / "yellow-2021-03-09.csv.summary.json").exists()
 
 
 def test_predictions_go_into_a_database(command: Command, rides: Path, model: str, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_it_drains_the_queue_and_ends(
     assert (ran.code, ran.err) == (0, "")
     assert "scored: source s3://drained/rides/a.parquet, target s3://drained/out/rides/a.parquet.csv" in ran.out
     assert ran.out.splitlines()[-1] == "worker ends: scored 1, already 0, left 0"
-    assert "out/rides/a.parquet.summary.json" in drained.objects("out/")
+    assert "out/rides/a.parquet.csv.summary.json" in drained.objects("out/")
 
 
 def test_a_wrong_model_ends_it_before_it_takes_a_message(command: Command, aws: EmbeddedAws, drained: Rides) -> None:

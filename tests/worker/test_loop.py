@@ -13,7 +13,9 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from stream_consumer.batch.errors import Stopped
-from stream_consumer.batch.job import Job, Stores, Summary
+from stream_consumer.batch.job import Job
+from stream_consumer.batch.storage import Stores
+from stream_consumer.batch.summary import Summary
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.model import Model
@@ -112,7 +114,7 @@ def test_a_new_object_is_scored_and_its_message_deleted(bench: Bench, rides_file
     bench.put("rides/2021 03+é.parquet", rides_file)
     assert bench.drain().tally == Tally(scored=1)
     assert bench.rides.objects() == [
-        f"predictions/2021 03+é{end}" for end in (".parquet", ".rejected.jsonl", ".summary.json")
+        f"predictions/2021 03+é{end}" for end in (".parquet", ".parquet.rejected.jsonl", ".parquet.summary.json")
     ]
     bench.rides.clients.s3.download_file(bench.rides.bucket, bench.rides.objects()[0], str(tmp_path / "out.parquet"))
     assert pq.read_table(tmp_path / "out.parquet").column("ride_duration").to_pylist() == [12.0, 7.0]
@@ -199,7 +201,7 @@ def test_what_another_worker_has_claimed_goes_back_until_its_lease_is_over(bench
     assert bench.log.warnings[0][1]["reason"] == "another worker is at it"
     first, second, third = bench.queue.hidden
     assert 400 < first <= 502 < second < third
-    assert bench.rides.objects() == ["predictions/a.claim"]
+    assert bench.rides.objects() == ["predictions/a.parquet.claim"]
 
 
 def test_two_inputs_never_share_an_output(bench: Bench, rides_file: Path) -> None:
@@ -208,7 +210,7 @@ def test_two_inputs_never_share_an_output(bench: Bench, rides_file: Path) -> Non
     bench.drain()
     bench.put("rides/april/a.parquet", rides_file)
     assert bench.drain().tally == Tally(left=MAX_RECEIVES)
-    assert "--output must give each object its own" in bench.log.warnings[0][1]["reason"]
+    assert "has the predictions of s3://" in bench.log.warnings[0][1]["reason"]
 
 
 def test_a_message_of_several_objects_stays_until_all_are_committed(bench: Bench, rides_file: Path) -> None:

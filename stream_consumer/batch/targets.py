@@ -1,0 +1,195 @@
+"""
+The targets of jobs: files, objects and tables. Only this module branches on the kind of target.
+
+A target of files writes over nothing but the results of its own source. The summary beside an output says whose results
+it holds. While a commit changes them, a second file says so, since the summary is gone then.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from stream_consumer.batch import database
+from stream_consumer.batch.errors import StoreFailed
+from stream_consumer.batch.locations import beside, identity_of, is_database, is_s3, shown, suffix_of
+from stream_consumer.batch.sources import Source
+from stream_consumer.batch.storage import Store, Stores, digest_of
+from stream_consumer.batch.summary import decode_summary
+from stream_consumer.contract import guarded_json
+from stream_consumer.errors import UsageError
+
+REJECTED, SUMMARY, COMMITTING = ".rejected.jsonl", ".summary.json", ".committing.json"
+
+# Source: Amazon S3 user guide, "Naming Amazon S3 objects": 1,024 bytes of UTF-8.
+_LONGEST_KEY_BYTES = 1_024
+
+
+class Target(Protocol):
+    """Where results go."""
+
+    @property
+    def suffix(self) -> str:
+        """The ending of the name of the file of predictions."""
+
+    def check(self) -> None:
+        """
+        Look at the target before a run.
+
+        Raises:
+            UsageError: Something is there that no run of the same source made.
+        """
+
+    def summary(self) -> bytes | None:
+        """Return the commit mark of an earlier run."""
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the files that an earlier run committed are there."""
+
+    def commit(self, files: Mapping[str, Path]) -> None:
+        """
+        Replace what an earlier run of the same source committed by *files*, by the endings of their names.
+
+        Raises:
+            UsageError: Something is there that no run of the same source made.
+            StoreFailed: The results could not be written, or another run wrote there at the same time.
+        """
+
+
+class _Committing(msgspec.Struct):
+    """What lies beside an output while its files change."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    """Files or objects beside each other."""
+
+    place: str
+    source: str
+    """The identity of the source."""
+    stores: Stores
+
+    @property
+    def suffix(self) -> str:
+        return suffix_of(self.place)
+
+    @property
+    def _store(self) -> Store:
+        return self.stores.at(self.place)
+
+    def _at(self, ending: str) -> str:
+        return self.place if ending == self.suffix else beside(self.place, ending)
+
+    def check(self) -> None:
+        places = map(self._at, (self.suffix, REJECTED, SUMMARY, COMMITTING))
+        there = [place for place in places if self._store.size(place) is not None]
+        if not there:
+            self._store.check(self.place)
+            return
+        owner = self._owner()
+        if owner is None:
+            raise UsageError(
+                f"{there[0]} is there and no run of batch made it: it has no summary beside it; remove it, or name "
+                "another output"
+            )
+        if owner != self.source:
+            raise UsageError(f"{self.place} has the predictions of {owner}; remove them, or name another output")
+
+    def _owner(self) -> str | None:
+        """Return the identity of the source whose results are there; None if no run of ours made them."""
+        summary = decode_summary(self.summary() or b"")
+        if summary:
+            return summary.source
+        try:
+            return guarded_json.decode(self._store.read(self._at(COMMITTING)) or b"", _Committing).source
+        except msgspec.DecodeError:
+            return None
+
+    def summary(self) -> bytes | None:
+        return self._store.read(self._at(SUMMARY))
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        return all(self._store.size(self._at(ending)) == size for ending, size in sizes.items())
+
+    def commit(self, files: Mapping[str, Path]) -> None:
+        self.check()
+        mark = files[SUMMARY].with_name("committing")
+        mark.write_bytes(msgspec.json.encode(_Committing(self.source)))
+        self._store.put(mark, self._at(COMMITTING))
+        self._store.remove(self._at(SUMMARY))
+        for ending in (self.suffix, REJECTED, SUMMARY):
+            if files[ending].exists():
+                self._store.put(files[ending], self._at(ending))
+            else:
+                self._store.remove(self._at(ending))
+        self._check_committed(files)
+        self._store.remove(self._at(COMMITTING))
+
+    def _check_committed(self, files: Mapping[str, Path]) -> None:
+        """Two runs that commit at once could leave the predictions of one with the summary of the other."""
+        for ending, file in files.items():
+            found, put = self._store.digest(self._at(ending)), digest_of(file) if file.exists() else None
+            if found != put:
+                raise StoreFailed(f"{self._at(ending)} was changed while it was committed: run again")
+
+
+@dataclass(frozen=True, slots=True)
+class TableTarget:
+    """Tables of a database, of which a transaction changes all or nothing."""
+
+    tables: database.Tables
+    source: str
+
+    @property
+    def suffix(self) -> str:
+        return ".parquet"
+
+    def check(self) -> None:
+        """Each row names its source: no other source's rows are changed."""
+
+    def summary(self) -> bytes | None:
+        return self.tables.summary(self.source)
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:  # noqa: ARG002 (a transaction has all or nothing)
+        return True
+
+    def commit(self, files: Mapping[str, Path]) -> None:
+        self.tables.commit(self.source, files[self.suffix], files[REJECTED], files[SUMMARY].read_bytes())
+
+
+def target_of(place: str, table: str | None, source: Source, stores: Stores) -> Target:
+    """
+    Return the target at *place* for the results of *source*.
+
+    Raises:
+        UsageError: A database without a table, a table without a database, a file whose name tells no format, or one
+            that would be written over the source.
+    """
+    if is_database(place) != (table is not None):
+        raise UsageError(f"{shown(place)}: a table (--table) is for a database, and a database needs one")
+    if table is not None:
+        return TableTarget(database.Tables(place, table), source.identity)
+    if source.identity in map(identity_of, places_written(place)):
+        raise UsageError(f"{source.label} is the input and would be written over by {place}; name another output")
+    return FileTarget(place, source.identity, stores)
+
+
+def places_written(place: str) -> list[str]:
+    """
+    Return the locations that a job whose predictions go to the file *place* may write to.
+
+    Raises:
+        UsageError: The name tells no format, is that of another's rejected rows, or is too long.
+    """
+    suffix_of(place)
+    if place.endswith(REJECTED):
+        raise UsageError(f"{place}: rejected rows have such names; name another output")
+    written = [place, *(beside(place, ending) for ending in (REJECTED, SUMMARY, COMMITTING))]
+    longest = max(len(one.removeprefix("s3://").partition("/")[2].encode()) for one in written)
+    if is_s3(place) and longest > _LONGEST_KEY_BYTES:
+        raise UsageError(f"{place}: with the names beside it the key has {longest} bytes of {_LONGEST_KEY_BYTES}")
+    return written

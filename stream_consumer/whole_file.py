@@ -1,0 +1,44 @@
+"""
+Files that appear whole under their name, or not at all.
+
+The content is written aside, in the same folder, and renamed. Two writers of one name do not meet: each writes aside
+under a name of its own, and the last rename wins. No I/O but this.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """
+    Give a file that becomes *path* when the context ends without an exception.
+
+    Raises:
+        OSError: The file cannot be written. What was at *path* is still there.
+    """
+    # Short whatever the name: a name may be as long as the file system allows.
+    aside = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """
+    Make *content* the content of *path*.
+
+    Raises:
+        OSError: The file cannot be written. What was at *path* is still there.
+    """
+    with whole_file(path) as file:
+        file.write(content)
