@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from stream_consumer.batch.chunks import Chunk, Outcomes, Table, event_id
+from stream_consumer.batch.chunks import BadLines, Chunk, Outcomes, Table, event_id
 from stream_consumer.batch.row_events import as_events
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.event_schema import NUMERIC, Column, limits_of
-from stream_consumer.contract.record import LARGEST_ID, LONGEST_ID, InvalidRecord, Record
+from stream_consumer.contract.record import LARGEST_ID, LONGEST_ID, InvalidRecord, Reason, Record
 from stream_consumer.inference import Decider, Decision
 from stream_consumer.model import Model
 
@@ -50,6 +50,10 @@ class Judge:
         """
         if isinstance(chunk, Table):
             return self._by_column(chunk)
+        if isinstance(chunk, BadLines):
+            faults = {at: InvalidRecord(Reason.UNDECODABLE, "$", detail) for at, detail in enumerate(chunk.details)}
+            letters = self._letters(chunk.numbers, faults, dict(enumerate(chunk.data)))
+            return Outcomes(chunk.numbers[:0], [], [], letters)
         decision = self._exactly(chunk.data)
         ids = [prediction.id for prediction in decision.predictions]
         letters = self._letters(chunk.numbers, decision.faults, {at: chunk.data[at] for at in decision.faults})

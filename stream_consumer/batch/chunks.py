@@ -52,7 +52,16 @@ class Table:
     texts: Texts | None = None
 
 
-Chunk = Lines | Table
+@dataclass(frozen=True, slots=True)
+class BadLines:
+    """Lines of a file of columns that are no rows of it, and what is wrong with each."""
+
+    numbers: NDArray[np.int64]
+    data: list[bytes]
+    details: list[str]
+
+
+Chunk = Lines | Table | BadLines
 
 
 def in_chunks(events: Iterable[bytes]) -> Iterator[Lines]:

@@ -5,7 +5,7 @@ The rule: a cell is a text, and what it means is decided by its column, not by i
 what looks like a JSON number is one; anything else stays the text that it is, for the contract to judge. An empty cell
 without quotes is missing. Ids are integers if every id of the file is one, which takes a pass of its own to know.
 
-A line with more or fewer cells than the header cannot be a ride: it goes to the contract as it is.
+A line with more or fewer cells than the header cannot be an event: it is rejected as it is.
 """
 
 import contextlib
@@ -19,12 +19,15 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from stream_consumer.batch.chunks import Chunk, Input, Lines, Table, Texts
-from stream_consumer.batch.readers import Layout, guarded, readable
+from stream_consumer.batch.chunks import CHUNK_BYTES, BadLines, Chunk, Input, Table, Texts
+from stream_consumer.batch.readers import Layout, check_text, guarded, readable
 from stream_consumer.contract.event_schema import NUMERIC, EventSchema
 
 # A chunk is what a block holds, some 60,000 rides; a longer line cannot be read.
 _BLOCK_BYTES = 1 << 21
+
+# Of lines in a row that do not fit the header; a file with more has the wrong header.
+_MOST_BAD_BYTES = 4 * CHUNK_BYTES
 
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
 # Cells that no two readers take for different numbers; the contract reads all others.
@@ -35,8 +38,10 @@ _SURE_FLOAT = r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,17})?$"
 @contextlib.contextmanager
 def csv(path: Path, schema: EventSchema, id_column: str | None, source: str, stem: str) -> Iterator[Input]:
     """Read a CSV file, compressed or not, in chunks of a block."""
-    with readable(source, "CSV"), _batches(path, [], _skip) as first:
-        names = first.schema.names
+    with readable(source, "CSV"):
+        check_text(path, source, "CSV")
+        with _batches(path, [], _skip) as first:
+            names = first.schema.names
     layout = Layout(schema, names, id_column, source, stem)
     with readable(source, "CSV"):
         integers = layout.id_column is not None and _all_integers(path, layout.id_column)
@@ -87,8 +92,9 @@ class _File:
         self._layout = layout
         self._kinds = {column.name: column.type for column in schema.columns}
         self._integers = integers
-        self._bad: dict[int, bytes] = {}
-        """Lines of another length by row, until they are handed over."""
+        self._bad: dict[int, tuple[bytes, str]] = {}
+        """Lines of another length by row, with what is wrong, until they are handed over."""
+        self._bad_bytes = 0
 
     def chunks(self) -> Iterator[Chunk]:
         first = 0
@@ -97,21 +103,28 @@ class _File:
             for batch in batches:
                 rows = np.arange(first, first + batch.num_rows + len(self._bad))
                 numbers = np.setdiff1d(rows, list(self._bad), assume_unique=True)[: batch.num_rows]
-                yield self._table(batch, numbers)
-                first = int(numbers[-1]) + 1 if len(numbers) else first
+                if len(numbers):
+                    yield self._table(batch, numbers)
+                    first = int(numbers[-1]) + 1
+                while first in self._bad:  # a block may hold nothing else
+                    first += 1
                 yield from self._lines(first)
         yield from self._lines(None)
 
     def _note(self, line: Any) -> str:
+        text = line.text if isinstance(line.text, bytes) else line.text.encode()
         # The header is line 1.
-        text = line.text
-        self._bad[line.number - 2] = text if isinstance(text, bytes) else text.encode()
-        return "skip"
+        self._bad[line.number - 2] = text, f"{line.actual_columns} cells for {line.expected_columns} columns"
+        self._bad_bytes += len(text)
+        # pyarrow reads on until a line is good, and all of them are held meanwhile.
+        return "error" if self._bad_bytes > _MOST_BAD_BYTES else "skip"
 
-    def _lines(self, before: int | None) -> Iterator[Lines]:
+    def _lines(self, before: int | None) -> Iterator[BadLines]:
         numbers = [number for number in self._bad if before is None or number < before]
+        lines = [self._bad.pop(number) for number in numbers]
+        self._bad_bytes -= sum(len(text) for text, _ in lines)
         if numbers:
-            yield Lines(np.array(numbers, np.int64), [self._bad.pop(number) for number in numbers])
+            yield BadLines(np.array(numbers, np.int64), *map(list, zip(*lines, strict=True)))
 
     def _table(self, batch: Any, numbers: NDArray[np.int64]) -> Table:
         layout = self._layout

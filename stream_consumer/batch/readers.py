@@ -6,6 +6,7 @@ whole row groups (600 MB for one of 10 million rides), and no buffering of whole
 are needed, 12 MB whatever the group.
 """
 
+import codecs
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_ROWS, Chunk, Input, 
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.locations import shown
 from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
 _BUFFER_BYTES = 1 << 20
 # No record of a stream is longer either.
@@ -56,6 +58,7 @@ class Layout:
         if twice:
             raise UnusableInput(f"{shown(source)} has more than one column {', '.join(map(repr, twice))}")
         self._stem = stem
+        self.source = shown(source)
 
     def made_ids(self, numbers: NDArray[np.int64]) -> Any:
         """Return ids for rows that bring none."""
@@ -67,6 +70,7 @@ def parquet(path: Path, schema: EventSchema, id_column: str | None, source: str,
     """Read a Parquet file in chunks of :data:`CHUNK_ROWS`."""
     with contextlib.ExitStack() as stack:
         with readable(source, "Parquet"):
+            _refuse_foreign(not_parquet(path), source, "Parquet")
             file = stack.enter_context(pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False))
         layout = Layout(schema, file.schema_arrow.names, id_column, source, stem)
         yield Input(guarded(_tables(file, layout), source, "Parquet"), file.metadata.num_rows)
@@ -90,7 +94,17 @@ def _tables(file: Any, layout: Layout) -> Iterator[Table]:
         first += batch.num_rows
         columns = {name: plain(batch.column(name)) for name in layout.read}
         ids = columns[layout.id_column] if layout.id_column else layout.made_ids(numbers)
+        if _is_binary(ids.type):
+            raise UnusableInput(
+                f"{layout.source} has ids of type {ids.type}, and an id is an integer or a text: write them as texts, "
+                "or name another column (--id-column)"
+            )
         yield Table(numbers, {name: columns[name] for name in layout.columns}, ids)
+
+
+def _is_binary(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
 
 
 def _rows_at_once(file: Any, layout: Layout) -> int:
@@ -108,15 +122,19 @@ def _bytes_of_row(group: Any, layout: Layout) -> float:
 
 def plain(array: Any) -> Any:
     """
-    Return *array* without dictionary or extension, its texts checked.
+    Return *array* without dictionary, view or extension, its texts checked and its UUIDs as people write them.
 
     Raises:
         pyarrow.ArrowInvalid: A text is not UTF-8.
     """
+    if isinstance(array.type, pa.UuidType):
+        return pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.string())
     if isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    if pa.types.is_string_view(array.type) or pa.types.is_binary_view(array.type):
+        array = array.cast(pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary())
     array.validate(full=True)
     return array
 
@@ -125,6 +143,7 @@ def plain(array: Any) -> Any:
 def ndjson(path: Path, source: str) -> Iterator[Input]:
     """Read the lines of a file; an empty one is a row, too."""
     with readable(source, "NDJSON"):
+        check_text(path, source, "NDJSON")
         file = path.open("rb")
     with file:
         yield Input(guarded(in_chunks(_lines(file, source)), source, "NDJSON"), None)
@@ -134,7 +153,22 @@ def _lines(file: BinaryIO, source: str) -> Iterator[bytes]:
     for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b"")):
         if len(line) == _LONGEST_LINE:
             raise UnusableInput(f"row {number} of {shown(source)} is longer than {_LONGEST_LINE} bytes")
-        yield line.removesuffix(b"\n")
+        yield (line if number else line.removeprefix(codecs.BOM_UTF8)).removesuffix(b"\n")
+
+
+def check_text(path: Path, source: str, kind: str) -> None:
+    """
+    Look at the first bytes of a file of text.
+
+    Raises:
+        UnusableInput: It is of another encoding or format.
+    """
+    _refuse_foreign(not_text(path), source, kind)
+
+
+def _refuse_foreign(foreign: str | None, source: str, kind: str) -> None:
+    if foreign:
+        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: it is {foreign}")
 
 
 @contextlib.contextmanager
@@ -150,7 +184,10 @@ def readable(source: str, kind: str) -> Iterator[None]:
         yield
     except MemoryError:  # pyarrow's own is one of its exceptions, too
         raise
+    except UnicodeDecodeError as error:
+        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: it is {not_utf8(error)}") from error
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreFailed(f"{shown(source)} cannot be read: {error.strerror}") from error
-        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: {error}") from error
+        said = " ".join(str(error).split())
+        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: {said}") from error

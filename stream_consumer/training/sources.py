@@ -6,6 +6,7 @@ One rule: whatever the source, what leaves here is the path of a readable local 
 
 import glob
 import http.client
+import stat
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import UsageError
@@ -57,26 +59,36 @@ def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], 
     Raises:
         UsageError: No such file, object or page, an unknown scheme or suffix, no permission, no connection.
     """
-    parts = urlsplit(source) if "://" in source else SplitResult("", "", source, "", "")
+    try:
+        parts = urlsplit(source) if "://" in source else SplitResult("", "", source, "", "")
+    except ValueError as error:  # [::1 without its bracket
+        raise UsageError(f"{source!r} is no URL: {error}") from None
     name = PurePosixPath(parts.path).name
-    if not name.endswith(SUFFIXES):
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+    if suffix is None:
         raise UsageError(f"{shown(source)}: rides are read from {', '.join(SUFFIXES)} files; the name must end so")
     match parts.scheme:
         case "":
             return _local(Path(source))
         case "s3":
-            return _from_s3(parts, directory / name, progress=progress, s3=s3)
+            return _from_s3(parts, directory / f"rides{suffix}", progress=progress, s3=s3)
         case "http" | "https":
-            return _from_http(source, directory / name, progress=progress)
+            return _from_http(source, directory / f"rides{suffix}", progress=progress)
         case scheme:
             raise UsageError(f"{shown(source)}: unknown scheme {scheme}://; give a path, s3:// or https://")
 
 
 def _local(path: Path) -> Path:
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        there = f"there is no file {path}"
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise UsageError(there if missing else f"{path} cannot be read: {error.strerror}") from None
+    if stat.S_ISDIR(mode):
         raise UsageError(f"{path} is a directory; name the files in it, such as {path}/*.parquet")
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
+    if not stat.S_ISREG(mode):
+        raise UsageError(f"{path} is a pipe or a device, not a file; write its content into a file first")
     return path
 
 
@@ -91,7 +103,7 @@ def _from_s3(parts: SplitResult, path: Path, *, progress: Progress, s3: Callable
     progress(f"downloading {source}")
     try:
         s3().download_file(parts.netloc, parts.path.removeprefix("/"), str(path), Callback=received)
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise UsageError(f"{source} cannot be downloaded: {error}") from error
     return path
 

@@ -14,6 +14,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from stream_consumer.errors import UsageError
+from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
 _PLACES = ("PULocationID", "DOLocationID", "trip_distance")
 _FLEETS = ("lpep", "tpep")  # green and yellow taxis name their clocks differently
@@ -38,10 +39,15 @@ def read_trips(path: Path, name: str) -> Trips:
     Raises:
         UsageError: The file is empty, unreadable, lacks columns, or has other types in them.
     """
+    read, foreign = (_read_parquet, not_parquet) if path.suffix == ".parquet" else (_read_csv, not_text)
     try:
-        trips = _read_parquet(path, name) if path.suffix == ".parquet" else _read_csv(path, name)
+        if known := foreign(path):
+            raise UsageError(f"{name} cannot be read as trip records: it is {known}")
+        trips = read(path, name)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} cannot be read as trip records: it is {not_utf8(error)}") from error
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{name} cannot be read as trip records: {error}") from error
+        raise UsageError(f"{name} cannot be read as trip records: {' '.join(str(error).split())}") from error
     if not len(trips.pickup_time):
         raise UsageError(f"{name} has no rows")
     return trips
@@ -80,4 +86,11 @@ def _types(fleet: str) -> dict[str, pa.DataType]:
 
 
 def _trips(table: pa.Table, fleet: str) -> Trips:
-    return Trips(*(table[column].cast(kind).to_numpy() for column, kind in _types(fleet).items()))
+    return Trips(*(_cast(table[column], kind).to_numpy() for column, kind in _types(fleet).items()))
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Cast *column*; a duration in minutes has no use for the nanoseconds that pandas writes."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(kind, safe=not (pa.types.is_timestamp(column.type) and column.type.unit == "ns"))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer.batch.chunk_scoring import Judge
-from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, Chunk, Lines, Table
+from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, BadLines, Chunk, Lines, Table
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.readers import ndjson, parquet, readable
@@ -158,7 +158,7 @@ def test_lines_of_another_length_keep_their_place(tmp_path: Path) -> None:
     text = "ride_id,zone\n1,2\n2\n3,4\n4,5,6\n"
     chunks = read_csv(tmp_path / "rides.csv", text)
     assert numbers(chunks) == [0, 2, 1, 3]
-    assert [line for chunk in chunks if isinstance(chunk, Lines) for line in chunk.data] == [b"2", b"4,5,6"]
+    assert [line for chunk in chunks if isinstance(chunk, BadLines) for line in chunk.data] == [b"2", b"4,5,6"]
     assert ids(chunks) == [1, 3]
 
 
@@ -262,4 +262,4 @@ def test_ndjson_comes_in_chunks(tmp_path: Path) -> None:
 
 def test_a_file_without_line_ends_does_not_fill_memory(tmp_path: Path) -> None:
     with pytest.raises(UnusableInput, match=r"row 1 of in/rides\.ndjson is longer than 16777216 bytes"):
-        read_ndjson(tmp_path / "rides.ndjson", b"{}\n" + bytes(1 << 24))
+        read_ndjson(tmp_path / "rides.ndjson", b"{}\n" + b" " * (1 << 24))

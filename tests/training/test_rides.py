@@ -193,9 +193,7 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "green.parquet").write_bytes(b"<html>not found</html>")
-    assert "green.parquet cannot be read as trip records: Parquet magic bytes not found" in refusal(
-        tmp_path / "green.parquet"
-    )
+    assert "green.parquet cannot be read as trip records: it is HTML" in refusal(tmp_path / "green.parquet")
 
 
 def test_a_file_that_is_no_gzip_is_refused(tmp_path: Path) -> None:
