@@ -4,7 +4,7 @@ Chunks of rows, as every reader gives them and every writer takes what became of
 The rule: a row keeps its number, counted from 0 in its input, through everything.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +34,9 @@ class Texts:
 
     columns: dict[str, Any]
     ids: Any
-    literals: frozenset[str]
-    """The columns in which what looks like a JSON number, true or false is one."""
-    literal_ids: bool
+    kinds: Mapping[str, str]
+    """The MLflow type of each column: what its texts are read as."""
+    id_kind: str
     doubtful: NDArray[np.bool_]
     """Rows with a cell of which the table does not say what it was."""
 

@@ -2,7 +2,7 @@
 CSV → chunks of rows.
 
 The rule: a cell is a text, and what it means is decided by its column, not by its neighbours. In a column of numbers
-what looks like a JSON number is one; anything else stays the text that it is, for the contract to judge. An empty cell
+``contract.text_cell`` reads numbers; anything else stays the text that it is, for the contract to judge. An empty cell
 without quotes is missing. Ids are integers if every id of the file is one, which takes a pass of its own to know.
 
 A line with more or fewer cells than the header cannot be an event: it is rejected as it is.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from stream_consumer.batch.chunks import CHUNK_BYTES, BadLines, Chunk, Input, Table, Texts
 from stream_consumer.batch.readers import Layout, check_text, guarded, readable
-from stream_consumer.contract.event_schema import NUMERIC, EventSchema
+from stream_consumer.contract.event_schema import EventSchema
 
 # A chunk is what a block holds, some 60,000 rides; a longer line cannot be read.
 _BLOCK_BYTES = 1 << 21
@@ -135,8 +135,8 @@ class _File:
         texts = batch.column(layout.id_column) if layout.id_column else layout.made_ids(numbers)
         ids = texts.cast(pa.int64()) if self._integers else texts
         cells = {name: batch.column(name) for name in layout.columns}
-        literals = frozenset(name for name in layout.columns if self._kinds[name] in NUMERIC)
-        return Table(numbers, columns, ids, Texts(cells, texts, literals, self._integers, doubtful))
+        id_kind = "long" if self._integers else "string"
+        return Table(numbers, columns, ids, Texts(cells, texts, self._kinds, id_kind, doubtful))
 
 
 def _typed(texts: Any, kind: str) -> tuple[Any, NDArray[np.bool_]]:

@@ -4,20 +4,16 @@ Rows → ride events as a producer would have sent them, so that the contract ca
 The rule: nothing is mended on the way. A number stays a number and a text stays a text.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from stream_consumer.batch.chunks import Table
+from stream_consumer.contract import text_cell
 from stream_consumer.contract.envelope import Envelope
-
-# Source: RFC 8259, "Numbers"; spreadsheets and Python spell booleans otherwise than JSON.
-_LITERAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?|(?i:true|false)")
 
 
 def as_events(table: Table, rows: NDArray[np.int64], envelope: Envelope) -> list[bytes]:
@@ -26,8 +22,8 @@ def as_events(table: Table, rows: NDArray[np.int64], envelope: Envelope) -> list
         return []
     texts = table.texts
     if texts:
-        ids = _cells(texts.ids, rows, literal=texts.literal_ids)
-        columns = [_cells(values, rows, literal=name in texts.literals) for name, values in texts.columns.items()]
+        ids = _cells(texts.ids, rows, texts.id_kind)
+        columns = [_cells(values, rows, texts.kinds[name]) for name, values in texts.columns.items()]
         names = list(texts.columns)
     else:
         ids = _taken(table.ids, rows)
@@ -46,8 +42,6 @@ def _taken(values: Any, rows: NDArray[np.int64]) -> list[Any]:
     return python
 
 
-def _cells(values: Any, rows: NDArray[np.int64], *, literal: bool) -> Sequence[Any]:
+def _cells(values: Any, rows: NDArray[np.int64], kind: str) -> Sequence[Any]:
     texts: list[str | None] = values.take(pa.array(rows)).to_pylist()
-    if not literal:
-        return texts
-    return [msgspec.Raw(text.lower().encode()) if text and _LITERAL.fullmatch(text) else text for text in texts]
+    return [text_cell.read(text, kind) if text else text for text in texts]

@@ -17,7 +17,8 @@ from typing import Any
 
 import msgspec
 
-from stream_consumer.contract.event_schema import NUMERIC, Column, EventSchema
+from stream_consumer.contract import text_cell
+from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Record
 from stream_consumer.web.answer import Answer
@@ -36,8 +37,6 @@ _ERROR_CODES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "INTERNAL_ERROR",
 }
 _STRING_OR_NAN = re.compile(rb'("(?:[^"\\]++|\\.)*+"?)|\bNaN\b', re.DOTALL)
-# Numbers as pandas reads them: " 130", "+5", "007", ".5", "1.". Sign, whole, fraction and exponent make one of JSON.
-_NUMBER = re.compile(r"\s*+(?:\+|(-)?)(?=\.?\d)0*+(\d*+)(?:\.(\d*+))?([eE][+-]?\d+)?\s*+", re.ASCII)
 
 
 class _Split(msgspec.Struct):
@@ -136,17 +135,8 @@ def _object(names: Sequence[str], values: Sequence[Any]) -> bytes:
 
 
 def _cell(text: str, kind: str | None) -> Any:
-    """An empty cell is a missing value, as pandas reads it; what is no number stays text, for the core to refuse."""
-    if not text:
-        return None
-    if kind == "boolean" and text.lower() in {"true", "false"}:
-        return msgspec.Raw(text.lower().encode())
-    number = _NUMBER.fullmatch(text) if kind in NUMERIC else None
-    if not number:
-        return text
-    sign, whole, fraction, exponent = number.groups(default="")
-    point = f".{fraction or 0}" if "." in text else ""
-    return msgspec.Raw(f"{sign}{whole or 0}{point}{exponent}".encode())
+    """An empty cell is a missing value, as pandas reads it."""
+    return text_cell.read(text, kind) if text else None
 
 
 def refusal(problem: Problem) -> Answer:

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -220,8 +221,10 @@ def test_cells_mean_what_they_would_in_json(tmp_path_factory: pytest.TempPathFac
     whole = all(is_integer(row[0]) for row in rows if row[0])
     events = []
     for ride_id, *values in rows:
-        ride = ", ".join(f'"{name}": {literal(cell)}' for name, cell in zip(names, values, strict=True))
-        events.append(f'{{"ride": {{{ride}}}, "ride_id": {literal(ride_id) if whole else quoted(ride_id)}}}')
+        ride = ", ".join(
+            f'"{column.name}": {literal(cell, column.type)}' for column, cell in zip(COLUMNS, values, strict=True)
+        )
+        events.append(f'{{"ride": {{{ride}}}, "ride_id": {literal(ride_id, "long") if whole else quoted(ride_id)}}}')
     found = [verdicts(Judge(MODEL, "rides").decide(chunk)) for chunk in chunks]
     assert found == [expected(range(len(rows)), [event.encode() for event in events])]
 
@@ -230,15 +233,20 @@ def quoted(cell: str) -> str:
     return json.dumps(cell) if cell else "null"
 
 
-def literal(cell: str) -> str:
-    """The cell itself if it is JSON, and else a JSON string."""
-    if cell.lower() in {"true", "false"}:
+def literal(cell: str, kind: str) -> str:
+    """The JSON number that pandas would read in a column of numbers, or else a JSON string."""
+    if cell.lower() in {"true", "false"} and kind == "boolean":
         return cell.lower()
     try:
-        json.loads(cell, parse_constant=float.fromhex)
+        number = float(cell)
     except ValueError:
         return quoted(cell)
-    return quoted(cell) if cell in {"null", "NaN"} or not cell.isascii() or " " in cell else cell
+    if not cell.isascii() or cell.strip().isalpha():
+        return quoted(cell)
+    try:
+        return str(int(cell))
+    except ValueError:
+        return repr(number) if math.isfinite(number) else "1e400"
 
 
 def is_integer(cell: str) -> bool:
