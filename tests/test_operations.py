@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ from stream_consumer.reader import PredictionReader
 from stream_consumer.telemetry import telemetry
 from stream_consumer.worker import task_starter
 from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
-from stream_consumer.worker.output_claim import Claim
 from stream_consumer.worker.queue import Queue
 from stream_consumer.worker.shutdown import Shutdown
 from tests.rides import FakeContext, kinesis_event, ride_event
@@ -160,7 +158,6 @@ def test_infra_lists_what_a_worker_and_the_batch_door_call(operations: Operation
     worker = Worker(
         Queue(sqs, url, hidden_seconds=60),
         Scoring.of(model, Stores(lambda: s3), targets("s3://{bucket}/predictions/{key}")),
-        lambda target: Claim(s3, target, owner=str(uuid.uuid4()), lease_seconds=60),
         shutdown,
         Stopping(3, shutdown),
         lease_seconds=60,

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import sys
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,8 +55,7 @@ def worker(  # noqa: PLR0913 (each is an option)
     """
     Score each object that a queue tells of: bucket → notification → SQS → here.
 
-    Run as many as you like: a claim beside each output sees to it that an
-    object is scored once. A message is deleted when the outputs of its objects
+    Run as many as you like. A message is deleted when the outputs of its objects
     are committed. What fails goes back, and after as many receives as the
     queue's redrive policy says it is in the dead-letter queue; give it one.
     SIGTERM lets the object at hand finish within --grace, or hands it back;
@@ -69,7 +67,6 @@ def worker(  # noqa: PLR0913 (each is an option)
     """
     from stream_consumer.batch.storage import Stores
     from stream_consumer.worker.loop import Scoring, Worker, targets
-    from stream_consumer.worker.output_claim import Claim
     from stream_consumer.worker.queue import Queue
     from stream_consumer.worker.shutdown import Shutdown
 
@@ -79,13 +76,9 @@ def worker(  # noqa: PLR0913 (each is an option)
     log, shutdown = _log(), Shutdown(grace)
     log.info("model loaded", extra={"model": loaded.name, "version": loaded.version, "digest": loaded.digest})
 
-    def claim(target: str) -> Claim:
-        return Claim(clients.s3, target, owner=str(uuid.uuid4()), lease_seconds=lease)
-
     worker = Worker(
         Queue(clients.sqs, queue, hidden_seconds=lease),
         Scoring.of(loaded, Stores(lambda: clients.s3), target),
-        claim,
         shutdown,
         log,
         lease_seconds=lease,

@@ -1,5 +1,5 @@
 """
-What is a worker's while it works: the message, and the claims on the outputs of its objects.
+The message that is a worker's while it works.
 
 The rule: a lease is over when its time is, whatever the services may say later. Time counts from before the request
 that extended it, so no other worker can see it end earlier than this one.
@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stream_consumer.worker.output_claim import Claim, ClaimLost
 from stream_consumer.worker.queue import Message, Queue, ReceiptLost
 
 Heart = Callable[[float, Callable[[], None]], AbstractContextManager[None]]
@@ -38,7 +37,7 @@ def heart(seconds: float, beat: Callable[[], None]) -> Iterator[None]:
 
 
 class Lease:
-    """A message in hand, and at most one claim at a time."""
+    """A message in hand."""
 
     def __init__(
         self,
@@ -54,7 +53,6 @@ class Lease:
         self._seconds = seconds
         self._clock = clock
         self._until = received + seconds
-        self._claim: Claim | None = None
         self._lost = ""
         self._one_at_a_time = threading.Lock()
 
@@ -65,18 +63,6 @@ class Lease:
             self._lost = f"it could not be extended for {self._seconds:g} s"
         return self._lost
 
-    @contextmanager
-    def on(self, claim: Claim) -> Iterator[None]:
-        """Hold *claim*, which was just made, with the message; release it afterwards."""
-        with self._one_at_a_time:
-            self._claim = claim
-        try:
-            yield
-        finally:
-            with self._one_at_a_time:
-                self._claim = None
-            claim.release()
-
     def beat(self) -> None:
         """Extend it, unless it is lost; what cannot be done now may be done by the next beat."""
         with self._one_at_a_time:
@@ -84,11 +70,8 @@ class Lease:
                 return
             before = self._clock()
             try:
-                # In this order, so that the claim is old when the message is visible again.
-                if self._claim:
-                    self._claim.renew()
                 self._queue.extend(self._message)
-            except (ReceiptLost, ClaimLost) as error:
+            except ReceiptLost as error:
                 self._lost = str(error)
             except (ClientError, BotoCoreError):
                 return

@@ -1,9 +1,10 @@
 """
-Objects that a queue tells of, each scored once: receive, claim, score, delete.
+Objects that a queue tells of: receive, score, delete.
 
 The rule: a message is deleted when the output of each of its objects is committed, and never otherwise. What fails
 goes back to the queue with its reason in the log; after as many receives as its redrive policy says, SQS moves it to
-the dead-letter queue. What is delivered twice finds its output committed.
+the dead-letter queue. A message that is delivered twice finds its output committed. Two workers that meet at one object
+both score it: they write the same bytes, and the job fails the run whose results are not those of the object as it is.
 """
 
 import time
@@ -23,7 +24,6 @@ from stream_consumer.errors import InitError, UsageError
 from stream_consumer.model import Model
 from stream_consumer.worker.lease import Heart, Lease, heart
 from stream_consumer.worker.notifications import NewObject, Unintelligible, new_objects
-from stream_consumer.worker.output_claim import Claim
 from stream_consumer.worker.queue import Message, Queue, ReceiptLost
 from stream_consumer.worker.shutdown import Shutdown
 
@@ -123,7 +123,6 @@ class Worker:
         self,
         queue: Queue,
         scoring: Scoring,
-        claim: Callable[[str], Claim],
         shutdown: Shutdown,
         log: Log,
         *,
@@ -131,10 +130,9 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         heart: Heart = heart,
     ) -> None:
-        """*claim* makes the claim on an output; *lease_seconds* is for how long the queue hides a message."""
+        """*lease_seconds* is for how long the queue hides a message."""
         self._queue = queue
         self._scoring = scoring
-        self._claim = claim
         self._shutdown = shutdown
         self._log = log
         self._lease_seconds = lease_seconds
@@ -195,8 +193,9 @@ class Worker:
         return max(reasons, key=lambda reason: reason.seconds, default=None)
 
     def _object(self, new: NewObject, message: Message, lease: Lease) -> Unsettled | None:
+        reason = None
         try:
-            reason = self._scored(new, message, lease)
+            self._scored(new, message, lease)
         except Stopped:
             why = f"lease lost: {lease.lost}" if lease.lost else "stopped"
             reason = Unsettled(why, 0)
@@ -211,7 +210,7 @@ class Worker:
             self._complain(message, new.url, reason)
         return reason
 
-    def _scored(self, new: NewObject, message: Message, lease: Lease) -> Unsettled | None:
+    def _scored(self, new: NewObject, message: Message, lease: Lease) -> None:
         def stop() -> bool:
             return self._shutdown.overdue or bool(lease.lost)
 
@@ -219,26 +218,15 @@ class Worker:
         # The grace is for an object that was begun; this one is more work, though its message may just have come.
         if self._shutdown.asked or lease.lost:
             raise Stopped
-        claim = self._claim(job.target)
-        held_seconds = claim.take()
-        if held_seconds:
-            # Its holder may need many leases, and every receive brings the message nearer to the dead-letter queue.
-            return Unsettled("another worker is at it", _backoff(held_seconds, message))
-        with lease.on(claim):
-            if self._scoring.committed(job):
-                self.tally.already += 1
-                self._log.info("scored before", extra=_named(job, message))
-                return None
-            started = self._clock()
-            summary = self._scoring.run(job, stop)
-            self.tally.scored += 1
-            figures = {
-                "rows": summary.rows,
-                "predicted": summary.predicted,
-                "rejected": summary.rows - summary.predicted,
-            }
-            self._log.info("scored", extra=_named(job, message) | figures | {"seconds": self._clock() - started})
-            return None
+        if self._scoring.committed(job):
+            self.tally.already += 1
+            self._log.info("scored before", extra=_named(job, message))
+            return
+        started = self._clock()
+        summary = self._scoring.run(job, stop)
+        self.tally.scored += 1
+        figures = {"rows": summary.rows, "predicted": summary.predicted, "rejected": summary.rows - summary.predicted}
+        self._log.info("scored", extra=_named(job, message) | figures | {"seconds": self._clock() - started})
 
     def _complain(self, message: Message, source: str, reason: Unsettled) -> None:
         self._log.warning(

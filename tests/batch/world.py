@@ -1,22 +1,17 @@
 """
-Workers, a queue and a bucket in simulated time: a tape of choices in, the same run out every time.
+Workers and a queue in simulated time: a tape of choices in, the same run out every time.
 
 The rule: each worker and each heartbeat is a thread, and one of them runs at a time, from one service call to the next.
 The tape says which, which call fails and how, who is killed, frozen or asked to stop, and what SQS delivers twice;
-where it ends nothing goes wrong any more. The worker, its lease, claims and queue are the real ones.
+where it ends nothing goes wrong any more. The worker, its lease and queue are the real ones.
 """
 # ruff: noqa: N803 (AWS's names)
 
-import io
-import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
-from hashlib import md5
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -26,26 +21,21 @@ from stream_consumer.batch.errors import Stopped, UnusableInput
 from stream_consumer.batch.job import Job
 from stream_consumer.batch.summary import Summary
 from stream_consumer.worker.loop import Scoring, Worker, targets
-from stream_consumer.worker.output_claim import Claim
 from stream_consumer.worker.queue import Queue
 from stream_consumer.worker.shutdown import Shutdown
 
 LEASE = 60.0
 MAX_RECEIVES = 4
-START = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class Killed(BaseException):
     """The process is gone: nothing that it still does has an effect."""
 
 
-class NoSuchKey(ClientError):
-    """As boto3's clients raise it."""
-
-
 def refused(code: str, status: int) -> ClientError:
-    kind = NoSuchKey if code == "NoSuchKey" else ClientError
-    return kind({"Error": {"Code": code}, "ResponseMetadata": cast("Any", {"HTTPStatusCode": status})}, "Operation")
+    return ClientError(
+        {"Error": {"Code": code}, "ResponseMetadata": cast("Any", {"HTTPStatusCode": status})}, "Operation"
+    )
 
 
 @dataclass(eq=False)
@@ -90,7 +80,6 @@ class World:
         self.calm = calm
         self.tape = iter(tape)
         self.sqs = Sqs(self, bodies)
-        self.s3 = S3(self)
         self.poison = frozenset(poison)
         self.committed: dict[str, bytes] = {}
         """What is at each target."""
@@ -102,7 +91,6 @@ class World:
         self._actors: list[Actor] = []
         self._current = threading.local()
         self._back = threading.Semaphore(0)
-        self._owners = itertools.count()
 
     def choose(self, options: int) -> int:
         """Return a choice of 0 to *options* - 1; 0 is the harmless one."""
@@ -233,13 +221,9 @@ class World:
 
 
 def worker(world: World, shutdown: Shutdown) -> Worker:
-    def claim(target: str) -> Claim:
-        return Claim(cast("Any", world.s3), target, owner=str(next(world._owners)), lease_seconds=LEASE)  # noqa: SLF001
-
     return Worker(
         Queue(cast("Any", world.sqs), "queue", hidden_seconds=round(LEASE)),
         Scoring(world.score, world.committed_before, targets("s3://out/{key}.parquet")),
-        claim,
         shutdown,
         cast(
             "Any", SimpleNamespace(info=lambda *_, **__: None, warning=lambda *_, extra: world.warnings.append(extra))
@@ -332,58 +316,3 @@ class Sqs:
 
 def keys(body: str) -> list[str]:
     return [record["s3"]["object"]["key"] for record in json.loads(body)["Records"]]
-
-
-class S3:
-    """S3 as far as claims call it, with its conditional writes."""
-
-    exceptions = SimpleNamespace(NoSuchKey=NoSuchKey)
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.objects: dict[str, tuple[bytes, datetime]] = {}
-
-    def put_object(
-        self,
-        *,
-        Key: str,
-        Body: bytes,
-        IfNoneMatch: str = "",
-        IfMatch: str = "",
-        **_: object,
-    ) -> dict[str, Any]:
-        with self._world.call():
-            if IfMatch and Key not in self.objects:
-                raise refused("NoSuchKey", 404)
-            if (IfNoneMatch and Key in self.objects) or (IfMatch and IfMatch != etag(self.objects[Key][0])):
-                raise refused("PreconditionFailed", 412)
-            self.objects[Key] = Body, self._date()
-        return {"ETag": etag(Body)}
-
-    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        del Bucket
-        with self._world.call():
-            if Key not in self.objects:
-                raise refused("NoSuchKey", 404)
-            body, modified = self.objects[Key]
-            headers = {"date": format_datetime(self._date(), usegmt=True)}
-        return {
-            "Body": io.BytesIO(body),
-            "ETag": etag(body),
-            "LastModified": modified,
-            "ResponseMetadata": {"HTTPHeaders": headers},
-        }
-
-    def delete_object(self, *, Bucket: str, Key: str, IfMatch: str) -> None:
-        del Bucket
-        with self._world.call():
-            if Key in self.objects and etag(self.objects[Key][0]) != IfMatch:
-                raise refused("PreconditionFailed", 412)
-            self.objects.pop(Key, None)
-
-    def _date(self) -> datetime:
-        return (START + timedelta(seconds=self._world.now)).replace(microsecond=0)
-
-
-def etag(body: bytes) -> str:
-    return f'"{md5(body, usedforsecurity=False).hexdigest()}"'

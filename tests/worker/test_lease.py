@@ -1,4 +1,4 @@
-"""What keeps a message and a claim a worker's own, and how it learns that they are not."""
+"""What keeps a message a worker's own, and how it learns that they are not."""
 
 import threading
 from typing import Any, cast
@@ -7,7 +7,6 @@ from botocore.exceptions import EndpointConnectionError
 
 from stream_consumer.worker.lease import Lease, heart
 from stream_consumer.worker.loop import POLL_SECONDS
-from stream_consumer.worker.output_claim import Claim, ClaimLost
 from stream_consumer.worker.queue import MAX_HIDDEN_SECONDS, Message, Queue, ReceiptLost
 from tests.fakes import client_error
 
@@ -16,7 +15,7 @@ AWAY = EndpointConnectionError(endpoint_url="https://aws.invalid")
 
 
 class Scripted:
-    """A queue and a claim of which each extension and renewal comes to what a script says."""
+    """A queue of which each extension comes to what a script says."""
 
     def __init__(self, *outcomes: Exception | None) -> None:
         self.outcomes = list(outcomes)
@@ -25,12 +24,6 @@ class Scripted:
 
     def extend(self, _: Message) -> None:
         self._next("extend")
-
-    def renew(self) -> None:
-        self._next("renew")
-
-    def release(self) -> None:
-        self.did.append("release")
 
     def _next(self, what: str) -> None:
         self.did.append(what)
@@ -55,15 +48,6 @@ def test_it_lasts_as_long_as_it_is_extended() -> None:
     assert script.did == ["extend"] * 10
 
 
-def test_a_claim_is_renewed_before_the_message_for_as_long_as_it_is_held() -> None:
-    script = Scripted()
-    lease = script.lease()
-    with lease.on(cast("Claim", script)):
-        lease.beat()
-    lease.beat()
-    assert script.did == ["renew", "extend", "release", "extend"]
-
-
 def test_one_failed_beat_is_made_up_for_by_the_next() -> None:
     script = Scripted(AWAY, None, AWAY, AWAY)
     lease = script.lease()
@@ -85,12 +69,10 @@ def test_a_message_that_a_poll_brings_at_its_end_is_kept_all_the_same() -> None:
         assert not lease.lost
 
 
-def test_a_lost_receipt_or_claim_is_known_at_once() -> None:
-    for error in (ReceiptLost("deleted"), ClaimLost("taken over")):
-        script = Scripted(error)
-        lease = script.lease()
-        lease.beat()
-        assert lease.lost == str(error)
+def test_a_lost_receipt_is_known_at_once() -> None:
+    lease = Scripted(ReceiptLost("deleted")).lease()
+    lease.beat()
+    assert lease.lost == "deleted"
 
 
 def test_the_heart_beats_until_the_work_is_done() -> None:

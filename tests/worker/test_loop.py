@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.model import Model
 from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
 from stream_consumer.worker.notifications import NewObject
-from stream_consumer.worker.output_claim import Claim
 from stream_consumer.worker.queue import Message, Queue
 from stream_consumer.worker.shutdown import Shutdown
 from tests.batch.files import parquet_file
@@ -70,11 +68,8 @@ class Bench:
     log: Lines = dataclasses.field(default_factory=Lines)
     shutdown: Shutdown = dataclasses.field(default_factory=lambda: Shutdown(0))
 
-    def claim(self, target: str) -> Claim:
-        return Claim(self.rides.clients.s3, target, owner=str(uuid.uuid4()), lease_seconds=LEASE)
-
     def worker(self) -> Worker:
-        return Worker(self.queue, self.scoring, self.claim, self.shutdown, self.log, lease_seconds=LEASE)
+        return Worker(self.queue, self.scoring, self.shutdown, self.log, lease_seconds=LEASE)
 
     def drain(self) -> Worker:
         worker = self.worker()
@@ -191,19 +186,6 @@ def test_what_may_pass_goes_back_for_minutes_and_the_worker_goes_on(bench: Bench
     assert bench.rides.messages(bench.rides.dead) == (0, 0)
 
 
-def test_what_another_worker_has_claimed_goes_back_until_its_lease_is_over(bench: Bench, rides_file: Path) -> None:
-    bench.put("rides/a.parquet", rides_file)
-    other = Claim(
-        bench.rides.clients.s3, f"s3://{bench.rides.bucket}/predictions/a.parquet", owner="x", lease_seconds=500
-    )
-    assert other.take() == 0
-    assert bench.drain().tally == Tally(left=MAX_RECEIVES)
-    assert bench.log.warnings[0][1]["reason"] == "another worker is at it"
-    first, second, third = bench.queue.hidden
-    assert 400 < first <= 502 < second < third
-    assert bench.rides.objects() == ["predictions/a.parquet.claim"]
-
-
 def test_two_inputs_never_share_an_output(bench: Bench, rides_file: Path) -> None:
     """The second would replace the first's predictions, and nobody would notice."""
     bench.put("rides/march/a.parquet", rides_file)
@@ -251,7 +233,7 @@ def test_asked_to_stop_it_hands_the_object_at_hand_back_and_takes_no_other(bench
     assert bench.drain().tally == Tally(left=1)
     assert bench.queue.hidden == [0]
     assert bench.rides.messages()[0] == 2
-    assert bench.rides.objects() == []  # the claim is released
+    assert bench.rides.objects() == []
 
 
 def test_what_a_poll_brings_after_the_request_to_stop_is_handed_back_at_once(bench: Bench, rides_file: Path) -> None:
@@ -314,8 +296,8 @@ def test_a_message_that_cannot_be_deleted_comes_again_and_finds_its_output(bench
     assert bench.rides.messages() == (0, 0)
 
 
-def test_many_workers_score_each_object_once(bench: Bench, rides_file: Path) -> None:
-    """Three threads, ten objects, each told of twice."""
+def test_many_workers_settle_every_message(bench: Bench, rides_file: Path) -> None:
+    """Three threads, ten objects, each told of twice: two that meet at one object both score it, to the same bytes."""
     for at in range(10):
         bench.put(f"rides/{at}.parquet", rides_file)
         bench.put(f"rides/{at}.parquet", rides_file)
@@ -326,7 +308,9 @@ def test_many_workers_score_each_object_once(bench: Bench, rides_file: Path) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(worker.tally.scored for worker in workers) == 10
+    assert sum(worker.tally.scored + worker.tally.already for worker in workers) == 20
+    assert bench.rides.messages() == (0, 0)
+    assert not [key for key in bench.rides.objects() if key.endswith(".committing.json")]
     assert len([key for key in bench.rides.objects() if key.endswith(".summary.json")]) == 10
 
 
