@@ -8,6 +8,7 @@ Three tables: predictions in ``<table>``, letters in ``<table>_rejected``, commi
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ _INSERT_ROWS = 10_000
 @contextlib.contextmanager
 def query(url: str, sql: str, schema: EventSchema, id_column: str | None, stem: str) -> Iterator[Input]:
     """
-    Read what *sql* selects, as the server sends it; nothing that it may change is kept.
+    Read what *sql* selects, as the server sends it.
+
+    The transaction is read-only where the database has such, and is rolled back.
 
     Raises:
         UsageError: *url* is none, or its driver is not installed.
@@ -43,11 +46,25 @@ def query(url: str, sql: str, schema: EventSchema, id_column: str | None, stem: 
     with _engine(url) as engine, contextlib.ExitStack() as stack:
         with _told(url):
             connection = stack.enter_context(engine.connect())
+            _allow_reading_only(connection)
             # A colon or per cent sign in the query is the database's business.
-            streaming = connection.execution_options(no_parameters=True, stream_results=True, yield_per=_FETCH_ROWS)
+            streaming = connection.execution_options(
+                no_parameters=True, stream_results=True, yield_per=_FETCH_ROWS, postgresql_readonly=True
+            )
             result = stack.enter_context(contextlib.closing(streaming.exec_driver_sql(sql)))
             names = list(result.keys())
         yield Input(in_chunks(_events(result, Layout(schema, names, id_column, url, stem), url)), None)
+
+
+# Source: SQLite, "Compile-Time Authorization Callbacks".
+_READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+
+
+def _allow_reading_only(connection: sa.Connection) -> None:
+    """Let SQLite refuse all but queries: it would keep a dropped table, and attach or write other files."""
+    raw: Any = connection.connection.driver_connection
+    if isinstance(raw, sqlite3.Connection):
+        raw.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
 
 
 def _events(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterator[bytes]:

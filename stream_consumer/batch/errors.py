@@ -25,3 +25,7 @@ class TooManyRejected(StreamConsumerError):
 
 class Stopped(StreamConsumerError):
     """A batch run was asked to stop; nothing was committed."""
+
+
+class NothingPredicted(StreamConsumerError):
+    """Every row of an input was rejected; the rejected rows were committed."""

@@ -4,12 +4,12 @@ INPUT… OUTPUT → jobs.
 The rule: no two jobs write to one place, and none writes over what any of them reads.
 """
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from stream_consumer.batch.job import Job
-from stream_consumer.batch.locations import identity_of, is_database, is_s3, shown, stem_of, suffix_of
+from stream_consumer.batch.locations import check_name, identity_of, is_database, is_s3, shown, stem_of, suffix_of
 from stream_consumer.batch.targets import places_written
 from stream_consumer.errors import UsageError
 
@@ -21,6 +21,8 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
     Raises:
         UsageError: Several inputs for one file, one input twice, two of one stem, an output that is an input.
     """
+    for place in (*sources, target):
+        check_name(place)
     _refuse("the same input is there more than once", [identity_of(source) for source in sources])
     if is_database(target):
         return [Job(source, target) for source in sources]
@@ -41,7 +43,7 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
         over = [place for place in places_written(one) if identity_of(place) in read]
         if over:
             raise UsageError(f"{over[0]} is an input and would be written over; name another output")
-        if not is_s3(one) and Path(one).is_dir():
+        if not is_s3(one) and os.path.isdir(one):  # noqa: PTH112 (false of a name that is too long)
             raise UsageError(f"{one} is a folder; end it with / to write into it")
     return [Job(source, one) for source, one in zip(sources, targets, strict=True)]
 

@@ -54,6 +54,21 @@ def shown(place: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def check_name(place: str) -> None:
+    """
+    Refuse a name that no summary could say.
+
+    Raises:
+        UsageError: It is not UTF-8, or holds a null character.
+    """
+    try:
+        place.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{place!r} is not UTF-8; rename it") from None
+    if "\0" in place:
+        raise UsageError(f"{place!r} holds a null character; rename it")
+
+
 def name_of(place: str) -> str:
     """The last part of a path or URL: a file's name, or a database's."""
     return shown(place).rstrip("/").rpartition("/")[2]

@@ -10,7 +10,7 @@ from typing import Protocol
 from stream_consumer.batch import database
 from stream_consumer.batch.chunks import Input
 from stream_consumer.batch.csv_reader import csv
-from stream_consumer.batch.locations import Format, format_of, identity_of, is_database, shown, stem_of
+from stream_consumer.batch.locations import Format, check_name, format_of, identity_of, is_database, shown, stem_of
 from stream_consumer.batch.readers import ndjson, parquet
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.event_schema import EventSchema
@@ -108,6 +108,7 @@ def source_of(place: str, query: str | None, stores: Stores) -> Source:
     Raises:
         UsageError: A database without a query, a query without a database, or a file whose name tells no format.
     """
+    check_name(place)
     if is_database(place) != (query is not None):
         raise UsageError(f"{shown(place)}: a query (--query) is for a database, and a database needs one")
     if query is not None:

@@ -14,7 +14,7 @@ import msgspec
 
 from stream_consumer.batch import database
 from stream_consumer.batch.errors import StoreFailed
-from stream_consumer.batch.locations import beside, identity_of, is_database, is_s3, shown, suffix_of
+from stream_consumer.batch.locations import beside, check_name, identity_of, is_database, is_s3, shown, suffix_of
 from stream_consumer.batch.sources import Source
 from stream_consumer.batch.storage import Store, Stores, digest_of
 from stream_consumer.batch.summary import decode_summary
@@ -169,6 +169,7 @@ def target_of(place: str, table: str | None, source: Source, stores: Stores) -> 
         UsageError: A database without a table, a table without a database, a file whose name tells no format, or one
             that would be written over the source.
     """
+    check_name(place)
     if is_database(place) != (table is not None):
         raise UsageError(f"{shown(place)}: a table (--table) is for a database, and a database needs one")
     if table is not None:

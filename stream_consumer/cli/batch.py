@@ -1,7 +1,9 @@
 """``batch``: files, objects and tables through the model, by name or by interval."""
 
 import functools
+import io
 import os
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stream_consumer.batch.errors import NothingPredicted, StoreFailed
 from stream_consumer.batch.locations import beside, is_database, name_of, shown
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import row_bar
@@ -119,7 +122,22 @@ def _run(jobs: list["Job"], model: "Model", stores: "Stores", wanted: "Options",
     finally:
         # If one fails, those before it are committed all the same.
         if done:
-            _show(done)
+            _say(done)
+    nothing = [name_of(job.source) for job, summary, _ in done if summary.rows and not summary.predicted]
+    if nothing:
+        raise NothingPredicted(f"no row could be predicted of {', '.join(nothing)}; the rejected rows say why")
+
+
+def _say(done: list[tuple["Job", "Summary", bool]]) -> None:
+    """Print what was committed: whatever standard output is, it decides nothing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an encoding without arrows
+    try:
+        _show(done)
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (until the interpreter has flushed it)
+        raise StoreFailed(f"everything was committed, and standard output cannot be written: {error}") from error
 
 
 def _show(done: list[tuple["Job", "Summary", bool]]) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus
 
 import msgspec
 
+from stream_consumer.contract import guarded_json
 from stream_consumer.errors import StreamConsumerError
 
 
@@ -58,9 +59,11 @@ class _Body(msgspec.Struct):
     detail: _Entity | None = None
 
 
-def new_objects(body: str) -> list[NewObject]:
+def new_objects(body: str, *, enveloped: bool = False) -> list[NewObject]:
     """
     Return the objects in *body*, in order; none for a test event, a folder, or an event that is no creation.
+
+    A body that was *enveloped* by SNS is no envelope itself.
 
     Raises:
         Unintelligible: It is not what S3, SNS or EventBridge send.
@@ -68,11 +71,11 @@ def new_objects(body: str) -> list[NewObject]:
     Source: Amazon S3 user guide, "Event message structure" and "EventBridge event message structure".
     """
     try:
-        message = msgspec.json.decode(body, type=_Body)
+        message = guarded_json.decode(body, _Body)
     except msgspec.DecodeError as error:
         raise Unintelligible(f"not a notification of S3: {error}") from error
-    if message.enveloped is not None:
-        return new_objects(message.enveloped)
+    if message.enveloped is not None and not enveloped:
+        return new_objects(message.enveloped, enveloped=True)
     if message.records is not None:
         found = [
             NewObject(record.s3.bucket.name, unquote_plus(record.s3.object.key))

@@ -180,11 +180,34 @@ def test_a_transaction_that_fails_changes_nothing(database: str, model: Model, s
     assert selected(database, "select rowid, * from minutes") == before
 
 
-def test_a_query_keeps_nothing_that_it_changes(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
-    options = Options(query="delete from rides returning *")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop table rides",
+        "delete from rides returning *",
+        "update rides set ride_id = 1",
+        "insert into rides (ride_id) values (1)",
+        "create table t (a)",
+        "vacuum",
+        "vacuum into '{other}'",
+        "attach database '{other}' as other",
+        "pragma user_version = 5",
+        "pragma query_only = off",
+    ],
+)
+def test_a_query_changes_nothing(query: str, database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    options = Options(query=query.format(other=tmp_path / "other.db"))
     job = Job(database, str(tmp_path / "minutes.parquet"))
-    assert run(job, model=model, stores=stores, options=options).rows == 4
+    with pytest.raises(StoreFailed, match="authoriz"):
+        run(job, model=model, stores=stores, options=options)
     assert selected(database, "select count(*) from rides") == [(4,)]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["taxi.db"]
+
+
+def test_a_query_may_compute(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    query = f"with recursive one as (select 1) select r.*, upper('x') from ({QUERY}) r, one"  # noqa: S608 (our own)
+    job = Job(database, str(tmp_path / "minutes.parquet"))
+    assert run(job, model=model, stores=stores, options=Options(query=query)).predicted == 2
 
 
 @pytest.mark.parametrize("query", ["select ride_id from rides where 'a:b' like '%:%'"])

@@ -59,6 +59,58 @@ def test_what_was_committed_before_a_failure_is_shown(
     assert ran.out.splitlines()[1].split() == ["rides.parquet", "4", "2", "2"]
 
 
+def test_an_input_of_which_nothing_could_be_predicted_is_a_failure(
+    command: Command, rides: Path, model: str, tmp_path: Path
+) -> None:
+    """Its rejected rows are committed, and so are the other inputs."""
+    bad = tmp_path / "bad.csv"
+    bad.write_text("ride_id,PULocationID,DOLocationID,trip_distance\n1,x,2,3\n", encoding="utf-8")
+    ran = command("batch", bad, rides, f"{tmp_path}/out/", "--model", model)
+    assert (ran.code, "no row could be predicted of bad.csv" in ran.err) == (1, True), ran
+    assert (tmp_path / "out" / "bad.csv.rejected.jsonl").exists()
+    assert (tmp_path / "out" / "rides.parquet.summary.json").exists()
+
+
+def test_several_inputs_do_not_write_over_the_last(command: Command, rides: Path, model: str) -> None:
+    """``batch *.parquet`` names inputs alone."""
+    last = rides_file(rides.with_name("zones.parquet"))
+    before = last.read_bytes()
+    ran = command("batch", rides, last, "--model", model)
+    assert (ran.code, "no run of batch made it" in ran.err, last.read_bytes()) == (2, True, before), ran
+
+
+def test_a_pipe_is_refused(command: Command, model: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rides.csv")
+    ran = command("batch", tmp_path / "rides.csv", tmp_path / "out.csv", "--model", model)
+    assert (ran.code, "is a pipe or a device" in ran.err) == (2, True), ran
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.csv", f"{'x' * 300}.csv", "loop.csv", f"s3://rides/{'k' * 1020}.csv"])
+def test_a_name_that_no_file_has_is_one_line(name: str, command: Command, model: str, tmp_path: Path) -> None:
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    path = name if "://" in name else tmp_path / name
+    for places in ((path, tmp_path / "out.csv"), (rides_file(tmp_path / "rides.parquet"), path)):
+        ran = command("batch", *places, "--model", model, "--endpoint-url", "http://127.0.0.1:9")
+        assert (ran.code in {1, 2}, ran.err.count("error:"), "Traceback" in ran.err) == (True, 1, False), ran
+
+
+@pytest.mark.parametrize("said", [("ascii", "out.txt", 0), ("utf-8", "/dev/full", 1), ("latin-1", "out.txt", 0)])
+def test_standard_output_decides_nothing(said: tuple[str, str, int], rides: Path, model: str, tmp_path: Path) -> None:
+    encoding, output, code = said
+    with (tmp_path / output).open("wb") as out:
+        ran = subprocess.run(  # noqa: S603 (our own command)
+            [sys.executable, "-m", "stream_consumer", "batch", str(rides), f"{tmp_path}/out/", "--model", model],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert (ran.returncode, "Traceback" in ran.stderr) == (code, False), ran
+    assert (tmp_path / "out" / "rides.parquet.summary.json").exists()
+
+
 def test_too_many_rejected_rows_are_a_failure(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
     ran = command("batch", rides, tmp_path / "out.csv", "--model", model, "--max-rejected", "10%")
     assert (ran.code, "more than 10.0%" in ran.err) == (1, True)

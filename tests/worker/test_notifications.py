@@ -60,3 +60,20 @@ def test_what_asks_for_nothing_has_no_objects(nothing: str) -> None:
 def test_anything_else_is_unintelligible(wrong: str) -> None:
     with pytest.raises(Unintelligible, match="not a notification of S3"):
         new_objects(wrong)
+
+
+@pytest.mark.parametrize(
+    "body", ['{"other": ' + "[" * 100_000, '{"Records": ' + '{"a":' * 2_000 + "1" + "}" * 2_001, "\udce9", "9" * 10_000]
+)
+def test_json_that_no_parser_takes_is_unintelligible(body: str) -> None:
+    """Not the end of the worker, and of every worker after it."""
+    with pytest.raises(Unintelligible, match="not a notification of S3"):
+        new_objects(body)
+
+
+def test_envelopes_in_envelopes_are_unintelligible() -> None:
+    body = '{"Event": "s3:TestEvent"}'
+    for _ in range(10):
+        body = json.dumps({"Message": body})
+    with pytest.raises(Unintelligible):
+        new_objects(body)
