@@ -7,7 +7,6 @@ is recognised as long as no more than ``remember`` predictions lie between it an
 
 import json
 import logging
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from stream_consumer.contract import kpl
 from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.errors import ReadFailed
 from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
+from stream_consumer.whole_file import write_whole
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -181,7 +181,5 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 
 
 def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Keep *checkpoint* in *path*, all of it or none: it is written aside and moved into place."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(checkpoint), encoding="utf-8")
-    os.replace(aside, path)  # noqa: PTH105 (says that it is atomic)
+    """Keep *checkpoint* in *path*, all of it or none."""
+    write_whole(path, json.dumps(checkpoint).encode())

@@ -6,11 +6,11 @@ that was killed delivers again what was in flight, and never skips.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stream_consumer.errors import UsageError
+from stream_consumer.whole_file import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +84,4 @@ class FileCheckpoints:
         return progress
 
     def save(self, progress: Progress) -> None:
-        aside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        aside.write_text(json.dumps(asdict(progress), indent=2) + "\n")
-        aside.replace(self._path)
+        write_whole(self._path, (json.dumps(asdict(progress), indent=2) + "\n").encode())
