@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import re
 import sys
 import time
@@ -142,21 +141,20 @@ def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "
 @contextlib.contextmanager
 def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
     """
-    Give a file that takes its name when all of it is written, until then with ``.part``; ``-`` is standard output.
+    Give a file that takes its name when all of it is written; ``-`` is standard output.
 
     Raises:
         ReplayStopped: It cannot be written.
     """
+    from stream_consumer import whole_file as whole
     from stream_consumer.operate.replay import ReplayStopped
 
     if path is None or path == Path("-"):
         yield sys.stdout.buffer if path else None
         return
-    aside = path.with_name(path.name + ".part")
     try:
-        with aside.open("wb") as file:
+        with whole.whole_file(path) as file:
             yield file
-        os.replace(aside, path)  # noqa: PTH105 (says that it is atomic)
     except OSError as error:
         raise ReplayStopped(f"{path} cannot be written: {error}") from error
 
