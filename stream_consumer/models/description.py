@@ -152,13 +152,13 @@ class _Signature(msgspec.Struct):
 
 
 class _ColSpec(msgspec.Struct):
-    name: str
+    name: str | int  # pandas numbers columns without names
     type: str
     required: bool = True
 
 
 class _OutputSpec(msgspec.Struct):
-    name: str
+    name: str | int
 
 
 class _ExampleInfo(msgspec.Struct):
@@ -228,11 +228,11 @@ def _check_size(events: Iterable[yaml.Event]) -> None:
 
 def _columns(signature: _Signature | None) -> list[Column]:
     specs = _decoded(signature.inputs if signature else None, _ColSpec)
-    return [Column(spec.name, spec.type, spec.required) for spec in specs]
+    return [Column(str(spec.name), spec.type, spec.required) for spec in specs]
 
 
 def _output_names(signature: _Signature | None) -> list[str]:
-    return [spec.name for spec in _decoded(signature.outputs if signature else None, _OutputSpec)]
+    return [str(spec.name) for spec in _decoded(signature.outputs if signature else None, _OutputSpec)]
 
 
 def _decoded(text: str | None, shape: type[_Shape]) -> list[_Shape]:

@@ -86,12 +86,19 @@ def flavour_of(flavours: Mapping[str, Mapping[str, Any]], location: str) -> Flav
             f"the model at {location} has the flavours {sorted(flavours)}; log it with "
             f"{' or '.join(flavour.name for flavour in FLAVOURS)}"
         )
-    if importlib.util.find_spec(found[0].library) is None:
+    if not _is_installed(found[0].library):
         raise ModelError(
             f"the model at {location} has the flavour {found[0].name}, and {found[0].library} is not installed here; "
             f"build the image with `make image MODEL=… EXTRA={found[0].library}`, or install it"
         )
     return found[0]
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return importlib.util.find_spec(library) is not None
+    except ImportError:
+        return False
 
 
 def _is_skops(facts: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ Nothing is imported to decide: skops has imported all of scikit-learn, and what 
 """
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -97,8 +98,14 @@ def _one_of(*names: str) -> Callable[[str, str], bool]:
     return lambda module, name: f"{module}.{name}" in names
 
 
+# Modules of scikit-learn that nothing imports but sklearn.experimental.
+_EXPERIMENTAL = frozenset({"sklearn.impute._iterative", "sklearn.model_selection._search_successive_halving"})
+
+
 def _found(module: str, name: str) -> Any:
     """Return what an imported *module* defines as *name*, or None."""
+    if module in _EXPERIMENTAL:
+        importlib.import_module(module)
     return vars(sys.modules[module]).get(name) if module in sys.modules else None
 
 
