@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 OWN_HANDLER = "stream_consumer.lambda_function.lambda_handler"
+_TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d+:.+")
 _MAPPING = "Event source mapping, named as AWS names it"
 
 
@@ -57,7 +59,11 @@ def consume(  # noqa: PLR0913 (each is an option)
     ] = True,
     on_failure: Annotated[
         str | None,
-        typer.Option(metavar="DESTINATION", help="s3://BUCKET or an SQS queue's URL.", rich_help_panel=_MAPPING),
+        typer.Option(
+            metavar="DESTINATION",
+            help="s3://BUCKET, an SQS queue's URL or an SNS topic's ARN.",
+            rich_help_panel=_MAPPING,
+        ),
     ] = None,
     poll: Annotated[float, typer.Option(help="Seconds between reads of a shard with nothing new; AWS: 1.")] = 1.0,
     checkpoint: Annotated[
@@ -158,7 +164,7 @@ def _function(
 
 
 def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination | None":
-    from stream_consumer.local.mapping.on_failure import S3Destination, SqsDestination
+    from stream_consumer.local.mapping.on_failure import S3Destination, SnsDestination, SqsDestination
 
     if text is None:
         return None
@@ -166,7 +172,9 @@ def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination 
         return S3Destination(clients.s3, text.removeprefix("s3://").rstrip("/"))
     if text.startswith(("http://", "https://")):
         return SqsDestination(clients.sqs, text)
-    raise UsageError(f"--on-failure {text}: wanted s3://BUCKET or an SQS queue's URL")
+    if _TOPIC.fullmatch(text):
+        return SnsDestination(clients.sns, text)
+    raise UsageError(f"--on-failure {text}: wanted s3://BUCKET, an SQS queue's URL or an SNS topic's ARN")
 
 
 def _narrate(log: "FunctionLog | None", event: "Event") -> None:

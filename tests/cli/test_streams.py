@@ -81,7 +81,10 @@ def records_received(out: str) -> float:
         (("put", "no-such-file.parquet"), "no-such-file.parquet"),
         (("put", "rides.parquet", "--rate", "-1"), "--rate -1.0: wanted a number of rides a second"),
         (("put", "rides.parquet", "--malformed", "2"), "'2' is no share; wanted 1% or 0.01"),
-        (("consume", "--on-failure", "somewhere"), "--on-failure somewhere: wanted s3://BUCKET or an SQS queue's URL"),
+        (
+            ("consume", "--on-failure", "somewhere"),
+            "--on-failure somewhere: wanted s3://BUCKET, an SQS queue's URL or an SNS topic's ARN",
+        ),
         (("consume", "--starting-position", "yesterday"), "'yesterday' is no time; wanted TRIM_HORIZON"),
         (("consume", "--batch-size", "0"), "batch"),
         (("consume", "--function", "nowhere.handler"), "nowhere"),
