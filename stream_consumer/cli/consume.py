@@ -30,7 +30,7 @@ _MAPPING = "Event source mapping, named as AWS names it"
 
 def consume(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream to consume.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream to consume, by name or ARN.")] = "ride_events",
     function: Annotated[
         str, typer.Option(metavar="MODULE.HANDLER", help="Anybody's handler; ours by default.")
     ] = OWN_HANDLER,
@@ -187,6 +187,9 @@ def _narrate(log: "FunctionLog | None", event: "Event") -> None:
         case events.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
             error = invocation.error
             _say(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
+            for frame in error.stack_trace:
+                for line in frame.splitlines():
+                    _say(line)
         case events.GivenUp(shard_id=shard, records=records, condition=condition):
             _say(f"{shard}: {records} records discarded: {condition}")
         case events.ReadingFailed(shard_id=shard, reason=reason):

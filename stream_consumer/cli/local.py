@@ -12,6 +12,7 @@ _HELP = """\
 
   export AWS_ENDPOINT_URL={url} AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export AWS_CBOR_DISABLE=true CBOR_ENABLED=false  # for Java clients, SDK 1 and 2
 
   aws kinesis put-record --stream-name {input} --partition-key 1 \\
       --data fileb://event.json

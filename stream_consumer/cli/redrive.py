@@ -69,7 +69,9 @@ def redrive(  # noqa: PLR0913 (each is an option)
     check: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Put back only what is valid by this model's schema and bounds.")
     ] = None,
-    stream: Annotated[str | None, typer.Option(help="Stream to put them on; by default where they came from.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="Stream to put them on, by name or ARN; by default where they came from.")
+    ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Records a second; without it as fast as the stream takes them.")
     ] = None,

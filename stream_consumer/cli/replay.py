@@ -16,8 +16,9 @@ from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar
+from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.errors import UsageError
-from stream_consumer.kinesis.shard_reader import Start
+from stream_consumer.kinesis.shard_reader import Start, stream_arn
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -34,7 +35,7 @@ _PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-…:4963
 
 def replay(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of ride events.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream of ride events, by name or ARN.")] = "ride_events",
     start: Annotated[
         str, typer.Option("--from", metavar="PLACE", help=f"TRIM_HORIZON, {_PLACE}; that one included.")
     ] = "TRIM_HORIZON",
@@ -49,7 +50,8 @@ def replay(  # noqa: PLR0913 (each is an option)
         str | None, typer.Option(envvar="MODEL_DIGEST", help="Its digest; obligatory for pickled models.")
     ] = None,
     output_stream: Annotated[
-        str | None, typer.Option(help="Publish the predictions on this stream.", rich_help_panel=_RESULT)
+        str | None,
+        typer.Option(help="Publish the predictions on it, by name or ARN.", rich_help_panel=_RESULT),
     ] = None,
     output: Annotated[
         Path | None,
@@ -83,10 +85,10 @@ def replay(  # noqa: PLR0913 (each is an option)
 
     if sum(result is not None for result in (output_stream, output, compare)) != 1:
         raise UsageError("wanted one of --output-stream, --output and --compare: what should come of the replay")
-    if output_stream == stream:
-        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
     stretch = _stretch(start, until)
     clients = options.aws(endpoint_url, region, profile)
+    if output_stream and _same(clients, output_stream, stream):
+        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
     loaded = _load(model, digest, clients)
     records = batches(clients.kinesis, stream, stretch)
     if compare is not None:
@@ -124,6 +126,13 @@ def _stretch(start: str, until: str | None) -> "Stretch":
         end = options.timestamp(until, wanted=_PLACE).timestamp() if until else time.time()
     either = first or last
     return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
+
+
+def _same(clients: "Clients", one: str, other: str) -> bool:
+    """Whether two names or ARNs are of one stream."""
+    if one == other or stream_name(one) != stream_name(other):
+        return one == other
+    return stream_arn(clients.kinesis, one) == stream_arn(clients.kinesis, other)
 
 
 def _load(location: str, digest: str | None, clients: "Clients") -> "Model":

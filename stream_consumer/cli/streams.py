@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def put(  # noqa: PLR0913 (each is an option)
     rides: Annotated[list[str], typer.Argument(help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL.")],
     *,
-    stream: Annotated[str, typer.Option(help="Stream to put the ride events on.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream to put the ride events on, by name or ARN.")] = "ride_events",
     rate: Annotated[
         float | None, typer.Option(help="Rides a second; without it as fast as the stream takes them.")
     ] = None,
@@ -55,7 +55,7 @@ def put(  # noqa: PLR0913 (each is an option)
 
 def tail(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of predictions.")] = "ride_predictions",
+    stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = "ride_predictions",
     start: Annotated[str, typer.Option("--from", help="TRIM_HORIZON, LATEST or a time in ISO 8601.")] = "LATEST",
     follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
     limit: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
