@@ -168,7 +168,7 @@ def test_a_position_that_is_not_of_the_stream_says_what_to_do() -> None:
     """As after the stream was deleted and made again."""
     stream = Stream()
     stream.kinesis.faults["get_shard_iterator"] = [client_error("InvalidArgumentException", 400, "GetShardIterator")]
-    with pytest.raises(StreamUnreadable, match=r"no sequence number 17: .*; if a checkpoint says so, it is of another"):
+    with pytest.raises(StreamUnreadable, match=r"no record 17: .*; if a checkpoint says so, it is of another"):
         next(iter(stream.reader(checkpoint={"shards": {"shardId-000000000000": "17"}, "event_ids": []})))
 
 

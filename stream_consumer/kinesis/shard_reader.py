@@ -112,7 +112,7 @@ class ShardReader:
             if number is None or error.response["Error"].get("Code") not in _NOT_OF_THE_STREAM:
                 raise
             raise StreamUnreadable(
-                f"{self._shard_id} of {self._stream_arn} has no sequence number {number}: {error}; if a checkpoint says so, "
+                f"{self._shard_id} of {self._stream_arn} has no record {number}: {error}; if a checkpoint says so, "
                 "it is of another stream, or of one that was deleted and made again: name another file or remove it"
             ) from error
 
