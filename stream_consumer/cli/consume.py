@@ -4,13 +4,13 @@ import contextlib
 import functools
 import os
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_consumer.cli import options
+from stream_consumer.cli.terminal import hint
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -186,19 +186,15 @@ def _narrate(log: "FunctionLog | None", event: "Event") -> None:
     match event:
         case events.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
             error = invocation.error
-            _say(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
+            hint(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
             for frame in error.stack_trace:
                 for line in frame.splitlines():
-                    _say(line)
+                    hint(line)
         case events.GivenUp(shard_id=shard, records=records, condition=condition):
-            _say(f"{shard}: {records} records discarded: {condition}")
+            hint(f"{shard}: {records} records discarded: {condition}")
         case events.ReadingFailed(shard_id=shard, reason=reason):
-            _say(f"{shard}: read failed, trying again: {reason}")
+            hint(f"{shard}: read failed, trying again: {reason}")
         case events.DeliveryFailed(shard_id=shard, reason=reason):
-            _say(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
+            hint(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
         case _:
             pass
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.cli.dead_letter_options import (
@@ -25,11 +24,11 @@ from stream_consumer.cli.dead_letter_options import (
     Shards,
     Since,
     Until,
-    printable,
     selection,
     told,
 )
 from stream_consumer.cli.progress import bar
+from stream_consumer.cli.terminal import complain, say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -154,7 +153,7 @@ def finishing(what: str) -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        Console(stderr=True).print(f"stopping after {what}; Ctrl-C again stops at once")
+        complain(f"stopping after {what}; Ctrl-C again stops at once")
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -176,13 +175,13 @@ def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
             continue
         would_go += 1
         for entry in order.entries:
-            print(
-                printable(f"{_name(letter)} ({letter.reason}): {len(entry.data):,} bytes would go on {order.stream}, ")
-                + f"partition key {entry.partition_key!r}"
+            say(
+                f"{_name(letter)} ({letter.reason}): {len(entry.data):,} bytes would go on {order.stream}, "
+                f"partition key {entry.partition_key!r}"
             )
             for line in _difference(letter.data, entry.data):
-                print(f"  {printable(line)}")
-    print(f"dry run, nothing was written: {would_go:,} would go back, {refused:,} would not")
+                say(f"  {line}")
+    say(f"dry run, nothing was written: {would_go:,} would go back, {refused:,} would not")
     return refused
 
 
@@ -204,18 +203,17 @@ def _pretty(data: bytes) -> list[str]:
 def _report(outcome: "Outcome") -> None:
     for refused in (*outcome.refused, *outcome.unput):
         _say_refused(refused)
-    print(f"put back: {outcome.put:,}, redriven before: {outcome.skipped:,}")
+    say(f"put back: {outcome.put:,}, redriven before: {outcome.skipped:,}")
     if outcome.records > outcome.put:
-        print(f"records put, since the edit makes several of a letter: {outcome.records:,}")
+        say(f"records put, since the edit makes several of a letter: {outcome.records:,}")
     if outcome.untried:
-        print(f"not tried, since their stream took no more: {outcome.untried:,}")
+        say(f"not tried, since their stream took no more: {outcome.untried:,}")
     if outcome.unput or outcome.untried:
-        print("run the same command again to put what is left")
+        say("run the same command again to put what is left")
 
 
 def _say_refused(refused: "Refused") -> None:
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    complaints.print(printable(f"not put back: {_name(refused.letter)}: {refused.why}"))
+    complain(f"not put back: {_name(refused.letter)}: {refused.why}")
 
 
 def _name(letter: "Letter") -> str:
@@ -229,6 +227,6 @@ def _delete(store: "DeadLetterBucket", done: "Identities") -> None:
     keys = store.keys()
     with bar("deleting documents", len(keys)) as advance:
         deleted, changed = delete_redriven(store, told(store.documents(keys), advance), done)
-    print(f"documents deleted: {deleted:,} of {len(keys):,}")
+    say(f"documents deleted: {deleted:,} of {len(keys):,}")
     for key in changed:
-        print(printable(f"kept, since it has changed meanwhile: s3://{store.name}/{key}"))
+        say(f"kept, since it has changed meanwhile: s3://{store.name}/{key}")

@@ -4,18 +4,17 @@ import contextlib
 import math
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, cast
 
 import msgspec
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar
+from stream_consumer.cli.terminal import complain, say
 from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.errors import UsageError
 from stream_consumer.kinesis.shard_reader import Start, stream_arn
@@ -96,7 +95,8 @@ def replay(  # noqa: PLR0913 (each is an option)
         with bar("comparing", None) as advance:
             one, another = _consumer(loaded), _consumer(other)
             comparison = compare_models(records, one, another, keep=keep, progress=advance)
-        print(msgspec.json.encode(comparison).decode() if as_json else _text(comparison, loaded, other))
+        for line in [msgspec.json.encode(comparison).decode()] if as_json else _text(comparison, loaded, other):
+            say(line)
         return
     with whole_file(output) as made, whole_file(dead_letters) as failed, bar("replaying", None) as advance:
         predictions = LinesSink(made, _lines) if made else PredictionStream(clients.kinesis, str(output_stream))
@@ -104,9 +104,7 @@ def replay(  # noqa: PLR0913 (each is an option)
         tally = replay_batches(records, _consumer(loaded, predictions, invalid), progress=advance)
     reasons = "".join(f", {count:,} {reason.value}" for reason, count in tally.dead_letters.most_common())
     # Standard output may be the predictions'.
-    Console(stderr=True, highlight=False).print(
-        f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}"
-    )
+    complain(f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}")
 
 
 def _stretch(start: str, until: str | None) -> "Stretch":
@@ -148,6 +146,14 @@ def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "
     return Consumer(Decider(model), predictions=predictions, dead_letters=dead_letters)
 
 
+class _StandardOutput:
+    """Lines of JSON, which a terminal may show."""
+
+    def write(self, data: bytes) -> None:
+        for line in data.decode().split("\n")[:-1]:
+            say(line)
+
+
 @contextlib.contextmanager
 def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
     """
@@ -159,7 +165,7 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
     from stream_consumer.operate.replay import ReplayStopped
 
     if path is None or path == Path("-"):
-        yield sys.stdout.buffer if path else None
+        yield cast("IO[bytes]", _StandardOutput()) if path else None
         return
     aside = path.with_name(path.name + ".part")
     try:
@@ -174,7 +180,7 @@ def _lines(entries: "Sequence[Entry]") -> bytes:
     return b"".join(entry.data + b"\n" for entry in entries)
 
 
-def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
+def _text(comparison: "Comparison", one: "Model", other: "Model") -> list[str]:
     names = [f"{model.name} {model.version}" for model in (one, other)]
     lines = [
         f"one:   {names[0]}  {one.location}",
@@ -200,4 +206,4 @@ def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
         lines += [
             f"{found.records:>10,} {found.one:<12} {found.other:<12} {found.example}" for found in comparison.verdicts
         ]
-    return "\n".join(lines)
+    return lines
