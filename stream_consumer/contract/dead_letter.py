@@ -46,7 +46,11 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def encodable(text: str) -> str:
     """Replace lone surrogates: Python can read them from JSON, but UTF-8 cannot say them."""
-    return text.encode(errors="replace").decode()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text  # itself, since many sub-records share one long key
 
 
 _decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
