@@ -15,9 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from stream_consumer.contract import kpl
 from stream_consumer.contract.prediction import Prediction, decode_prediction
-from stream_consumer.errors import ReadFailed
+from stream_consumer.errors import ReadFailed, UsageError
 from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
 from stream_consumer.whole_file import write_whole
 
@@ -81,11 +83,12 @@ class PredictionReader:
 
         Args:
             kinesis: The client.
-            stream_name: The stream of predictions.
+            stream_name: The stream of predictions, by name or ARN.
             start: Where to begin in shards that *checkpoint* does not know; by default at the oldest record.
             follow: Go on for ever; else stop when every shard has been read to its tip.
             remember: How many identifiers to keep, some 100 bytes each.
-            checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it.
+            checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
+                if it is of another stream.
             poll_seconds: The wait when there is nothing new, and after a failed read.
             sleep: How to wait.
         """
@@ -101,14 +104,22 @@ class PredictionReader:
         self._sleep = sleep
         known = checkpoint or {"shards": {}, "event_ids": []}
         self._positions: dict[str, str] = dict(known["shards"])
+        self._arn: str | None = known.get("stream_arn")
         self._memory = _Memory(remember, OrderedDict.fromkeys(known["event_ids"]))
 
     def checkpoint(self) -> dict[str, Any]:
         """Return what a later reader needs to go on behind the last prediction that was taken (JSON)."""
-        return {"shards": dict(self._positions), "event_ids": list(self._memory.seen)}
+        return {
+            "shards": dict(self._positions),
+            "event_ids": list(self._memory.seen),
+            **({"stream_arn": self._arn} if self._arn else {}),
+        }
 
     def __iter__(self) -> Iterator[Received]:
         arn = self._patiently(lambda: stream_arn(self._kinesis, self._stream_name))
+        if self._arn not in {None, arn}:
+            raise UsageError(f"the checkpoint is of {self._arn}, not of {arn}; name another file or remove it")
+        self._arn = arn
         readers: dict[str, ShardReader] = {}
         ended: set[str] = set()
         self._discover(arn, readers, ended, self._start)
@@ -159,7 +170,7 @@ class PredictionReader:
         for part in parts:
             try:
                 yield decode_prediction(part)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 self.foreign += 1
                 _LOGGER.warning("%s is not a prediction: %s", place, error)
 
@@ -172,12 +183,29 @@ class PredictionReader:
                 self._sleep(self._poll_seconds)
 
 
+class _Checkpoint(msgspec.Struct, omit_defaults=True):
+    shards: dict[str, str]
+    event_ids: list[str]
+    stream_arn: str | None = None
+    """None in a checkpoint that was kept before it said so."""
+
+
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Return the checkpoint kept in *path*, None if there is none yet."""
+    """
+    Return the checkpoint kept in *path*, None if there is none yet.
+
+    Raises:
+        UsageError: The file cannot be read, or is no checkpoint of a reader.
+    """
     if not path.exists():
         return None
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
+    try:
+        kept: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(path.read_bytes(), type=_Checkpoint))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is no checkpoint of a reader of predictions: {error}; name another file or remove it"
+        ) from None
+    return kept
 
 
 def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from stream_consumer.consumer import BatchResult
+from stream_consumer.contract.printable import log_line
 from stream_consumer.contract.record import Reason
 from stream_consumer.environment_variables import foreign_faults, refuse
 from stream_consumer.model import Model
@@ -212,4 +213,5 @@ def telemetry(environ: Mapping[str, str]) -> Telemetry:
     refuse(foreign_faults(environ))
     service = environ.get("POWERTOOLS_SERVICE_NAME") or "stream-consumer"
     namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE") or "StreamConsumer"
-    return Telemetry(Logger(service=service), lambda: EphemeralMetrics(namespace=namespace, service=service))
+    logger = Logger(service=service, json_serializer=log_line)
+    return Telemetry(logger, lambda: EphemeralMetrics(namespace=namespace, service=service))

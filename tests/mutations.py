@@ -176,7 +176,12 @@ MUTANTS = (
     ),
     Mutant("sub-records have identities", "contract/lambda_event", 'f"{record.event_id}.{index}"', "record.event_id"),
     Mutant("bounds are checked", "contract/event_schema", "self._decoder(_bounded_type)", "self._decoder(_plain_type)"),
-    Mutant("aggregates of crumbs are refused", "contract/kpl", "if count > _FEW and", "if False and"),
+    Mutant(
+        "crumbs of aggregates stay folded",
+        "contract/kpl",
+        "    if sum(map(_cost, sub_records)) <=",
+        "    if True or sum(map(_cost, sub_records)) <=",
+    ),
     Mutant("nesting is bounded", "contract/event_schema", "MAX_NESTING = 64", "MAX_NESTING = 10**9"),
     Mutant("only rows at fault are dead letters", "scoring", "        if rows == 1:", "        if rows:"),
     Mutant("a prediction is finite", "scoring", "if _surely_finite(values):", "if True:"),

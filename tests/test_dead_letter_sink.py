@@ -57,7 +57,7 @@ def test_the_dead_letters_of_a_batch_are_one_object_of_json_lines() -> None:
     [request] = bucket.s3.requests
     assert (request.bucket, request.key) == (
         "dead-letters-bucket",
-        "dead-letters/ride_events/shardId-000000000007/49630-ab563e0749a51aed.jsonl",
+        "dead-letters/ride_events/shardId-000000000007/49630-10e7334caa702773.jsonl",
     )
     assert request.content_type == "application/x-ndjson"
     assert request.body.count(b"\n") == 2

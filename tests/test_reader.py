@@ -9,10 +9,10 @@ import pytest
 
 from stream_consumer.contract import kpl
 from stream_consumer.contract.prediction import Prediction, encode_prediction
-from stream_consumer.errors import StreamUnreadable
+from stream_consumer.errors import StreamUnreadable, UsageError
 from stream_consumer.kinesis.shard_reader import Start
 from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
-from tests.local.fakes import FakeKinesis, client_error
+from tests.local.fakes import STREAM_ARN, FakeKinesis, client_error
 from tests.rides import RideDuration
 
 
@@ -143,6 +143,73 @@ def test_a_duplicate_is_recognised_across_a_checkpoint() -> None:
     assert ride_ids(first) == [1]
     stream.put(1, 2)
     assert ride_ids(stream.reader(checkpoint=first.checkpoint())) == [2]
+
+
+def test_a_checkpoint_of_another_stream_says_so_and_what_to_do() -> None:
+    stream = Stream()
+    stream.put(1)
+    reader = stream.reader()
+    assert ride_ids(reader) == [1]
+    kept = {**reader.checkpoint(), "stream_arn": "arn:aws:kinesis:eu-west-1:123456789012:stream/others"}
+    with pytest.raises(UsageError, match=r"is of arn:.*/others, not of arn:.*/rides; name another file or remove it"):
+        next(iter(stream.reader(checkpoint=kept)))
+
+
+def test_a_checkpoint_that_was_kept_before_it_named_its_stream_is_taken() -> None:
+    stream = Stream()
+    first, _ = stream.put(1, 2)
+    kept = {"shards": {"shardId-000000000000": first}, "event_ids": []}
+    reader = stream.reader(checkpoint=kept)
+    assert ride_ids(reader) == [2]
+    assert reader.checkpoint()["stream_arn"] == STREAM_ARN
+
+
+def test_a_position_that_is_not_of_the_stream_says_what_to_do() -> None:
+    """As after the stream was deleted and made again."""
+    stream = Stream()
+    stream.kinesis.faults["get_shard_iterator"] = [client_error("InvalidArgumentException", 400, "GetShardIterator")]
+    with pytest.raises(StreamUnreadable, match=r"no record 17: .*; if a checkpoint says so, it is of another"):
+        next(iter(stream.reader(checkpoint={"shards": {"shardId-000000000000": "17"}, "event_ids": []})))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"\xff", b"[" * 100_000, b'{"stream_arn":"a","started":1.0,"shards":{"s":{"sequence_number":"1"}}}'],
+    ids=["empty", "of something else", "no text", "nested", "of a mapping"],
+)
+def test_a_file_that_is_no_checkpoint_says_so(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.json"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"is no checkpoint of a reader of predictions: .*; name another file or"):
+        load_checkpoint(path)
+
+
+def test_the_stream_may_be_named_by_its_arn() -> None:
+    stream = Stream()
+    stream.put(1)
+    reader = PredictionReader(cast("Any", stream.kinesis), STREAM_ARN, follow=False)
+    assert ride_ids(reader) == [1]
+    assert stream.kinesis.calls[0] == ("describe_stream_summary", {"StreamARN": STREAM_ARN})
+
+
+@pytest.mark.parametrize(
+    ("arn", "why"),
+    [
+        (STREAM_ARN.replace("123456789012", "999999999999"), "is not here: this endpoint has arn:"),
+        ("arn:aws:kafka:us-east-1:1:cluster/c/1", "is not the ARN of a Kinesis stream"),
+    ],
+)
+def test_an_arn_of_a_stream_that_is_not_here_is_not_read_as_another(arn: str, why: str) -> None:
+    with pytest.raises(StreamUnreadable, match=why):
+        next(iter(PredictionReader(cast("Any", FakeKinesis()), arn, follow=False)))
+
+
+def test_a_prediction_nested_without_end_is_passed_over() -> None:
+    stream = Stream()
+    stream.kinesis.put("1", data=b'{"x":' + b"[" * 100_000)
+    stream.put(1)
+    reader = stream.reader()
+    assert (ride_ids(reader), reader.foreign) == ([1], 1)
 
 
 def test_a_checkpoint_survives_its_file(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_the_examples_of_the_contract_are_byte_exact() -> None:
     assert encode_prediction(msgspec.json.decode(prediction, type=Prediction)).decode() == prediction
     # The letter's data and numbers are abbreviated, so only its fields and their order can be compared.
     fields = list(msgspec.json.decode(letter.replace("<the original bytes, base64>", "")))
-    sample = DeadLetter("e", Reason.SCHEMA, "$", "d", "s", "s", "1", "1", None, b"")
+    sample = DeadLetter("e", Reason.SCHEMA, "$", "d", "s", "s", "1", "1", None, b"", "arn:aws:kinesis:r:1:stream/s")
     assert fields == list(msgspec.json.decode(encode_dead_letters([sample])))
 
 

@@ -51,6 +51,10 @@ class Clients:
     def sqs(self) -> "SQSClient":
         return self.session.client("sqs", endpoint_url=self.endpoint_url, config=CONFIG)
 
+    @cached_property
+    def sns(self) -> Any:
+        return self.session.client("sns", endpoint_url=self.endpoint_url, config=CONFIG)
+
 
 def connect(
     *,

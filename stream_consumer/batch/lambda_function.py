@@ -22,6 +22,7 @@ from aws_lambda_powertools import Logger
 from stream_consumer.batch.job import Job, committed, run
 from stream_consumer.batch.schedule import Schedule
 from stream_consumer.batch.storage import Stores
+from stream_consumer.contract.printable import log_line
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.model import Model
 from stream_consumer.models.files import default_s3
@@ -133,7 +134,7 @@ def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> H
         InitError: The environment or the model is wrong.
     """
     settings = Settings.of(environ)
-    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
+    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
     model = load_model(settings.model_location, s3=s3, choice=settings.choice)
     logger.info("model loaded", extra={"model": model.name, "version": model.version, "digest": model.digest})
     return Handler(model, environ, Stores(s3), logger)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
 from stream_consumer.cli import (
     batch,
@@ -21,6 +20,7 @@ from stream_consumer.cli import (
     train,
     worker,
 )
+from stream_consumer.cli.terminal import error as show_error
 from stream_consumer.errors import StreamConsumerError, UsageError
 
 FAILED, USAGE = 1, 2
@@ -60,27 +60,22 @@ def run(command: Callable[[], object]) -> int:
 
     130, interrupted, is typer's doing.
     """
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         command()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED
     except UsageError as error:
-        complaints.print(f"[bold red]error:[/] {_escaped(error)}")
+        show_error(str(error))
         return USAGE
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("stream_consumer"):
             raise
-        complaints.print(
-            f"[bold red]error:[/] this command needs the package {error.name}, which is not installed here; "
-            r"pip install 'stream-consumer\[local,train,doors]' has all that any command needs"
+        show_error(
+            f"this command needs the package {error.name}, which is not installed here; "
+            "pip install 'stream-consumer[local,train,doors]' has all that any command needs"
         )
         return USAGE
     except (StreamConsumerError, ClientError, BotoCoreError) as error:
-        complaints.print(f"[bold red]error:[/] {_escaped(error)}")
+        show_error(str(error))
         return FAILED
     return 0
-
-
-def _escaped(error: Exception) -> str:
-    return str(error).replace("[", r"\[")

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from stream_consumer.batch.errors import NothingPredicted, StoreFailed
 from stream_consumer.batch.locations import beside, is_database, name_of, shown
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import row_bar
+from stream_consumer.cli.terminal import Terminal
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -148,16 +147,14 @@ def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
     table.add_column("", no_wrap=True)
     for job, summary, earlier in done:
         counts = [summary.rows, summary.predicted, summary.rows - summary.predicted]
-        table.add_row(
-            Text(name_of(job.source)), *(f"{count:,}" for count in counts), "there already" if earlier else ""
-        )
-    console = Console(highlight=False)
+        table.add_row(name_of(job.source), *(f"{count:,}" for count in counts), "there already" if earlier else "")
+    console = Terminal()
     console.print(table)
     for job, summary, _ in done:
-        console.print(f"→ {shown(job.target)}", markup=False, soft_wrap=True)
+        console.print(f"→ {shown(job.target)}", soft_wrap=True)
         if summary.rejected:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary.rejected.items())
-            console.print(f"  rejected: {reasons}, see {_letters(job)}", markup=False, soft_wrap=True)
+            console.print(f"  rejected: {reasons}, see {_letters(job)}", soft_wrap=True)
 
 
 def _letters(job: "Job") -> str:

@@ -3,8 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from stream_consumer.cli.terminal import Terminal
 
 
 def capacity(  # noqa: PLR0913 (each is an option)
@@ -56,4 +57,4 @@ def capacity(  # noqa: PLR0913 (each is an option)
     cost = answer.cost
     table.add_row("dollars a month", f"{cost.function:,.0f} function")
     table.add_row("", f"{cost.provisioned_streams:,.0f} provisioned or {cost.on_demand_streams:,.0f} on-demand streams")
-    Console(highlight=False).print(table)
+    Terminal().print(table)

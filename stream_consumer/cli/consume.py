@@ -3,13 +3,14 @@
 import contextlib
 import functools
 import os
-import sys
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_consumer.cli import options
+from stream_consumer.cli.terminal import hint
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
 
 OWN_HANDLER = "stream_consumer.lambda_function.lambda_handler"
+_TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d+:.+")
 _MAPPING = "Event source mapping, named as AWS names it"
 
 
 def consume(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream to consume.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream to consume, by name or ARN.")] = "ride_events",
     function: Annotated[
         str, typer.Option(metavar="MODULE.HANDLER", help="Anybody's handler; ours by default.")
     ] = OWN_HANDLER,
@@ -57,7 +59,11 @@ def consume(  # noqa: PLR0913 (each is an option)
     ] = True,
     on_failure: Annotated[
         str | None,
-        typer.Option(metavar="DESTINATION", help="s3://BUCKET or an SQS queue's URL.", rich_help_panel=_MAPPING),
+        typer.Option(
+            metavar="DESTINATION",
+            help="s3://BUCKET, an SQS queue's URL or an SNS topic's ARN.",
+            rich_help_panel=_MAPPING,
+        ),
     ] = None,
     poll: Annotated[float, typer.Option(help="Seconds between reads of a shard with nothing new; AWS: 1.")] = 1.0,
     checkpoint: Annotated[
@@ -158,7 +164,7 @@ def _function(
 
 
 def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination | None":
-    from stream_consumer.local.mapping.on_failure import S3Destination, SqsDestination
+    from stream_consumer.local.mapping.on_failure import S3Destination, SnsDestination, SqsDestination
 
     if text is None:
         return None
@@ -166,7 +172,9 @@ def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination 
         return S3Destination(clients.s3, text.removeprefix("s3://").rstrip("/"))
     if text.startswith(("http://", "https://")):
         return SqsDestination(clients.sqs, text)
-    raise UsageError(f"--on-failure {text}: wanted s3://BUCKET or an SQS queue's URL")
+    if _TOPIC.fullmatch(text):
+        return SnsDestination(clients.sns, text)
+    raise UsageError(f"--on-failure {text}: wanted s3://BUCKET, an SQS queue's URL or an SNS topic's ARN")
 
 
 def _narrate(log: "FunctionLog | None", event: "Event") -> None:
@@ -178,16 +186,15 @@ def _narrate(log: "FunctionLog | None", event: "Event") -> None:
     match event:
         case events.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
             error = invocation.error
-            _say(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
+            hint(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
+            for frame in error.stack_trace:
+                for line in frame.splitlines():
+                    hint(line)
         case events.GivenUp(shard_id=shard, records=records, condition=condition):
-            _say(f"{shard}: {records} records discarded: {condition}")
+            hint(f"{shard}: {records} records discarded: {condition}")
         case events.ReadingFailed(shard_id=shard, reason=reason):
-            _say(f"{shard}: read failed, trying again: {reason}")
+            hint(f"{shard}: read failed, trying again: {reason}")
         case events.DeliveryFailed(shard_id=shard, reason=reason):
-            _say(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
+            hint(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
         case _:
             pass
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
+from stream_consumer.cli.terminal import complain
 
 if TYPE_CHECKING:
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Foreign, Letter, Selection
@@ -66,7 +66,6 @@ class Search:
     def __init__(self, bucket: "DeadLetterBucket") -> None:
         self.passed_over = 0
         self._bucket = bucket
-        self._complaints = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
     def letters(
         self, selection: "Selection", keys: list[str] | None = None, read: Callable[[int], object] = lambda _: None
@@ -85,12 +84,12 @@ class Search:
             typer.Exit: With 1, if an object was passed over.
         """
         if self.passed_over:
-            self._complaints.print(f"passed over in all: {self.passed_over:,}")
+            complain(f"passed over in all: {self.passed_over:,}")
             raise typer.Exit(1)
 
     def _foreign(self, foreign: "Foreign") -> None:
         self.passed_over += 1
-        self._complaints.print(printable(f"passed over: s3://{self._bucket.name}/{foreign.key}: {foreign.why}"))
+        complain(f"passed over: s3://{self._bucket.name}/{foreign.key}: {foreign.why}")
 
 
 def told(items: Iterable[Item], tell: Callable[[int], object]) -> Iterator[Item]:
@@ -98,8 +97,3 @@ def told(items: Iterable[Item], tell: Callable[[int], object]) -> Iterator[Item]
     for item in items:
         tell(1)
         yield item
-
-
-def printable(text: str) -> str:
-    """Return *text* without what a terminal would obey."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli import options, redrive
@@ -17,9 +16,9 @@ from stream_consumer.cli.dead_letter_options import (
     Shards,
     Since,
     Until,
-    printable,
     selection,
 )
+from stream_consumer.cli.terminal import Terminal, say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,10 +67,10 @@ def list_(  # noqa: PLR0913 (each is an option)
         if not (pending and is_redriven):
             totals[letter.reason] += 1
             redriven += is_redriven
-            print(_json(letter, redriven=is_redriven) if as_json else _row(letter, redriven=is_redriven))
+            say(_json(letter, redriven=is_redriven) if as_json else _row(letter, redriven=is_redriven))
     if not as_json:
         counts = "".join(f", {count:,} {name}" for name, count in totals.most_common())
-        Console(highlight=False, soft_wrap=True).print(f"{totals.total():,} in all, {redriven:,} redriven{counts}")
+        say(f"{totals.total():,} in all, {redriven:,} redriven{counts}")
     search.end()
 
 
@@ -80,7 +79,7 @@ def _json(letter: "Letter", *, redriven: bool) -> str:
 
 
 def _row(letter: "Letter", *, redriven: bool) -> str:
-    about = printable(f"{letter.reason:<23} {letter.path or '-':<22} {letter.event_id or '-'}")
+    about = f"{letter.reason:<23} {letter.path or '-':<22} {letter.event_id or '-'}"
     return f"{letter.arrival or '-':<24} {'redriven' if redriven else '':<8} {about}"
 
 
@@ -95,22 +94,28 @@ def show(  # noqa: PLR0913 (each is an option)
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """Show one letter with its original bytes."""
+    """Show a letter with its original bytes; rows of two files may share an id, and each is shown."""
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.redrive import Marks
 
     s3 = options.aws(endpoint_url, region, profile).s3
     search = Search(DeadLetterBucket(s3, bucket, prefix))
-    letter = next(search.letters(selection([event_id], None, None, None, None)), None)
-    if letter is None:
+    found = list(search.letters(selection([event_id], None, None, None, None)))
+    if not found:
         raise UsageError(f"no letter in s3://{bucket} has the event id {event_id!r}; `dead-letters list` shows them")
-    redriven = letter.identity in Marks(s3, bucket).load()
-    if as_json:
-        print(_json(letter, redriven=redriven))
-    else:
-        table = Table(show_header=False, box=None)
-        for name, value in {**msgspec.structs.asdict(letter), "redriven": redriven}.items():
-            # repr says which bytes they are, whatever they are.
-            table.add_row(name, repr(value) if isinstance(value, bytes) else printable(str(value)))
-        Console(highlight=False, markup=False).print(table)
+    done = Marks(s3, bucket).load()
+    for letter in found:
+        redriven = letter.identity in done
+        if as_json:
+            say(_json(letter, redriven=redriven))
+        else:
+            Terminal().print(_table(letter, redriven=redriven))
     search.end()
+
+
+def _table(letter: "Letter", *, redriven: bool) -> Table:
+    table = Table(show_header=False, box=None)
+    for name, value in {**msgspec.structs.asdict(letter), "redriven": redriven}.items():
+        # repr says which bytes they are, whatever they are.
+        table.add_row(name, repr(value) if isinstance(value, bytes) else str(value))
+    return table

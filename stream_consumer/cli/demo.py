@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +16,7 @@ from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.progress import run_bars, stages
 from stream_consumer.cli.served_model import ServedModel, served_model
+from stream_consumer.cli.terminal import Terminal, say
 from stream_consumer.cli.train import show
 from stream_consumer.errors import UsageError
 
@@ -77,7 +76,7 @@ def demo(  # noqa: PLR0913 (each is an option)
         raise UsageError(f"--limit {limit}: wanted a number of rides, at least 1")
     if train and model != CHAMPION:
         raise UsageError("--train makes a model and --model names one: give one of the two")
-    console = Console(highlight=False)
+    console = Terminal()
     share = options.share(malformed)
     with contextlib.ExitStack() as stack:
         everything = _rides(rides, limit, seed)
@@ -92,14 +91,14 @@ def demo(  # noqa: PLR0913 (each is an option)
         ]
         _print(console, about)
         for warning in served.warnings(everything):
-            console.print(f"[bold yellow]warning:[/] {escape(warning)}")
+            console.print(f"warning: {warning}", style="bold yellow")
         plan = Plan(rides=put, malformed=share, rate=rate or None, batch_size=batch_size, seed=seed)
         outcome = _run(plan, directory, runtime=runtime, shards=shards)
     rows = _summary(outcome)
     _print(console, rows)
     _write_report(report, outcome, dict(about) | {"seed": str(seed)}, rows)
     for fault in outcome.faults:
-        console.print(f"[bold red]does not add up:[/] {fault}")
+        console.print(f"does not add up: {fault}", style="bold red")
     console.print(f"report: {report}")
     raise typer.Exit(1 if outcome.faults else 0)
 
@@ -130,7 +129,7 @@ def _location(model: str, train: list[str] | None, everything: "Rides", seed: in
         return _trained_before(sources, seed) or _trained(sources, seed)
     if _has_champion():
         return CHAMPION
-    print("There is no model yet, so one is trained first.")
+    say("There is no model yet, so one is trained first.")
     half = everything.where(np.arange(len(everything)) < len(everything) // 2)
     return _trained(replace(half, origin=f"the first half of {everything.origin}"), seed)
 
@@ -217,7 +216,7 @@ def _function(
         yield function
 
 
-def _print(console: Console, rows: Iterable[tuple[str, str]]) -> None:
+def _print(console: Terminal, rows: Iterable[tuple[str, str]]) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*map(Text, row))

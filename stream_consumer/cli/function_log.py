@@ -11,10 +11,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli.progress import stages
+from stream_consumer.cli.terminal import Terminal, hint
 from stream_consumer.local.demo.function_metrics import MetricsTally
 from stream_consumer.local.mapping.events import Event, Tally
 from stream_consumer.training.progress import Progress
@@ -66,7 +66,7 @@ class FunctionLog(Tally):
             width = shutil.get_terminal_size().columns
             line = readable(text)
             # The progress display on standard error makes room for the line.
-            print(line if len(line) <= width else line[: width - 1] + "…", file=sys.stderr)
+            hint(line if len(line) <= width else line[: width - 1] + "…")
 
     def summary(self) -> list[tuple[str, str]]:
         """Return rows of a name and a value."""
@@ -103,7 +103,7 @@ def _print(rows: Iterable[tuple[str, str]]) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False).print(table)
+    Terminal().print(table)
 
 
 def readable(text: str) -> str:

@@ -3,15 +3,17 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from stream_consumer.cli.terminal import Terminal
 
 app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True, rich_markup_mode="rich")
 
 _HELP = """\
-[bold]Kinesis and S3 are up[/] on {url} (Ctrl-C stops them). In another terminal:
+Kinesis and S3 are up on {url} (Ctrl-C stops them). In another terminal:
 
   export AWS_ENDPOINT_URL={url} AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export AWS_CBOR_DISABLE=true CBOR_ENABLED=false  # for Java clients, SDK 1 and 2
 
   aws kinesis put-record --stream-name {input} --partition-key 1 \\
       --data fileb://event.json
@@ -35,5 +37,5 @@ def up(
 
     streams = stream or [INPUT_STREAM, OUTPUT_STREAM]
     with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=bucket or [BUCKET]) as aws:
-        Console(highlight=False, soft_wrap=True).print(_HELP.format(url=aws.endpoint_url, input=streams[0]))
+        Terminal(soft_wrap=True).print(_HELP.format(url=aws.endpoint_url, input=streams[0]))
         aws.wait()

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from stream_consumer.cli import options
+from stream_consumer.cli.terminal import say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def show(
     settings = Settings.of(os.environ | {"MODEL_LOCATION": location})
     with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
         # Before anything can refuse the model: this is what a pin is made of.
-        print(f"digest       {directory_digest(directory)}", flush=True)
+        say(f"digest       {directory_digest(directory)}", flush=True)
         _describe(load_directory(directory, location, settings.choice))
 
 
@@ -56,17 +57,17 @@ def _describe(model: "Model") -> None:
     check = f"predicts {'its example' if rows > 1 else 'a row'}" if rows else "has no row to predict before events come"
     envelope = model.schema.envelope
     # Not a table, which would break the digest at 80 columns.
-    print(
-        f"model        {model.name}\nversion      {model.version}\nlocation     {model.location}\nself-check   {check}"
-    )
-    print(f"event        {model.schema.envelope.event({'…': '…'}, '…').decode()}")
+    facts = {"model": model.name, "version": model.version, "location": model.location, "self-check": check}
+    for name, value in facts.items():
+        say(f"{name:<13}{value}")
+    say(f"event        {model.schema.envelope.event({'…': '…'}, '…').decode()}")
     for column in model.schema.columns:
         needed = "required" if column.required else "optional"
         bounds = "" if column.minimum is column.maximum is None else f", {column.minimum} to {column.maximum}"
-        print(f"column       {column.name}: {column.type}, {needed}{bounds}")
+        say(f"column       {column.name}: {column.type}, {needed}{bounds}")
     if model.output:
-        for name, kind in model.output.columns(envelope.prediction).items():
-            print(f"prediction   {name}: {kind}{', ' + model.unit if model.unit else ''}")
+        for output, kind in model.output.columns(envelope.prediction).items():
+            say(f"prediction   {output}: {kind}{', ' + model.unit if model.unit else ''}")
 
 
 @app.command("sign")
@@ -102,10 +103,10 @@ def sign(  # noqa: PLR0913 (each is an option)
     pin = os.environ.get("MODEL_DIGEST")
     with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
         digest = directory_digest(directory)
-        print(f"original     {digest}", flush=True)
+        say(f"original     {digest}", flush=True)
         signing.sign(directory, output, statement)
     signed = directory_digest(output)
-    print(f"digest       {signed}", flush=True)
+    say(f"digest       {signed}", flush=True)
     _describe(load_directory(output, str(output), Choice(digest=signed if pin == digest else None)))
 
 

@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +20,9 @@ from rich.progress import (
 )
 from rich.table import Column
 
+from stream_consumer.cli.terminal import Terminal
+from stream_consumer.contract.printable import printable
+
 if TYPE_CHECKING:
     from stream_consumer.batch.chunks import Progress as Rows
     from stream_consumer.local.demo.run import Progress as RunProgress
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Show a bar for *total* steps, None if nobody knows how many; the value given advances it."""
     with _progress() as progress:
-        task = progress.add_task(label, total=total)
+        task = progress.add_task(printable(label), total=total)
         yield lambda steps: progress.advance(task, steps)
 
 
@@ -39,7 +41,7 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def row_bar(label: str) -> Iterator["Rows"]:
     """Show a bar for the rows of one input; the value given says how many are done, of how many if anybody knows."""
     with _progress() as progress:
-        task = progress.add_task(label, total=None)
+        task = progress.add_task(printable(label), total=None)
 
         def show(rows: int, total: int | None) -> None:
             progress.update(task, completed=rows, total=total)
@@ -54,7 +56,7 @@ def stages() -> Iterator["Stages"]:
         task = progress.add_task("starting …", total=None)
 
         def show(stage: str, *, done: int = 0, total: int | None = None) -> None:
-            progress.update(task, description=stage + (f" {done / total:.0%}" if total else "") + " …")
+            progress.update(task, description=printable(stage) + (f" {done / total:.0%}" if total else "") + " …")
 
         yield show
 
@@ -63,7 +65,7 @@ def stages() -> Iterator["Stages"]:
 def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
     """Show how far a run is: what was put, and what was read back."""
     with _progress() as progress:
-        put, read = (progress.add_task(label, total=None) for label in ("put", "read back"))
+        put, read = (progress.add_task(printable(label), total=None) for label in ("put", "read back"))
 
         def show(state: "RunProgress") -> None:
             progress.update(put, total=state.to_put, completed=state.put)
@@ -85,5 +87,5 @@ def _label(least: int | None = None, most: int | None = None) -> TextColumn:
 
 
 def _display(*columns: ProgressColumn, transient: bool = False) -> Progress:
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     return Progress(*columns, console=console, transient=transient, redirect_stdout=False)

@@ -5,6 +5,7 @@ import difflib
 import functools
 import itertools
 import math
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.cli.dead_letter_options import (
@@ -24,21 +24,25 @@ from stream_consumer.cli.dead_letter_options import (
     Shards,
     Since,
     Until,
-    printable,
     selection,
     told,
 )
 from stream_consumer.cli.progress import bar
+from stream_consumer.cli.terminal import complain, say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.contract.event_schema import EventSchema
-    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Identity, Letter
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Letter
+    from stream_consumer.operate.identity import Identities
     from stream_consumer.operate.jq_edit import Edit
-    from stream_consumer.operate.redrive import Outcome, Preparation, Refused
+    from stream_consumer.operate.preparation import Preparation, Refused
+    from stream_consumer.operate.redrive import Outcome
 
 INTERRUPTED = 130
+# Source: jq 1.7 manual, "Format strings and escaping".
+_FORMAT = re.compile(r"@(text|json|csv|tsv|html|urid?|sh|base64d?|base32d?)\b")
 
 
 def redrive(  # noqa: PLR0913 (each is an option)
@@ -64,7 +68,9 @@ def redrive(  # noqa: PLR0913 (each is an option)
     check: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Put back only what is valid by this model's schema and bounds.")
     ] = None,
-    stream: Annotated[str | None, typer.Option(help="Stream to put them on; by default where they came from.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="Stream to put them on, by name or ARN; by default where they came from.")
+    ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Records a second; without it as fast as the stream takes them.")
     ] = None,
@@ -84,13 +90,14 @@ def redrive(  # noqa: PLR0913 (each is an option)
     """
     from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
-    from stream_consumer.operate.redrive import Marks, Preparation, Redrive
+    from stream_consumer.operate.preparation import Elsewhere, Preparation
+    from stream_consumer.operate.redrive import Marks, Redrive
 
     if rate is not None and not 0 < rate < math.inf:
         raise UsageError(f"--rate {rate}: wanted a number of records a second, more than 0")
     wanted = selection(event_ids, reason, shard, since, until)
     clients = options.aws(endpoint_url, region, profile)
-    prepare = Preparation(stream, _edit(edit), _schema(check, clients))
+    prepare = Preparation(stream, _edit(edit), _schema(check, clients), Elsewhere(clients.kinesis))
     store, marks = DeadLetterBucket(clients.s3, bucket, prefix), Marks(clients.s3, bucket)
     search, done = Search(store), marks.load()
     if dry_run:
@@ -104,7 +111,7 @@ def redrive(  # noqa: PLR0913 (each is an option)
                 itertools.takewhile(lambda _: not stopping(), letters), done
             )
         _report(outcome)
-        failures = len(outcome.refused) + len(outcome.unput)
+        failures = len(outcome.refused) + len(outcome.unput) + outcome.untried
         if stopping():
             raise typer.Exit(INTERRUPTED)
         if delete:
@@ -117,11 +124,15 @@ def redrive(  # noqa: PLR0913 (each is an option)
 def _edit(text: str | None) -> "Edit | None":
     from stream_consumer.operate.jq_edit import Edit
 
-    if text is None or not text.startswith("@"):
-        return Edit(text) if text is not None else None
+    if text is None:
+        return None
+    file = Path(text[1:])
+    # A program may begin with @ as well: @base64d | fromjson.
+    if not text.startswith("@") or (_FORMAT.match(text) and not file.is_file()):
+        return Edit(text)
     try:
-        return Edit(Path(text[1:]).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        return Edit(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UsageError(f"--edit {text}: {error}") from None
 
 
@@ -142,7 +153,7 @@ def finishing(what: str) -> Iterator[Callable[[], bool]]:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()
-        Console(stderr=True).print(f"stopping after {what}; Ctrl-C again stops at once")
+        complain(f"stopping after {what}; Ctrl-C again stops at once")
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -153,7 +164,7 @@ def finishing(what: str) -> Iterator[Callable[[], bool]]:
 
 def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
     """Show what would become of *letters*; how many would be refused."""
-    from stream_consumer.operate.redrive import Refused
+    from stream_consumer.operate.preparation import Refused
 
     refused = would_go = 0
     for letter in letters:
@@ -163,14 +174,14 @@ def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
             _say_refused(order)
             continue
         would_go += 1
-        entry = order.entry
-        print(
-            printable(f"{_name(letter)} ({letter.reason}): {len(entry.data):,} bytes would go on {order.stream}, ")
-            + f"partition key {entry.partition_key!r}"
-        )
-        for line in _difference(letter.data, entry.data):
-            print(f"  {printable(line)}")
-    print(f"dry run, nothing was written: {would_go:,} would go back, {refused:,} would not")
+        for entry in order.entries:
+            say(
+                f"{_name(letter)} ({letter.reason}): {len(entry.data):,} bytes would go on {order.stream}, "
+                f"partition key {entry.partition_key!r}"
+            )
+            for line in _difference(letter.data, entry.data):
+                say(f"  {line}")
+    say(f"dry run, nothing was written: {would_go:,} would go back, {refused:,} would not")
     return refused
 
 
@@ -192,27 +203,30 @@ def _pretty(data: bytes) -> list[str]:
 def _report(outcome: "Outcome") -> None:
     for refused in (*outcome.refused, *outcome.unput):
         _say_refused(refused)
-    print(f"put back: {outcome.put:,}, redriven before: {outcome.skipped:,}")
-    if outcome.unput:
-        print("stopped where the stream took no more: run the same command again to go on")
+    say(f"put back: {outcome.put:,}, redriven before: {outcome.skipped:,}")
+    if outcome.records > outcome.put:
+        say(f"records put, since the edit makes several of a letter: {outcome.records:,}")
+    if outcome.untried:
+        say(f"not tried, since their stream took no more: {outcome.untried:,}")
+    if outcome.unput or outcome.untried:
+        say("run the same command again to put what is left")
 
 
 def _say_refused(refused: "Refused") -> None:
-    complaints = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-    complaints.print(printable(f"not put back: {_name(refused.letter)}: {refused.why}"))
+    complain(f"not put back: {_name(refused.letter)}: {refused.why}")
 
 
 def _name(letter: "Letter") -> str:
     return letter.event_id or f"a record without event id in {letter.document}"
 
 
-def _delete(store: "DeadLetterBucket", done: set["Identity"]) -> None:
+def _delete(store: "DeadLetterBucket", done: "Identities") -> None:
     """Read the documents again and delete those of which every letter went back."""
     from stream_consumer.operate.redrive import delete_redriven
 
     keys = store.keys()
     with bar("deleting documents", len(keys)) as advance:
         deleted, changed = delete_redriven(store, told(store.documents(keys), advance), done)
-    print(f"documents deleted: {deleted:,} of {len(keys):,}")
+    say(f"documents deleted: {deleted:,} of {len(keys):,}")
     for key in changed:
-        print(printable(f"kept, since it has changed meanwhile: s3://{store.name}/{key}"))
+        say(f"kept, since it has changed meanwhile: s3://{store.name}/{key}")

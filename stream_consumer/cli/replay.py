@@ -3,20 +3,20 @@
 import contextlib
 import math
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, cast
 
 import msgspec
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar
+from stream_consumer.cli.terminal import complain, say
+from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.errors import UsageError
-from stream_consumer.kinesis.shard_reader import Start
+from stream_consumer.kinesis.shard_reader import Start, stream_arn
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -33,7 +33,7 @@ _PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-…:4963
 
 def replay(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of ride events.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream of ride events, by name or ARN.")] = "ride_events",
     start: Annotated[
         str, typer.Option("--from", metavar="PLACE", help=f"TRIM_HORIZON, {_PLACE}; that one included.")
     ] = "TRIM_HORIZON",
@@ -48,7 +48,8 @@ def replay(  # noqa: PLR0913 (each is an option)
         str | None, typer.Option(envvar="MODEL_DIGEST", help="Its digest; obligatory for pickled models.")
     ] = None,
     output_stream: Annotated[
-        str | None, typer.Option(help="Publish the predictions on this stream.", rich_help_panel=_RESULT)
+        str | None,
+        typer.Option(help="Publish the predictions on it, by name or ARN.", rich_help_panel=_RESULT),
     ] = None,
     output: Annotated[
         Path | None,
@@ -82,10 +83,10 @@ def replay(  # noqa: PLR0913 (each is an option)
 
     if sum(result is not None for result in (output_stream, output, compare)) != 1:
         raise UsageError("wanted one of --output-stream, --output and --compare: what should come of the replay")
-    if output_stream == stream:
-        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
     stretch = _stretch(start, until)
     clients = options.aws(endpoint_url, region, profile)
+    if output_stream and _same(clients, output_stream, stream):
+        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
     loaded = _load(model, digest, clients)
     records = batches(clients.kinesis, stream, stretch)
     if compare is not None:
@@ -93,7 +94,8 @@ def replay(  # noqa: PLR0913 (each is an option)
         with bar("comparing", None) as advance:
             one, another = _consumer(loaded), _consumer(other)
             comparison = compare_models(records, one, another, keep=keep, progress=advance)
-        print(msgspec.json.encode(comparison).decode() if as_json else _text(comparison, loaded, other))
+        for line in [msgspec.json.encode(comparison).decode()] if as_json else _text(comparison, loaded, other):
+            say(line)
         return
     with whole_file(output) as made, whole_file(dead_letters) as failed, bar("replaying", None) as advance:
         predictions = LinesSink(made, _lines) if made else PredictionStream(clients.kinesis, str(output_stream))
@@ -101,9 +103,7 @@ def replay(  # noqa: PLR0913 (each is an option)
         tally = replay_batches(records, _consumer(loaded, predictions, invalid), progress=advance)
     reasons = "".join(f", {count:,} {reason.value}" for reason, count in tally.dead_letters.most_common())
     # Standard output may be the predictions'.
-    Console(stderr=True, highlight=False).print(
-        f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}"
-    )
+    complain(f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}")
 
 
 def _stretch(start: str, until: str | None) -> "Stretch":
@@ -125,6 +125,13 @@ def _stretch(start: str, until: str | None) -> "Stretch":
     return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
 
 
+def _same(clients: "Clients", one: str, other: str) -> bool:
+    """Whether two names or ARNs are of one stream."""
+    if one == other or stream_name(one) != stream_name(other):
+        return one == other
+    return stream_arn(clients.kinesis, one) == stream_arn(clients.kinesis, other)
+
+
 def _load(location: str, digest: str | None, clients: "Clients") -> "Model":
     from stream_consumer.models.loading import Choice, load_model
 
@@ -136,6 +143,14 @@ def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "
     from stream_consumer.inference import Decider
 
     return Consumer(Decider(model), predictions=predictions, dead_letters=dead_letters)
+
+
+class _StandardOutput:
+    """Lines of JSON, which a terminal may show."""
+
+    def write(self, data: bytes) -> None:
+        for line in data.decode().split("\n")[:-1]:
+            say(line)
 
 
 @contextlib.contextmanager
@@ -150,7 +165,7 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
     from stream_consumer.operate.replay import ReplayStopped
 
     if path is None or path == Path("-"):
-        yield sys.stdout.buffer if path else None
+        yield cast("IO[bytes]", _StandardOutput()) if path else None
         return
     try:
         with whole.whole_file(path) as file:
@@ -163,7 +178,7 @@ def _lines(entries: "Sequence[Entry]") -> bytes:
     return b"".join(entry.data + b"\n" for entry in entries)
 
 
-def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
+def _text(comparison: "Comparison", one: "Model", other: "Model") -> list[str]:
     names = [f"{model.name} {model.version}" for model in (one, other)]
     lines = [
         f"one:   {names[0]}  {one.location}",
@@ -189,4 +204,4 @@ def _text(comparison: "Comparison", one: "Model", other: "Model") -> str:
         lines += [
             f"{found.records:>10,} {found.one:<12} {found.other:<12} {found.example}" for found in comparison.verdicts
         ]
-    return "\n".join(lines)
+    return lines

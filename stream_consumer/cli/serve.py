@@ -4,7 +4,8 @@ import os
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from stream_consumer.cli.terminal import Terminal
 
 _LIMITS = "Limits, also by the variables of docs/web.md"
 
@@ -62,6 +63,6 @@ def serve(  # noqa: PLR0913 (each is an option)
     )
     settings.demand_auth()
     served = load_model(settings.model.model_location, choice=settings.model.choice)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Terminal(stderr=True, soft_wrap=True)
     app = web_app(served, settings)
     run(app, settings, lambda url: console.print(f"serving {served.name} {served.version} on {url} ({url}/docs)"))

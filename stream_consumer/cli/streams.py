@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar, stages
+from stream_consumer.cli.terminal import Terminal, say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def put(  # noqa: PLR0913 (each is an option)
     rides: Annotated[list[str], typer.Argument(help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL.")],
     *,
-    stream: Annotated[str, typer.Option(help="Stream to put the ride events on.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream to put the ride events on, by name or ARN.")] = "ride_events",
     rate: Annotated[
         float | None, typer.Option(help="Rides a second; without it as fast as the stream takes them.")
     ] = None,
@@ -50,12 +50,12 @@ def put(  # noqa: PLR0913 (each is an option)
     with bar("putting rides", len(entries)) as advance:
         again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
     bad = len(entries) - len(events)
-    Console().print(f"{len(entries):,} records put on {stream}, {bad:,} of them malformed, {again:,} put again")
+    say(f"{len(entries):,} records put on {stream}, {bad:,} of them malformed, {again:,} put again")
 
 
 def tail(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of predictions.")] = "ride_predictions",
+    stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = "ride_predictions",
     start: Annotated[str, typer.Option("--from", help="TRIM_HORIZON, LATEST or a time in ISO 8601.")] = "LATEST",
     follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
     limit: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
@@ -81,12 +81,12 @@ def tail(  # noqa: PLR0913 (each is an option)
         follow=follow,
         checkpoint=load_checkpoint(checkpoint) if checkpoint else None,
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     if not as_json:
-        console.print(f"[bold]{'arrival':<13}{'ride_id':>14}{'prediction':>12}  {'model and version'}[/]")
+        console.print(f"{'arrival':<13}{'ride_id':>14}{'prediction':>12}  {'model and version'}", style="bold")
     try:
         for count, received in enumerate(reader, start=1):
-            print(_json(received) if as_json else _row(received), flush=True)
+            say(_json(received) if as_json else _row(received), flush=True)
             if count == limit:
                 break
     finally:

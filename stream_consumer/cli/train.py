@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import stages
+from stream_consumer.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from stream_consumer.training.train import TrainingResult
@@ -59,4 +59,4 @@ def show(result: "TrainingResult") -> None:
     moved = "moved here" if result.verdict.promoted else "stays"
     table.add_row("champion", f"{moved}: {result.verdict.reason}")
     table.add_row("tracking", result.tracking_uri)
-    Console(highlight=False, soft_wrap=True).print(table)
+    Terminal(soft_wrap=True).print(table)

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from stream_consumer.cli import options
+from stream_consumer.cli.terminal import Terminal
+from stream_consumer.contract.printable import log_line
 
 if TYPE_CHECKING:
     from stream_consumer.worker.loop import Log
@@ -118,12 +119,12 @@ def _log() -> "Log":
         return _Lines()
     from aws_lambda_powertools import Logger
 
-    return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
+    return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
 
 
 class _Lines:
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, markup=False)
+        self._console = Terminal(soft_wrap=True)
 
     def info(self, msg: object, *, extra: dict[str, Any]) -> None:
         self._say(msg, extra)

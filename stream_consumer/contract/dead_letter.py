@@ -10,7 +10,7 @@ from stream_consumer.contract.record import InvalidRecord, Reason, Record
 _letter_encoder = msgspec.json.Encoder()
 
 
-class DeadLetter(msgspec.Struct, frozen=True):
+class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     """An invalid record, its original bytes intact, with all that is known of where it came from."""
 
     event_id: str | None
@@ -24,6 +24,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     arrival: str | None
     """ISO 8601, UTC, milliseconds."""
     data: bytes
+    stream_arn: str | None = None
+    """As Lambda names it, the account and region in it. None in dead letters that were written before it was kept."""
 
     @classmethod
     def of(cls, record: Record, fault: InvalidRecord) -> "DeadLetter":
@@ -38,12 +40,17 @@ class DeadLetter(msgspec.Struct, frozen=True):
             encodable(record.partition_key) if record.partition_key is not None else None,
             iso_milliseconds(record.arrival) if record.arrival is not None else None,
             record.data,
+            encodable(record.stream_arn) if record.stream_arn is not None else None,
         )
 
 
 def encodable(text: str) -> str:
     """Replace lone surrogates: Python can read them from JSON, but UTF-8 cannot say them."""
-    return text.encode(errors="replace").decode()
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="replace").decode()
+    return text  # itself, since many sub-records share one long key
 
 
 _decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode

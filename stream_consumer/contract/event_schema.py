@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from stream_consumer.contract import kpl
+from stream_consumer.contract.diagnosis import diagnose
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.record import RIDE_ID, STRING_ID, InvalidRecord, Reason
 from stream_consumer.errors import ModelError
@@ -109,9 +109,9 @@ class EventSchema:
         except msgspec.ValidationError as shape_error:
             reason, fault = Reason.SCHEMA, str(shape_error)
         except ValueError as malformed:
-            return InvalidRecord(Reason.UNDECODABLE, "$", _look(data) or str(malformed))
+            return InvalidRecord(Reason.UNDECODABLE, "$", diagnose(data) or str(malformed))
         detail, _, path = fault.partition(" - at `")
-        return InvalidRecord(reason, path.removesuffix("`") or "$", detail)
+        return InvalidRecord(reason, path.removesuffix("`") or "$", (not path and diagnose(data)) or detail)
 
     def _column_of_ids(self) -> int | None:
         """Return which column is the identifier, too: one may be, in an event that is itself the model's input."""
@@ -204,20 +204,3 @@ _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 def _too_deep(data: bytes) -> bool:
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
     return any(map(MAX_NESTING.__lt__, itertools.accumulate(map(_STEPS.__getitem__, brackets))))
-
-
-def _look(data: bytes) -> str | None:
-    """Name the formats that producers send by mistake; None for anything else."""
-    if not data:
-        return "no data at all"
-    if data.startswith(kpl.MAGIC):
-        try:
-            kpl.unfold(data)
-        except kpl.CorruptAggregate as error:
-            return str(error)
-        return "a KPL aggregate inside a KPL aggregate"
-    if data.startswith(b"\x1f\x8b"):
-        return "gzip-compressed data; this stream carries plain JSON"
-    if data[:2] in {b"\x03\x00", b"\x03\x05"}:
-        return "data with a Glue Schema Registry header; this stream carries plain JSON"
-    return None

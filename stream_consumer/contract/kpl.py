@@ -16,10 +16,10 @@ MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
 # Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry".
 _MAX_KEY = 256
-# The shortest ride event, {"ride":{},"ride_id":0}, takes 29 bytes of an aggregate, but six are enough for a user record
-# that is nothing, and would become a dead letter a hundred times its size: a batch of crumbs must not fill the memory.
-_SHORTEST_EVENT = 29
-_FEW = 20
+# What a dead letter costs at the most beside its data and its key: measured, tests/contract/test_bounds.py holds it.
+_DEAD_LETTER_BYTES = 1_000
+# So many times the bytes of Lambda's event may its records take.
+_TIMES = 24
 
 
 class CorruptAggregate(ValueError):
@@ -39,7 +39,7 @@ def unfold(data: bytes) -> list[SubRecord]:
 
     Raises:
         CorruptAggregate: Wrong digest, not the protobuf message, a key index out of range, a key that Kinesis would
-            refuse, no user record at all, or so many of so few bytes that hardly any can be an event.
+            refuse, or no user record at all.
     """
     message = _message(data)
     # Read once: each access to the message's own table makes the key anew, and a small aggregate would fill the memory
@@ -70,12 +70,34 @@ def _message(data: bytes) -> Any:
         raise CorruptAggregate("KPL aggregate that is not a valid message") from None
     if not message.IsInitialized():
         raise CorruptAggregate("KPL aggregate with a user record that lacks its key or its data")
-    count = len(message.records)
-    if not count:
+    if not message.records:
         raise CorruptAggregate("KPL aggregate without a single user record")
-    if count > _FEW and len(body) < count * _SHORTEST_EVENT:
-        raise CorruptAggregate(f"KPL aggregate of {count} user records in {len(body)} bytes")
     return message
+
+
+def crumbs(sub_records: list[SubRecord], size: int) -> list[bool]:
+    """
+    Return of each of *sub_records* whether it must stay folded, lest the aggregate of *size* bytes fills the memory.
+
+    A user record of six bytes would become a dead letter a hundred times its size, and repeats its key. As long as the
+    whole aggregate is worth its records, none must. Beyond that, those must that cost more than they bring.
+    """
+    if sum(map(_cost, sub_records)) <= _TIMES * (_in_event(size) + _RECORD_BYTES):
+        return [False] * len(sub_records)
+    return [_cost(part) > _TIMES * _in_event(len(part.data) + _SHORTEST) for part in sub_records]
+
+
+def _cost(part: SubRecord) -> int:
+    return _DEAD_LETTER_BYTES + 3 * len(part.data) + len(part.partition_key.encode())
+
+
+# Bytes of an empty user record in an aggregate, and of a record without data in Lambda's event.
+_SHORTEST, _RECORD_BYTES = 6, 400
+
+
+def _in_event(size: int) -> int:
+    """Return how many bytes of data take in Lambda's event, where they are base64."""
+    return size * 4 // 3
 
 
 def fold(sub_records: list[SubRecord]) -> bytes:
@@ -84,7 +106,7 @@ def fold(sub_records: list[SubRecord]) -> bytes:
     index = {key: position for position, key in enumerate(keys)}
     message = _aggregated_record()(
         partition_key_table=[key.encode() for key in keys],
-        records=[{"partition_key_index": index[key], "data": data} for key, data in sub_records],
+        records=({"partition_key_index": index[key], "data": data} for key, data in sub_records),
     )
     body: bytes = message.SerializeToString()
     return MAGIC + body + hashlib.md5(body, usedforsecurity=False).digest()

@@ -20,7 +20,8 @@ def records_from_lambda(event: Mapping[str, Any], *, unfold: bool = True) -> lis
     Return the records of Lambda's *event* in order, KPL aggregates unfolded unless they are wanted as they came.
 
     Sub-records of an aggregate share its sequence number; their event id is the aggregate's with ``.<index>`` appended.
-    A corrupt aggregate stays one record and is found undecodable later.
+    A corrupt aggregate stays one record and is found undecodable later. User records that would fill the memory, each
+    as a dead letter of its own, stay one aggregate, which has the index of the first of them.
 
     Raises:
         NotAKinesisEvent: The event is of another shape. No record is at fault: the caller is.
@@ -74,9 +75,16 @@ def _unfolded(record: Record) -> Iterable[Record]:
         parts = kpl.unfold(record.data)
     except kpl.CorruptAggregate:
         return [record]
-    return [
-        msgspec.structs.replace(
-            record, data=data, partition_key=key, event_id=f"{record.event_id}.{index}" if record.event_id else None
-        )
-        for index, (key, data) in enumerate(parts)
-    ]
+    crumbs = kpl.crumbs(parts, len(record.data))
+    unfolded = [_part(record, at, *part) for at, part in enumerate(parts) if not crumbs[at]]
+    if any(crumbs):
+        first = crumbs.index(True)
+        folded = kpl.fold([part for part, crumb in zip(parts, crumbs, strict=True) if crumb])
+        # Before it come as many records as there are user records before the first crumb.
+        unfolded.insert(first, _part(record, first, record.partition_key, folded))
+    return unfolded
+
+
+def _part(record: Record, index: int, key: str | None, data: bytes) -> Record:
+    event_id = f"{record.event_id}.{index}" if record.event_id else None
+    return msgspec.structs.replace(record, data=data, partition_key=key, event_id=event_id)

@@ -21,7 +21,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     One prediction event.
 
     ``event_id`` is the same on every redelivery: keep the first of each. It is None only for a direct invocation that
-    named no event.
+    named no event, and for what others wrote without one.
     """
 
     model: str

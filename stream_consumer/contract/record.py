@@ -6,6 +6,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from stream_consumer.contract.stream_arn import stream_name
+
 # Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry": 1 to 256 Unicode characters.
 LONGEST_ID = 256
 LARGEST_ID = 2**63 - 1
@@ -55,4 +57,4 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def stream(self) -> str | None:
-        return self.stream_arn.rpartition("/")[2] if self.stream_arn else None
+        return stream_name(self.stream_arn) if self.stream_arn else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.aws.retry import is_transient
+from stream_consumer.contract.stream_arn import kinesis_stream
 from stream_consumer.errors import ReadFailed, StreamUnreadable
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 READ_LIMIT = 10_000
 """Records of one GetRecords call. Source: Amazon Kinesis Data Streams API reference, "GetRecords"."""
+
+_NOT_OF_THE_STREAM = frozenset({"InvalidArgumentException", "ValidationException"})
+"""What GetShardIterator says of a sequence number that is not of the stream. Source: the same, "GetShardIterator"."""
 
 Answer = TypeVar("Answer")
 
@@ -83,7 +87,7 @@ class ShardReader:
     def _page(self) -> Page:
         if self._iterator is None:
             asked = self._now()
-            self._iterator = self._kinesis.get_shard_iterator(**self._iterator_request())["ShardIterator"]
+            self._iterator = self._new_iterator()
             if self._start.position == "LATEST":
                 # The tip of now: an iterator got again later must not skip what came in between.
                 self._start = Start("AT_TIMESTAMP", timestamp=asked)
@@ -99,6 +103,18 @@ class ShardReader:
             self._start = Start(after=records[-1]["SequenceNumber"])
         self._iterator = response.get("NextShardIterator")
         return Page(records, response.get("MillisBehindLatest", 0), ended=not self._iterator)
+
+    def _new_iterator(self) -> str:
+        try:
+            return self._kinesis.get_shard_iterator(**self._iterator_request())["ShardIterator"]
+        except ClientError as error:
+            number = self._start.after or self._start.at
+            if number is None or error.response["Error"].get("Code") not in _NOT_OF_THE_STREAM:
+                raise
+            raise StreamUnreadable(
+                f"{self._shard_id} of {self._stream_arn} has no record {number}: {error}; if a checkpoint says so, "
+                "it is of another stream, or of one that was deleted and made again: name another file or remove it"
+            ) from error
 
     def _iterator_request(self) -> "GetShardIteratorInputTypeDef":
         request: GetShardIteratorInputTypeDef = {
@@ -120,15 +136,23 @@ class ShardReader:
         return request
 
 
-def stream_arn(kinesis: "KinesisClient", name: str) -> str:
+def stream_arn(kinesis: "KinesisClient", stream: str) -> str:
     """
-    Return the ARN of the stream called *name*.
+    Return the ARN of *stream*, which is a name or, for a stream of another account too, an ARN.
 
     Raises:
-        ReadFailed, StreamUnreadable: As :meth:`ShardReader.read`.
+        ReadFailed: As :meth:`ShardReader.read`.
+        StreamUnreadable: The same, or the ARN is of no Kinesis stream, or of one that this endpoint does not have.
     """
-    summary = answer(lambda: kinesis.describe_stream_summary(StreamName=name), f"the stream {name!r}")
-    return summary["StreamDescriptionSummary"]["StreamARN"]
+    asked = kinesis_stream(stream)
+    if asked is None and stream.startswith("arn:"):
+        raise StreamUnreadable(f"{stream} is not the ARN of a Kinesis stream; wanted arn:aws:kinesis:…:stream/NAME")
+    request: dict[str, Any] = {"StreamARN": asked.arn} if asked else {"StreamName": stream}
+    summary = answer(lambda: kinesis.describe_stream_summary(**request), f"the stream {stream!r}")
+    arn = summary["StreamDescriptionSummary"]["StreamARN"]
+    if asked and arn != asked.arn:
+        raise StreamUnreadable(f"{asked.arn} is not here: this endpoint has {arn}; pass --region or --profile")
+    return arn
 
 
 def list_shards(kinesis: "KinesisClient", arn: str) -> "list[ShardTypeDef]":

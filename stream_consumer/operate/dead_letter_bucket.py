@@ -6,11 +6,10 @@ invocation's whole event as payload. The rule: whatever else lies there is a val
 reading never stops at an object.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -18,7 +17,9 @@ from botocore.exceptions import ClientError
 from stream_consumer.aws.retry import is_transient
 from stream_consumer.contract.dead_letter import decode_dead_letters, iso_milliseconds
 from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.errors import NotAKinesisEvent
+from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -31,8 +32,6 @@ MAX_DOCUMENT_BYTES = 256 * 2**20
 
 # Documents are mostly small: what they cost is the round trip.
 _READERS = 16
-
-Identity = tuple[str | None, str]
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -53,11 +52,25 @@ class Letter(msgspec.Struct, frozen=True):
     arrival: str | None
     """ISO 8601, UTC, milliseconds."""
     data: bytes
+    stream_arn: str | None = None
+    """Names the account and region; None in older dead letters."""
+
+    @property
+    def is_row(self) -> bool:
+        """Whether it is a row of a file, which came by no stream."""
+        return self.event_id is not None and self.stream is None and self.sequence_number is None
+
+    @property
+    def event(self) -> str:
+        """Its event id or, without one, the SHA-256 of its data."""
+        return self.event_id or sha256(self.data)
 
     @property
     def identity(self) -> Identity:
         """The same in every document that holds the record."""
-        return self.stream, self.event_id or hashlib.sha256(self.data).hexdigest()
+        if self.is_row:
+            return of_row(self.document, self.event, sha256(self.data))
+        return of_record(self.stream_arn, self.stream, self.event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +122,7 @@ def letters(
     A redelivery that begins at another record writes another document, and what the mapping gives up on may be a dead
     letter already, so the same event can lie in several.
     """
-    seen: set[Identity] = set()
+    seen = Identities()
     for document in documents:
         if isinstance(document, Foreign):
             foreign(document)
@@ -194,7 +207,8 @@ class _BatchInfo(msgspec.Struct):
 class _OnFailureDocument(msgspec.Struct):
     requestContext: _RequestContext  # noqa: N815
     KinesisBatchInfo: _BatchInfo
-    payload: str | None = None
+    payload: str | dict[str, Any] | None = None
+    """The invocation's event: JSON in a string from AWS, an object from LocalStack."""
 
 
 _decode_on_failure = msgspec.json.Decoder(_OnFailureDocument).decode
@@ -207,8 +221,9 @@ def _discarded(key: str, body: bytes) -> list[Letter]:
         first, last = (f"{info.shardId}:{number}" for number in (info.startSequenceNumber, info.endSequenceNumber))
         raise ValueError(
             "it points at records and carries none; until the stream forgets them they are had by: stream-consumer "
-            f"replay --stream {info.streamArn.rpartition('/')[2]} --from {first} --until {last}"
+            f"replay --stream {stream_name(info.streamArn)} --from {first} --until {last}"
         )
+    event = msgspec.json.decode(document.payload) if isinstance(document.payload, str) else document.payload
     return [
         Letter(
             key,
@@ -222,6 +237,7 @@ def _discarded(key: str, body: bytes) -> list[Letter]:
             partition_key=record.partition_key,
             arrival=iso_milliseconds(record.arrival) if record.arrival is not None else None,
             data=record.data,
+            stream_arn=record.stream_arn,
         )
-        for record in records_from_lambda(msgspec.json.decode(document.payload), unfold=False)
+        for record in records_from_lambda(event, unfold=False)
     ]

@@ -3,14 +3,15 @@ Redrive: letters go back on their stream, each once, and what went back is marke
 
 The rule: put, then mark, then perhaps delete, each only when the one before is acknowledged. So nothing is ever lost,
 and the next run goes on behind the last mark. A crash between a put and its mark makes that run put the chunk, at most
-500 records, again. What is put is a new record with a new event id; order is kept among the records of a document, not
-with what the stream has carried since.
+500 records, again. A letter that cannot be put does not keep the others from going back. What is put is a new record
+with a new event id; order is kept among the records of a document, not with what the stream has carried since.
 """
 
 import hashlib
+import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,31 +19,30 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.aws.retry import Patience, is_transient
-from stream_consumer.contract import kpl
 from stream_consumer.contract.dead_letter import iso_milliseconds
-from stream_consumer.contract.event_schema import EventSchema
-from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import StreamConsumerError
-from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_ENTRY_BYTES, MAX_REQUEST_BYTES
-from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, Identity, Letter
-from stream_consumer.operate.jq_edit import Edit, NotEdited
-from stream_consumer.sinks import Entry, Sink
+from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_REQUEST_BYTES
+from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, Letter
+from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
+from stream_consumer.operate.preparation import Order, Refused
+from stream_consumer.sinks import Sink
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 MARKS_PREFIX = "redriven/"
 
-# Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry".
-_MAX_KEY = 256
 _PATIENCE_SECONDS = 60.0
+# Requests in a row that a stream refuses before the run gives it up. Halving a full chunk down to one letter that is
+# refused takes ten.
+_MOST_FAILURES = 32
 
 
 class NotMarked(StreamConsumerError):
     """Records were put back and that could not be written down, or what was written down cannot be read."""
 
 
-class Mark(msgspec.Struct, frozen=True):
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
     """One letter that went back."""
 
     stream: str | None
@@ -51,66 +51,22 @@ class Mark(msgspec.Struct, frozen=True):
     document: str
     put_on: str
     at: str
+    stream_arn: str | None = None
+    sha256: str | None = None
+    """Of a row's data: a row that came by no stream is known by its document, its event id and its content."""
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What goes back, and where."""
-
-    letter: Letter
-    stream: str
-    entry: Entry
+    @classmethod
+    def of(cls, order: Order, at: str) -> "Mark":
+        letter = order.letter
+        digest = sha256(letter.data) if letter.is_row else None
+        return cls(letter.stream, letter.event, letter.document, order.stream, at, letter.stream_arn, digest)
 
     @property
-    def size(self) -> int:
-        return len(self.entry.data) + len(self.entry.partition_key.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A letter that did not go back, and why."""
-
-    letter: Letter
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What becomes of each letter on its way back."""
-
-    stream: str | None = None
-    """The stream to put it on; by default the one it came from."""
-    edit: Edit | None = None
-    schema: EventSchema | None = None
-    """What the data must be valid by."""
-
-    def __call__(self, letter: Letter) -> Order | Refused:
-        stream = self.stream or letter.stream
-        if stream is None:
-            return Refused(letter, "it came by a direct invocation, so no stream is known: name one with --stream")
-        # Nothing but its content can stand in for a key that nobody ever gave.
-        key = hashlib.sha256(letter.data).hexdigest() if letter.partition_key is None else letter.partition_key
-        if not 1 <= len(key) <= _MAX_KEY:
-            return Refused(letter, f"its partition key has {len(key)} characters; Kinesis takes 1 to {_MAX_KEY}")
-        try:
-            order = Order(letter, stream, Entry(key, self.edit(letter.data) if self.edit else letter.data))
-        except NotEdited as error:
-            return Refused(letter, str(error))
-        if order.size > MAX_ENTRY_BYTES:
-            return Refused(
-                letter, f"it has {order.size:,} bytes with its key, more than the {MAX_ENTRY_BYTES:,} of a put"
-            )
-        fault = self._fault(order.entry.data)
-        return Refused(letter, f"still {fault.reason} at {fault.path}: {fault.detail}") if fault else order
-
-    def _fault(self, data: bytes) -> InvalidRecord | None:
-        if self.schema is None:
-            return None
-        try:
-            parts = [part.data for part in kpl.unfold(data)] if data.startswith(kpl.MAGIC) else [data]
-        except kpl.CorruptAggregate:
-            parts = [data]
-        return next((fault for fault in map(self.schema.decode, parts) if isinstance(fault, InvalidRecord)), None)
+    def identity(self) -> Identity:
+        """That of the letter."""
+        if self.sha256 is not None:
+            return of_row(self.document, self.event, self.sha256)
+        return of_record(self.stream_arn, self.stream, self.event)
 
 
 class Marks:
@@ -129,14 +85,14 @@ class Marks:
         self._patience = patience or Patience()
         self._now = now
 
-    def load(self) -> set[Identity]:
+    def load(self) -> Identities:
         """
         Return the identities of all letters that were put back.
 
         Raises:
             NotMarked: An object under the prefix is no list of marks; going on could put its letters again.
         """
-        found: set[Identity] = set()
+        found = Identities()
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=MARKS_PREFIX):
             for key in (item["Key"] for item in page.get("Contents", ())):
                 body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
@@ -147,7 +103,7 @@ class Marks:
                         f"s3://{self._bucket}/{key} is no list of redriven letters: {error}; restore it, or move it "
                         f"away if it does not belong under {MARKS_PREFIX}"
                     ) from None
-                found.update((mark.stream, mark.event) for mark in marks)
+                found.update(mark.identity for mark in marks)
         return found
 
     def add(self, orders: Sequence[Order]) -> None:
@@ -158,7 +114,7 @@ class Marks:
             NotMarked: It could not be written.
         """
         at = iso_milliseconds(self._now())
-        marks = [Mark(*order.letter.identity, order.letter.document, order.stream, at) for order in orders]
+        marks = [Mark.of(order, at) for order in orders]
         body = msgspec.json.Encoder().encode_lines(marks)
         key = f"{MARKS_PREFIX}{at}-{hashlib.sha256(body).hexdigest()[:12]}.jsonl"
         attempt, deadline = 0, self._patience.clock() + _PATIENCE_SECONDS
@@ -169,7 +125,7 @@ class Marks:
                 hopeless = isinstance(error, ClientError) and not is_transient(error)
                 if hopeless or not self._patience.wait(attempt, deadline):
                     raise NotMarked(
-                        f"{len(orders)} records were put on {orders[0].stream}, from {marks[0].event} to "
+                        f"{len(orders)} letters were put on {orders[0].stream}, from {marks[0].event} to "
                         f"{marks[-1].event}, but s3://{self._bucket}/{key} could not be written, so the next run will "
                         f"put them again: {error}"
                     ) from error
@@ -183,16 +139,21 @@ class Outcome:
     """What a run has done."""
 
     put: int = 0
+    """Letters of which every record was acknowledged."""
+    records: int = 0
+    """Records that were acknowledged: an edit may make several of one letter."""
     skipped: int = 0
     """Selected letters that an earlier run had put back."""
     refused: list[Refused] = field(default_factory=list)
     unput: list[Refused] = field(default_factory=list)
-    """Letters that the stream did not take; the run ends with the first such chunk."""
+    """Letters that their stream did not take."""
+    untried: int = 0
+    """Letters of a stream that had taken nothing for too long."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Redrive:
-    """Puts letters back, in order, at a rate."""
+    """Puts letters back, in order, at a rate. A letter that cannot be put does not keep the others from going back."""
 
     prepare: Callable[[Letter], Order | Refused]
     sink: Callable[[str], Sink]
@@ -201,8 +162,10 @@ class Redrive:
     rate: float | None = None
     """Records a second; None for as fast as the stream takes them."""
     patience: Patience = field(default_factory=Patience)
+    _failures: Counter[str] = field(default_factory=Counter, init=False)
+    """Of each stream, the requests since it last took something."""
 
-    def run(self, letters: Iterable[Letter], done: set[Identity]) -> Outcome:
+    def run(self, letters: Iterable[Letter], done: Identities) -> Outcome:
         """
         Put back those of *letters* that are not *done*, and add to *done* what was put and marked.
 
@@ -213,13 +176,11 @@ class Redrive:
         most = MAX_ENTRIES if self.rate is None else min(MAX_ENTRIES, max(1, round(self.rate)))
         for chunk in _chunks(self._orders(letters, done, outcome), most):
             if self.rate:
-                self.patience.sleep(max(0.0, begun + outcome.put / self.rate - self.patience.clock()))
-            self._put(chunk, done, outcome)
-            if outcome.unput:
-                break
+                self.patience.sleep(max(0.0, begun + outcome.records / self.rate - self.patience.clock()))
+            self._put_unless_given_up(chunk, done, outcome)
         return outcome
 
-    def _orders(self, letters: Iterable[Letter], done: AbstractSet[Identity], outcome: Outcome) -> Iterator[Order]:
+    def _orders(self, letters: Iterable[Letter], done: Identities, outcome: Outcome) -> Iterator[Order]:
         for letter in letters:
             if letter.identity in done:
                 outcome.skipped += 1
@@ -230,34 +191,68 @@ class Redrive:
             else:
                 yield order
 
-    def _put(self, chunk: Sequence[Order], done: set[Identity], outcome: Outcome) -> None:
-        deadline = self.patience.clock() + _PATIENCE_SECONDS
-        written = self.sink(chunk[0].stream).write([order.entry for order in chunk], deadline)
-        reasons = {unwritten.position: unwritten.reason for unwritten in written.unwritten}
-        outcome.unput += [Refused(chunk[at].letter, reason) for at, reason in reasons.items()]
-        put = [order for at, order in enumerate(chunk) if at not in reasons]
+    def _given_up(self, stream: str) -> bool:
+        return self._failures[stream] >= _MOST_FAILURES
+
+    def _put_unless_given_up(self, chunk: Sequence[Order], done: Identities, outcome: Outcome) -> None:
+        if self._given_up(chunk[0].stream):
+            outcome.untried += len(chunk)
+        else:
+            self._put(chunk, done, outcome)
+
+    def _put(self, chunk: Sequence[Order], done: Identities, outcome: Outcome) -> None:
+        """Put *chunk*; if the stream refuses all of it, its halves, until what is refused stands alone."""
+        put, left = self._write(chunk, outcome)
         if put:
             self.marks.add(put)
             done.update(order.letter.identity for order in put)
             outcome.put += len(put)
+        if put or len(chunk) == 1 or self._given_up(chunk[0].stream):
+            outcome.unput += left
+            return
+        middle = len(chunk) // 2
+        for half in (chunk[:middle], chunk[middle:]):
+            self._put_unless_given_up(half, done, outcome)
+
+    def _write(self, chunk: Sequence[Order], outcome: Outcome) -> tuple[list[Order], list[Refused]]:
+        """Put *chunk* once: the letters of which the stream took every record, and the others."""
+        stream, begun = chunk[0].stream, self.patience.clock()
+        entries = [entry for order in chunk for entry in order.entries]
+        written = self.sink(stream).write(entries, begun + _PATIENCE_SECONDS)
+        reasons = {unwritten.position: unwritten.reason for unwritten in written.unwritten}
+        outcome.records += len(entries) - len(reasons)
+        self._failures[stream] = 0 if len(reasons) < len(entries) else self._failures[stream] + 1
+        if reasons and self.patience.clock() - begun > _PATIENCE_SECONDS / 2:
+            self._failures[stream] = _MOST_FAILURES  # it was tried again all that time
+        put, left, positions = list[Order](), list[Refused](), iter(range(len(entries)))
+        for order in chunk:
+            own = itertools.islice(positions, len(order.entries))
+            whys = [reasons[at] for at in own if at in reasons]
+            if whys:
+                left.append(Refused(order.letter, whys[0]))
+            else:
+                put.append(order)
+        return put, left
 
 
 def _chunks(orders: Iterable[Order], most: int) -> Iterator[list[Order]]:
-    """Yield *orders* of one stream together, as many as one request takes."""
+    """Yield *orders* of one stream together, as many as one request takes of records."""
     chunk: list[Order] = []
-    size = 0
+    size = records = 0
     for order in orders:
-        if chunk and (order.stream != chunk[0].stream or len(chunk) == most or size + order.size > MAX_REQUEST_BYTES):
+        full = records + len(order.entries) > most or size + order.size > MAX_REQUEST_BYTES
+        if chunk and (order.stream != chunk[0].stream or full):
             yield chunk
-            chunk, size = [], 0
+            chunk, size, records = [], 0, 0
         chunk.append(order)
         size += order.size
+        records += len(order.entries)
     if chunk:
         yield chunk
 
 
 def delete_redriven(
-    bucket: DeadLetterBucket, documents: Iterable[Document | Foreign], done: AbstractSet[Identity]
+    bucket: DeadLetterBucket, documents: Iterable[Document | Foreign], done: Identities
 ) -> tuple[int, list[str]]:
     """Delete the documents whose every letter is *done*: how many, and the keys of those that changed meanwhile."""
     deleted, changed = 0, []

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger
 
+from stream_consumer.contract.printable import log_line
 from stream_consumer.environment_variables import Field, integer, matching, read, refuse, some_text, url
 from stream_consumer.worker.errors import TasksNotStarted
 
@@ -140,5 +141,5 @@ def lambda_handler(
     """Answer one invocation; what the event says does not matter, only whether it is the same again."""
     settings = StarterSettings.of(environ)
     event_id = str(event.get("id") or getattr(context, "aws_request_id", ""))
-    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"))
+    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
     return start_tasks(settings, sqs=client("sqs"), ecs=client("ecs"), event_id=event_id, logger=logger)

@@ -1,5 +1,6 @@
 """``local up``: an endpoint that anybody's producer can put to, and a clean end."""
 
+import itertools
 import os
 import re
 import signal
@@ -20,6 +21,8 @@ def test_it_says_how_to_reach_it_takes_a_record_and_ends_with_ctrl_c() -> None:
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=environment) as up:  # noqa: S603 (ours)
         assert up.stdout
         first = up.stdout.readline()
+        said = "".join(itertools.takewhile(lambda line: "aws kinesis" not in line, up.stdout))
+        assert "export AWS_CBOR_DISABLE=true" in said, "a Java client sends CBOR, which the emulator does not read"
         url = re.search(r"http://127\.0\.0\.1:\d+", first)
         assert url, first
         kinesis = connect(environ={}, endpoint_url=url[0], region="us-east-1").kinesis

@@ -8,6 +8,7 @@ import pytest
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.local.demo.function_metrics import MetricsTally
 from tests.cli.conftest import RIDES, Command
+from tests.rides import ride_event
 
 
 def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
@@ -62,6 +63,7 @@ def test_anybody_s_handler_can_be_consumed_with(
     )
     assert ran.code == 0
     assert "invocation with 1 records failed: ValueError: no such ride" in ran.err
+    assert 'theirs.py", line 2, in handle' in ran.err.replace("\n", "")
     assert "1 records discarded: RetryAttemptsExhausted" in ran.err
     [document] = aws.clients().s3.list_objects_v2(Bucket="ride-failures", Prefix="aws/lambda/")["Contents"]
     assert "/shardId-" in document["Key"]
@@ -81,7 +83,10 @@ def records_received(out: str) -> float:
         (("put", "no-such-file.parquet"), "no-such-file.parquet"),
         (("put", "rides.parquet", "--rate", "-1"), "--rate -1.0: wanted a number of rides a second"),
         (("put", "rides.parquet", "--malformed", "2"), "'2' is no share; wanted 1% or 0.01"),
-        (("consume", "--on-failure", "somewhere"), "--on-failure somewhere: wanted s3://BUCKET or an SQS queue's URL"),
+        (
+            ("consume", "--on-failure", "somewhere"),
+            "--on-failure somewhere: wanted s3://BUCKET, an SQS queue's URL or an SNS topic's ARN",
+        ),
         (("consume", "--starting-position", "yesterday"), "'yesterday' is no time; wanted TRIM_HORIZON"),
         (("consume", "--batch-size", "0"), "batch"),
         (("consume", "--function", "nowhere.handler"), "nowhere"),
@@ -119,3 +124,29 @@ def test_help_teaches_every_command(command: Command) -> None:
     for name in ("demo", "train", "model", "put", "consume", "tail", "dead-letters", "local", "replay"):
         assert name in top.out
         assert command(name, "--help").code == 0
+
+
+def test_streams_may_be_named_by_their_arns(
+    command: Command, aws: EmbeddedAws, rides_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinesis, there = aws.clients().kinesis, ("--endpoint-url", aws.endpoint_url)
+    arns = {}
+    for name in ("by_arn", "by_arn_too"):
+        kinesis.create_stream(StreamName=name, ShardCount=1)
+        arns[name] = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+    kinesis.put_record(StreamName="by_arn", PartitionKey="1", Data=ride_event(1))
+    lineage = Path(__file__).parent.parent / "cases" / "lineage_prediction.json"
+    kinesis.put_record(StreamName="by_arn_too", PartitionKey="256", Data=lineage.read_bytes())
+    monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
+    monkeypatch.setenv("PREDICTIONS_STREAM_NAME", arns["by_arn_too"])
+
+    consumed = command("consume", "--stream", arns["by_arn"], "--drain", "--poll", "0.05", *there)
+    assert (consumed.code, records_received(consumed.out)) == (0, 1), consumed.err
+    replayed = command("replay", "--stream", arns["by_arn"], "--output-stream", arns["by_arn_too"], *there)
+    assert replayed.code == 0, replayed.err
+    tailed = command("tail", "--stream", arns["by_arn_too"], "--from", "TRIM_HORIZON", "--no-follow", "--json", *there)
+    predictions = [json.loads(line) for line in tailed.out.splitlines()]
+    assert [prediction["prediction"]["ride_id"] for prediction in predictions] == [256, 1]
+    assert predictions[0]["event_id"] is None
+    same = command("replay", "--stream", arns["by_arn"], "--output-stream", "by_arn", *there)
+    assert (same.code, "would be read as ride events" in same.err) == (2, True)

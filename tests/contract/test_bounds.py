@@ -64,6 +64,18 @@ HOSTILE = {
     "aggregates of short dead letters": [aggregate(b"x" * 23, 2_000)] * 4,
     "aggregates of short rides": [aggregate(ride_event(1).replace(b" ", b""), 2_000)] * 4,
     "an aggregate of crumbs": [aggregate(b"", 20_000)],
+    "an aggregate of crumbs and rides": [
+        kpl.fold([SubRecord("k", data) for data in [b"{}", ride_event(1)] * 2_000 + [b""] * 5_000])
+    ],
+    "aggregates of half as many crumbs as fold": [
+        kpl.fold([SubRecord("k", data) for data in [b""] * 100 + [ride_event(1)] * 30]) for _ in range(200)
+    ],
+    "aggregates of short records under a key of 1,024 bytes": [
+        kpl.fold([SubRecord("\U0001f695" * 256, b"x" * length)] * 5_000) for length in (0, 23, 40, 60, 80, 120)
+    ],
+    "an aggregate of short records under many keys of 1,024 bytes": [
+        kpl.fold([SubRecord("\U0001f695" * 250 + str(at % 20), b"x" * 60) for at in range(5_000)])
+    ],
     "an aggregate of one long key": [kpl.fold([SubRecord("k" * 5_000, b"x" * 30)] * 2_000)],
     "opening brackets": [b"[" * 2**20],
     "arrays side by side": [b"[" + b"[]," * 100_000 + b"0]"],

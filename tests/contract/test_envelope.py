@@ -143,7 +143,6 @@ CORRUPT: dict[str, tuple[bytes, str]] = {
         kpl.fold([SubRecord("a" * 257, b"x")]),
         "KPL aggregate with a partition key of more than 256 characters",
     ),
-    "crumbs": (kpl.fold([SubRecord("a", b"")] * 21), "KPL aggregate of 21 user records in 129 bytes"),
 }
 
 
@@ -157,8 +156,26 @@ def test_a_corrupt_aggregate_stays_one_record_and_is_undecodable(data: bytes, de
     assert EventSchema(RIDE_COLUMNS).decode(corrupt.data) == InvalidRecord(Reason.UNDECODABLE, "$", detail)
 
 
-def test_a_few_empty_user_records_are_records_like_others() -> None:
-    assert kpl.unfold(kpl.fold([SubRecord("a", b"")] * 20)) == [SubRecord("a", b"")] * 20
+@pytest.mark.parametrize("count", [20, 20_000])
+def test_empty_user_records_are_records_like_others(count: int) -> None:
+    assert kpl.unfold(kpl.fold([SubRecord("a", b"")] * count)) == [SubRecord("a", b"")] * count
+
+
+def test_rides_beside_a_few_tiny_records_are_records_as_those_are() -> None:
+    parts = [b"{}"] * 15 + [ride_event(at) for at in range(10)] + [b"{}"] * 15
+    records = records_from_lambda(kinesis_event([kpl.fold([SubRecord("k", part) for part in parts])]))
+    assert [record.data for record in records] == parts
+
+
+@pytest.mark.parametrize("key", ["k", "\U0001f695" * 256], ids=["a short key", "a long key"])
+def test_rides_beside_many_tiny_records_are_records_and_those_stay_an_aggregate(key: str) -> None:
+    """Not a byte is lost, and the rides keep the index that they have in the aggregate."""
+    parts = [SubRecord(key, b"{}")] * 5_000 + [SubRecord(key, ride_event(1))] + [SubRecord(key, b"{}")] * 5_000
+    crumbs, ride = records_from_lambda(kinesis_event([kpl.fold(parts)]))
+    number = sequence_number(0)
+    assert (ride.data, ride.partition_key, ride.event_id) == (ride_event(1), key, f"{SHARD}:{number}.5000")
+    assert (crumbs.event_id, crumbs.partition_key) == (f"{SHARD}:{number}.0", "key-0")
+    assert kpl.unfold(crumbs.data) == [SubRecord(key, b"{}")] * 10_000
 
 
 def test_sub_records_share_the_sequence_number_and_append_their_index() -> None:

@@ -1,6 +1,8 @@
 """The wire contract's bytes, both ways; what decodes is in test_verdicts.py."""
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letters, iso_milliseconds
 from stream_consumer.contract.prediction import Prediction, decode_prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.contract.stream_arn import kinesis_stream
 from tests.rides import ARRIVAL, STREAM_ARN, RideDuration
 
 EVENT_ID = "shardId-000000000000:49630081666084879290581185630324770398608704880802529282"
@@ -56,7 +59,8 @@ DEAD_LETTERS: dict[str, tuple[list[DeadLetter], bytes]] = {
             b'{"event_id":"shardId-000000000000:49630081666084879290581185630324770398608704880802529282",'
             b'"reason":"schema","path":"$.ride.trip_distance","detail":"Expected `float`, got `str`",'
             b'"stream":"ride_events","shard":"shardId-000000000000","sequence_number":"49630","partition_key":"1",'
-            b'"arrival":"2026-11-21T01:02:03.456Z","data":"eyJyaWRlIjo="}\n'
+            b'"arrival":"2026-11-21T01:02:03.456Z","data":"eyJyaWRlIjo=",'
+            b'"stream_arn":"arn:aws:kinesis:us-east-1:123456789012:stream/ride_events"}\n'
         ),
     ),
     "a direct invocation leaves out everything but the data": (
@@ -82,6 +86,35 @@ def test_dead_letters_have_exactly_these_bytes(letters: list[DeadLetter], data: 
     """One JSON line a letter, the original bytes in base64; the lines give the same letters back."""
     assert encode_dead_letters(letters) == data
     assert decode_dead_letters(data) == letters
+
+
+def test_a_dead_letter_that_was_written_before_it_kept_the_arn_is_read() -> None:
+    [(letters, data)] = [DEAD_LETTERS["the example of the contract"]]
+    older = re.sub(rb',"stream_arn":"[^"]*"', b"", data)
+    assert older != data
+    assert decode_dead_letters(older) == [msgspec.structs.replace(letter, stream_arn=None) for letter in letters]
+
+
+STREAMS = {
+    "a stream": (STREAM_ARN, "ride_events", STREAM_ARN),
+    "enhanced fan-out": (f"{STREAM_ARN}/consumer/rides:1700000000", "ride_events", STREAM_ARN),
+    "China": ("arn:aws-cn:kinesis:cn-north-1:1:stream/r", "r", "arn:aws-cn:kinesis:cn-north-1:1:stream/r"),
+    "DynamoDB": (
+        "arn:aws:dynamodb:us-east-1:1:table/T/stream/2026-11-21T01:02:03.456",
+        "2026-11-21T01:02:03.456",
+        None,
+    ),
+    "a topic": ("arn:aws:kafka:us-east-1:1:cluster/c/1234", "1234", None),
+    "a name": ("ride_events", "ride_events", None),
+    "no name": ("arn:aws:kinesis:us-east-1:1:stream/", "", None),
+}
+
+
+@pytest.mark.parametrize(("arn", "name", "stream"), STREAMS.values(), ids=STREAMS)
+def test_a_stream_s_name_stands_between_stream_and_the_next_slash(arn: str, name: str, stream: str | None) -> None:
+    assert Record(b"", stream_arn=arn).stream == name
+    found = kinesis_stream(arn)
+    assert (found.arn if found else None) == stream
 
 
 def test_what_utf_8_cannot_say_does_not_keep_a_dead_letter_from_being_written() -> None:
@@ -154,3 +187,10 @@ def test_any_dead_letters_survive_the_wire(letters: list[DeadLetter]) -> None:
     data = encode_dead_letters(letters)
     assert data.count(b"\n") == len(letters)
     assert decode_dead_letters(data) == letters
+
+
+def test_a_prediction_that_names_no_event_is_read_with_null() -> None:
+    """The MLOps Zoomcamp reference solution writes none."""
+    data = (Path(__file__).parent.parent / "cases" / "lineage_prediction.json").read_bytes()
+    expected = Prediction("ride_duration_prediction_model", "Test123", RideDuration(21.29, 256), None)
+    assert decode_prediction(data) == expected

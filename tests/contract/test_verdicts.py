@@ -74,11 +74,11 @@ GOOD: dict[str, tuple[bytes, tuple[Any, ...]]] = {
 UNDECODABLE = {
     "no data at all": (b"", "no data at all"),
     "white space": (b" \n", "Input data was truncated"),
-    "a byte order mark": (b"\xef\xbb\xbf" + event(), "JSON is malformed: invalid character (byte 0)"),
-    "UTF-16": (
-        event().decode().encode("utf-16"),
-        "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+    "a byte order mark": (
+        b"\xef\xbb\xbf" + event(),
+        "UTF-8 with a byte-order mark (BOM); this stream carries plain JSON",
     ),
+    "UTF-16": (event().decode().encode("utf-16"), "text in UTF-16; this stream carries plain JSON"),
     "bytes that are not UTF-8": (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
     "zeroes": (b"\x00" * 10, "JSON is malformed: invalid character (byte 0)"),
     "gzip": (gzip.compress(event(), mtime=0), "gzip-compressed data; this stream carries plain JSON"),
@@ -103,7 +103,10 @@ UNDECODABLE = {
         "a KPL aggregate inside a KPL aggregate",
     ),
     "JSON that breaks off": (event()[:-1], "Input data was truncated"),
-    "two events": (event() + event(), "JSON is malformed: trailing characters (byte 84)"),
+    "two events": (
+        event() + event(),
+        "several JSON values in one record; this stream carries plain JSON, one event a record",
+    ),
     "a trailing comma": (event(more=","), "JSON is malformed: trailing comma in object (byte 83)"),
     "single quotes": (event(ride_id="'a'"), "JSON is malformed: invalid character (byte 79)"),
     "NaN": (event(distance="NaN"), "JSON is malformed: invalid character (byte 63)"),
@@ -115,7 +118,7 @@ UNDECODABLE = {
     ),
     "a lone surrogate": (
         event(ride_id='"\\udc00 "'),
-        "JSON is malformed: invalid utf-16 surrogate pair (byte 86)",
+        ("a lone surrogate in a string, which no text has: JSON is malformed: invalid utf-16 surrogate pair (byte 86)"),
     ),
     "nested too deep": (event(more=',"x":' + "[" * 64 + "]" * 64), "JSON nested deeper than 64 levels"),
     "nothing but opening brackets": (b"[" * MIB, "JSON nested deeper than 64 levels"),

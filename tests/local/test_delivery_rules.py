@@ -33,6 +33,20 @@ def reports(*poison: int) -> Function:
     return lambda numbers: report(*(str(number) for number in numbers if number in poison))
 
 
+def each_once(*poison: int) -> Function:
+    """Reports the first record of the batch that it has not reported before."""
+    left = list(poison)
+
+    def function(numbers: list[int]) -> Invocation:
+        new = next((number for number in numbers if number in left), None)
+        if new is None:
+            return report()
+        left.remove(new)
+        return report(str(new))
+
+    return function
+
+
 def in_turn(*outcomes: Invocation, then: Function) -> Function:
     left = list(outcomes)
     return lambda numbers: left.pop(0) if left else then(numbers)
@@ -181,25 +195,41 @@ RULES = [
         records=4,
     ),
     Rule(
-        "Partial failures consume retries: the last of 3 always fails, so 3 retries make 4 invocations and a document.",
-        reports(3),
-        {**REPORTING, "maximum_retry_attempts": 3},
-        [ALL, [3], [3], [3]],
-        [([3], EXHAUSTED, 4)],
+        "The invocation that moves the checkpoint is not charged: of 6 records in batches of 3, the last of which "
+        "always fails, 3 retries deliver records 0 to 4 once and record 5 five times, and the document counts 4.",
+        reports(6),
+        {**REPORTING, "maximum_retry_attempts": 3, "batch_size": 3},
+        [ALL, [4, 5, 6], [6], [6], [6], [6]],
+        [([6], EXHAUSTED, 4)],
+        records=6,
     ),
     Rule(
-        "Progress does not give retries back.",
-        in_turn(report("2"), report("3"), then=reports(4)),
+        "Records that each fail once are all delivered, however many they are for the retries.",
+        each_once(1, 2, 3, 4, 5, 6),
         {**REPORTING, "maximum_retry_attempts": 2},
-        [[1, 2, 3, 4], [2, 3, 4], [3, 4]],
-        [([4], EXHAUSTED, 3)],
-        records=4,
+        [[*range(first, 7)] for first in (1, 1, 2, 3, 4, 5, 6)],
+        records=6,
+    ),
+    Rule(
+        "The count of retries begins anew when the checkpoint moves.",
+        in_turn(report("1"), report("2"), then=reports(2)),
+        {**REPORTING, "maximum_retry_attempts": 2},
+        [[1, 2], [1, 2], [2], [2], [2]],
+        [([2], EXHAUSTED, 3)],
+        records=2,
+    ),
+    Rule(
+        "Without retries what moves the checkpoint is still not charged.",
+        reports(3),
+        {**REPORTING, "maximum_retry_attempts": 0},
+        [ALL, [3]],
+        [([3], EXHAUSTED, 1)],
     ),
     Rule(
         "What is discarded after a partial response is the rest of the batch from the checkpoint on.",
         reports(2),
         {**REPORTING, "maximum_retry_attempts": 1},
-        [ALL, [2, 3]],
+        [ALL, [2, 3], [2, 3]],
         [([2, 3], EXHAUSTED, 2)],
     ),
     Rule(
@@ -245,7 +275,7 @@ RULES = [
         reports(3),
         {**REPORTING, "bisect_batch_on_function_error": True, "maximum_retry_attempts": 1},
         [[1, 2, 3, 4], [3, 4], [3, 4]],
-        [([3, 4], EXHAUSTED, 3)],
+        [([3, 4], EXHAUSTED, 2)],
         records=4,
     ),
     Rule(

@@ -16,9 +16,11 @@ from stream_consumer.local.mapping.on_failure import (
     OnFailureDestination,
     Origin,
     S3Destination,
+    SnsDestination,
     SqsDestination,
     document,
 )
+from stream_consumer.local.runtime.functions import Invocation
 from tests.fakes import HOPELESS_FAULTS, TRANSIENT_FAULTS, FakeS3, Fault
 from tests.local.fakes import STREAM_ARN, fail, report
 
@@ -102,19 +104,40 @@ def test_a_partial_response_has_no_function_error() -> None:
     }
 
 
-def test_records_that_never_reached_the_function_have_no_response_context() -> None:
-    expired = document(Discarded(Batch(RECORDS), Condition.RECORD_AGE_EXCEEDED), ORIGIN)
+def test_a_topic_takes_what_a_queue_would_get(session: boto3.Session) -> None:
+    """The subscriber of a topic gets SQS's document as the message."""
+    sns, sqs = session.client("sns"), session.client("sqs")
+    topic = sns.create_topic(Name="failures")["TopicArn"]
+    url = sqs.create_queue(QueueName="failures")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+
+    SnsDestination(sns, topic).deliver(EXHAUSTED, ORIGIN)
+
+    [message] = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(json.loads(message["Body"])["Message"]) == DOCUMENT
+
+
+@pytest.mark.parametrize(("last", "invocations", "counted"), [(None, 0, 1), (fail(), 3, 3), (report("1"), 2, 2)])
+def test_records_that_are_too_old_have_no_response_context(
+    last: Invocation | None, invocations: int, counted: int
+) -> None:
+    """Recorded: RecordAgeExceeded says nothing of a response, and records never delivered count one invocation."""
+    batch = Batch(RECORDS, last=last, invocations=invocations)
+    expired = document(Discarded(batch, Condition.RECORD_AGE_EXCEEDED), ORIGIN)
 
     assert "responseContext" not in expired
     assert expired["requestContext"]["condition"] == "RecordAgeExceeded"
-    assert expired["requestContext"]["approximateInvokeCount"] == 0
+    assert expired["requestContext"]["approximateInvokeCount"] == counted
 
 
-@pytest.mark.parametrize("kind", ["queue", "bucket"])
+@pytest.mark.parametrize("kind", ["queue", "bucket", "topic"])
 def test_a_destination_that_does_not_exist_is_unavailable(kind: str, session: boto3.Session) -> None:
     destination: OnFailureDestination
     if kind == "queue":
         destination = SqsDestination(session.client("sqs"), "https://sqs.us-east-1.amazonaws.com/123456789012/missing")
+    elif kind == "topic":
+        destination = SnsDestination(session.client("sns"), "arn:aws:sns:us-east-1:123456789012:missing")
     else:
         destination = S3Destination(session.client("s3"), "missing")
 

@@ -4,16 +4,19 @@ import hashlib
 import io
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
-from stream_consumer.contract.dead_letter import DeadLetter
+import msgspec
+
+from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letters
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.local.mapping.delivery_rules import Batch, Condition, Discarded
 from stream_consumer.local.mapping.lambda_records import ShardSource
 from stream_consumer.local.mapping.on_failure import Origin, S3Destination
 from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
-from tests.fakes import FakeS3, FakeTime, Fault, client_error
+from tests.fakes import FakeKinesis, FakeS3, FakeTime, Fault, client_error
 from tests.rides import ARRIVAL, SHARD, STREAM_ARN, ride_event, sequence_number
 
 BUCKET = "dead-letters-bucket"
@@ -66,6 +69,29 @@ class ReadableS3(FakeS3):
 
     def bucket(self) -> DeadLetterBucket:
         return DeadLetterBucket(self.client, BUCKET, "dead-letters")
+
+
+class Account(FakeKinesis):
+    """The streams of STREAM_ARN's account and region; ``targets`` are the streams as the requests named them."""
+
+    meta = SimpleNamespace(region_name="us-east-1")
+
+    def __init__(self, time: FakeTime | None = None) -> None:
+        super().__init__(time, streams=["ride_events"])
+        self.targets: list[str] = []
+        self.may_describe = True
+
+    def describe_stream_summary(self, *, StreamName: str) -> dict[str, Any]:  # noqa: N803 (AWS's name)
+        if not self.may_describe:
+            raise client_error("AccessDeniedException", 400)("DescribeStreamSummary")
+        if StreamName not in self.streams:
+            raise client_error("ResourceNotFoundException", 400)("DescribeStreamSummary")
+        arn = STREAM_ARN.replace("ride_events", StreamName)
+        return {"StreamDescriptionSummary": {"StreamARN": arn}}
+
+    def put_records(self, **request: Any) -> dict[str, Any]:
+        self.targets.append(request.get("StreamName") or request["StreamARN"])
+        return super().put_records(**request)
 
 
 def _etag(body: bytes) -> str:
@@ -129,3 +155,10 @@ def lay_mappings(
 def lay_raw(s3: ReadableS3, key: str, body: bytes) -> str:
     s3.objects[key] = body
     return key
+
+
+def older(s3: ReadableS3, key: str) -> None:
+    """Make the dead letters under *key* what was written before they kept the ARN."""
+    s3.objects[key] = encode_dead_letters(
+        [msgspec.structs.replace(letter, stream_arn=None) for letter in decode_dead_letters(s3.objects[key])]
+    )

@@ -21,8 +21,9 @@ from tests.operate.bucket import (
     lay_mappings,
     lay_ours,
     lay_raw,
+    older,
 )
-from tests.rides import SHARD, ride_event, sequence_number
+from tests.rides import SHARD, STREAM_ARN, ride_event, sequence_number
 
 
 def found(s3: ReadableS3, selection: Selection | None = None) -> tuple[list[Letter], list[Foreign]]:
@@ -50,6 +51,7 @@ def test_a_dead_letter_is_found_with_all_that_is_known_of_it() -> None:
         partition_key="key-0",
         arrival="2026-11-21T01:02:03.456Z",
         data=b"data",
+        stream_arn=STREAM_ARN,
     )
     assert foreign == []
 
@@ -70,8 +72,29 @@ def test_each_record_that_the_mapping_gave_up_on_is_a_letter_with_the_condition_
         partition_key="key-1",
         arrival="2026-11-21T01:02:04.456Z",
         data=b"one",
+        stream_arn=STREAM_ARN,
     )
     assert (second.partition_key, second.data) == ("key-2", b"two")
+
+
+@pytest.mark.parametrize("as_text", [True, False], ids=["as AWS writes it", "as LocalStack does"])
+def test_the_payload_of_the_mappings_document_is_text_or_an_object(*, as_text: bool) -> None:
+    s3 = ReadableS3()
+    key = lay_mappings(s3, [(1, b"one")])
+    document = json.loads(s3.objects[key])
+    event = json.loads(document["payload"])
+    s3.objects[key] = json.dumps({**document, "payload": json.dumps(event) if as_text else event}).encode()
+    [letter], _ = found(s3)
+    assert (letter.event_id, letter.data) == (event_id(1), b"one")
+
+
+def test_an_older_dead_letter_is_read_without_the_arn() -> None:
+    s3 = ReadableS3()
+    key = lay_ours(s3, dead_letter(0, b"data"))
+    older(s3, key)
+    assert b"stream_arn" not in s3.objects[key]
+    [letter], _ = found(s3)
+    assert (letter.stream, letter.stream_arn, letter.data) == ("ride_events", None, b"data")
 
 
 def test_an_aggregate_in_the_mappings_document_stays_the_bytes_it_was() -> None:

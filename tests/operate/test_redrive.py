@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer.contract import kpl
-from stream_consumer.contract.dead_letter import encode_dead_letters
+from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
 from stream_consumer.contract.event_schema import EventSchema
-from stream_consumer.contract.record import Reason
+from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.operate.dead_letter_bucket import Letter, Selection, letters
 from stream_consumer.operate.jq_edit import Edit
-from stream_consumer.operate.redrive import Marks, NotMarked, Outcome, Preparation, Redrive, Refused, delete_redriven
+from stream_consumer.operate.preparation import Elsewhere, Preparation, Refused
+from stream_consumer.operate.redrive import Marks, NotMarked, Outcome, Redrive, delete_redriven
 from stream_consumer.sinks import Entry
 from tests.fakes import (
     DENIED,
@@ -30,14 +31,23 @@ from tests.fakes import (
     THROTTLED,
     UNAVAILABLE,
     Effect,
-    FakeKinesis,
     FakeTime,
     Fault,
     client_error,
     rejecting,
 )
-from tests.operate.bucket import BUCKET, ReadableS3, dead_letter, event_id, lay_mappings, lay_ours, lay_raw
-from tests.rides import ARRIVAL, RIDE_COLUMNS, SHARD, ride_event
+from tests.operate.bucket import (
+    BUCKET,
+    Account,
+    ReadableS3,
+    dead_letter,
+    event_id,
+    lay_mappings,
+    lay_ours,
+    lay_raw,
+    older,
+)
+from tests.rides import ARRIVAL, RIDE_COLUMNS, SHARD, STREAM_ARN, ride_event
 
 
 class Crash(BaseException):
@@ -58,7 +68,7 @@ class Bench:
     def __init__(self) -> None:
         self.time = FakeTime()
         self.s3 = ReadableS3(self.time)
-        self.kinesis = FakeKinesis(self.time, streams=["ride_events"])
+        self.kinesis = Account(self.time)
 
     @property
     def stream(self) -> list[Entry]:
@@ -95,7 +105,7 @@ def test_letters_go_back_in_order_with_their_bytes_and_their_own_key() -> None:
     lay_ours(bench.s3, dead_letter(2, b"\x00two"), dead_letter(3, b""))
     lay_ours(bench.s3, dead_letter(1, b"one", Reason.UNDECODABLE))
     lay_mappings(bench.s3, [(7, b"seven"), (8, b"eight")])
-    assert bench.redrive() == Outcome(put=5)
+    assert bench.redrive() == Outcome(put=5, records=5)
     assert bench.stream == [
         Entry("key-1", b"one"),
         Entry("key-2", b"\x00two"),
@@ -122,6 +132,158 @@ def test_letters_can_go_on_another_stream() -> None:
     assert bench.kinesis.streams == {"ride_events": [], "elsewhere": [Entry("key-0", b"zero")]}
 
 
+def test_letters_go_back_by_the_arn_that_they_keep() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, b"zero"))
+    bench.redrive()
+    assert bench.kinesis.targets == [STREAM_ARN]
+
+
+def test_an_older_dead_letter_goes_back_by_its_stream_s_name() -> None:
+    bench = Bench()
+    older(bench.s3, lay_ours(bench.s3, dead_letter(0, b"zero")))
+    assert bench.redrive() == Outcome(put=1, records=1)
+    assert bench.kinesis.targets == ["ride_events"]
+
+
+FAN_OUT = f"{STREAM_ARN}/consumer/rides:1700000000"
+ABROAD = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events"
+THEIRS = "arn:aws:kinesis:us-east-1:999999999999:stream/ride_events"
+CHINAS = "arn:aws-cn:kinesis:us-east-1:123456789012:stream/ride_events"
+TABLES = "arn:aws:dynamodb:us-east-1:123456789012:table/ride_events/stream/2026-11-21T01:02:03.456"
+TOPICS = "arn:aws:kafka:us-east-1:123456789012:cluster/rides/ride_events"
+FOREIGN = {
+    "another region": (ABROAD, f"it came from {ABROAD}, and this is us-east-1: pass --region eu-west-1"),
+    "another account": (THEIRS, f"it came from {THEIRS}, and ride_events is {STREAM_ARN} here"),
+    "another partition": (CHINAS, f"it came from {CHINAS}, and ride_events is {STREAM_ARN} here"),
+    "another kind of stream": (TABLES, f"it came from {TABLES}, which is no Kinesis stream"),
+    "a topic": (TOPICS, f"it came from {TOPICS}, which is no Kinesis stream"),
+    "no ARN": ("ride_events", "it came from ride_events, which is no Kinesis stream"),
+}
+
+
+@pytest.mark.parametrize(("arn", "why"), FOREIGN.values(), ids=FOREIGN)
+def test_nothing_is_put_on_a_stream_of_another_account_region_or_kind(arn: str, why: str) -> None:
+    bench = Bench()
+    lay_ours(bench.s3, msgspec.structs.replace(dead_letter(0), stream_arn=arn), dead_letter(1, b"one"))
+    outcome = bench.redrive(Preparation(elsewhere=Elsewhere(bench.kinesis.client)))
+    assert [refused.why for refused in outcome.refused] == [f"{why}; name a stream with --stream"]
+    assert bench.stream == [Entry("key-1", b"one")]
+    assert bench.marked() == [event_id(1)]
+
+
+def test_a_letter_from_elsewhere_goes_where_the_operator_says() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, msgspec.structs.replace(dead_letter(0, b"zero"), stream_arn=THEIRS))
+    bench.redrive(Preparation("ride_events", elsewhere=Elsewhere(bench.kinesis.client)))
+    assert bench.stream == [Entry("key-0", b"zero")]
+
+
+def test_a_letter_of_enhanced_fan_out_goes_back_on_the_stream() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, msgspec.structs.replace(dead_letter(0, b"zero"), stream_arn=FAN_OUT))
+    lay_mappings(bench.s3, [(0, b"zero")])
+    assert bench.redrive(Preparation(elsewhere=Elsewhere(bench.kinesis.client))) == Outcome(put=1, records=1)
+    assert bench.stream == [Entry("key-0", b"zero")]
+
+
+def test_a_stream_that_may_not_be_asked_for_is_put_on_by_its_arn_which_holds_the_put_to_its_account() -> None:
+    bench = Bench()
+    bench.kinesis.may_describe = False
+    lay_ours(bench.s3, dead_letter(0, b"zero"))
+    assert bench.redrive(Preparation(elsewhere=Elsewhere(bench.kinesis.client))).put == 1
+    assert bench.kinesis.targets == [STREAM_ARN]
+
+
+@pytest.mark.parametrize("marked_first", [True, False], ids=["an older mark", "an older dead letter"])
+def test_what_was_kept_without_an_arn_is_of_every_stream_of_its_name(*, marked_first: bool) -> None:
+    """Of one event both dead letter and on-failure document may be there, and only one of them names the account."""
+    bench = Bench()
+    key = lay_ours(bench.s3, dead_letter(0, b"zero"))
+    document = lay_mappings(bench.s3, [(0, b"zero")])
+    older(bench.s3, key)
+    if marked_first:
+        held = bench.s3.objects.pop(document)
+        bench.redrive()
+        bench.s3.objects = {document: held} | {key: bench.s3.objects[key] for key in bench.s3.keys("redriven/")}
+    else:
+        held = bench.s3.objects.pop(key)
+        bench.redrive()
+        bench.s3.objects[key] = held
+    assert bench.redrive() == Outcome(skipped=1)
+    assert bench.stream == [Entry("key-0", b"zero")]
+
+
+def test_the_same_event_id_in_two_accounts_is_two_events() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, b"here"))
+    lay_ours(bench.s3, msgspec.structs.replace(dead_letter(0, b"there"), stream_arn=THEIRS))
+    assert bench.redrive().put == 2
+    assert set(bench.kinesis.targets) == {STREAM_ARN, THEIRS}
+
+
+def row(data: bytes, number: int = 0) -> DeadLetter:
+    """Return a rejected row of a file as batch writes it, with an id that is that of another folder's file, too."""
+    return DeadLetter.of(Record(data, f"part-0.parquet:{number}"), InvalidRecord(Reason.SCHEMA, "$", "no ride"))
+
+
+def test_rows_of_files_of_one_name_in_two_folders_are_two_letters() -> None:
+    bench = Bench()
+    for folder, data in (("a", b"one"), ("b", b"two"), ("c", b"two")):
+        lay_raw(bench.s3, f"dead-letters/{folder}/rejected.ndjson", encode_dead_letters([row(data)]))
+    assert [letter.data for letter in bench.letters()] == [b"one", b"two", b"two"]
+    assert bench.redrive(Preparation("ride_events")) == Outcome(put=3, records=3)
+    assert bench.redrive(Preparation("ride_events")) == Outcome(skipped=3)
+    assert delete(bench) == (3, [])
+
+
+def test_only_the_document_whose_rows_went_back_is_deleted() -> None:
+    bench = Bench()
+    for folder in "ab":
+        lay_raw(bench.s3, f"dead-letters/{folder}/rejected.ndjson", encode_dead_letters([row(folder.encode())]))
+    edit = Edit('if . == "a" then . else error end')
+    bench.s3.objects["dead-letters/a/rejected.ndjson"] = encode_dead_letters([row(b'"a"')])
+    bench.s3.objects["dead-letters/b/rejected.ndjson"] = encode_dead_letters([row(b'"b"')])
+    assert bench.redrive(Preparation("ride_events", edit=edit)).put == 1
+    assert delete(bench) == (1, [])
+    assert bench.s3.keys("dead-letters/") == ["dead-letters/b/rejected.ndjson"]
+
+
+def test_a_row_of_the_next_run_under_the_same_id_is_another_row() -> None:
+    """A batch job writes over the rejected rows of the last; the mark of those is none of these."""
+    bench = Bench()
+    key = lay_raw(bench.s3, "dead-letters/a/rejected.ndjson", encode_dead_letters([row(b"january")]))
+    bench.redrive(Preparation("ride_events"))
+    lay_raw(bench.s3, key, encode_dead_letters([row(b"february")]))
+    assert delete(bench) == (0, [])
+    assert bench.redrive(Preparation("ride_events")).put == 1
+
+
+BOTH = b'{"ride_id":1}\n{"ride_id":2}\n'
+SEVERAL = {
+    "JSON values line by line": (".", BOTH),
+    "an array": (".[]", b'[{"ride_id":1},{"ride_id":2}]'),
+}
+
+
+@pytest.mark.parametrize(("program", "data"), SEVERAL.values(), ids=SEVERAL)
+def test_each_value_of_an_edit_is_a_record_with_the_letter_s_key(program: str, data: bytes) -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, data))
+    assert bench.redrive(Preparation(edit=Edit(program))) == Outcome(put=1, records=2)
+    assert bench.stream == [Entry("key-0", b'{"ride_id":1}'), Entry("key-0", b'{"ride_id":2}')]
+    assert bench.marked() == [event_id(0)]
+
+
+def test_a_letter_is_marked_only_when_all_of_its_records_were_taken() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, dead_letter(0, BOTH), dead_letter(1, b"{}"))
+    bench.kinesis.script(rejecting(1), *[REJECTING_ALL] * 1_000)
+    outcome = bench.redrive(Preparation(edit=Edit(".")))
+    assert (outcome.put, outcome.records, len(outcome.unput)) == (1, 2, 1)
+    assert bench.marked() == [event_id(1)]
+
+
 def test_letters_of_several_streams_each_go_back_on_their_own() -> None:
     bench = Bench()
     bench.kinesis.create_stream(StreamName="other_events")
@@ -145,8 +307,9 @@ def test_what_was_put_is_marked_with_where_it_was_and_where_it_went() -> None:
         "stream": "ride_events",
         "event": event_id(0),
         "document": document,
-        "put_on": "ride_events",
+        "put_on": STREAM_ARN,
         "at": "2026-11-21T01:02:03.456Z",
+        "stream_arn": STREAM_ARN,
     }
 
 
@@ -155,7 +318,7 @@ def test_a_second_run_passes_over_what_is_marked() -> None:
     lay_ours(bench.s3, dead_letter(0, b"zero"))
     bench.redrive()
     lay_ours(bench.s3, dead_letter(5, b"five"))
-    assert bench.redrive() == Outcome(put=1, skipped=1)
+    assert bench.redrive() == Outcome(put=1, records=1, skipped=1)
     assert bench.stream == [Entry("key-0", b"zero"), Entry("key-5", b"five")]
 
 
@@ -167,7 +330,7 @@ def test_the_mark_of_an_event_holds_for_every_document_that_holds_it() -> None:
     del bench.s3.objects[first]
     lay_ours(bench.s3, dead_letter(1), dead_letter(2))
     lay_mappings(bench.s3, [(0, b"")])
-    assert bench.redrive() == Outcome(put=1, skipped=2)
+    assert bench.redrive() == Outcome(put=1, records=1, skipped=2)
 
 
 def test_the_same_event_id_on_another_stream_is_another_event() -> None:
@@ -176,14 +339,14 @@ def test_the_same_event_id_on_another_stream_is_another_event() -> None:
     bench.redrive()
     bench.s3.objects[key] = bench.s3.objects[key].replace(b"ride_events", b"other_events")
     bench.kinesis.create_stream(StreamName="other_events")
-    assert bench.redrive() == Outcome(put=1)
+    assert bench.redrive() == Outcome(put=1, records=1)
 
 
 def test_only_the_selected_go_back() -> None:
     bench = Bench()
     lay_ours(bench.s3, dead_letter(0, b"zero"), dead_letter(1, b"one", Reason.BOUNDS))
-    assert bench.redrive(selection=Selection(reasons=frozenset({"bounds"}))) == Outcome(put=1)
-    assert bench.redrive() == Outcome(put=1, skipped=1)
+    assert bench.redrive(selection=Selection(reasons=frozenset({"bounds"}))) == Outcome(put=1, records=1)
+    assert bench.redrive() == Outcome(put=1, records=1, skipped=1)
     assert bench.stream == [Entry("key-1", b"one"), Entry("key-0", b"zero")]
 
 
@@ -249,7 +412,8 @@ def test_what_kinesis_would_refuse_is_refused_before_it_fails_its_request(known:
 def test_a_record_that_never_had_a_key_gets_one_of_its_content() -> None:
     order = Preparation("ride_events")(msgspec.structs.replace(LETTER, stream=None, partition_key=None))
     assert not isinstance(order, Refused)
-    assert order.entry.partition_key == "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
+    [entry] = order.entries
+    assert entry.partition_key == "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
 
 
 def lay_many(bench: Bench, count: int, per_document: int = 100) -> list[str]:
@@ -298,11 +462,11 @@ def test_what_another_try_mends_goes_back_all_the_same(fault: Fault) -> None:
     bench = Bench()
     lay_many(bench, 3)
     bench.kinesis.script(fault)
-    assert bench.redrive() == Outcome(put=3)
+    assert bench.redrive() == Outcome(put=3, records=3)
     assert {entry.data for entry in bench.stream} == {b"0", b"1", b"2"}
 
 
-def test_what_the_stream_does_not_take_is_named_and_the_run_ends_there() -> None:
+def test_what_a_stream_does_not_take_for_a_minute_is_named_and_its_other_letters_are_not_tried() -> None:
     """Those of the chunk that it took are marked, so the next run puts the rest."""
     bench = Bench()
     lay_many(bench, 700)
@@ -312,18 +476,50 @@ def test_what_the_stream_does_not_take_is_named_and_the_run_ends_there() -> None
     assert [(refused.letter.event_id, refused.why) for refused in outcome.unput] == [
         (event_id(1), "ProvisionedThroughputExceededException")
     ]
+    assert outcome.untried == 200
     bench.kinesis.script(*[None] * 100)
-    assert bench.redrive() == Outcome(put=201, skipped=499)
+    assert bench.redrive() == Outcome(put=201, records=201, skipped=499)
     assert Counter(entry.data for entry in bench.stream) == Counter(str(at).encode() for at in range(700))
 
 
 def test_a_stream_that_may_not_be_written_takes_nothing_and_marks_nothing() -> None:
+    """A few tries tell it, not one for each letter."""
     bench = Bench()
-    lay_many(bench, 3)
-    bench.kinesis.script(DENIED)
+    lay_many(bench, 1_200)
+    bench.kinesis.script(*[DENIED] * 1_200)
     outcome = bench.redrive()
-    assert (outcome.put, len(outcome.unput)) == (0, 3)
+    assert (outcome.put, len(outcome.unput) + outcome.untried) == (0, 1_200)
+    assert len(bench.kinesis.requests) == 32
     assert bench.s3.keys("redriven/") == []
+
+
+class Picky(Account):
+    """Refuses a whole request for one entry in it, as Kinesis does for a key that it counts otherwise than we do."""
+
+    def put_records(self, **request: Any) -> dict[str, Any]:
+        if any(record["Data"] == b"poison" for record in request["Records"]):
+            raise client_error("InvalidArgumentException", 400)("PutRecords")
+        return super().put_records(**request)
+
+
+@pytest.mark.parametrize("poison", [(0,), (299,), (150, 151), (0, 299), (7, 100, 101, 200)])
+def test_a_letter_that_the_stream_refuses_does_not_keep_the_others_from_going_back(poison: tuple[int, ...]) -> None:
+    bench = Bench()
+    bench.kinesis = Picky(bench.time)
+    lay_ours(bench.s3, *(dead_letter(at, b"poison" if at in poison else b"%d" % at) for at in range(300)))
+    outcome = bench.redrive()
+    assert [refused.letter.event_id for refused in outcome.unput] == [event_id(at) for at in poison]
+    assert [entry.data for entry in bench.stream] == [b"%d" % at for at in range(300) if at not in poison]
+    assert sorted(bench.marked()) == [event_id(at) for at in range(300) if at not in poison]
+
+
+def test_a_stream_that_is_gone_does_not_keep_the_letters_of_others_from_going_back() -> None:
+    bench = Bench()
+    key = lay_ours(bench.s3, dead_letter(0))
+    lay_raw(bench.s3, key.replace("ride_events", "a_stream_gone"), bench.s3.objects[key].replace(b"ride_", b"gone_"))
+    outcome = bench.redrive()
+    assert [(refused.letter.stream, outcome.put) for refused in outcome.unput] == [("gone_events", 1)]
+    assert len(bench.stream) == 1
 
 
 @pytest.mark.parametrize("fault", [THROTTLED, UNAVAILABLE, RESET_AFTER], ids=lambda fault: fault.name)
@@ -331,7 +527,7 @@ def test_a_mark_is_tried_again(fault: Fault) -> None:
     bench = Bench()
     lay_many(bench, 3)
     bench.s3.script(fault, fault)
-    assert bench.redrive() == Outcome(put=3)
+    assert bench.redrive() == Outcome(put=3, records=3)
     assert bench.marked() == [event_id(0), event_id(1), event_id(2)]
 
 
@@ -341,7 +537,7 @@ def test_a_mark_that_cannot_be_written_says_what_the_next_run_will_put_again(fau
     lay_many(bench, 3)
     bench.s3.script(*[fault] * 1_000)
     said = (
-        f"3 records were put on ride_events, from {event_id(0)} to {event_id(2)}, but s3://dead-letters-bucket/redriven/"
+        f"3 letters were put on {STREAM_ARN}, from {event_id(0)} to {event_id(2)}, but s3://dead-letters-bucket/redriven/"
         r".* could not be written, so the next run will put them again: "
     )
     with pytest.raises(NotMarked, match=said):
@@ -436,7 +632,7 @@ def test_a_document_that_has_changed_since_it_was_read_is_kept() -> None:
     documents = list(bucket.documents(bucket.keys()))
     lay_raw(bench.s3, key, encode_dead_letters([dead_letter(0), dead_letter(1)]))
     assert delete_redriven(bucket, documents, bench.marks().load()) == (0, [key])
-    assert bench.redrive() == Outcome(put=1, skipped=1)
+    assert bench.redrive() == Outcome(put=1, records=1, skipped=1)
     assert delete(bench) == (1, [])
 
 

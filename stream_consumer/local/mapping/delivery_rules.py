@@ -37,9 +37,9 @@ class Batch:
 
     records: "tuple[StreamRecord, ...]"
     retries: int = 0
-    """Retry attempts used up; splits and throttles are free."""
+    """Retry attempts used up; splits, throttles and whatever moved the checkpoint are free."""
     last: "Invocation | None" = None
-    """The last invocation that reached the function with these records, alone or among others."""
+    """The last invocation since the checkpoint moved that reached the function, with these records or among others."""
     invocations: int = 0
     """How many did."""
 
@@ -72,15 +72,18 @@ def after(batch: Batch, invocation: "Invocation", config: "MappingConfig") -> Ne
     tried = replace(batch, last=invocation, invocations=batch.invocations + 1)
     if invocation.error is not None:
         halves = _halves(tried) if config.bisect_batch_on_function_error else ()
-        return Next(settled=0, work=halves) if halves else _retry(tried, 0, config)
+        return Next(settled=0, work=halves) if halves else _retry(tried, config)
     if not config.report_batch_item_failures:
         return Next(settled=len(batch.records))
     failed = first_failed(invocation.payload, [record.sequence_number for record in batch.records])
     if failed is None:
         return Next(settled=len(batch.records))
-    if failed and config.bisect_batch_on_function_error:
-        return Next(settled=failed, work=(replace(tried, records=tried.records[failed:]),))
-    return _retry(tried, failed, config)
+    if failed:
+        # Recorded: the invocation that moves the checkpoint is not charged. The recordings do not tell whether the
+        # count begins anew with it. A count that does gives up the least.
+        rest = Batch(batch.records[failed:])
+        return Next(settled=failed, work=(rest,), wait=not config.bisect_batch_on_function_error)
+    return _retry(tried, config)
 
 
 def expire(batch: Batch, now: float, config: "MappingConfig") -> "tuple[Work, ...]":
@@ -131,8 +134,7 @@ def _halves(batch: Batch) -> tuple[Batch, ...]:
     return replace(batch, records=batch.records[:middle]), replace(batch, records=batch.records[middle:])
 
 
-def _retry(tried: Batch, settled: int, config: "MappingConfig") -> Next:
-    rest = replace(tried, records=tried.records[settled:])
+def _retry(tried: Batch, config: "MappingConfig") -> Next:
     if config.maximum_retry_attempts != UNLIMITED and tried.retries >= config.maximum_retry_attempts:
-        return Next(settled, (Discarded(rest, Condition.RETRY_ATTEMPTS_EXHAUSTED),))
-    return Next(settled, (replace(rest, retries=tried.retries + 1),), wait=True)
+        return Next(0, (Discarded(tried, Condition.RETRY_ATTEMPTS_EXHAUSTED),))
+    return Next(0, (replace(tried, retries=tried.retries + 1),), wait=True)

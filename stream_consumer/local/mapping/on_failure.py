@@ -1,9 +1,9 @@
 """
 On-failure destinations: where a mapping says what it discarded, in Lambda's words.
 
-Only the S3 document carries the records; the SQS message points at them by shard and sequence numbers and is worth
-nothing once the stream's retention is over. A destination that does not take a document raises: the mapping keeps the
-records and tries again, it never advances past them.
+Only the S3 document carries the records. The message to SQS or SNS points at them by shard and sequence numbers and is
+worth nothing once the stream's retention is over. A destination that does not take a document raises: the mapping keeps
+the records and tries again, it never advances past them.
 
 Source: AWS Lambda developer guide, "Retain discarded batch records for a Kinesis Data Streams event source in Lambda".
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from stream_consumer.local.mapping.delivery_rules import Condition
 from stream_consumer.local.mapping.lambda_records import render_event
 
 if TYPE_CHECKING:
@@ -66,6 +67,26 @@ class SqsDestination:
             raise DestinationUnavailable(f"queue {self._queue_url}: {error}") from error
 
 
+class SnsClient(Protocol):
+    """As much of boto3's client as is called here."""
+
+    def publish(self, *, TopicArn: str, Message: str) -> object: ...  # noqa: N803 - AWS's names
+
+
+class SnsDestination:
+    """A topic: each message is the document that a queue would get."""
+
+    def __init__(self, sns: SnsClient, topic_arn: str) -> None:
+        self._sns = sns
+        self._topic_arn = topic_arn
+
+    def deliver(self, discarded: "Discarded", origin: Origin) -> None:
+        try:
+            self._sns.publish(TopicArn=self._topic_arn, Message=json.dumps(document(discarded, origin)))
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise DestinationUnavailable(f"topic {self._topic_arn}: {error}") from error
+
+
 class S3Destination:
     """A bucket: each object is a document with the whole invocation event as its ``payload``."""
 
@@ -93,29 +114,22 @@ def document(discarded: "Discarded", origin: Origin) -> dict[str, Any]:
     """
     What Lambda says about discarded records, without the records.
 
-    ``responseContext`` is left out when the function was never reached; a partial response has ``functionError`` null.
+    A partial response has ``functionError`` null. As recorded against AWS, ``RecordAgeExceeded`` has no
+    ``responseContext``, and counts one invocation for records that were never delivered.
     """
     batch = discarded.batch
     first, last = batch.records[0], batch.records[-1]
-    response_context = (
-        {
-            "responseContext": {
-                "statusCode": 200,
-                "executedVersion": "$LATEST",
-                "functionError": "Unhandled" if batch.last.error else None,
-            }
-        }
-        if batch.last
-        else {}
-    )
+    answered = batch.last if discarded.condition is Condition.RETRY_ATTEMPTS_EXHAUSTED else None
+    function_error = "Unhandled" if answered and answered.error else None
+    response_context = {"statusCode": 200, "executedVersion": "$LATEST", "functionError": function_error}
     return {
         "requestContext": {
             "requestId": batch.last.request_id if batch.last else str(uuid.uuid4()),
             "functionArn": origin.function_arn,
             "condition": discarded.condition.value,
-            "approximateInvokeCount": batch.invocations,
+            "approximateInvokeCount": max(1, batch.invocations),
         },
-        **response_context,
+        **({"responseContext": response_context} if answered else {}),
         "version": "1.0",
         "timestamp": _iso(origin.time),
         "KinesisBatchInfo": {

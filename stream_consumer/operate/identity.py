@@ -1,0 +1,59 @@
+"""
+What tells one letter's event from another, the same in every document that holds it.
+
+The rule: two letters that may be two events have two identities, since what counts as the same event as another is
+neither listed nor put back, and its document may be deleted.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from stream_consumer.contract.stream_arn import kinesis_stream
+
+
+class Identity(NamedTuple):
+    """An event: its stream or, for a row that came by no stream, its document, and what it is called there."""
+
+    stream_arn: str | None
+    """None if it was not kept; the stream's name says it then."""
+    place: str | None
+    event: str
+
+
+def of_record(stream_arn: str | None, stream: str | None, event: str) -> Identity:
+    """Return the identity of a record that came by a stream, or by a direct invocation."""
+    known = kinesis_stream(stream_arn) if stream_arn else None
+    return Identity(known.arn if known else stream_arn, stream, event)
+
+
+def of_row(document: str, event: str, sha256: str) -> Identity:
+    """Return the identity of a file's row: files of one name in two folders give their rows the same event ids."""
+    return Identity(None, document, f"{event} {sha256}")
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+_ANY = "*"
+
+
+class Identities:
+    """A set of identities. Without its ARN a stream is every stream of its name."""
+
+    def __init__(self, identities: Iterable[Identity] = ()) -> None:
+        self._known: set[Identity] = set()
+        self.update(identities)
+
+    def add(self, identity: Identity) -> None:
+        self._known |= {identity, identity._replace(stream_arn=_ANY)}
+
+    def update(self, identities: Iterable[Identity]) -> None:
+        for identity in identities:
+            self.add(identity)
+
+    def __contains__(self, identity: Identity) -> bool:
+        if identity.stream_arn is None:
+            return identity._replace(stream_arn=_ANY) in self._known
+        return identity in self._known or identity._replace(stream_arn=None) in self._known

@@ -1,0 +1,135 @@
+"""
+What becomes of a letter on its way back: the records that it is put back as, or why it stays.
+
+The rule: a letter goes back on the stream whose ARN it has. Another account's, region's or kind of stream takes it only
+if the operator names that stream.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from stream_consumer.contract import kpl
+from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.record import InvalidRecord
+from stream_consumer.contract.stream_arn import KinesisStream, kinesis_stream
+from stream_consumer.kinesis.stream_writer import MAX_ENTRY_BYTES
+from stream_consumer.operate.dead_letter_bucket import Letter
+from stream_consumer.operate.identity import sha256
+from stream_consumer.operate.jq_edit import Edit, NotEdited
+from stream_consumer.sinks import Entry
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
+# Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry".
+_MAX_KEY = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What goes back, and where: one record or, by an edit, several."""
+
+    letter: Letter
+    stream: str
+    """Its ARN or, of an older dead letter, its name."""
+    entries: tuple[Entry, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(map(_size, self.entries))
+
+
+def _size(entry: Entry) -> int:
+    return len(entry.data) + len(entry.partition_key.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A letter that did not go back, and why."""
+
+    letter: Letter
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What becomes of each letter on its way back."""
+
+    stream: str | None = None
+    """The stream to put it on, a name or an ARN; by default the one it came from."""
+    edit: Edit | None = None
+    schema: EventSchema | None = None
+    """What the data must be valid by."""
+    elsewhere: Callable[[str], str | None] = lambda _: None
+    """Why the stream of an ARN cannot be put on from here, None if it can."""
+
+    def __call__(self, letter: Letter) -> Order | Refused:
+        stream = self.stream or _origin(letter)
+        if stream is None:
+            return Refused(letter, "it came by a direct invocation, so no stream is known: name one with --stream")
+        elsewhere = None if self.stream or letter.stream_arn is None else self.elsewhere(letter.stream_arn)
+        if elsewhere:
+            return Refused(letter, f"{elsewhere}; name a stream with --stream")
+        # Nothing but its content can stand in for a key that nobody ever gave.
+        key = sha256(letter.data) if letter.partition_key is None else letter.partition_key
+        if not 1 <= len(key) <= _MAX_KEY:
+            return Refused(letter, f"its partition key has {len(key)} characters; Kinesis takes 1 to {_MAX_KEY}")
+        try:
+            datas = self.edit(letter.data) if self.edit else [letter.data]
+        except NotEdited as error:
+            return Refused(letter, str(error))
+        entries = tuple(Entry(key, data) for data in datas)
+        why = next((why for why in map(self._why_not, entries) if why), None)
+        return Refused(letter, why) if why else Order(letter, stream, entries)
+
+    def _why_not(self, entry: Entry) -> str | None:
+        size = _size(entry)
+        if size > MAX_ENTRY_BYTES:
+            return f"it has {size:,} bytes with its key, more than the {MAX_ENTRY_BYTES:,} of a put"
+        fault = self._fault(entry.data)
+        return f"still {fault.reason} at {fault.path}: {fault.detail}" if fault else None
+
+    def _fault(self, data: bytes) -> InvalidRecord | None:
+        if self.schema is None:
+            return None
+        try:
+            parts = [part.data for part in kpl.unfold(data)] if data.startswith(kpl.MAGIC) else [data]
+        except kpl.CorruptAggregate:
+            parts = [data]
+        return next((fault for fault in map(self.schema.decode, parts) if isinstance(fault, InvalidRecord)), None)
+
+
+def _origin(letter: Letter) -> str | None:
+    known = kinesis_stream(letter.stream_arn) if letter.stream_arn else None
+    return known.arn if known else letter.stream
+
+
+class Elsewhere:
+    """Tells why the stream of an ARN is not one that the client's account and region have."""
+
+    def __init__(self, kinesis: "KinesisClient") -> None:
+        self._kinesis = kinesis
+        self._told: dict[str, str | None] = {}
+
+    def __call__(self, arn: str) -> str | None:
+        """Return the reason, None if the stream is here. Each stream is asked for once."""
+        if arn not in self._told:
+            stream = kinesis_stream(arn)
+            self._told[arn] = self._why(stream) if stream else f"it came from {arn}, which is no Kinesis stream"
+        return self._told[arn]
+
+    def _why(self, stream: KinesisStream) -> str | None:
+        region = self._kinesis.meta.region_name
+        if stream.region != region:
+            return f"it came from {stream.arn}, and this is {region}: pass --region {stream.region}"
+        try:
+            here = self._kinesis.describe_stream_summary(StreamName=stream.name)
+        except ClientError as error:
+            # Without leave to ask, AWS itself holds the put to the account of the ARN.
+            denied = error.response["Error"].get("Code") == "AccessDeniedException"
+            return None if denied else f"it came from {stream.arn}, which cannot be asked for: {error}"
+        arn = here["StreamDescriptionSummary"]["StreamARN"]
+        return None if arn == stream.arn else f"it came from {stream.arn}, and {stream.name} is {arn} here"
