@@ -52,7 +52,8 @@ def model_of(*columns: Column, example: Columns = ()) -> Model:
     return Model("model", "1", "here", "0" * 64, EventSchema(columns), predict, example=example)
 
 
-MODEL = model_of(*COLUMNS)
+# With an example: a model that has predicted may blame the rows.
+MODEL = model_of(*COLUMNS, example=[[1], [1], [1.0], [0.0], [True], [1.0]])
 
 integers = st.one_of(st.integers(-3, 300), st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**31, 2**53 + 1]))
 floats = st.one_of(st.floats(), st.floats(-1, 210), st.sampled_from([13.0, 14.0, 3.0, 1e300, 2.0**53]))

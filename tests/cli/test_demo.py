@@ -61,7 +61,7 @@ def test_a_model_that_does_not_load_ends_it_with_the_remedy(command: Command, tm
     (tmp_path / "MLmodel").write_text("flavors: {}\n")
     ran = command("demo", "--model", tmp_path, "--limit", 10)
     assert ran.code == 1
-    assert "signature" in ran.err
+    assert "has the flavours []; log it with sklearn" in ran.err
     assert "Traceback" not in ran.err
 
 

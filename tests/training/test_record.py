@@ -83,6 +83,7 @@ def test_a_digest_is_of_the_rides_and_not_of_their_order() -> None:
 
 def test_a_record_comes_back_from_its_run(store: str, record: TrainingRecord) -> None:
     with mlflow_at(store) as mlflow:
+        mlflow.set_experiment("records")  # whatever experiment this process was in belongs to another store
         with mlflow.start_run() as run:
             log_record(mlflow, record)
         with mlflow.start_run() as without:
