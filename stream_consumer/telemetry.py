@@ -81,12 +81,7 @@ class Metric(Enum):
         self.meaning = meaning
 
 
-_BY_REASON = {
-    Reason.UNDECODABLE: Metric.DEAD_LETTERS_UNDECODABLE,
-    Reason.SCHEMA: Metric.DEAD_LETTERS_SCHEMA,
-    Reason.BOUNDS: Metric.DEAD_LETTERS_BOUNDS,
-    Reason.UNSCORABLE: Metric.DEAD_LETTERS_UNSCORABLE,
-}
+_BY_REASON = {reason: Metric[f"DEAD_LETTERS_{reason.name}"] for reason in Reason}
 
 
 class Telemetry:

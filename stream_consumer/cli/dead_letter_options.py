@@ -7,6 +7,7 @@ import typer
 
 from stream_consumer.cli import options
 from stream_consumer.cli.terminal import complain
+from stream_consumer.contract.record import Reason
 
 if TYPE_CHECKING:
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Foreign, Letter, Selection
@@ -22,7 +23,7 @@ Reasons = Annotated[
     list[str] | None,
     typer.Option(
         "--reason",
-        help="undecodable, schema, bounds, unscorable, or why the mapping gave up: RetryAttemptsExhausted, …",
+        help=f"{', '.join(Reason)}, or why the mapping gave up: RetryAttemptsExhausted, …",
         rich_help_panel=_FILTERS,
     ),
 ]

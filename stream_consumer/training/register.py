@@ -112,17 +112,6 @@ def find_trained_on(client: "MlflowClient", name: str, rides: Rides, *, seed: in
     return str(max(same)) if same else None
 
 
-def has_champion(name: str = DEFAULT_NAME, *, tracking_uri: str | None = None) -> bool:
-    """
-    Whether the registered model *name* has a champion; points mlflow at the tracking store as training does.
-
-    Raises:
-        UsageError: The store cannot be used.
-    """
-    with mlflow_at(tracking_uri) as mlflow:
-        return find_champion(mlflow.MlflowClient(), name) is not None
-
-
 def load_champion(uri: str) -> Predict:
     """
     The model at *uri*, loaded as serving loads it.

@@ -10,18 +10,24 @@ import yaml
 from stream_consumer.models.files import default_s3
 from stream_consumer.models.loading import load_model
 from stream_consumer.models.skops_file import load_skops
+from stream_consumer.training.promotion import Champion
 from stream_consumer.training.record import rides_digest
-from stream_consumer.training.register import has_champion, mlflow_at
+from stream_consumer.training.register import find_champion, mlflow_at
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on
 from tests.training.conftest import new_store
+
+
+def champion(name: str = "ride-duration") -> Champion | None:
+    with mlflow_at(None) as mlflow:
+        return find_champion(mlflow.MlflowClient(), name)
 
 
 @pytest.fixture(scope="module")
 def result(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingResult]:
     """The first training of a store."""
     with new_store(empty_store, tmp_path_factory.mktemp("trained")):
-        assert not has_champion()
+        assert champion() is None
         yield train_on(synthetic_rides(2_000, seed=42), options=TrainingOptions(seed=7))
 
 
@@ -36,8 +42,8 @@ def test_the_first_training_registers_the_tested_model_as_champion(result: Train
     assert (result.name, result.version, result.model_uri) == ("ride-duration", "1", "models:/ride-duration/1")
     assert result.verdict.promoted
     assert result.rival is None
-    assert has_champion()
-    assert not has_champion("another")
+    assert champion() == Champion("1", "models:/ride-duration/1")
+    assert champion("another") is None
 
 
 def test_the_result_tells_what_was_trained_on_and_tested_on(result: TrainingResult) -> None:
