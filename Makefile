@@ -35,7 +35,7 @@ install = @$(PYTHON) .ci/environment.py install $(@D) $< $(1) && touch $@
 $(VENV)/.dev $(VENV)/.local: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made pyproject.toml
 	$(call install,--project)
 
-$(VENV)/.tools: $(LOCKS)/tools.txt $(VENV)/.made
+$(VENV)/.tools $(VENV)/.boosters: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
 	$(call install)
 
 # What a target needs beside Python is asked for before anything is installed: commands, one|another, and variables with =.
@@ -71,8 +71,9 @@ coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fa
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest -n auto -q --cov --cov-report=term
 
-zoo: $(VENV)/.dev ## models as people log them with MLflow, through stream, batch and web: the table, under a minute
+zoo: $(VENV)/.dev $(VENV)/.boosters ## models as people log them with MLflow, through stream, batch and web: the table
 	@$(BIN)/python -m tests.zoo
+	@$(BIN)/python -m pytest -n auto -q -m zoo tests/models
 
 SCHEDULES ?= 10000
 SEED ?= 1

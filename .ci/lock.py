@@ -21,6 +21,7 @@ SETS = {
     "runtime": [*PACKAGE, *AS_DEV],
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
+    "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
     "infra": [str(LOCKS / "infra.in"), "--universal", "--python-version", "3.11"],
     "fuzz": [str(LOCKS / "fuzz.in"), "--no-deps"],
     "rie": [str(LOCKS / "rie.in"), "--no-deps"],

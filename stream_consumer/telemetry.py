@@ -7,6 +7,7 @@ When a batch is reported, its predictions are published: an exception would only
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 
@@ -14,13 +15,17 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from stream_consumer.consumer import BatchResult
-from stream_consumer.contract.printable import log_line
+from stream_consumer.contract.printable import log_line, printable
 from stream_consumer.contract.record import Reason
 from stream_consumer.environment_variables import foreign_faults, refuse
 from stream_consumer.model import Model
 
 # Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
 _LARGEST_VALUE = 2.0**360
+
+# A metric for each label costs money, and a metric set holds 100.
+_MOST_LABELS = 20
+_LONGEST_LABEL = 100
 
 # More lines than this say nothing that the dead-letter object does not say better.
 _DEAD_LETTERS_LOGGED = 20
@@ -72,6 +77,11 @@ class Metric(Enum):
         "PredictionP95",
         MetricUnit.NoUnit,
         "95th percentile of the batch's predictions, if they are numbers",
+    )
+    PREDICTIONS = (
+        "Predictions",
+        MetricUnit.Count,
+        "With `.` and a label behind it: predictions of that label, if they are of at most 20 labels",
     )
     COLD_START = ("ColdStart", MetricUnit.Count, "1 on the first invocation of an environment")
 
@@ -136,6 +146,8 @@ class Telemetry:
         for metric, value in _values(result, now):
             if abs(value) <= _LARGEST_VALUE:
                 metrics.add_metric(metric.label, metric.unit, value)
+        for label, count in _labels(result).items():
+            metrics.add_metric(f"{Metric.PREDICTIONS.label}.{label}", Metric.PREDICTIONS.unit, count)
         if self._cold:
             metrics.add_metric(Metric.COLD_START.label, Metric.COLD_START.unit, 1)
             self._cold = False
@@ -184,11 +196,17 @@ def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
     oldest = result.oldest_arrival
     if oldest is not None:
         yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - oldest) * 1000)
-    values = [prediction.value for prediction in result.predictions]
-    if values and type(values[0]) in {int, float}:
-        values.sort()
-        yield Metric.PREDICTION_MEAN, _mean(values)
-        yield Metric.PREDICTION_P95, values[-(-len(values) * 95 // 100) - 1]
+    numbers = sorted(one.value for one in result.predictions if type(one.value) in {int, float})
+    if numbers:
+        yield Metric.PREDICTION_MEAN, _mean(numbers)
+        yield Metric.PREDICTION_P95, numbers[-(-len(numbers) * 95 // 100) - 1]
+
+
+def _labels(result: BatchResult) -> Counter[str]:
+    """Count the predictions of each label; nothing where predictions are texts of any kind rather than a few labels."""
+    values = [str(one.value) for one in result.predictions if type(one.value) in {bool, str}]
+    counts = Counter(printable(value)[:_LONGEST_LABEL] for value in values)
+    return counts if len(counts) <= _MOST_LABELS else Counter()
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -376,3 +376,29 @@ def test_a_switch_is_what_powertools_takes_for_one(variable: str, text: str) -> 
     assert foreign_faults({variable: text}) == (
         [] if taken is not None else [f"{variable}={text!r}: wanted true or false"]
     )
+
+
+# --- predictions that are no numbers ----------------------------------------------------------------------------------
+
+
+def test_labels_are_counted_each_by_itself(emitted: Callable[[], list[Line]]) -> None:
+    labels: list[Any] = ["stays", "leaves", "stays", True]
+    model = FakeModel(lambda _pickup, _dropoff, distance: labels[int(distance)])
+    model.__dict__["predict"] = lambda columns: [labels[int(distance)] for distance in columns[2]]
+    Harness(model=model).invoke([ride_event(at, distance=float(at)) for at in range(4)])
+    [line] = emitted()
+    told_of = {name: value for name, value in values(line).items() if name.startswith("Prediction")}
+    assert told_of == {
+        "PredictionsPublished": 4.0,
+        "Predictions.stays": 2.0,
+        "Predictions.leaves": 1.0,
+        "Predictions.True": 1.0,
+    }
+
+
+def test_texts_of_any_kind_are_not_counted_as_labels(emitted: Callable[[], list[Line]]) -> None:
+    model = FakeModel()
+    model.__dict__["predict"] = lambda columns: [f"text {distance}" for distance in columns[2]]
+    Harness(model=model).invoke([ride_event(at, distance=float(at)) for at in range(21)])
+    [line] = emitted()
+    assert [name for name in values(line) if name.startswith("Predictions.")] == []

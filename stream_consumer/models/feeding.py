@@ -6,7 +6,6 @@ a frame of typed columns, dicts or texts. Only code of others, which may use all
 """
 
 import importlib
-import importlib.util
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns
 from stream_consumer.models import anatomy
 from stream_consumer.models.derived import Derived, python_values
+from stream_consumer.models.files import is_installed
 from stream_consumer.models.frame import Array, matrix_dtype, matrix_of, rows_of, typed
 
 _PANDAS_WITH_TEXTS = 3
@@ -133,7 +133,7 @@ def _unnamed(columns: "_Columns", signature: Signature, foreign: Sequence[Any]) 
             f"the model at {signature.location} was fitted on arrays, so the place of the derived columns "
             f"{[one.column.name for one in signature.derived]} is not known; fit it on a DataFrame or on dicts"
         )
-    if all(map(anatomy.is_fitted_on_arrays, foreign)) or importlib.util.find_spec("pandas") is None:
+    if all(map(anatomy.is_fitted_on_arrays, foreign)) or not is_installed("pandas"):
         return [columns.matrix()]
     return [_dataframe(columns, signature.location, foreign), columns.matrix()]
 

@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import os
 import shutil
 import tempfile
@@ -176,6 +177,14 @@ def _refuse_missing_store(uri: str) -> None:
     scheme, _, path = uri.partition(":///")
     if scheme.startswith("sqlite") and not Path(path.partition("?")[0]).exists():
         raise FileNotFoundError("this store does not exist")
+
+
+def is_installed(library: str) -> bool:
+    """Whether *library* can be imported here, without importing it."""
+    try:
+        return importlib.util.find_spec(library) is not None
+    except ImportError:
+        return False
 
 
 def import_mlflow(because: str) -> Any:

@@ -6,7 +6,6 @@ nothing but data are loaded without a pin.
 """
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from stream_consumer.model import Columns, Predict
 from stream_consumer.models import boosters
 from stream_consumer.models.columns import columns_of
 from stream_consumer.models.feeding import Signature, classes_of, feed
-from stream_consumer.models.files import import_mlflow, regular_file
+from stream_consumer.models.files import import_mlflow, is_installed, regular_file
 from stream_consumer.models.made_rows import seen_values
 from stream_consumer.models.skops_file import load_skops
 
@@ -86,19 +85,12 @@ def flavour_of(flavours: Mapping[str, Mapping[str, Any]], location: str) -> Flav
             f"the model at {location} has the flavours {sorted(flavours)}; log it with "
             f"{' or '.join(flavour.name for flavour in FLAVOURS)}"
         )
-    if not _is_installed(found[0].library):
+    if not is_installed(found[0].library):
         raise ModelError(
             f"the model at {location} has the flavour {found[0].name}, and {found[0].library} is not installed here; "
             f"build the image with `make image MODEL=… EXTRA={found[0].library}`, or install it"
         )
     return found[0]
-
-
-def _is_installed(library: str) -> bool:
-    try:
-        return importlib.util.find_spec(library) is not None
-    except ImportError:
-        return False
 
 
 def _is_skops(facts: Mapping[str, Any]) -> bool:

@@ -65,6 +65,7 @@ def test_a_model_that_does_not_load_ends_it_with_the_remedy(command: Command, tm
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.process
 def test_the_rides_to_train_on_decide_which_model_runs(command: Command, tmp_path: Path) -> None:
     for seed in (1, 2):
         write_rides(tmp_path / f"city {seed}.parquet", synthetic_rides(500, seed=seed))

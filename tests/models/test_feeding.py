@@ -109,6 +109,7 @@ pickle.dump([feed(pickle.loads(model), signature)(rows) for model in models], sy
 """
 
 
+@pytest.mark.zoo
 def test_whatever_only_scikit_learn_reads_is_served_without_pandas() -> None:
     estimators = [make() for make in zoo.NATIVE.values()]
     rows = by_column(zoo.unusual())

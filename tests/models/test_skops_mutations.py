@@ -17,7 +17,7 @@ from stream_consumer.models.skops_file import load_skops
 from tests.models.estimators import outputs
 from tests.models.touching_c import estimators_touching_c
 
-MUTATIONS = int(os.environ.get("MUTATIONS", "150"))
+MUTATIONS = int(os.environ.get("MUTATIONS", "60"))
 SEED = int(os.environ.get("SEED", "1"))
 SECONDS = 60 + MUTATIONS // 4
 REPOSITORY = Path(__file__).parent.parent.parent

@@ -77,7 +77,7 @@ ENTRIES = [
         make=_saved(Ridge().fit(data.rides().to_numpy(), data.minutes()), signature=None),
         refused="set_signature",
     ),
-    Entry(name="broken/another minor version", make=_of_another_version, refused="train it again"),
+    Entry(name="broken/another minor version", make=_of_another_version, refused="SKLEARN=1.5"),
     Entry(
         name="broken/python model that fails on every row", make=_failing_python_model, refused="KeyError", lean=False
     ),

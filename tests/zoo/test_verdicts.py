@@ -108,6 +108,7 @@ class _Deadly:
         return os._exit, (3,)
 
 
+@pytest.mark.zoo
 def test_a_process_that_dies_of_a_model_is_a_crash_and_the_next_model_has_a_new_one(
     lean: Worker, tmp_path: Path
 ) -> None:
