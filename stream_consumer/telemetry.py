@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
+from fractions import Fraction
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -213,7 +214,7 @@ def _mean(values: Sequence[float]) -> float:
     try:
         return math.fsum(values) / len(values)
     except OverflowError:  # of the sum, never of the mean
-        return math.fsum(value / len(values) for value in values)
+        return float(sum(map(Fraction, values), Fraction()) / len(values))
 
 
 def telemetry(environ: Mapping[str, str]) -> Telemetry:
