@@ -9,6 +9,7 @@ Source: mlflow.xgboost, mlflow.lightgbm, mlflow.catboost and mlflow.onnx of 3.17
 
 import importlib
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,9 +58,24 @@ def load_lightgbm(path: Path, _facts: Mapping[str, Any]) -> Booster:
     """Load a Booster; models of LightGBM's scikit-learn interface are pickled, and loaded as scikit-learn's."""
     lightgbm = importlib.import_module("lightgbm")
     model = lightgbm.Booster(model_file=str(path))
-    # LightGBM makes names up where it was given none.
-    names = [name for name in model.feature_name() if not re.fullmatch(r"Column_\d+", name)]
-    return Booster(_of_matrix(model.predict), names)
+    return Booster(_of_matrix(model.predict), _named(model.feature_name()))
+
+
+def of_lightgbm(estimator: Any) -> Booster:
+    """Return the model of LightGBM's scikit-learn interface."""
+
+    def predict(matrix: NDArray[Any]) -> Any:
+        with warnings.catch_warnings():
+            # The columns were put in order by their names; the warning would come with every batch.
+            warnings.filterwarnings("ignore", message="X does not have valid feature names")
+            return estimator.predict(matrix)
+
+    return Booster(_of_matrix(predict), _named(estimator.feature_name_))
+
+
+def _named(features: Sequence[str]) -> list[str]:
+    """Return the names of features but for those that LightGBM makes up where it is given none."""
+    return [name for name in features if not re.fullmatch(r"Column_\d+", name)]
 
 
 def load_catboost(path: Path, facts: Mapping[str, Any]) -> Booster:

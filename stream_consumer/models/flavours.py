@@ -103,15 +103,20 @@ def _load_sklearn(files: Files) -> Loaded:
 
 
 def _estimator(files: Files, fact: str) -> Loaded:
-    path = files.path(fact)
-    safe = _is_skops(files.facts)
-    estimator = load_skops(path, files.location, pinned=files.pinned) if safe else load_pickle(path, files.location)
+    estimator = _unpacked(files, fact)
     return Loaded(
         lambda signature, example: feed(estimator, signature, method=files.method, example=example),
         classes_of(estimator, files.method),
         columns_of(estimator),
         lambda names: seen_values(estimator, names),
     )
+
+
+def _unpacked(files: Files, fact: str) -> Any:
+    path = files.path(fact)
+    if _is_skops(files.facts):
+        return load_skops(path, files.location, pinned=files.pinned)
+    return load_pickle(path, files.location)
 
 
 def _check_version(saved: str, location: str) -> None:
@@ -136,9 +141,14 @@ def load_pickle(path: Path, location: str) -> Any:
 
 
 def _load_lightgbm(files: Files) -> Loaded:
-    if files.facts.get("model_class", "lightgbm.basic.Booster") != "lightgbm.basic.Booster":
-        return _estimator(files, "data")
-    return _booster(boosters.load_lightgbm)(files)
+    if files.facts.get("model_class", "lightgbm.basic.Booster") == "lightgbm.basic.Booster":
+        return _booster(boosters.load_lightgbm)(files)
+    estimator = _unpacked(files, "data")
+    booster = boosters.of_lightgbm(estimator)
+    return Loaded(
+        lambda signature, _: _in_order(booster, signature),
+        columns=[Column(name, "double") for name in booster.columns],
+    )
 
 
 def _booster(load: Callable[[Path, Mapping[str, Any]], boosters.Booster]) -> Callable[[Files], Loaded]:

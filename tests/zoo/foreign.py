@@ -89,6 +89,7 @@ ENTRIES = [
             ),
             data.minutes,
         ),
+        lean=False,  # CatBoost itself imports pandas
     ),
     Entry(name="foreign/onnx", needs="skl2onnx", make=_onnx),
 ]
