@@ -71,7 +71,7 @@ class BatchResult:
         self.settled, self.cause = position, cause
 
 
-_LARGE_BATCH = 100
+LARGE_BATCH = 100
 _REMEMBERED = 1_000
 _REMEDIES = {
     Reason.UNDECODABLE: "look at what the producers send",
@@ -103,20 +103,22 @@ class _Watch:
         """
         letters, decided = len(result.dead_letters), result.settled
         self._scored = self._scored or bool(result.predictions)
-        if not self._scored and letters >= _LARGE_BATCH:
-            raise DeploymentAtFault(f"none of the {letters:,} records is valid: {_commonest(result.dead_letters)}")
+        if not self._scored and letters >= LARGE_BATCH:
+            raise DeploymentAtFault(f"none of the {letters:,} records is valid: {commonest_fault(result.dead_letters)}")
         self._recent.extend([True] * letters + [False] * (decided - letters))
-        if self._max_share is not None and sum(self._recent) > self._max_share * max(len(self._recent), _LARGE_BATCH):
+        if self._max_share is not None and sum(self._recent) > self._max_share * max(len(self._recent), LARGE_BATCH):
             share = sum(self._recent) / len(self._recent)
             raise DeploymentAtFault(
                 f"{share:.0%} of the last {len(self._recent):,} records are invalid, more than the "
-                f"DEAD_LETTER_MAX_SHARE of {self._max_share:.0%}: {_commonest(result.dead_letters)}"
+                f"DEAD_LETTER_MAX_SHARE of {self._max_share:.0%}: "
+                + (commonest_fault(result.dead_letters) or "the last batch has no invalid record")
             )
 
 
-def _commonest(letters: Sequence[DeadLetter]) -> str:
+def commonest_fault(letters: Sequence[DeadLetter]) -> str:
+    """Return how many of *letters* have their commonest fault, which it is and its remedy; empty without letters."""
     if not letters:
-        return "the last batch has no invalid record"
+        return ""
     [((reason, path, detail), count)] = Counter((one.reason, one.path, one.detail) for one in letters).most_common(1)
     return f"{count:,} have the fault {reason} at {path} ({unquoted(detail)}); {_REMEDIES[reason]}"
 

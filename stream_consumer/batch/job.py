@@ -21,6 +21,7 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
 from stream_consumer.batch.targets import REJECTED, SUMMARY, Target, target_of
 from stream_consumer.batch.writers import Letters, Writer, writer, written
+from stream_consumer.consumer import LARGE_BATCH, commonest_fault
 from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
 
@@ -43,8 +44,8 @@ class Options:
     """What to select, if the source is a database."""
     table: str | None = None
     """Where predictions go, if the target is a database."""
-    max_rejected: float = 1.0
-    """The share of rows that may be rejected; more fail the run."""
+    max_rejected: float | None = None
+    """The share of rows that may be rejected; more fail the run. None: only a large input without a valid row does."""
 
 
 def run(  # noqa: PLR0913 (its parts, each named)
@@ -136,7 +137,8 @@ def committed(
     same = (
         (summary.source, summary.source_version, summary.id_column) == (source.identity, version, options.id_column)
         and (model is None or _names(model) == (summary.model, summary.model_version, summary.model_digest))
-        and sum(summary.rejected.values()) <= summary.rows * options.max_rejected
+        and sum(summary.rejected.values())
+        <= summary.rows * (1 if options.max_rejected is None else options.max_rejected)
         and target.holds(summary.sizes)
     )
     return summary if same else None
@@ -151,15 +153,23 @@ class _Counts:
     rows: int
     predicted: int
     rejected: Counter[Reason]
+    fault: str = ""
+    """The commonest fault of the first rows that are rejected."""
 
-    def check(self, source: str, max_rejected: float, announced: int | None) -> None:
+    def check(self, source: str, max_rejected: float | None, announced: int | None) -> None:
         rejected = self.rejected.total()
         if self.predicted + rejected != self.rows or announced not in {None, self.rows}:
             raise CountsDiffer(
                 f"{source}: {self.rows} rows were read of {announced}, {self.predicted} predicted and "
                 f"{rejected} rejected; nothing was committed: this is a fault of the program, please report it"
             )
-        if rejected > self.rows * max_rejected:
+        if max_rejected is None:
+            if rejected >= LARGE_BATCH and not self.predicted:
+                raise TooManyRejected(
+                    f"{source}: none of the {self.rows:,} rows is valid: {self.fault}; nothing was committed: "
+                    "--max-rejected 100% commits it all the same"
+                )
+        elif rejected > self.rows * max_rejected:
             most = ", ".join(f"{count} {reason}" for reason, count in self.rejected.most_common())
             raise TooManyRejected(
                 f"{source}: {rejected} of {self.rows} rows were rejected ({most}), more than "
@@ -196,6 +206,7 @@ def _score(  # noqa: PLR0913 (its parts)
             counts.rows += len(chunk.numbers)
             counts.predicted += len(outcomes.values)
             counts.rejected.update(letter.reason for letter in outcomes.letters)
+            counts.fault = counts.fault or commonest_fault(outcomes.letters)
             progress(counts.rows, rows.rows)
     return counts
 

@@ -49,7 +49,10 @@ def batch(  # noqa: PLR0913 (each is an option)
         str | None, typer.Option(help="Column of ids; without it ride_id, or <input>_<row> where there is none.")
     ] = None,
     max_rejected: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Fail if more of the rows are rejected; without it never.")
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Fail if more of the rows are rejected; by default only if all of 100 or more are."
+        ),
     ] = None,
     date: Annotated[
         str | None,
@@ -93,7 +96,7 @@ def batch(  # noqa: PLR0913 (each is an option)
         id_column=id_column,
         query=query,
         table=table,
-        max_rejected=1.0 if max_rejected is None else options.share(max_rejected),
+        max_rejected=None if max_rejected is None else options.share(max_rejected, all_of_it=True),
     )
     clients = functools.cache(lambda: options.aws(endpoint_url, region, profile))
     loaded = options.chosen_model(model, lambda: clients().s3)

@@ -94,17 +94,17 @@ def timestamp(text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> dat
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def share(text: str) -> float:
+def share(text: str, *, all_of_it: bool = False) -> float:
     """
-    Return the share that *text* means, ``1%`` or ``0.01``.
+    Return the share that *text* means, ``1%`` or ``0.01``; with *all_of_it* up to 100 %, else less.
 
     Raises:
-        UsageError: It is no number, or not from 0 up to, but without, 1.
+        UsageError: It is no number, or not in that range.
     """
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = -1
-    if not 0 <= value < 1:
-        raise UsageError(f"{text!r} is no share; wanted 1% or 0.01, less than 100 %")
+    if not 0 <= value <= 1 or (value == 1 and not all_of_it):
+        raise UsageError(f"{text!r} is no share; wanted 1% or 0.01, {'at most' if all_of_it else 'less than'} 100 %")
     return value

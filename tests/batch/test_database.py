@@ -146,7 +146,7 @@ def test_rows_of_a_query_are_held_by_their_bytes(tmp_path: Path, model: Model, s
         Job(f"sqlite:///{tmp_path / 'long.db'}", str(tmp_path / "minutes.parquet")),
         model=model,
         stores=stores,
-        options=Options(query="select * from rides"),
+        options=Options(query="select * from rides", max_rejected=1.0),
         progress=lambda rows, _: seen.append(rows),
     )
     assert (seen[-1], seen[0] * 20_000 < CHUNK_BYTES) == (2_000, True)

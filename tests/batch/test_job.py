@@ -511,3 +511,15 @@ def test_a_failed_upload_leaves_no_mark(
     monkeypatch.undo()
     assert isinstance(first, Summary)
     assert run(S3_JOB, model=model, stores=stores) == first
+
+
+def test_a_large_input_without_a_valid_row_commits_nothing(model: Model, stores: Stores, tmp_path: Path) -> None:
+    """The model is another than the rows are for: 100 dead letters would only hide it."""
+    source, target = tmp_path / "rides.ndjson", tmp_path / "out.ndjson"
+    source.write_text('{"ride": {}, "ride_id": 1}\n' * 100)
+    says = r"none of the 100 rows is valid: 100 have the fault schema at \$\.ride \(Object missing required field"
+    with pytest.raises(TooManyRejected, match=says):
+        run(Job(str(source), str(target)), model=model, stores=stores)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["rides.ndjson"]
+    summary = run(Job(str(source), str(target)), model=model, stores=stores, options=Options(max_rejected=1.0))
+    assert summary.rejected == {"schema": 100}
