@@ -105,8 +105,10 @@ class _Watch:
         self._scored = self._scored or bool(result.predictions)
         if not self._scored and letters >= LARGE_BATCH:
             raise DeploymentAtFault(f"none of the {letters:,} records is valid: {commonest_fault(result.dead_letters)}")
+        if self._max_share is None:
+            return
         self._recent.extend([True] * letters + [False] * (decided - letters))
-        if self._max_share is not None and sum(self._recent) > self._max_share * max(len(self._recent), LARGE_BATCH):
+        if sum(self._recent) > self._max_share * max(len(self._recent), LARGE_BATCH):
             share = sum(self._recent) / len(self._recent)
             raise DeploymentAtFault(
                 f"{share:.0%} of the last {len(self._recent):,} records are invalid, more than the "

@@ -57,23 +57,23 @@ class Decider:
         """
         decoded = list(map(self._model.schema.decode, [record.data for record in records]))
         faults = {at: event for at, event in enumerate(decoded) if isinstance(event, InvalidRecord)}
-        valid = [at for at in range(len(records)) if at not in faults]
-        events = [decoded[at] for at in valid]
+        valid = [at for at in range(len(records)) if at not in faults] if faults else list(range(len(records)))
+        events = [decoded[at] for at in valid] if faults else decoded
         started = self._clock()
         columns = self.scorer.columns(events)
         unseen = self.scorer.unseen(columns)
         outcomes = self.scorer.score(columns, deadline)
         seconds = self._clock() - started
         decided = valid[len(outcomes)] if len(outcomes) < len(valid) else len(records)
-        faults |= {at: fault for at, fault in zip(valid, outcomes, strict=False) if isinstance(fault, InvalidRecord)}
-        faults = {at: fault for at, fault in faults.items() if at < decided}
-        positions = [at for at in valid if at < decided and at not in faults]
-        values = [outcome for outcome in outcomes if not isinstance(outcome, InvalidRecord)]
+        unscorable = {at: one for at, one in zip(valid, outcomes, strict=False) if isinstance(one, InvalidRecord)}
+        faults = {at: fault for at, fault in (faults | unscorable).items() if at < decided}
+        if faults or decided < len(records):
+            valid = [at for at in valid if at < decided and at not in faults]
+            events = [decoded[at] for at in valid]
+            outcomes = [outcome for outcome in outcomes if not isinstance(outcome, InvalidRecord)]
         return Decision(
-            predictions=self._predictions(
-                values, [decoded[at] for at in positions], [records[at].event_id for at in positions]
-            ),
-            positions=positions,
+            predictions=self._predictions(outcomes, events, [records[at].event_id for at in valid]),
+            positions=valid,
             faults=faults,
             decided=decided,
             unseen_categories=unseen,
