@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stream_consumer.contract import kpl
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.errors import ReadFailed, UsageError
 from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
@@ -73,6 +74,7 @@ class PredictionReader:
         *,
         start: Start | None = None,
         follow: bool = True,
+        envelope: Envelope = Envelope(),  # noqa: B008 (frozen)
         remember: int = 200_000,
         checkpoint: Mapping[str, Any] | None = None,
         poll_seconds: float = 0.25,
@@ -86,6 +88,7 @@ class PredictionReader:
             stream_name: The stream of predictions, by name or ARN.
             start: Where to begin in shards that *checkpoint* does not know; by default at the oldest record.
             follow: Go on for ever; else stop when every shard has been read to its tip.
+            envelope: The names of a prediction's fields.
             remember: How many identifiers to keep, some 100 bytes each.
             checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
                 if it is of another stream.
@@ -100,6 +103,7 @@ class PredictionReader:
         self._stream_name = stream_name
         self._start = start or Start()
         self._follow = follow
+        self._envelope = envelope
         self._poll_seconds = poll_seconds
         self._sleep = sleep
         known = checkpoint or {"shards": {}, "event_ids": []}
@@ -169,7 +173,7 @@ class PredictionReader:
             parts = [data]  # which is no prediction, and will be said to be none
         for part in parts:
             try:
-                yield decode_prediction(part)
+                yield decode_prediction(part, self._envelope)
             except (ValueError, RecursionError) as error:
                 self.foreign += 1
                 _LOGGER.warning("%s is not a prediction: %s", place, error)

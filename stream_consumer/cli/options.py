@@ -27,6 +27,22 @@ Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="Re
 Profile = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="Profile of ~/.aws/config.", rich_help_panel=_AWS)
 ]
+EntityField = Annotated[
+    str | None,
+    typer.Option(
+        help="Field of the model's input, empty if the event itself is the input. Default: ENTITY_FIELD.",
+        show_default=False,
+    ),
+]
+IdField = Annotated[
+    str | None,
+    typer.Option(
+        help="Field of the event's identifier, empty if there is none. Default: ID_FIELD.", show_default=False
+    ),
+]
+PredictionField = Annotated[
+    str | None, typer.Option(help="Field of the predicted value. Default: PREDICTION_FIELD.", show_default=False)
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 
@@ -49,6 +65,21 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
 
     settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
     return load_model(settings.model_location, s3=s3, choice=settings.choice)
+
+
+def envelope_names(entity: str | None, identifier: str | None, prediction: str | None) -> dict[str, str]:
+    """
+    Return the names of the envelope's fields that options or, without them, the environment give.
+
+    An empty name is given, too: there is no such field.
+    """
+    from stream_consumer.environment_variables import read
+    from stream_consumer.settings import FIELDS
+
+    said, _ = read({name: FIELDS[f"{name}_field"] for name in ("entity", "id", "prediction")}, os.environ)
+    given = {"entity": entity, "id": identifier, "prediction": prediction}
+    names = {name: said[name] if option is None else option for name, option in given.items()}
+    return {name: value for name, value in names.items() if value is not None}
 
 
 def environment(clients: "Clients") -> dict[str, str]:

@@ -60,6 +60,8 @@ def tail(  # noqa: PLR0913 (each is an option)
     follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
     limit: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as on the stream.")] = False,
+    id_field: options.IdField = None,
+    prediction_field: options.PredictionField = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="File to keep the place in, so that the next start goes on.")
     ] = None,
@@ -72,18 +74,23 @@ def tail(  # noqa: PLR0913 (each is an option)
 
     Every record that was delivered again was also published again; its event_id gives it away, and it is left out.
     """
+    from stream_consumer.contract.envelope import Envelope
     from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
 
+    envelope = Envelope(**options.envelope_names(None, id_field, prediction_field))
     reader = PredictionReader(
         options.aws(endpoint_url, region, profile).kinesis,
         stream,
         start=options.start_at(start),
         follow=follow,
+        envelope=envelope,
         checkpoint=load_checkpoint(checkpoint) if checkpoint else None,
     )
     console = Terminal(soft_wrap=True)
     if not as_json:
-        console.print(f"{'arrival':<13}{'ride_id':>14}{'prediction':>12}  {'model and version'}", style="bold")
+        console.print(
+            f"{'arrival':<13}{envelope.id or 'event_id':>14}{'prediction':>12}  {'model and version'}", style="bold"
+        )
     try:
         for count, received in enumerate(reader, start=1):
             say(_json(received) if as_json else _row(received), flush=True)

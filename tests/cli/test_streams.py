@@ -69,6 +69,31 @@ def test_anybody_s_handler_can_be_consumed_with(
     assert "/shardId-" in document["Key"]
 
 
+def test_predictions_are_shown_in_the_envelope_that_options_or_the_environment_name(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinesis = aws.clients().kinesis
+    kinesis.create_stream(StreamName="churn", ShardCount=1)
+    predictions = ['{"churned":"yes","customer":"c-1"}', '{"churned":0.25}']
+    for number, prediction in enumerate(predictions, start=1):
+        data = f'{{"model":"churn","version":"3","prediction":{prediction},"event_id":"shardId-1:{number}"}}'
+        kinesis.put_record(StreamName="churn", PartitionKey="1", Data=data.encode())
+    tail = ("tail", "--stream", "churn", "--from", "TRIM_HORIZON", "--no-follow", "--endpoint-url", aws.endpoint_url)
+
+    named = command(*tail, "--id-field", "customer", "--prediction-field", "churned")
+    header, row = named.out.splitlines()
+    assert header.split() == ["arrival", "customer", "prediction", "model", "and", "version"]
+    assert row.split()[1:] == ["c-1", '"yes"', "churn", "3"]
+
+    monkeypatch.setenv("ID_FIELD", "")
+    monkeypatch.setenv("PREDICTION_FIELD", "churned")
+    header, *rows = command(*tail).out.splitlines()
+    assert header.split()[1] == "event_id"
+    assert [row.split()[1:3] for row in rows] == [["shardId-1:1", '"yes"'], ["shardId-1:2", "0.25"]]
+    as_json = command(*tail, "--json").out.splitlines()
+    assert json.loads(as_json[1])["prediction"] == {"churned": 0.25}
+
+
 def records_received(out: str) -> float:
     """Return what the function's own metrics say."""
     tally = MetricsTally()
