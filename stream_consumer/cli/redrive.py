@@ -137,11 +137,7 @@ def _edit(text: str | None) -> "Edit | None":
 
 
 def _schema(location: str | None, clients: "Clients") -> "EventSchema | None":
-    if location is None:
-        return None
-    from stream_consumer.models.loading import load_model
-
-    return load_model(location, s3=lambda: clients.s3).schema
+    return options.chosen_model(location, lambda: clients.s3).schema if location else None
 
 
 @contextlib.contextmanager

@@ -2,9 +2,11 @@
 
 import contextlib
 import math
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, cast
 
@@ -90,7 +92,7 @@ def replay(  # noqa: PLR0913 (each is an option)
     loaded = _load(model, digest, clients)
     records = batches(clients.kinesis, stream, stretch)
     if compare is not None:
-        other = _load(compare, compare_digest, clients)
+        other = _load(compare, compare_digest, clients, first=False)
         with bar("comparing", None) as advance:
             one, another = _consumer(loaded), _consumer(other)
             comparison = compare_models(records, one, another, keep=keep, progress=advance)
@@ -132,10 +134,13 @@ def _same(clients: "Clients", one: str, other: str) -> bool:
     return stream_arn(clients.kinesis, one) == stream_arn(clients.kinesis, other)
 
 
-def _load(location: str, digest: str | None, clients: "Clients") -> "Model":
-    from stream_consumer.models.loading import Choice, load_model
+def _load(location: str, digest: str | None, clients: "Clients", *, first: bool = True) -> "Model":
+    from stream_consumer.models.loading import load_model
+    from stream_consumer.settings import Settings
 
-    return load_model(location, s3=lambda: clients.s3, choice=Choice(digest=digest))
+    choice = replace(Settings.of(os.environ | {"MODEL_LOCATION": location}).choice, digest=digest)
+    # The environment names the version of one model, and a comparison has two.
+    return load_model(location, s3=lambda: clients.s3, choice=choice if first else replace(choice, version=None))
 
 
 def _consumer(model: "Model", predictions: "Sink | None" = None, dead_letters: "Sink | None" = None) -> "Consumer":

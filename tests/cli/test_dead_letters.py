@@ -225,6 +225,29 @@ def test_a_check_puts_back_only_what_the_model_would_take(command: Command, laid
     assert [record["Data"] for record in records(laid)] == [MENDED]
 
 
+def test_a_check_heeds_the_pin_and_the_envelope(
+    command: Command, laid: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = (
+        "dead-letters",
+        "redrive",
+        "--reason",
+        "schema",
+        "--edit",
+        FIX,
+        "--check",
+        linear_model(tmp_path / "model"),
+    )
+    monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
+    pinned = command(*check)
+    assert (pinned.code, f"but MODEL_DIGEST pins {'0' * 64}" in pinned.err) == (1, True)
+    monkeypatch.delenv("MODEL_DIGEST")
+    monkeypatch.setenv("ID_FIELD", "trip")
+    renamed = command(*check)
+    assert (renamed.code, "still schema at $: Object missing required field `trip`" in renamed.err) == (1, True)
+    assert records(laid) == []
+
+
 def test_documents_are_deleted_when_all_of_their_letters_went_back(command: Command, laid: Clients) -> None:
     done = command("dead-letters", "redrive", "--delete", "--reason", "RetryAttemptsExhausted", "--reason", "schema")
     assert (done.code, done.out) == (0, "put back: 2, redriven before: 0\ndocuments deleted: 1 of 2\n")

@@ -44,6 +44,26 @@ def test_a_backfill_publishes_with_the_event_ids_of_the_first_time(
     assert {(one.prediction.model, one.prediction.version) for one in received} == {("two-minutes", "run-two-minutes")}
 
 
+def test_a_replay_heeds_the_pin_and_the_envelope(
+    command: Command, event_ids: list[str], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREDICTION_FIELD", "minutes")
+    monkeypatch.setenv("RUN_ID", "the-one")
+    done = command("replay", "--model", model, "--output", "-")
+    assert json.loads(done.out.splitlines()[0]) == {
+        "model": "two-minutes",
+        "version": "the-one",
+        "prediction": {"minutes": 11.0, "ride_id": "ride-0"},
+        "event_id": event_ids[0],
+    }
+    compared = command("replay", "--model", model, "--compare", model)
+    assert "one:   two-minutes the-one" in compared.out
+    assert "other: two-minutes run-two-minutes" in compared.out, "the environment names one version, not two"
+    monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
+    pinned = command("replay", "--model", model, "--output", "-")
+    assert (pinned.code, f"but MODEL_DIGEST pins {'0' * 64}" in pinned.err) == (1, True)
+
+
 def test_a_replay_into_files_has_the_predictions_as_on_the_stream(
     command: Command, event_ids: list[str], model: str, tmp_path: Path
 ) -> None:
