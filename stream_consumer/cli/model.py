@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ from typer.core import TyperGroup
 
 from stream_consumer.cli import options
 from stream_consumer.cli.terminal import say
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.model import Model
@@ -80,9 +81,9 @@ def sign(  # noqa: PLR0913 (each is an option)
         list[str] | None,
         typer.Option(metavar="NAME=TEMPLATE", help="Derived column, such as 'PU_DO={PULocationID}_{DOLocationID}'."),
     ] = None,
-    entity_field: Annotated[str, typer.Option(help="Field of the model's input; empty: the event itself.")] = "ride",
-    id_field: Annotated[str, typer.Option(help="Field of the event's identifier; empty: none.")] = "ride_id",
-    prediction_field: Annotated[str, typer.Option(help="Field of the prediction.")] = "ride_duration",
+    entity_field: options.EntityField = None,
+    id_field: options.IdField = None,
+    prediction_field: options.PredictionField = None,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -90,24 +91,33 @@ def sign(  # noqa: PLR0913 (each is an option)
     """
     Write a copy of a model with a signature, an input example and the names of its envelope.
 
-    Column types are those of the example events. The copy is loaded and predicts the example before the command
-    ends. For a pickled model, set MODEL_DIGEST to the digest of the original.
+    Column types are those of the example events. The copy is loaded and predicts the example before it gets its name.
+    For a pickled model, set MODEL_DIGEST to the digest of the original. Names that are given neither here nor in the
+    environment are those that the model carries.
     """
     from stream_consumer.contract.envelope import Envelope
     from stream_consumer.models import signing
+    from stream_consumer.models.description import describe
     from stream_consumer.models.files import directory_digest, model_directory
     from stream_consumer.models.loading import Choice, load_directory
+    from stream_consumer.settings import Settings
 
-    templates = dict(_template(text) for text in derived or [])
-    statement = signing.Statement(list(_events(example)), Envelope(entity_field, id_field, prediction_field), templates)
-    pin = os.environ.get("MODEL_DIGEST")
+    events, templates = list(_events(example)), dict(map(_template, derived or []))
+    names = options.envelope_names(entity_field, id_field, prediction_field)
+    pin = Settings.of(os.environ | {"MODEL_LOCATION": location}).model_digest
+
+    def load(copy: Path) -> "Model":
+        return load_directory(copy, location, Choice(digest=directory_digest(copy) if pin else None))
+
     with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
         digest = directory_digest(directory)
         say(f"original     {digest}", flush=True)
-        signing.sign(directory, output, statement)
-    signed = directory_digest(output)
-    say(f"digest       {signed}", flush=True)
-    _describe(load_directory(output, str(output), Choice(digest=signed if pin == digest else None)))
+        if pin not in {None, digest}:
+            raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {pin}")
+        carried = msgspec.structs.asdict(describe(directory, location).envelope)
+        model = signing.sign(directory, output, signing.Statement(events, Envelope(**carried | names), templates), load)
+    say(f"digest       {model.digest}")
+    _describe(replace(model, location=str(output)))
 
 
 def _template(text: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ The rule: nothing of the model itself is read or changed. Only the file ``MLmode
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import yaml
 
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.errors import ModelError
+from stream_consumer.model import Model
 
 _EXAMPLE = "input_example.json"
 _MOST_EXAMPLES = 100
@@ -78,12 +79,13 @@ def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     return _TYPES[kinds.pop()]
 
 
-def sign(directory: Path, target: Path, statement: Statement) -> None:
+def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Path], Model]) -> Model:
     """
-    Write a signed copy of the model in *directory* to *target*, whole or not at all.
+    Write a signed copy of the model in *directory* to *target*, whole or not at all, and return it loaded.
 
     Raises:
-        ModelError: See :func:`rows_of` and :func:`columns_of`; the copy cannot be written; *target* is there already.
+        ModelError: See :func:`rows_of` and :func:`columns_of`; *load*, which gets the folder of the copy, does not take
+            it; the copy cannot be written; *target* is there already.
     """
     rows = rows_of(statement)
     columns = columns_of(rows)
@@ -97,11 +99,13 @@ def sign(directory: Path, target: Path, statement: Statement) -> None:
         names = [column["name"] for column in columns]
         example = {"columns": names, "data": [[row.get(name) for name in names] for row in rows[:_MOST_EXAMPLES]]}
         (aside / _EXAMPLE).write_text(json.dumps(example), encoding="utf-8")
+        signed = load(aside)
         aside.rename(target)
     except (OSError, yaml.YAMLError) as error:
         raise ModelError(f"the model in {directory} cannot be copied to {target}: {error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    return signed
 
 
 def _describe(path: Path, columns: Sequence[Mapping[str, Any]], statement: Statement) -> None:
@@ -113,10 +117,9 @@ def _describe(path: Path, columns: Sequence[Mapping[str, Any]], statement: State
         "type": "dataframe",
         "pandas_orient": "split",
     }
-    ours = {
-        "envelope": msgspec.structs.asdict(statement.envelope),
-        "derived": dict(statement.derived),
-    }
+    ours: dict[str, Any] = {"envelope": msgspec.structs.asdict(statement.envelope)}
+    if statement.derived:
+        ours["derived"] = dict(statement.derived)
     metadata = content.get("metadata") or {}
     metadata["stream_consumer"] = (metadata.get("stream_consumer") or {}) | ours
     content["metadata"] = metadata

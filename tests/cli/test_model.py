@@ -1,11 +1,23 @@
 """``train`` and ``model``: a model made and looked at from the command line."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import mlflow
+import numpy as np
 import pytest
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
 
 from stream_consumer.models.files import directory_digest
+from stream_consumer.models.loading import Choice, load_directory
 from tests.cli.conftest import Command
+from tests.cli.model import linear_model
+from tests.rides import ride_event
+
+PAIRS = "PU_DO={PULocationID}_{DOLocationID}"
 
 
 def test_a_model_is_shown_with_its_columns_bounds_and_digest(command: Command, rides_model: Path) -> None:
@@ -37,3 +49,152 @@ def test_training_prints_the_errors_beside_the_baseline(
 def test_rides_that_are_not_there_are_a_usage_error(command: Command) -> None:
     ran = command("train", "no-such-rides.parquet")
     assert (ran.code, "no-such-rides.parquet" in ran.err) == (2, True)
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    """The MLOps Zoomcamp reference solution: dicts of PU_DO and distance, pickled, without signature or example."""
+    rides = [{"PU_DO": f"{zone}_205", "trip_distance": zone / 100} for zone in range(120, 140)]
+    model = make_pipeline(DictVectorizer(), LinearRegression()).fit(rides, np.arange(20.0))
+    [predicted] = model.predict([{"PU_DO": "130_205", "trip_distance": 3.66}])
+    model[-1].intercept_ += 21.294545348333408 - predicted
+    mlflow.sklearn.save_model(model, tmp_path / "reference", serialization_format="cloudpickle")
+    return tmp_path / "reference"
+
+
+@pytest.fixture
+def rides_ndjson(tmp_path: Path) -> Path:
+    path = tmp_path / "rides.ndjson"
+    path.write_bytes(b"\n".join(ride_event(number) for number in (1, 2, 3)) + b"\n")
+    return path
+
+
+def served(path: Path, event: bytes) -> Any:
+    """Return what the function would predict for one event."""
+    model = load_directory(path, str(path), Choice(digest=directory_digest(path)))
+    decoded = model.schema.decode(event)
+    row = decoded.row if model.schema.envelope.entity else decoded
+    return model.values([[getattr(row, name.removeprefix("row."))] for name in model.schema.fields])[0]
+
+
+def test_the_digest_of_a_pickled_model_comes_before_its_refusal(
+    command: Command, reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = directory_digest(reference)
+    refused = command("model", reference)
+    assert (refused.code, refused.out) == (1, f"digest       {digest}\n")
+    assert "pin it with MODEL_DIGEST" in refused.err
+    monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
+    assert f"has the digest {digest}, but MODEL_DIGEST pins 000" in command("model", reference).err
+    monkeypatch.setenv("MODEL_DIGEST", digest)
+    shown = command("model", reference)
+    assert shown.code == 0
+    assert "column       PU_DO: string, required" in shown.out, "its DictVectorizer knows them"
+
+
+def test_the_settings_of_the_envelope_are_heeded(
+    command: Command, rides_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"ENTITY_FIELD": "", "ID_FIELD": "trip", "PREDICTION_FIELD": "minutes"}.items():
+        monkeypatch.setenv(name, value)
+    shown = command("model", rides_model)
+    assert 'event        {"…":"…","trip":"…"}' in shown.out
+    assert "prediction   minutes: double" in shown.out
+
+
+def test_a_registry_that_is_not_there_is_not_made(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = command("model", "models:/churn/1")
+    assert ran.code == 1
+    assert "models:/churn/1" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_reference_solution_is_served_after_it_is_signed(
+    command: Command, reference: Path, rides_ndjson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DIGEST", directory_digest(reference))
+    signed = tmp_path / "signed"
+    ran = command("model", "sign", reference, "--example", rides_ndjson, "-o", signed, "--derived", PAIRS)
+    assert ran.code == 0, ran
+    assert f"original     {directory_digest(reference)}" in ran.out
+    assert f"digest       {directory_digest(signed)}" in ran.out
+    assert f"location     {signed}" in "".join(ran.out.split("\n"))
+    assert "column       PULocationID: long, required" in ran.out
+    ride = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
+    event = json.dumps({"ride": ride, "ride_id": 256}).encode()
+    [expected] = mlflow.pyfunc.load_model(str(reference)).predict([{"PU_DO": "130_205", "trip_distance": 3.66}])
+    assert served(signed, event) == expected == pytest.approx(21.294545348333408, abs=1e-12)
+
+    monkeypatch.setenv("MODEL_DIGEST", directory_digest(signed))
+    again = command("model", "sign", signed, "--example", rides_ndjson, "-o", tmp_path / "again")
+    assert again.code == 0, again
+    assert served(tmp_path / "again", event) == expected, "what the model says already stays said"
+
+
+@pytest.mark.parametrize("by_options", [True, False])
+def test_names_of_the_envelope_are_written_into_the_copy(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, by_options: bool
+) -> None:
+    location = linear_model(tmp_path / "trips", longest=2000.0)
+    line = b'{"PULocationID": 1, "DOLocationID": 2, "trip_distance": 4.5, "trip": "t-1", "note": null, "paid": true}'
+    (tmp_path / "trips.ndjson").write_bytes(line.replace(b', "note": null, "paid": true', b""))
+    options = ["--entity-field", "", "--id-field", "trip", "--prediction-field", "minutes"] if by_options else []
+    if not by_options:
+        for name, value in {"ENTITY_FIELD": "", "ID_FIELD": "trip", "PREDICTION_FIELD": "minutes"}.items():
+            monkeypatch.setenv(name, value)
+    example = tmp_path / "trips.ndjson"
+    assert command("model", "sign", location, "--example", example, "-o", tmp_path / "signed", *options).code == 0
+    for name in ("ENTITY_FIELD", "ID_FIELD", "PREDICTION_FIELD"):
+        monkeypatch.delenv(name, raising=False)
+    shown = command("model", tmp_path / "signed")
+    assert 'event        {"…":"…","trip":"…"}' in shown.out
+    assert "prediction   minutes: double" in shown.out
+    assert "column       trip:" not in shown.out, "the identifier is no column"
+    assert "column       trip_distance: double, required, 0.0 to 2000.0" in shown.out, "bounds stay"
+    assert served(tmp_path / "signed", line) == 5 + 2 * 4.5
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "there is no example event"),
+        (b"[1]\n", "line 1: Expected `object`, got `array`"),
+        (b'{"ride": {"trip_distance": 1}}\n{broken\n', "line 2: JSON is malformed"),
+        (b'{"trip_distance": 1}\n', "example event 1 has no object 'ride'; name the field of the model's input with"),
+        (b'{"ride": {"trip_distance": [1]}}\n', "the column 'trip_distance' of the example events holds list"),
+        (b'{"ride": {"trip_distance": null}}\n', "the column 'trip_distance' of the example events holds null only"),
+        (b'{"ride": {"zone": "a"}}\n{"ride": {"zone": 1}}\n', "the column 'zone' of the example events holds int, str"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_bad_example_events_are_named_and_nothing_is_written(
+    command: Command, rides_model: Path, tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    example = tmp_path / "events.ndjson"
+    if content is not None:
+        example.write_bytes(content)
+    ran = command("model", "sign", rides_model, "--example", example, "-o", tmp_path / "signed")
+    assert ran.code in {1, 2}
+    assert said in ran.err
+    assert list(tmp_path.iterdir()) == ([] if content is None else [example])
+
+
+def test_a_copy_that_does_not_predict_is_not_left_behind(
+    command: Command, reference: Path, rides_ndjson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed = tmp_path / "signed"
+    sign = ("model", "sign", reference, "--example", rides_ndjson, "-o", signed, "--derived")
+    unpinned = command(*sign, PAIRS)
+    assert (unpinned.code, f"`stream-consumer model {reference}` prints" in unpinned.err) == (1, True)
+    monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
+    assert "but MODEL_DIGEST pins 000" in command(*sign, PAIRS).err
+    monkeypatch.setenv("MODEL_DIGEST", directory_digest(reference))
+    assert (command(*sign, "PU_DO={nowhere}").code, command(*sign, "PU_DO").code) == (1, 2)
+    assert sorted(tmp_path.iterdir()) == [reference, rides_ndjson]
+
+    signed.mkdir()
+    ran = command(*sign, PAIRS)
+    assert (ran.code, f"{signed} is there already" in ran.err, list(signed.iterdir())) == (1, True, [])
