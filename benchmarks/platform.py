@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks.workload import Say, Workload
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.local.demo.function_metrics import MetricsTally
+from stream_consumer.local.demo.ride_plan import ride_plan
 from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM, POLL_SECONDS, Outcome, Plan, run
 from stream_consumer.local.runtime.functions import FunctionConfig
 from stream_consumer.local.runtime.worker_pool import RuntimeFunction
@@ -38,12 +39,12 @@ class DoesNotAddUp(Exception):
 def platform(workload: Workload, seconds: int, say: Say) -> Platform:
     """Put rides at a rate for so many seconds, then as fast as they go on one, two and four shards."""
     say(f"local platform, {RATE} rides/s for {seconds} s")
-    paced = _outcome(workload, Plan(rides=_first(workload, RATE * seconds), rate=RATE), shards=1)
+    paced = _outcome(workload, ride_plan(_first(workload, RATE * seconds), rate=RATE), shards=1)
     rates = {}
     for shards in _SHARDS:
         say(f"local platform, {shards} shards")
-        plan = Plan(rides=_first(workload, 20_000), batch_size=1_000)
-        rates[shards] = _outcome(workload, plan, shards=shards).rides_per_second
+        plan = ride_plan(_first(workload, 20_000), batch_size=1_000)
+        rates[shards] = _outcome(workload, plan, shards=shards).records_per_second
     percentiles = {at: float(np.percentile(paced.latencies, at)) * 1000 for at in (50, 95, 99)}
     return Platform(percentiles, POLL_SECONDS * 1000, rates)
 

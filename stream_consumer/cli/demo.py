@@ -14,6 +14,7 @@ from rich.text import Text
 
 from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
+from stream_consumer.cli.own_model import Prepared, Wanted, own_model, prediction_rows
 from stream_consumer.cli.progress import run_bars, stages
 from stream_consumer.cli.served_model import ServedModel, served_model
 from stream_consumer.cli.terminal import Terminal, say
@@ -50,9 +51,22 @@ def demo(  # noqa: PLR0913 (each is an option)
     model: Annotated[
         str, typer.Option(help="The model to serve: a directory, s3:// or models:/name@alias.")
     ] = CHAMPION,
-    limit: Annotated[int, typer.Option(help="Maximum number of rides to put.")] = SYNTHETIC_RIDES,
-    rate: Annotated[float, typer.Option(min=0, help="Rides put a second; 0 for as fast as they go.")] = 2_500,
-    malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --model: events of your own instead of rides. NDJSON or a JSON array of events or bare rows, "
+            "CSV or Parquet with a column for each of the model's.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of rides or events to put.")] = SYNTHETIC_RIDES,
+    rate: Annotated[float, typer.Option(min=0, help="Records put a second; 0 for as fast as they go.")] = 2_500,
+    malformed: Annotated[
+        str,
+        typer.Option(
+            help="Share of malformed records to mix in, such as 1%. With --events these are records that are not JSON."
+        ),
+    ] = "0",
     runtime: Annotated[
         bool, typer.Option("--runtime", help="Run the function as Lambda does, in processes of its own.")
     ] = False,
@@ -68,39 +82,53 @@ def demo(  # noqa: PLR0913 (each is an option)
     function through the local event source mapping, reads the predictions back and checks that every record that was
     put came out once: as a prediction or as a dead letter. The rides put are rides that the model was not trained on.
     Exit code 1 if the counts do not add up.
-    """
-    from stream_consumer.local.demo.run import Plan
-    from stream_consumer.models.files import model_directory
 
+    With --model and --events the same is done with a model and events of your own. The function's settings
+    MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD and PREDICTION_FIELD hold here, too.
+    """
     if limit < 1:
-        raise UsageError(f"--limit {limit}: wanted a number of rides, at least 1")
+        raise UsageError(f"--limit {limit}: wanted a number of rides or events, at least 1")
     if train and model != CHAMPION:
         raise UsageError("--train makes a model and --model names one: give one of the two")
+    if events and (rides or train or model == CHAMPION):
+        raise UsageError(
+            "--events are for a model of your own: name it with --model, and leave out --rides and --train"
+        )
     console = Terminal()
-    share = options.share(malformed)
+    wanted = Wanted(limit, malformed, rate or None, batch_size, seed)
     with contextlib.ExitStack() as stack:
-        everything = _rides(rides, limit, seed)
-        location = _location(model, train, everything, seed)
-        directory = stack.enter_context(model_directory(location, lambda: options.aws(None, None, None).s3))
-        served = served_model(location, directory)
-        unseen = served.unseen(everything)
-        put = unseen.where(np.arange(len(unseen)) < limit)
-        about = [
-            *served.rows(),
-            ("rides", _offered(put, everything, served) + (f", {malformed} malformed" if share else "")),
-        ]
-        _print(console, about)
-        for warning in served.warnings(everything):
+        prepared = stack.enter_context(
+            own_model(model, events, wanted) if events else _ride_model(model, rides, train, wanted)
+        )
+        _print(console, prepared.about)
+        for warning in prepared.warnings:
             console.print(f"warning: {warning}", style="bold yellow")
-        plan = Plan(rides=put, malformed=share, rate=rate or None, batch_size=batch_size, seed=seed)
-        outcome = _run(plan, directory, runtime=runtime, shards=shards)
-    rows = _summary(outcome)
+        outcome = _run(prepared.plan, prepared.directory, runtime=runtime, shards=shards)
+    rows = _summary(outcome, prepared.plan.envelope.prediction)
     _print(console, rows)
-    _write_report(report, outcome, dict(about) | {"seed": str(seed)}, rows)
+    _write_report(report, outcome, dict(prepared.about) | {"seed": str(seed)}, rows)
     for fault in outcome.faults:
         console.print(f"does not add up: {fault}", style="bold red")
     console.print(f"report: {report}")
     raise typer.Exit(1 if outcome.faults else 0)
+
+
+@contextlib.contextmanager
+def _ride_model(model: str, sources: list[str] | None, train: list[str] | None, wanted: Wanted) -> "Iterator[Prepared]":
+    """Give the model to serve, trained first if need be, and the rides to put."""
+    from stream_consumer.local.demo.ride_plan import ride_plan
+    from stream_consumer.models.files import model_directory
+
+    everything = _rides(sources, wanted.limit, wanted.seed)
+    location = _location(model, train, everything, wanted.seed)
+    with model_directory(location, lambda: options.aws(None, None, None).s3) as directory:
+        served = served_model(location, directory)
+        unseen = served.unseen(everything)
+        put = unseen.where(np.arange(len(unseen)) < wanted.limit)
+        spoiled = f", {wanted.malformed} malformed" if wanted.share else ""
+        about = [*served.rows(), ("rides", _offered(put, everything, served) + spoiled)]
+        plan = ride_plan(put, malformed=wanted.share, rate=wanted.rate, batch_size=wanted.batch_size, seed=wanted.seed)
+        yield Prepared(directory, plan, about, served.warnings(everything))
 
 
 def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
@@ -219,11 +247,11 @@ def _function(
 def _print(console: Terminal, rows: Iterable[tuple[str, str]]) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
     console.print(table)
 
 
-def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
+def _summary(outcome: "Outcome", name: str) -> list[tuple[str, str]]:
     dead = sum(outcome.dead_letters.values())
     by_reason = ", ".join(f"{count:,} {reason.value}" for reason, count in outcome.dead_letters.items() if count)
     came_out = f"{outcome.predicted:,} + {dead:,} + {outcome.discarded:,}"
@@ -236,14 +264,15 @@ def _summary(outcome: "Outcome") -> list[tuple[str, str]]:
             "adds up",
             "no" if outcome.faults else f"yes: {outcome.put:,} = {came_out}",
         ),
-        ("throughput", f"{outcome.rides_per_second:,.0f} rides/s over {outcome.seconds:.1f} s"),
+        ("throughput", f"{outcome.records_per_second:,.0f} records/s over {outcome.seconds:.1f} s"),
     ]
-    if outcome.predicted:
+    if len(outcome.latencies):
         p50, p95, p99 = (f"{value * 1000:,.0f}" for value in np.percentile(outcome.latencies, (50, 95, 99)))
-        rows += [
-            ("put-to-prediction", f"p50 {p50} ms, p95 {p95} ms, p99 {p99} ms"),
-            ("RMSE", f"{outcome.rmse:.2f} min against the true durations"),
-        ]
+        rows.append(("put-to-prediction", f"p50 {p50} ms, p95 {p95} ms, p99 {p99} ms"))
+    if len(outcome.actual):
+        rows.append(("RMSE", f"{outcome.rmse:.2f} min against the true durations"))
+    else:
+        rows += prediction_rows(outcome.predictions, name)
     invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0):,.0f} ms in the model"
     if outcome.failed_invocations:
         rows.append(("failed invocations", f"{outcome.failed_invocations:,}, the last with {outcome.last_error}"))

@@ -1,16 +1,26 @@
 """``demo``: the main job from nothing, its counts, its report, and what it says when they do not add up."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
+from mlflow.models import infer_signature
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 import stream_consumer
+from stream_consumer.models.files import directory_digest
 from stream_consumer.training.rides import load_rides
 from stream_consumer.training.synthetic import synthetic_rides
 from tests.cli.conftest import Command, write_rides
+from tests.cli.model import linear_model
 
 
 @pytest.fixture(autouse=True)
@@ -120,4 +130,65 @@ def test_make_passes_names_as_a_shell_reads_them(tmp_path: Path) -> None:
 
 def test_no_rides_are_no_demo(command: Command) -> None:
     ran = command("demo", "--limit", 0)
-    assert (ran.code, "--limit 0: wanted a number of rides, at least 1" in ran.err) == (2, True)
+    assert (ran.code, "--limit 0: wanted a number of rides or events, at least 1" in ran.err) == (2, True)
+
+
+@pytest.fixture
+def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A pickled classifier of labels, as most people log one, and its pin."""
+    path = tmp_path / "shops"
+    frame = pd.DataFrame({"plan": ["basic", "family"] * 10, "fee": [float(fee) for fee in range(20)]})
+    split = ColumnTransformer([("plan", OneHotEncoder(), ["plan"])], remainder="passthrough")
+    model = make_pipeline(split, DecisionTreeClassifier(max_depth=1)).fit(frame, ["stays"] * 10 + ["leaves"] * 10)
+    signature = infer_signature(frame)
+    mlflow.sklearn.save_model(model, path, serialization_format="cloudpickle", signature=signature)
+    monkeypatch.setenv("MODEL_DIGEST", directory_digest(path))
+    for name, value in {"ENTITY_FIELD": "customer", "ID_FIELD": "customer_id", "PREDICTION_FIELD": "fate"}.items():
+        monkeypatch.setenv(name, value)
+    return path
+
+
+def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_path: Path) -> None:
+    lines = ["customer_id,plan,fee", *(f"c-{number},basic,{number}" for number in range(20)), "c-20,basic,dear"]
+    (tmp_path / "customers.csv").write_text("\n".join(lines), encoding="utf-8")
+    ran = command("demo", "--model", shops, "--events", "customers.csv", "--rate", 0, "--malformed", "16%")
+    assert ran.code == 0, ran
+    said = rows(ran.out)
+    assert said["adds up"] == "yes: 25 = 20 + 5 + 0"
+    assert said["dead letters"] == "5: 4 undecodable, 1 schema"
+    assert said["fate"] == "stays: 10, leaves: 10"
+    assert said["first event"] == '{"customer":{"plan":"basic","fee":0},"customer_id":"c-0"}'
+    assert '{"fate":"stays","customer_id":"c-0"}' in ran.out
+    assert "ride" not in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
+    assert report.count("data:image/png;base64,") == 2, "latencies, and nothing of rides"
+    assert "Put-to-prediction latency" in report
+
+
+def test_events_without_an_id_and_predictions_that_are_numbers_run(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = linear_model(tmp_path / "trips")
+    for name, value in {"ENTITY_FIELD": "", "ID_FIELD": "", "PREDICTION_FIELD": "minutes"}.items():
+        monkeypatch.setenv(name, value)
+    trips = [{"PULocationID": 1, "DOLocationID": 2, "trip_distance": float(miles)} for miles in (1, 2, 3, 10)]
+    (tmp_path / "trips.json").write_text(json.dumps(trips), encoding="utf-8")
+    ran = command("demo", "--model", location, "--events", "trips.json", "--rate", 0)
+    assert ran.code == 0, ran
+    assert rows(ran.out)["adds up"] == "yes: 4 = 4 + 0 + 0"
+    assert rows(ran.out)["minutes"] == "mean 13, p95 22.9"
+    assert "put-to-prediction" not in rows(ran.out), "nothing tells which event a prediction is of"
+
+
+def test_events_that_are_all_invalid_are_no_demo(command: Command, shops: Path, tmp_path: Path) -> None:
+    (tmp_path / "e.ndjson").write_text('{"customer": {"plan": "basic"}, "customer_id": 1}\n', encoding="utf-8")
+    ran = command("demo", "--model", shops, "--events", "e.ndjson")
+    assert ran.code == 2
+    assert "no event is valid, the first because of $.customer: Object missing required field `fee`" in ran.err
+
+
+def test_events_need_a_model_of_ones_own_and_no_rides(command: Command, shops: Path) -> None:
+    for options in ((), ("--model", shops, "--rides", "r.parquet")):
+        ran = command("demo", "--events", "e.ndjson", *options)
+        assert (ran.code, "name it with --model, and leave out --rides" in ran.err) == (2, True)

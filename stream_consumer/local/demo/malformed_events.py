@@ -6,7 +6,7 @@ They stand for what producers really send by mistake; ``demo --malformed`` mixes
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stream_consumer.contract.record import Reason
 from stream_consumer.sinks import Entry
@@ -46,7 +46,13 @@ KINDS: dict[str, tuple[bytes, Reason]] = {
 }
 
 
-def mixed_in(entries: Sequence[Entry], share: float, seed: int) -> tuple[list[Entry], dict[Reason, int]]:
+UNDECODABLE = {name: kind for name, kind in KINDS.items() if kind[1] is Reason.UNDECODABLE}
+"""The kinds that are malformed whatever the events of a stream are."""
+
+
+def mixed_in(
+    entries: Sequence[Entry], share: float, seed: int, kinds: Mapping[str, tuple[bytes, Reason]] = KINDS
+) -> tuple[list[Entry], dict[Reason, int]]:
     """
     Add malformed entries in random places until they are *share* (0 to 1, less than 1) of all.
 
@@ -55,8 +61,8 @@ def mixed_in(entries: Sequence[Entry], share: float, seed: int) -> tuple[list[En
     """
     dice = random.Random(seed)  # noqa: S311 (repeatable, not secret)
     count = round(len(entries) * share / (1 - share))
-    names = list(KINDS)
-    bad = [KINDS[names[index % len(names)]] for index in range(count)]
+    names = list(kinds)
+    bad = [kinds[names[index % len(names)]] for index in range(count)]
     places = sorted(dice.choices(range(len(entries) + 1), k=count))
     mixed: list[Entry] = []
     expected = dict.fromkeys(Reason, 0)

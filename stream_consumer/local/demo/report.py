@@ -28,23 +28,25 @@ def render(outcome: Outcome, about: Mapping[str, str], rows: Iterable[tuple[str,
         "".join(f'<p class="bad">{html.escape(fault)}</p>' for fault in outcome.faults)
         or '<p class="good">Every record that was put came out as a prediction or as a dead letter.</p>'
     )
-    plots = [
+    compared = [
         ("Predicted against actual duration", _predicted_against_actual, "On the dashed line a prediction is exact."),
         ("Error", _errors, "Predicted minus actual: right of zero the model promised too long a ride."),
-        ("Put-to-prediction latency", _latencies, "From the put of a ride to the read of its prediction."),
+    ]
+    timed = [
+        ("Put-to-prediction latency", _latencies, "From the put of a record to the read of its prediction."),
         ("Latency over the run", _latency_over_time, "A line that climbs is a consumer that falls behind."),
     ]
     figures = "".join(
         f"<h2>{title}</h2><figure><img alt='{title}' src='data:image/png;base64,{_png(draw, outcome)}'>"
         f"<figcaption>{caption}</figcaption></figure>"
-        for title, draw, caption in plots
-        if outcome.predicted
+        for title, draw, caption in (compared if len(outcome.actual) else [])
+        + (timed if len(outcome.latencies) else [])
     )
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>stream-consumer: demo report</title><style>{_STYLE}</style>"
-        f"<h1>Rides in, predictions out</h1>{verdict}{_table(about.items())}<h2>Summary</h2>{_table(rows)}"
+        f"<h1>Events in, predictions out</h1>{verdict}{_table(about.items())}<h2>Summary</h2>{_table(rows)}"
         f"{figures}</html>"
     )
 
@@ -64,8 +66,8 @@ def _png(draw: Callable[[Any, Outcome], None], outcome: Outcome) -> str:
 
 def _predicted_against_actual(axes: Any, outcome: Outcome) -> None:
     axes.hexbin(
-        outcome.actual_minutes,
-        outcome.predicted_minutes,
+        outcome.actual,
+        outcome.predicted_numbers,
         gridsize=60,
         extent=(0, 60, 0, 60),
         bins="log",
@@ -76,7 +78,7 @@ def _predicted_against_actual(axes: Any, outcome: Outcome) -> None:
 
 
 def _errors(axes: Any, outcome: Outcome) -> None:
-    error = outcome.predicted_minutes - outcome.actual_minutes
+    error = outcome.predicted_numbers - outcome.actual
     axes.hist(np.clip(error, -30, 30), bins=80)
     axes.axvline(0, linestyle="--", color="tab:red", linewidth=1)
     axes.set(xlabel="predicted less actual (minutes)", ylabel="rides")

@@ -1,5 +1,5 @@
 """
-The main job on one machine: rides in, predictions out, everything counted.
+The main job on one machine: events in, predictions out, everything counted.
 
 The rule: nothing is taken on trust. What came out is read back from the output stream and the bucket, and compared with
 what was put.
@@ -10,16 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_consumer.contract.envelope import Envelope
+from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Reason
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.local.demo.function_metrics import MetricsTally
-from stream_consumer.local.demo.malformed_events import mixed_in
-from stream_consumer.local.demo.ride_producer import Producer, ride_events
+from stream_consumer.local.demo.ride_producer import Producer
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
 from stream_consumer.local.mapping.events import Event, Invoked, Tally
@@ -28,7 +29,6 @@ from stream_consumer.local.runtime.functions import EMPTY_BATCH, started
 from stream_consumer.operate.dead_letter_bucket import MAPPING_PREFIX, DeadLetterBucket, Selection, letters
 from stream_consumer.reader import PredictionReader, Received
 from stream_consumer.sinks import Entry
-from stream_consumer.training.rides import Rides
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -46,13 +46,16 @@ POLL_SECONDS = 0.05
 class Plan:
     """What to run."""
 
-    rides: Rides
-    malformed: float = 0.0
-    """Share of malformed records to mix in, 0 to 1."""
+    entries: Sequence[Entry]
+    """What to put, in this order."""
+    expected: Mapping[Reason, int]
+    """How many of them must become dead letters, by reason."""
+    actual: Mapping[str, float] = field(default_factory=dict)
+    """True values by the text of the id of the event, where they are known."""
+    envelope: Envelope = field(default_factory=Envelope)
     rate: float | None = None
-    """Rides put a second; None for as fast as they go."""
+    """Records put a second; None for as fast as they go."""
     batch_size: int = 500
-    seed: int = 42
 
 
 @dataclass(slots=True)
@@ -85,14 +88,14 @@ class Outcome:
     """What the function last failed with; empty if it never did."""
     metrics: Mapping[str, float]
     """Sums of the function's own metrics."""
-    predicted_minutes: NDArray[np.float64] = field(repr=False)
-    """Of each predicted ride, shape (predicted,)."""
-    actual_minutes: NDArray[np.float64] = field(repr=False)
-    """Of the same rides, in the same order."""
+    predictions: Sequence[Prediction] = field(repr=False)
+    """In the order in which they were read."""
+    actual: NDArray[np.float64] = field(repr=False)
+    """True values of the same events, shape (predicted,); empty if they are not known."""
     latencies: NDArray[np.float64] = field(repr=False)
-    """Seconds from the put of each of these rides to the read of its prediction."""
+    """Seconds from the put of an event to the read of its prediction, for events whose id no other one has."""
     read_at: NDArray[np.float64] = field(repr=False)
-    """Seconds after the first put at which each prediction was read."""
+    """Seconds after the first put at which each of these predictions was read."""
 
     @property
     def faults(self) -> list[str]:
@@ -112,12 +115,16 @@ class Outcome:
         return faults
 
     @property
-    def rmse(self) -> float:
-        """Minutes."""
-        return float(np.sqrt(np.mean((self.predicted_minutes - self.actual_minutes) ** 2)))
+    def predicted_numbers(self) -> NDArray[np.float64]:
+        return np.array([prediction.value for prediction in self.predictions], dtype=np.float64)
 
     @property
-    def rides_per_second(self) -> float:
+    def rmse(self) -> float:
+        """In the unit of the prediction."""
+        return float(np.sqrt(np.mean((self.predicted_numbers - self.actual) ** 2)))
+
+    @property
+    def records_per_second(self) -> float:
         return self.put / self.seconds
 
 
@@ -126,16 +133,19 @@ class _Stopped(Exception):
 
 
 class _Reading:
-    """Reads predictions in a thread of its own, so that latency is measured while rides are still put."""
+    """Reads predictions in a thread of its own, so that latency is measured while records are still put."""
 
-    def __init__(self, clients: "Clients", progress: Progress) -> None:
+    def __init__(self, clients: "Clients", envelope: Envelope, progress: Progress) -> None:
         self.received: list[tuple[Received, float]] = []
         self.duplicates = 0
         self._clients = clients
         self._progress = progress
         self._stop = threading.Event()
         self._error: Exception | None = None
-        self._reader = PredictionReader(clients.kinesis, OUTPUT_STREAM, poll_seconds=POLL_SECONDS, sleep=self._pause)
+        self._envelope = envelope
+        self._reader = PredictionReader(
+            clients.kinesis, OUTPUT_STREAM, envelope=envelope, poll_seconds=POLL_SECONDS, sleep=self._pause
+        )
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self._thread.start()
 
@@ -163,7 +173,11 @@ class _Reading:
         if self._error:
             raise self._error
         rest = PredictionReader(
-            self._clients.kinesis, OUTPUT_STREAM, follow=False, checkpoint=self._reader.checkpoint()
+            self._clients.kinesis,
+            OUTPUT_STREAM,
+            envelope=self._envelope,
+            follow=False,
+            checkpoint=self._reader.checkpoint(),
         )
         self._take(rest)
         self.duplicates = self._reader.duplicates + rest.duplicates
@@ -177,7 +191,7 @@ def run(
     show: Callable[[Progress], None],
 ) -> Outcome:
     """
-    Put the plan's rides on the input stream, have *function* consume them, and count what comes out.
+    Put the plan's entries on the input stream, have *function* consume them, and count what comes out.
 
     Args:
         plan: What to run.
@@ -190,9 +204,8 @@ def run(
         LocalPlatformError: The function does not start.
     """
     started(function.invoke(EMPTY_BATCH).error)  # the model is loaded before the clock runs
-    entries, expected = mixed_in(list(ride_events(plan.rides)), plan.malformed, plan.seed)
-    expected[Reason.BOUNDS] += len(plan.rides) - len(plan.rides.within_bounds())
-    progress = Progress(len(entries), len(entries) - sum(expected.values()))
+    entries = plan.entries
+    progress = Progress(len(entries), len(entries) - sum(plan.expected.values()))
     tally = _Watch()
     mapping = _mapping(plan, clients, function, tally)
     put_at: dict[str, float] = {}
@@ -202,7 +215,7 @@ def run(
         progress.put += len(chunk)
         show(progress)
 
-    reading = _Reading(clients, progress)
+    reading = _Reading(clients, plan.envelope, progress)
     consuming = _Consuming(mapping)
     begun = time.monotonic()
     try:
@@ -220,14 +233,14 @@ def run(
         predicted=len(reading.received),
         duplicates=reading.duplicates,
         dead_letters=_dead_letters(clients),
-        expected_dead_letters=expected,
+        expected_dead_letters=plan.expected,
         discarded=counts.records_discarded,
         seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
         invocations=counts.invocations,
         failed_invocations=counts.errors,
         last_error=tally.last_error,
         metrics=metrics.sums(),
-        **_measures(plan.rides, reading.received, put_at, begun),
+        **_measures(plan, reading.received, put_at, begun),
     )
 
 
@@ -298,13 +311,15 @@ def _dead_letters(clients: "Clients") -> Counter[Reason]:
 
 
 def _measures(
-    rides: Rides, received: Sequence[tuple[Received, float]], put_at: Mapping[str, float], begun: float
-) -> dict[str, NDArray[np.float64]]:
-    durations = dict(zip(rides.ride_id.tolist(), rides.duration.tolist(), strict=True))
-    made = [(one.prediction, when) for one, when in received]
+    plan: Plan, received: Sequence[tuple[Received, float]], put_at: Mapping[str, float], begun: float
+) -> dict[str, Any]:
+    predictions = [one.prediction for one, _ in received]
+    # A prediction without an id of its own has a partition key that nothing was put under.
+    puts = Counter(entry.partition_key for entry in plan.entries)
+    timed = [(one.prediction.partition_key, when) for one, when in received if puts[one.prediction.partition_key] == 1]
     return {
-        "predicted_minutes": np.array([prediction.value for prediction, _ in made]),
-        "actual_minutes": np.array([durations[prediction.id] for prediction, _ in made]),
-        "latencies": np.array([when - put_at[prediction.partition_key] for prediction, when in made]),
-        "read_at": np.array([when - begun for _, when in made]),
+        "predictions": predictions,
+        "actual": np.array([plan.actual[str(made.id)] for made in predictions] if plan.actual else []),
+        "latencies": np.array([when - put_at[key] for key, when in timed]),
+        "read_at": np.array([when - begun for _, when in timed]),
     }
