@@ -88,7 +88,7 @@ mutations: $(VENV)/.dev ## break each rule of the promise in turn: a test must n
 	@$(BIN)/python -m tests.mutations
 
 process-faults: $(VENV)/.dev ## the promise with workers that are killed, starved, frozen and started twice
-	@$(BIN)/python -m pytest -m process tests/process tests/batch tests/cli
+	@$(BIN)/python -m pytest -m process tests/process tests/batch tests/cli tests/test_your_model.py
 
 # Its wheels are for CPython 3.11 to 3.13 on Linux; anywhere else `make test` runs the same checks without guidance.
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev

@@ -15,6 +15,7 @@ from stream_consumer.cli.terminal import say
 from stream_consumer.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
+    from stream_consumer.contract.event_schema import Column
     from stream_consumer.model import Model
 
 
@@ -33,6 +34,7 @@ app = typer.Typer(cls=_ShowByDefault, no_args_is_help=True, help="Look at a mode
 def show(
     location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
     *,
+    only_digest: Annotated[bool, typer.Option("--digest", help="Print only the digest, and load nothing.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -40,7 +42,9 @@ def show(
     """
     Load a model as the function would, check it, and show its columns, bounds, output and digest.
 
-    Set MODEL_DIGEST to the digest to pin the model. A pickled model is loaded only with its pin.
+    Set MODEL_DIGEST to the digest to pin the model. A pickled model is loaded only with its pin:
+
+    export MODEL_DIGEST=$(stream-consumer model LOCATION --digest)
     """
     from stream_consumer.models.files import directory_digest, model_directory
     from stream_consumer.models.loading import load_directory
@@ -48,8 +52,12 @@ def show(
 
     settings = Settings.of(os.environ | {"MODEL_LOCATION": location})
     with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
+        digest = directory_digest(directory)
+        if only_digest:
+            say(digest)
+            return
         # Before anything can refuse the model: this is what a pin is made of.
-        say(f"digest       {directory_digest(directory)}", flush=True)
+        say(f"digest       {digest}", flush=True)
         _describe(load_directory(directory, location, settings.choice))
 
 
@@ -64,11 +72,22 @@ def _describe(model: "Model") -> None:
     say(f"event        {model.schema.envelope.event({'…': '…'}, '…').decode()}")
     for column in model.schema.columns:
         needed = "required" if column.required else "optional"
-        bounds = "" if column.minimum is column.maximum is None else f", {column.minimum} to {column.maximum}"
-        say(f"column       {column.name}: {column.type}, {needed}{bounds}")
+        say(f"column       {column.name}: {column.type}, {needed}{_bounds(column)}")
     if model.output:
         for output, kind in model.output.columns(envelope.prediction).items():
             say(f"prediction   {output}: {kind}{', ' + model.unit if model.unit else ''}")
+
+
+def _bounds(column: "Column") -> str:
+    match column.minimum, column.maximum:
+        case None, None:
+            return ""
+        case least, None:
+            return f", at least {least}"
+        case None, most:
+            return f", at most {most}"
+        case least, most:
+            return f", {least} to {most}"
 
 
 @app.command("sign")

@@ -72,7 +72,7 @@ def rides_ndjson(tmp_path: Path) -> Path:
 def served(path: Path, event: bytes) -> Any:
     """Return what the function would predict for one event."""
     model = load_directory(path, str(path), Choice(digest=directory_digest(path)))
-    decoded = model.schema.decode(event)
+    decoded: Any = model.schema.decode(event)
     row = decoded.row if model.schema.envelope.entity else decoded
     return model.values([[getattr(row, name.removeprefix("row."))] for name in model.schema.fields])[0]
 
@@ -84,6 +84,7 @@ def test_the_digest_of_a_pickled_model_comes_before_its_refusal(
     refused = command("model", reference)
     assert (refused.code, refused.out) == (1, f"digest       {digest}\n")
     assert "pin it with MODEL_DIGEST" in refused.err
+    assert command("model", reference, "--digest").out == f"{digest}\n"
     monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
     assert f"has the digest {digest}, but MODEL_DIGEST pins 000" in command("model", reference).err
     monkeypatch.setenv("MODEL_DIGEST", digest)
