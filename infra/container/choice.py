@@ -13,7 +13,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from infra.container.engine import ContainerError
-from infra.container.needs import Need, needs_of
+from infra.container.needs import Need, needs_of, python_of_code
 from infra.container.packages import LOCKS, Target, default_base, pins, python_of, resolved
 
 
@@ -46,9 +46,11 @@ def chosen(root: Path, order: Order, model: Path | None, location: str) -> Itera
     Resolve what the image needs, for one build; the usual image when it needs nothing more.
 
     Raises:
-        ContainerError: A package cannot be had.
+        ContainerError: A package cannot be had, or the model wants another Python.
         ModelError: The model's files do not tell what it needs.
     """
+    if model:
+        _check_python(order.base or default_base(root / "Dockerfile"), python_of_code(model, location), location)
     needs = merged(order, needs_of(model, location, pins(root / LOCKS / "runtime.txt")) if model else [])
     if not needs:
         print("the locked packages are all that the model needs", flush=True)
@@ -68,6 +70,15 @@ def chosen(root: Path, order: Order, model: Path | None, location: str) -> Itera
         moved = f"; in another version: {', '.join(lock.moved)}" if lock.moved else ""
         print(f"{len(lock.added)} packages more: {', '.join(lock.added)}{moved}", flush=True)
         yield Packages(arguments, lock.added)
+
+
+def _check_python(base: str, saved: str, location: str) -> None:
+    """Refuse bytecode of another Python: running it ends the process, or worse."""
+    if saved and saved != python_of(base):
+        raise ContainerError(
+            f"functions in the model at {location} are bytecode of Python {saved}, and {base} has {python_of(base)}; "
+            f"give PYTHON_IMAGE=python:{saved}-slim-trixie, or log the model with code_paths"
+        )
 
 
 def merged(order: Order, needs: Sequence[Need]) -> list[Need]:

@@ -59,6 +59,21 @@ def needs_of(directory: Path, location: str, locked: Mapping[str, str]) -> list[
     return needs
 
 
+def python_of_code(directory: Path, location: str) -> str:
+    """
+    Return the Python whose bytecode is in the model's files, such as ``3.11``; empty if there is none in them.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    flavours = describe(directory, location).flavours
+    saved = str(flavours.get("python_function", {}).get("python_version", ""))
+    facts = [facts.get(fact) for facts in flavours.values() for fact in ("pickled_model", "python_model")]
+    files = [regular_file(directory, name, location) for name in facts if isinstance(name, str)]
+    has_bytecode = any(saved_code(path).has_bytecode for path in files if path.suffix == ".pkl")
+    return ".".join(saved.split(".")[:2]) if has_bytecode else ""
+
+
 def _of_python_function(stated: Mapping[str, Requirement]) -> list[Need]:
     """Return all of the model's own requirements: only MLflow knows how it is loaded."""
     reason = "the flavour python_function is loaded by mlflow"

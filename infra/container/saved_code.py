@@ -32,6 +32,8 @@ class SavedCode:
     """Top-level names of the modules, without those of Python itself."""
     has_own_code: bool
     """Whether functions or classes of the user are in the file or travel with it."""
+    has_bytecode: bool
+    """Whether functions are in the file itself, which only the Python that saved them runs."""
     wants_dataframes: bool
     """Whether ``set_output`` made a part return DataFrames of pandas."""
     knows_names: bool
@@ -60,7 +62,8 @@ def saved_code(path: Path) -> SavedCode:
     roots = {module.partition(".")[0] for module in found.modules}
     return SavedCode(
         frozenset(roots - sys.stdlib_module_names - {"__main__"}),
-        "__main__" in roots or any(module.startswith("cloudpickle") for module in found.modules),
+        not roots.isdisjoint({"__main__", "cloudpickle"}),
+        "cloudpickle" in roots,
         found.output == "pandas",
         _NAMED in found.attributes,
     )

@@ -1,7 +1,9 @@
 """How the lock of an image that needs more is resolved: uv itself, with wheels of our own and no index."""
 
+import json
 from pathlib import Path
 
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
 from infra.container.choice import Order, Packages, chosen, merged
@@ -127,6 +129,24 @@ def test_without_needs_the_build_is_told_nothing(root: Path, capsys: pytest.Capt
     with chosen(root, Order(base="registry/ours@sha256:0"), None, "") as packages:
         assert packages == Packages()
     assert capsys.readouterr().out == "the locked packages are all that the model needs\n"
+
+
+def test_functions_that_another_python_compiled_are_refused(root: Path) -> None:
+    """A lambda in a pickle is bytecode, which ends the process of any other Python."""
+    model = root / "model"
+    model.mkdir()
+    facts = {"pickled_model": "model.pkl", "sklearn_version": "1.9.1"}
+    flavours = {"sklearn": facts, "python_function": {"python_version": "3.11.7"}}
+    (model / "MLmodel").write_text(json.dumps({"flavors": flavours}))
+    (model / "model.pkl").write_bytes(cloudpickle.dumps(lambda row: row))
+    message = r"bytecode of Python 3\.11, and python:3\.13.* has 3\.13; give PYTHON_IMAGE=python:3\.11-slim-trixie"
+    with pytest.raises(ContainerError, match=message), chosen(root, Order(), model, "there"):
+        pass
+    with chosen(root, Order(base="python:3.11-slim"), model, "there") as packages:
+        assert packages == Packages()
+    (model / "model.pkl").write_bytes(cloudpickle.dumps({"no": "code"}))
+    with chosen(root, Order(), model, "there") as packages:
+        assert packages == Packages()
 
 
 def test_what_was_asked_for_comes_before_what_was_found_out() -> None:
