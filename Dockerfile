@@ -9,7 +9,10 @@ ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa
 FROM ${PYTHON_IMAGE} AS packages
 ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
-COPY .ci/locks/runtime.txt ./
+# What a model needs beside these packages, `make image` resolves into another lock, under .image/, and names what it added.
+ARG PACKAGES=.ci/locks/runtime.txt
+ARG ADDED=""
+COPY ${PACKAGES} ./runtime.txt
 # Where pip needs a configuration or a certificate bundle of its own, they are mounted for this line and end up in no layer.
 RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
@@ -17,14 +20,16 @@ RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
  && python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
     --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement runtime.txt \
  && python3 -m pip --python /opt/venv/bin/python check --disable-pip-version-check
-COPY infra/container/trim.py ./
+COPY infra/container/trim.py infra/container/added.py ./
 # Checked by their hash or not at all: an image's files do not change, and its time stamps may.
 RUN /opt/venv/bin/python trim.py --aside /doors \
+ && /opt/venv/bin/python added.py "${ADDED}" \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
 # What the doors need beside these. pip does not install again what is there; the proof runs where both are together.
 FROM packages AS packages-doors
-COPY .ci/locks/doors.txt ./
+ARG DOORS_PACKAGES=.ci/locks/doors.txt
+COPY ${DOORS_PACKAGES} ./doors.txt
 RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
     python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \

@@ -7,6 +7,8 @@ LOCKS := .ci/locks
 RIDES ?=
 TRAIN ?=
 MODEL ?=
+EXTRA ?=
+SKLEARN ?=
 DOORS ?=
 TAG ?= stream-consumer:$(if $(DOORS),doors,latest)
 PLATFORM ?=
@@ -127,10 +129,15 @@ docs: $(VENV)/.dev ## write the tables of README.md and docs/ from the code
 
 check: lint types imports test ## all of the above
 
-# Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow.
-image: needs-image $(if $(MODEL),$(VENV)/.local) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve)
-	@$(if $(MODEL),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) $(if $(DOORS),--doors) \
-	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM))
+# Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow; what it needs, uv.
+CUSTOM = $(MODEL)$(EXTRA)$(SKLEARN)
+$(VENV)/.image: $(LOCKS)/image.txt $(VENV)/.made
+	$(call install)
+
+image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; EXTRA="packages" SKLEARN=1.5)
+	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) $(if $(DOORS),--doors) \
+	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SKLEARN),--scikit-learn $(SKLEARN)) \
+	  $(foreach package,$(EXTRA),--extra '$(package)')
 
 image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean and with doors, as Lambda does, look into it, scan it
 	@$(BIN)/python -m pytest integration_tests/image

@@ -24,6 +24,7 @@ SETS = {
     "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
     "infra": [str(LOCKS / "infra.in"), "--universal", "--python-version", "3.11"],
     "fuzz": [str(LOCKS / "fuzz.in"), "--no-deps"],
+    "image": [str(LOCKS / "image.in"), *AS_DEV, "--no-deps"],
     "rie": [str(LOCKS / "rie.in"), "--no-deps"],
     "localstack": [str(LOCKS / "localstack.in"), "--python-version", "3.11", "--exclude-newer", "2026-02-26"],
 }

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from infra.container.engine import ContainerError, Engine, find_engine
-from infra.container.measure import DOORS, LEAN, Budget, init_seconds, over_budget, weigh
+from infra.container.measure import DOORS, LEAN, Budget, init_seconds, over_budget, weigh, weigh_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -30,12 +30,12 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """
     wanted = _parser().parse_args(arguments)
     engine = find_engine(environ)
-    with _model(wanted.model) as model:
-        build_arguments = model | {"REVISION": _revision()}
+    with _contents(wanted) as (build_arguments, added):
+        build_arguments["REVISION"] = _revision()
         if wanted.base:
             build_arguments["PYTHON_IMAGE"] = wanted.base
         engine.build(ROOT, wanted.tag, build_arguments, wanted.platform, "doors" if wanted.doors else "")
-    _accept(engine, wanted.tag, wanted.platform, DOORS if wanted.doors else LEAN)
+    _accept(engine, wanted.tag, wanted.platform, DOORS if wanted.doors else LEAN, added)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,26 +46,35 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--base", default="", help="base image, best by digest (default: the Dockerfile's)")
     build.add_argument("--platform", default="", help="linux/arm64 or linux/amd64 (default: this machine's)")
     build.add_argument("--doors", action="store_true", help="with batch, worker, serve and the other commands")
+    build.add_argument("--extra", action="append", default=[], help="a package more, as pip takes it")
+    build.add_argument("--scikit-learn", default="", help="another minor version of scikit-learn, such as 1.5")
     return parser
 
 
 @contextlib.contextmanager
-def _model(location: str) -> Iterator[dict[str, str]]:
-    """Give the build arguments that name the model."""
-    if not location:
-        yield {}
+def _contents(wanted: argparse.Namespace) -> Iterator[tuple[dict[str, str], Sequence[str]]]:
+    """Give the build arguments that name the model and its packages, and the names of packages that it adds."""
+    if not (wanted.model or wanted.extra or wanted.scikit_learn):
+        yield {}, ()
         return
     try:
-        from infra.container.context import staged  # noqa: PLC0415 (needs the package's own dependencies)
+        from infra.container.choice import Order, chosen  # noqa: PLC0415 (needs the package's own dependencies)
+        from infra.container.context import staged  # noqa: PLC0415 (as above)
     except ModuleNotFoundError as error:
         raise ContainerError(
-            f"fetching a model needs the package's environment, and {error.name} is missing; use `make image MODEL=…`"
+            f"a model, EXTRA and SKLEARN need the package's environment, and {error.name} is missing; use "
+            "`make image MODEL=…`"
         ) from error
     from stream_consumer.errors import ModelError  # noqa: PLC0415 (as above)
 
+    architecture = (wanted.platform or _native()).split("/")[1]
+    order = Order(wanted.extra, wanted.scikit_learn, wanted.base, architecture, wanted.doors)
     try:
-        with staged(location, ROOT) as model:
-            yield {"MODEL": model.folder, "MODEL_DIGEST": model.digest}
+        with contextlib.ExitStack() as stack:
+            model = stack.enter_context(staged(wanted.model, ROOT)) if wanted.model else None
+            packages = stack.enter_context(chosen(ROOT, order, model.directory if model else None, wanted.model))
+            named = {"MODEL": model.folder, "MODEL_DIGEST": model.digest} if model else {}
+            yield named | packages.arguments, packages.added
     except ModelError as error:
         raise ContainerError(str(error)) from error
 
@@ -83,14 +92,19 @@ def _revision() -> str:
     return ""
 
 
-def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget) -> None:
+def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget, added: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "image.tar"
         engine.save(image, archive)
         layers = weigh(archive)
+        sizes = weigh_packages(archive, added)
     for layer in layers:
         print(f"  layer  {layer.unpacked / 1e6:6.1f} MB unpacked  {layer.compressed / 1e6:6.1f} MB compressed")
     unpacked, compressed = sum(at.unpacked for at in layers), sum(at.compressed for at in layers)
+    if added:
+        budget = budget.with_packages(sum(sizes.values()), round(sum(sizes.values()) * compressed / unpacked))
+        each = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
+        print(f"  added  {each}; the budget with them: {budget}")
     seconds, unmeasured = None, _unmeasured(engine, wanted_platform)
     if not unmeasured:
         seconds = init_seconds(engine, image)
@@ -104,8 +118,11 @@ def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget) ->
 def _unmeasured(engine: Engine, wanted_platform: str) -> str:
     if engine.tool == "buildah":
         return "buildah does not run images"
-    native = f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
-    return f"{wanted_platform} does not run here" if wanted_platform not in {"", native} else ""
+    return f"{wanted_platform} does not run here" if wanted_platform not in {"", _native()} else ""
+
+
+def _native() -> str:
+    return f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
 
 
 if __name__ == "__main__":

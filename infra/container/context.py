@@ -24,6 +24,7 @@ class StagedModel:
     folder: str
     """Its name under ``.image/``."""
     digest: str
+    directory: Path
 
 
 @contextlib.contextmanager
@@ -39,6 +40,6 @@ def staged(location: str, context: Path) -> Iterator[StagedModel]:
         folder = context / STAGE / digest[:12]  # by content, so that the tool's cache knows it again
         shutil.copytree(fetched, folder, dirs_exist_ok=True)
     try:
-        yield StagedModel(folder.name, digest)
+        yield StagedModel(folder.name, digest, folder)
     finally:
         shutil.rmtree(folder)

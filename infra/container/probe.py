@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from infra.container.example_model import write_example_model
+from stream_consumer.models.files import directory_digest
 
 _INIT_LIMIT_SECONDS = 10.0
 
@@ -66,4 +67,6 @@ if __name__ == "__main__":
     if not os.environ.get("MODEL_LOCATION"):
         os.environ["MODEL_LOCATION"] = tempfile.mkdtemp()
         write_example_model(Path(os.environ["MODEL_LOCATION"]))
+        # Another scikit-learn has types of other names, which are loaded under a pin only.
+        os.environ["MODEL_DIGEST"] = directory_digest(Path(os.environ["MODEL_LOCATION"]))
     print(f"{probe(sys.argv[1]):.3f}")

@@ -13,7 +13,7 @@ import pytest
 from infra.container.bake import bake
 from infra.container.context import staged
 from infra.container.example_model import write_example_model
-from infra.container.measure import DOORS, Layer, over_budget, weigh
+from infra.container.measure import DOORS, LEAN, Layer, over_budget, weigh, weigh_packages
 from stream_consumer.errors import ModelError
 from stream_consumer.models.files import directory_digest
 
@@ -86,6 +86,49 @@ def test_every_limit_that_is_passed_is_named() -> None:
     assert over_budget(layers, 1.0) == ["421 MB unpacked, 420 allowed", "151 MB compressed, 150 allowed"]
     assert over_budget(layers[:1], None) == []
     assert over_budget(layers, 1.0, DOORS) == []
+
+
+def packages_archive(path: Path) -> Path:
+    """An image with a package and its neighbour."""
+    site = "opt/venv/lib/python3.13/site-packages"
+    files = {
+        f"{site}/light_gbm-4.6.0.dist-info/RECORD": b"light_gbm/__init__.py,sha256=a,1\nlight_gbm/lib/x.so,,\n",
+        f"{site}/light_gbm/__init__.py": b"1" * 100,
+        f"{site}/light_gbm/__pycache__/__init__.cpython-313.pyc": b"1" * 200,
+        f"{site}/light_gbm/lib/x.so": b"1" * 3_000,
+        f"{site}/neighbour-1.0.dist-info/RECORD": b"neighbour/__init__.py,,\n",
+        f"{site}/neighbour/__init__.py": b"1" * 50_000,
+    }
+    with tarfile.open(path, "w") as image:
+        inner = io.BytesIO()
+        with tarfile.open(fileobj=inner, mode="w") as layer:
+            for name, content in files.items():
+                add(layer, name, content)
+        add(image, "0.tar", inner.getvalue())
+        add(image, "manifest.json", json.dumps([{"Layers": ["0.tar"]}]).encode())
+    return path
+
+
+def test_a_package_weighs_what_its_files_and_their_bytecode_do(tmp_path: Path) -> None:
+    assert weigh_packages(packages_archive(tmp_path / "image.tar"), ["light-gbm", "none"]) == {
+        "light-gbm": 100 + 200 + 3_000,
+        "none": 0,
+    }
+
+
+def test_the_budget_grows_by_what_was_added_and_by_nothing_else() -> None:
+    """The rest of the image stays within its own budget; init within Lambda's limit, an image within its 10 GB."""
+    grown = LEAN.with_packages(55_000_000, 15_000_000)
+    assert str(grown) == "475 MB unpacked, 165 MB compressed, init 10.0 s"
+    huge = LEAN.with_packages(11_000_000_000, 4_000_000_000)
+    assert over_budget([Layer("all", 11_300_000_000, 4_100_000_000)], 9.0, huge) == ["11300 MB unpacked, 10000 allowed"]
+    assert over_budget([Layer("all", 1, 1)], 10.1, grown) == ["init takes 10.10 s at one vCPU, 10.0 allowed"]
+
+
+def test_a_package_that_is_none_is_a_clear_message(tmp_path: Path) -> None:
+    code, _, err = image(tmp_path, "--extra", "-r a.txt", tool="exit 0")
+    assert code == 1
+    assert err.startswith("image: EXTRA='-r a.txt' is not a package")
 
 
 def test_doors_are_a_stage_of_the_same_file(tmp_path: Path) -> None:
