@@ -68,7 +68,7 @@ def chosen(root: Path, order: Order, model: Path | None, location: str) -> Itera
             doors = stack.enter_context(resolved(root, requirements, target, extra="doors", after=lock.path))
             arguments["DOORS_PACKAGES"] = str(doors.path)
         moved = f"; in another version: {', '.join(lock.moved)}" if lock.moved else ""
-        print(f"{len(lock.added)} packages more: {', '.join(lock.added)}{moved}", flush=True)
+        print(f"packages added: {', '.join(lock.added) or 'none'}{moved}", flush=True)
         yield Packages(arguments, lock.added)
 
 

@@ -120,7 +120,7 @@ def test_the_build_is_told_the_lock_and_what_to_prove(root: Path, capsys: pytest
         )
     assert capsys.readouterr().out.splitlines() == [
         "beside the locked packages, for Python 3.13: scikit-learn==1.5.* (SKLEARN); lightgbm (EXTRA)",
-        "1 packages more: lightgbm; in another version: scikit-learn",
+        "packages added: lightgbm; in another version: scikit-learn",
     ]
 
 
