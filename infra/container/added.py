@@ -32,9 +32,9 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def wants_openmp(packages: Path, modules: Sequence[str]) -> bool:
-    """Return whether a library of the *modules* in *packages* is linked against the system's OpenMP."""
-    libraries = (path for module in modules for path in (packages / module).rglob("*.so"))
+def wants_openmp(packages: Path) -> bool:
+    """Return whether a library in *packages* is linked against the system's OpenMP."""
+    libraries = packages.glob("[!.]*/**/*.so")
     return any(b"\0" + _OPENMP.encode() + b"\0" in library.read_bytes() for library in libraries)
 
 
@@ -60,7 +60,7 @@ def lend_openmp(packages: Path) -> None:
 def main(names: Sequence[str]) -> None:
     """Prove the packages *names*."""
     packages, modules = Path(sysconfig.get_path("purelib")), list(modules_of(names))
-    if wants_openmp(packages, modules):
+    if modules and wants_openmp(packages):
         try:
             ctypes.CDLL(_OPENMP)
         except OSError:

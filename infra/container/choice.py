@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from infra.container.engine import ContainerError
 from infra.container.needs import Need, needs_of, python_of_code
-from infra.container.packages import LOCKS, Target, default_base, pins, python_of, resolved
+from infra.container.packages import LOCKS, Target, default_base, for_processors, pins, python_of, resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,10 @@ def chosen(root: Path, order: Order, model: Path | None, location: str) -> Itera
     requirements = [need.requirement for need in needs]
     with ExitStack() as stack:
         lock = stack.enter_context(resolved(root, requirements, target))
-        arguments = {"PACKAGES": str(lock.path), "ADDED": " ".join([*lock.added, *lock.moved])}
+        asked = {canonicalize_name(Requirement(one).name) for one in [*requirements, *for_processors(requirements)]}
+        # Only these are imported for proof: a dependency may want what nothing here asks of it, as GitPython wants git.
+        proven = sorted(asked & {*lock.added, *lock.moved})
+        arguments = {"PACKAGES": str(lock.path), "ADDED": " ".join(proven)}
         if order.doors:
             doors = stack.enter_context(resolved(root, requirements, target, extra="doors", after=lock.path))
             arguments["DOORS_PACKAGES"] = str(doors.path)
