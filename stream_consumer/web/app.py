@@ -4,6 +4,7 @@ The ASGI application: the model behind its paths.
 The rule: a path reads, asks the batcher and writes; what a ride event is worth is the core's to say.
 """
 
+import contextlib
 import importlib.metadata
 import importlib.resources
 import logging
@@ -22,7 +23,7 @@ from stream_consumer.inference import Decider
 from stream_consumer.model import Model
 from stream_consumer.web import endpoints, mlflow_format
 from stream_consumer.web.answer import Answer, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, Called, Decide, Limits, inline_items
+from stream_consumer.web.batching import Batcher, Called, CallFailed, Decide, Limits, NotDecided, inline_items
 from stream_consumer.web.endpoints import Scoring
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
 from stream_consumer.web.openapi import document
@@ -32,6 +33,9 @@ from stream_consumer.web.settings import WebSettings
 Handler = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
+
+# Without an example, for so long after a model call that failed altogether no events are asked for.
+_BROKEN_SECONDS = 10.0
 
 # The page needs nothing but its own three files and this server, and gets nothing else.
 _POLICY = (
@@ -50,6 +54,7 @@ class WebApp:
     def __init__(self, model: Model, settings: WebSettings, decide: Decide, inline: int) -> None:
         """*inline* is :attr:`Limits.inline_items`."""
         self._model = model
+        self._example = example_records(model)
         self._draining = False
         self._metrics = Metrics(
             queued=lambda: self._batcher.queued, model=model.name, version=model.version, digest=model.digest
@@ -112,15 +117,29 @@ class WebApp:
     async def _ready(self, _: Request) -> Response:
         reasons = {
             "the server is shutting down": self._draining,
-            "as many ride events wait for the model as may": self._batcher.full,
-            # What it raised is for the log.
-            "the latest model call failed on every ride event": self._batcher.broken,
+            "as many events wait for the model as may": self._batcher.full,
             "the model call that runs does not end": self._batcher.stuck,
         }
         reason = "; ".join(reason for reason, holds in reasons.items() if holds)
+        if not reason and await self._broken():
+            # What it raised is for the log.
+            reason = "the latest model call failed on every event"
         if reason:
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not ready", "reason": reason})
         return _json(HTTPStatus.OK, {"status": "ready"})
+
+    async def _broken(self) -> bool:
+        """
+        Return whether the model fails. After a failed call it predicts its example, which shows if it is well again.
+
+        Nobody sends events to a server that is not ready. Without an example only an event can show that the model is
+        well, so the server is ready again a few seconds after the latest failure.
+        """
+        if self._batcher.failed_at is not None and self._example:
+            with contextlib.suppress(NotDecided, CallFailed):
+                await self._batcher.outcomes(self._example)
+            return self._batcher.failed_at is not None
+        return self._batcher.failed_within(_BROKEN_SECONDS)
 
     async def _tell_metrics(self, _: Request) -> Response:
         return _response(Answer(HTTPStatus.OK, self._metrics.text(), MEDIA_TYPE.encode()))

@@ -127,7 +127,7 @@ def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -
     assert (reply.status, reply.headers["content-type"]) == (400, "application/json")
     assert reply.json == {
         "error_code": "BAD_REQUEST",
-        "message": "The ride event is invalid. 2 of 3 rows are invalid: "
+        "message": "The event is invalid. 2 of 3 rows are invalid: "
         "row 1: bounds at $.ride.PULocationID: Expected `int` <= 265; "
         "row 2: schema at $.ride.DOLocationID: Expected `int`, got `str`",
         "errors": [

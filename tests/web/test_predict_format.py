@@ -54,7 +54,7 @@ def test_a_list_with_a_bad_item_is_207_with_an_error_in_its_place() -> None:
         (ride_event(1, pickup=266), 422, {"reason": "bounds", "path": "$.ride.PULocationID"}),
         (ride_event(1.5), 422, {"reason": "schema", "path": "$.ride_id"}),
         (b'"text"', 422, {"reason": "schema", "path": "$"}),
-        (b"{", 400, {"reason": "undecodable", "title": "The body is not JSON in UTF-8."}),
+        (b"{", 400, {"reason": "undecodable", "title": "The body cannot be read."}),
         (b"", 400, {"reason": "undecodable", "detail": "no data at all"}),
         (b'{"ride": "\xff"}', 400, {"reason": "undecodable"}),
         (b"[1, ", 400, {"detail": "Input data was truncated"}),
@@ -140,11 +140,14 @@ def test_a_model_that_is_broken_is_500_and_its_message_is_for_the_log(caplog: py
     assert "ModelError: the fake model fails on its own input example" in caplog.text
 
 
-def test_a_call_that_failed_is_one_line_of_the_log_however_many_shared_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_model_is_one_call_and_one_line_of_the_log_however_many_requests_shared_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def row(*_: float) -> float:
-        raise MemoryError("too small")
+        raise ValueError("shape")
 
-    application = app(ServedModel(row))
+    model = ServedModel(row, healthy=False)
+    application = app(model)
 
     async def together() -> list[int]:
         requests = [Request("POST", "/predict", (ride_event(at),), JSON) for at in range(3)]
@@ -152,7 +155,10 @@ def test_a_call_that_failed_is_one_line_of_the_log_however_many_shared_it(caplog
         return [reply.status for reply in replies if reply]
 
     assert run(together()) == [500, 500, 500]
-    assert [record.getMessage() for record in caplog.records] == ["a model call failed: MemoryError: too small"]
+    assert model.calls == [3]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a model call failed: ModelError: the fake model fails on its own input example"
+    ]
 
 
 def test_what_nobody_foresaw_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
