@@ -27,6 +27,7 @@ from stream_consumer.web.batching import Batcher, Called, CallFailed, Decide, Li
 from stream_consumer.web.endpoints import Scoring
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
 from stream_consumer.web.openapi import document
+from stream_consumer.web.predict_format import event, example_rows
 from stream_consumer.web.problems import Kind, Problem
 from stream_consumer.web.settings import WebSettings
 
@@ -172,10 +173,8 @@ def web_app(model: Model, settings: WebSettings) -> WebApp:
 
 
 def example_records(model: Model) -> list[Record]:
-    """Return the ride events of the model's input example."""
-    names = [column.name for column in model.schema.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*model.example, strict=True)]
-    return [Record(model.schema.envelope.event(row, number)) for number, row in enumerate(rows, start=1)]
+    """Return the events of the model's example."""
+    return [Record(event(model.schema, row, number)) for number, row in enumerate(example_rows(model), start=1)]
 
 
 def _page(file: str, media_type: bytes) -> Handler:

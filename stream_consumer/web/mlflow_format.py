@@ -58,7 +58,15 @@ def records(body: bytes, media_type: str, schema: EventSchema, max_items: int) -
     """
     read = _csv_rides if media_type == CSV else _json_rides
     rows = read(body, schema.columns, max_items)
-    return [Record(schema.envelope.wrap(row, number)) for number, row in enumerate(rows)]
+    names = {column.name for column in schema.columns}
+    if not schema.envelope.entity and schema.envelope.id in names:  # each row brings its identifier
+        return [Record(row) for row in rows]
+    # What is no object has no place for an identifier, and is refused as what it is.
+    wrap = schema.envelope.wrap
+    return [
+        Record(wrap(row, number) if schema.envelope.entity or row.startswith(b"{") else row)
+        for number, row in enumerate(rows)
+    ]
 
 
 def predictions(outcomes: Sequence[Outcome]) -> bytes:
