@@ -35,6 +35,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
+# Of a call that requests share: more would make each of them wait for longer than a call costs.
+_CALL_ITEMS = 1_000
 # Without an example, for so long after a model call that failed altogether no events are asked for.
 _BROKEN_SECONDS = 10.0
 
@@ -60,7 +62,7 @@ class WebApp:
         self._metrics = Metrics(
             queued=lambda: self._batcher.queued, model=model.name, version=model.version, digest=model.digest
         )
-        limits = Limits(settings.max_items, settings.queue_items, settings.timeout_ms / 1000, inline)
+        limits = Limits(min(settings.max_items, _CALL_ITEMS), settings.queue_items, settings.timeout_ms / 1000, inline)
         self._batcher = Batcher(decide, limits, observe=self._called)
         self._gate = gate = Gate(settings.tokens, settings.max_body_bytes)
         self._document = msgspec.json.encode(document(model, settings))
@@ -84,6 +86,7 @@ class WebApp:
                 Route("/predict", self._predict, methods=["POST"]),
                 Route("/invocations", invoke, methods=["POST"]),
                 Route("/ping", self._ready),
+                Route("/health", self._ready),
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._private(self._tell_metrics)),

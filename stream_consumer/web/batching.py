@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import itertools
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -41,8 +42,7 @@ _MOMENT_SECONDS = 0.05
 _TIMER_SECONDS = 0.001
 _INLINE_SIZES = (256, 64, 16, 4, 1)
 
-MAX_ITEMS = 10_000
-"""The most that a request may have."""
+_ALL = sys.maxsize
 
 
 class NotDecided(StreamConsumerError):
@@ -109,7 +109,7 @@ class _Waiting:
     answer: asyncio.Future[list[Outcome]]
     outcomes: list[Outcome] = field(default_factory=list)
     """Of the leading records, as far as they are decided."""
-    at_once: int = MAX_ITEMS
+    at_once: int = _ALL
     """How many of the others are tried in one call."""
 
     def due(self) -> Sequence[Record]:
@@ -299,7 +299,7 @@ class Batcher:
         if len(batch) > 1:
             half = len(batch) // 2
             for waiting in batch:
-                waiting.at_once = MAX_ITEMS
+                waiting.at_once = _ALL
             self._refused.extendleft([batch[half:], batch[:half]])
         elif batch:
             items = sum(len(waiting.records) for others in self._refused for waiting in others)

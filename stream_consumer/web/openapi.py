@@ -58,6 +58,7 @@ def document(model: Model, settings: WebSettings) -> Json:
         "/predict": {"post": _predict(model, settings, refs) | security},
         "/invocations": {"post": _invocations(model, settings, refs) | security},
         "/ping": {"get": _status("Whether predictions can be had, as SageMaker and MLflow ask", "ping")},
+        "/health": {"get": _status("Whether predictions can be had, as MLflow's clients ask", "health")},
         "/readyz": {"get": _status("Whether predictions can be had now", "ready")},
         "/healthz": {"get": _status("Whether the process is alive", "alive", ready=False)},
         "/metrics": {

@@ -16,7 +16,7 @@ class Kind(Enum):
 
     INVALID_ITEM = ("invalid-item", HTTPStatus.UNPROCESSABLE_ENTITY, "The event is invalid.")
     UNDECODABLE = ("undecodable", HTTPStatus.BAD_REQUEST, "The body cannot be read.")
-    TOO_MANY_ITEMS = ("too-many-items", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The list is longer than allowed.")
+    TOO_MANY_ITEMS = ("too-many-items", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request has more items than allowed.")
     BODY_TOO_LARGE = ("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than allowed.")
     HEAD_TOO_LARGE = (
         "head-too-large",

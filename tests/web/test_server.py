@@ -266,7 +266,21 @@ def test_every_good_request_before_the_bad_one_is_answered() -> None:
 def test_a_body_that_is_too_large_is_not_waited_for(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(post(b"", length=100_001))
-        assert replies(connection) == [413]
+        assert reply(connection)[0] == 413
+
+
+@pytest.mark.parametrize("fields", [(), (b"Authorization: Bearer wrong",)], ids=["too large", "unauthorized as well"])
+def test_a_client_that_sends_all_of_it_first_can_read_why_it_was_refused_and_ask_again(
+    server: Server, fields: tuple[bytes, ...]
+) -> None:
+    """Were the connection closed on what it still sends, its system would throw the answer away."""
+    with server.connect() as connection:
+        connection.sendall(post(b" " * 30_000_000, *fields))
+        status, body = reply(connection)
+        assert status == (401 if fields else 413)
+        assert json.loads(body)["status"] == status
+        connection.sendall(post(ride_event(7)))
+        assert reply(connection)[0] == 200
 
 
 def test_as_many_connections_as_allowed_are_answered_and_one_more_is_not() -> None:
