@@ -123,12 +123,17 @@ def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) 
 
 
 def _formats(max_items: int, record: Json, values: Mapping[str, Json]) -> Json:
-    """Describe the protocol's JSON, but for ``inputs`` by column: that they are of one length cannot be said."""
+    """Describe the protocol's JSON, columns in words: a schema cannot say that they are of one length."""
     row = {"type": "array", "prefixItems": list(values.values()), "items": False, "minItems": len(values)}
-    rides, rows = ({"type": "array", "items": item, "maxItems": max_items} for item in (record, row))
-    split = _object({"columns": {"const": list(values)}, "data": rows})
-    formats = {"dataframe_records": rides, "dataframe_split": split, "instances": _any(rides, rows), "inputs": rows}
-    return {"oneOf": [_object({name: content}) for name, content in formats.items()]}
+    kinds = [record, row, *(values.values() if len(values) == 1 else ())]
+    rows, records = ({"type": "array", "items": item, "maxItems": max_items} for item in (_any(*kinds), record))
+    split = _object(
+        {"columns": {"const": list(values)}, "data": {"type": "array", "items": row, "maxItems": max_items}}
+    )
+    either = _any(rows, record)
+    formats = {"dataframe_records": records, "dataframe_split": split, "instances": either, "inputs": either}
+    described = "`inputs` and `instances` may also be an object of columns, each a list of as many values."
+    return {"oneOf": [_object({name: content}) for name, content in formats.items()], "description": described}
 
 
 _VALUES: dict[str, Json] = {

@@ -69,7 +69,9 @@ def decoded(body: bytes, decode: Any) -> Any:
     """
     try:
         return decode(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Problem(Kind.UNDECODABLE, "JSON is nested too deeply to be read") from None
+    except ValueError as error:
         raise Problem(Kind.UNDECODABLE, str(error)) from None
 
 
