@@ -123,16 +123,14 @@ def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) 
 
 
 def _formats(max_items: int, record: Json, values: Mapping[str, Json]) -> Json:
-    """Describe the protocol's JSON, columns in words: a schema cannot say that they are of one length."""
+    """Describe the protocol's JSON; in words where a schema cannot: that columns are of one length."""
     row = {"type": "array", "prefixItems": list(values.values()), "items": False, "minItems": len(values)}
-    kinds = [record, row, *(values.values() if len(values) == 1 else ())]
-    rows, records = ({"type": "array", "items": item, "maxItems": max_items} for item in (_any(*kinds), record))
-    split = _object(
-        {"columns": {"const": list(values)}, "data": {"type": "array", "items": row, "maxItems": max_items}}
-    )
-    either = _any(rows, record)
-    formats = {"dataframe_records": records, "dataframe_split": split, "instances": either, "inputs": either}
-    described = "`inputs` and `instances` may also be an object of columns, each a list of as many values."
+    scalars = values.values() if len(values) == 1 else ()
+    lists = [{"type": "array", "items": item, "maxItems": max_items} for item in (record, row, *scalars)]
+    split = _object({"columns": {"const": list(values)}, "data": lists[1]})
+    either = _any(*lists)
+    formats = {"dataframe_records": lists[0], "dataframe_split": split, "instances": either, "inputs": either}
+    described = "`inputs` and `instances` may also be one row by name, or an object of columns of one length."
     return {"oneOf": [_object({name: content}) for name, content in formats.items()], "description": described}
 
 
