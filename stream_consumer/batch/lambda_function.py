@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
+from stream_consumer.aws.warm_up import asks_for_nothing
 from stream_consumer.batch.job import Job, committed, run
 from stream_consumer.batch.schedule import Schedule
 from stream_consumer.batch.storage import Stores
@@ -37,8 +38,6 @@ _WANTED = (
     'wanted {"date": "2021-03-01"}, {"scheduled_time": "2021-03-01T00:00:00Z"}, EventBridge\'s Scheduled Event or {}; '
     "objects that arrive are scored by stream-consumer worker (docs/worker.md)"
 )
-_WARM_UP_SOURCES = frozenset({"serverless-plugin-warmup", "warmup", "warmer"})
-_WARM_UP_KEYS = frozenset({"warmup", "warmer", "concurrency", "ping", "keepwarm", "keep-warm"})
 
 
 class Handler:
@@ -66,7 +65,7 @@ class Handler:
             StreamConsumerError: Nothing was committed; the message says why.
         """
         said = {"request_id": getattr(context, "aws_request_id", None)}
-        if _asks_for_nothing(event):
+        if asks_for_nothing(event):
             return {"scored": False, "model": self._model.name, "model_version": self._model.version}
         try:
             job = self._job(event)
@@ -87,13 +86,6 @@ class Handler:
     def _job(self, event: Any) -> Job:
         schedule = Schedule.of(self._environ, self._now(), **_times(event))
         return Job(schedule.names.fill(schedule.source), schedule.names.fill(schedule.target))
-
-
-def _asks_for_nothing(event: Any) -> bool:
-    """Whether *event* is null or a warm-up, as schedulers and Lambda plugins send them: ``{"warmer": true}``."""
-    if not isinstance(event, Mapping):
-        return event is None
-    return bool(event) and (event.get("source") in _WARM_UP_SOURCES or event.keys() <= _WARM_UP_KEYS)
 
 
 def _times(event: Any) -> dict[str, str]:

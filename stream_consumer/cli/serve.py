@@ -15,31 +15,44 @@ def serve(  # noqa: PLR0913 (each is an option)
     model: Annotated[
         str | None, typer.Option(help="A directory, s3:// or models:/name@alias.", envvar="MODEL_LOCATION")
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1.", envvar="WEB_HOST")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 8080, or 0 for any.", envvar="WEB_PORT")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on, by default 127.0.0.1.", envvar="WEB_HOST")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on, by default 8080; 0 for any free one.", envvar="WEB_PORT")
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
-            help="Bearer token that lets in, or several, separated by commas.", envvar="WEB_TOKEN", show_envvar=True
+            help="Bearer tokens that are accepted, separated by commas.", envvar="WEB_TOKEN", show_envvar=True
         ),
     ] = None,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="Let everybody in, beyond loopback, too.")] = False,
-    max_items: Annotated[int | None, typer.Option(help="Ride events of a request.", rich_help_panel=_LIMITS)] = None,
-    max_body_bytes: Annotated[int | None, typer.Option(help="Of a request.", rich_help_panel=_LIMITS)] = None,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Accept requests without a token on any address.")] = False,
+    max_items: Annotated[
+        int | None, typer.Option(help="Maximum number of events in a request.", rich_help_panel=_LIMITS)
+    ] = None,
+    max_body_bytes: Annotated[
+        int | None, typer.Option(help="Maximum size of a request body, in bytes.", rich_help_panel=_LIMITS)
+    ] = None,
     queue_items: Annotated[
-        int | None, typer.Option(help="Ride events that may wait; beyond, 503.", rich_help_panel=_LIMITS)
+        int | None, typer.Option(help="Maximum number of waiting events; more get a 503.", rich_help_panel=_LIMITS)
     ] = None,
     timeout_ms: Annotated[
-        int | None, typer.Option(help="To arrive, and to be decided.", rich_help_panel=_LIMITS)
+        int | None,
+        typer.Option(
+            help="Time limit for a request to arrive and to be decided, in milliseconds.", rich_help_panel=_LIMITS
+        ),
     ] = None,
     grace_seconds: Annotated[
-        int | None, typer.Option(help="After SIGTERM, to finish in.", rich_help_panel=_LIMITS)
+        int | None,
+        typer.Option(help="Time to finish accepted requests after SIGTERM, in seconds.", rich_help_panel=_LIMITS),
     ] = None,
 ) -> None:
     """
     Serve predictions over HTTP: POST /predict, MLflow's and SageMaker's /invocations; /docs shows all.
 
-    Beyond loopback a bearer token is demanded, unless --no-auth is said. SIGTERM and Ctrl-C finish what was accepted.
+    Binding to a non-loopback address requires a token, unless you pass --no-auth. SIGTERM and Ctrl-C finish what was
+    accepted.
     """
     from stream_consumer.models.loading import load_model
     from stream_consumer.web.app import web_app

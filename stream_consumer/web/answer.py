@@ -5,7 +5,8 @@ The rule: what is refused is refused before it is read. How long a request may t
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 COMMON: Headers = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 _BEARER = b"bearer "
+_UTF_8 = re.compile(r"charset\s*=\s*\"?utf-?8\"?\s*(;|$)")
 
 
 class ClientGone(Exception):
@@ -89,13 +91,13 @@ class Gate:
         fields = dict(scope["headers"])
         content_type = fields.get(b"content-type", b"").decode("latin-1").lower()
         media_type, _, parameters = content_type.partition(";")
-        if media_type.strip() not in accepted or ("charset" in parameters and "utf-8" not in parameters):
+        if media_type.strip() not in accepted or ("charset" in parameters and not _UTF_8.search(parameters)):
             raise Problem(
                 Kind.MEDIA_TYPE, f"Content-Type is {content_type!r}; wanted {' or '.join(accepted)}, in UTF-8"
             )
         length = fields.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.max_body_bytes:
-            raise self._too_large(int(length))
+            raise self._too_large(int(length), fields)
         parts, size, more = [], 0, True
         while more:
             message = await receive()
@@ -105,13 +107,14 @@ class Gate:
             size += len(parts[-1])
             more = message.get("more_body", False)
             if size > self.max_body_bytes:
-                raise self._too_large(size)
+                raise self._too_large(size, fields)
         return b"".join(parts), media_type.strip()
 
-    def _too_large(self, size: int) -> Problem:
+    def _too_large(self, size: int, fields: Mapping[bytes, bytes]) -> Problem:
         return Problem(
             Kind.BODY_TOO_LARGE,
             f"{size:,} bytes or more; at most {self.max_body_bytes:,} are read",
-            # The rest of it is not waited for.
-            headers=((b"connection", b"close"),),
+            # The server drops the rest as it comes: most clients read no answer before all of it is sent, and would be
+            # cut off. One that asks first may never send it, and its next request would be taken for it.
+            headers=((b"connection", b"close"),) if b"expect" in fields else (),
         )

@@ -4,6 +4,7 @@ The ASGI application: the model behind its paths.
 The rule: a path reads, asks the batcher and writes; what a ride event is worth is the core's to say.
 """
 
+import contextlib
 import importlib.metadata
 import importlib.resources
 import logging
@@ -22,16 +23,22 @@ from stream_consumer.inference import Decider
 from stream_consumer.model import Model
 from stream_consumer.web import endpoints, mlflow_format
 from stream_consumer.web.answer import Answer, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, Called, Decide, Limits, inline_items
+from stream_consumer.web.batching import Batcher, Called, CallFailed, Decide, Limits, NotDecided, inline_items
 from stream_consumer.web.endpoints import Scoring
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
 from stream_consumer.web.openapi import document
+from stream_consumer.web.predict_format import event, example_rows
 from stream_consumer.web.problems import Kind, Problem
 from stream_consumer.web.settings import WebSettings
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
+
+# Of a call that requests share: more would make each of them wait for longer than a call costs.
+_CALL_ITEMS = 1_000
+# Without an example, for so long after a model call that failed altogether no events are asked for.
+_BROKEN_SECONDS = 10.0
 
 # The page needs nothing but its own three files and this server, and gets nothing else.
 _POLICY = (
@@ -50,11 +57,12 @@ class WebApp:
     def __init__(self, model: Model, settings: WebSettings, decide: Decide, inline: int) -> None:
         """*inline* is :attr:`Limits.inline_items`."""
         self._model = model
+        self._example = example_records(model)
         self._draining = False
         self._metrics = Metrics(
             queued=lambda: self._batcher.queued, model=model.name, version=model.version, digest=model.digest
         )
-        limits = Limits(settings.max_items, settings.queue_items, settings.timeout_ms / 1000, inline)
+        limits = Limits(min(settings.max_items, _CALL_ITEMS), settings.queue_items, settings.timeout_ms / 1000, inline)
         self._batcher = Batcher(decide, limits, observe=self._called)
         self._gate = gate = Gate(settings.tokens, settings.max_body_bytes)
         self._document = msgspec.json.encode(document(model, settings))
@@ -78,6 +86,7 @@ class WebApp:
                 Route("/predict", self._predict, methods=["POST"]),
                 Route("/invocations", invoke, methods=["POST"]),
                 Route("/ping", self._ready),
+                Route("/health", self._ready),
                 Route("/healthz", self._alive),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._private(self._tell_metrics)),
@@ -112,15 +121,29 @@ class WebApp:
     async def _ready(self, _: Request) -> Response:
         reasons = {
             "the server is shutting down": self._draining,
-            "as many ride events wait for the model as may": self._batcher.full,
-            # What it raised is for the log.
-            "the latest model call failed on every ride event": self._batcher.broken,
+            "as many events wait for the model as may": self._batcher.full,
             "the model call that runs does not end": self._batcher.stuck,
         }
         reason = "; ".join(reason for reason, holds in reasons.items() if holds)
+        if not reason and await self._broken():
+            # What it raised is for the log.
+            reason = "the latest model call failed on every event"
         if reason:
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not ready", "reason": reason})
         return _json(HTTPStatus.OK, {"status": "ready"})
+
+    async def _broken(self) -> bool:
+        """
+        Return whether the model fails. After a failed call it predicts its example, which shows if it is well again.
+
+        Nobody sends events to a server that is not ready. Without an example only an event can show that the model is
+        well, so the server is ready again a few seconds after the latest failure.
+        """
+        if self._batcher.failed_at is not None and self._example:
+            with contextlib.suppress(NotDecided, CallFailed):
+                await self._batcher.outcomes(self._example)
+            return self._batcher.failed_at is not None
+        return self._batcher.failed_within(_BROKEN_SECONDS)
 
     async def _tell_metrics(self, _: Request) -> Response:
         return _response(Answer(HTTPStatus.OK, self._metrics.text(), MEDIA_TYPE.encode()))
@@ -153,10 +176,8 @@ def web_app(model: Model, settings: WebSettings) -> WebApp:
 
 
 def example_records(model: Model) -> list[Record]:
-    """Return the ride events of the model's input example."""
-    names = [column.name for column in model.schema.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in zip(*model.example, strict=True)]
-    return [Record(model.schema.envelope.event(row, number)) for number, row in enumerate(rows, start=1)]
+    """Return the events of the model's example."""
+    return [Record(event(model.schema, row, number)) for number, row in enumerate(example_rows(model), start=1)]
 
 
 def _page(file: str, media_type: bytes) -> Handler:

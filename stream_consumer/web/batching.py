@@ -5,38 +5,44 @@ The rule: a call takes whatever has arrived by the time it can start, so that ba
 A lone request is decided at once; where many asked a moment ago, those just answered are likely to ask again and get a
 moment. Every request gets exactly one answer: its own outcomes in order, or why there are none; what becomes of one
 request changes nothing for another.
+
+A call that the model refuses, or that fails, is made again for half of its requests until those at fault stand alone.
+Their rows are isolated in slices of time, and between two slices the requests that wait have a call.
 """
 
 import asyncio
 import contextlib
 import itertools
 import math
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Record
-from stream_consumer.errors import StreamConsumerError
+from stream_consumer.errors import ModelError, StreamConsumerError
 from stream_consumer.inference import Decision
 
 Outcome = Prediction | InvalidRecord
 
 # What the event loop may be kept from its sockets for: a moment beside any network's latency.
 _INLINE_SECONDS = 0.005
+# How long isolating the rows that a model refuses goes on before another request has its call.
+_SLICE_SECONDS = 0.02
 # What is waited for company: a share of the latest call's time, since that is what another call would cost, and no more
 # than a client would notice.
 _LINGER_SHARE, _LINGER_SECONDS = 0.5, 0.001
 # Who was answered longer ago than this is not just on the way to ask again.
 _MOMENT_SECONDS = 0.05
-# A failure tells of the model now: where nobody asks because of it, nothing else would ever end it.
-_BROKEN_SECONDS = 10.0
 # uvloop's timers count milliseconds; a deadline that is less away has come.
 _TIMER_SECONDS = 0.001
 _INLINE_SIZES = (256, 64, 16, 4, 1)
+
+_ALL = sys.maxsize
 
 
 class NotDecided(StreamConsumerError):
@@ -45,6 +51,10 @@ class NotDecided(StreamConsumerError):
 
 class QueueFull(NotDecided):
     """As many items wait as may wait."""
+
+
+class TooManyRefused(NotDecided):
+    """The rows of as many items are being isolated as may be."""
 
 
 class TimedOut(NotDecided):
@@ -97,6 +107,14 @@ class _Waiting:
     records: Sequence[Record]
     deadline: float
     answer: asyncio.Future[list[Outcome]]
+    outcomes: list[Outcome] = field(default_factory=list)
+    """Of the leading records, as far as they are decided."""
+    at_once: int = _ALL
+    """How many of the others are tried in one call."""
+
+    def due(self) -> Sequence[Record]:
+        first = len(self.outcomes)
+        return self.records[first : first + self.at_once]
 
 
 class Batcher:
@@ -118,13 +136,19 @@ class Batcher:
         self._spawn = spawn
         self._clock = clock
         self._queue: deque[_Waiting] = deque()
+        self._refused: deque[list[_Waiting]] = deque()
+        """Requests to decide again, by call; those that a call failed with."""
         self._running: Sequence[_Waiting] = ()
         self._busy = False
         self._scheduled = False
+        self._retried = False
+        """Whether the latest call was one of these."""
         self._expected_items, self._latest_seconds, self._latest_end = 0, 0.0, 0.0
         self._linger_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._broken_until, self._stuck_from = -math.inf, math.inf
+        self._stuck_from = math.inf
+        self.failed_at: float | None = None
+        """When a model call failed altogether the last time, if none has predicted anything since."""
         self.queued = 0
         """Items that wait."""
 
@@ -134,14 +158,13 @@ class Batcher:
         return self.queued >= self._limits.queue_items
 
     @property
-    def broken(self) -> bool:
-        """Whether a model call failed altogether a few seconds ago and none has predicted anything since."""
-        return self._clock() < self._broken_until
-
-    @property
     def stuck(self) -> bool:
         """Whether the call that runs has taken longer than any request waits for it."""
         return self._clock() > self._stuck_from
+
+    def failed_within(self, seconds: float) -> bool:
+        """Whether a model call failed altogether in the last *seconds*, and none has predicted anything since."""
+        return self.failed_at is not None and self._clock() < self.failed_at + seconds
 
     async def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
         """
@@ -153,7 +176,7 @@ class Batcher:
         """
         if self.queued + len(records) > self._limits.queue_items:
             raise QueueFull(
-                f"{self.queued} ride events wait for the model and {self._limits.queue_items} may: no room for "
+                f"{self.queued} events wait for the model and {self._limits.queue_items} may: no room for "
                 f"{len(records)} more"
             )
         loop = asyncio.get_running_loop()
@@ -185,25 +208,26 @@ class Batcher:
             loop.call_soon(self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.queued < self._expected_items and self._clock() < self._linger_until:
+        if self.queued < self._expected_items and self._clock() < self._linger_until and not self._refused:
             loop.call_soon(self._start, loop)  # the loop looks at its sockets in between
             return
         self._scheduled = False
-        batch = self._take()
-        records = [record for waiting in batch for record in waiting.records]
+        self._retried = bool(self._refused) and not (self._queue and self._retried)
+        batch = self._taken_again() if self._retried else self._take()
+        if self._retried and not batch:
+            self._schedule_next(loop)
+            return
+        records = [record for waiting in batch for record in waiting.due()]
         deadline = max((waiting.deadline for waiting in batch), default=0.0)
-        if len(records) <= self._limits.inline_items:
-            called = self._call(records, min(deadline, self._clock() + _INLINE_SECONDS))
-            # Isolating rows that the model refuses may take many calls; then all of it is done again beside the loop.
-            if isinstance(called.result, Exception) or called.result.decided == len(records):
-                self._finish(loop, batch, called)
-                return
+        if len(records) <= self._limits.inline_items and not self._retried:
+            self._finish(loop, batch, self._call(records, min(deadline, self._clock() + _INLINE_SECONDS)))
+            return
         self._busy, self._running = True, batch
         self._stuck_from = self._clock() + self._limits.seconds
         self._watch(loop)
 
         def work() -> None:
-            called = self._call(records, deadline)
+            called = self._call(records, min(deadline, self._clock() + _SLICE_SECONDS))
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
                 loop.call_soon_threadsafe(self._finish, loop, batch, called)
 
@@ -218,6 +242,13 @@ class Batcher:
             items += len(batch[-1].records)
         self.queued -= items
         return batch
+
+    def _taken_again(self) -> list[_Waiting]:
+        """Take the requests of a call that is made again; those whose time is over, or whose client left, are out."""
+        batch = [waiting for waiting in self._refused.popleft() if not waiting.answer.done()]
+        late = [waiting for waiting in batch if waiting.deadline <= self._clock()]
+        self._time_out(late)
+        return [waiting for waiting in batch if waiting not in late]
 
     def _call(self, records: Sequence[Record], deadline: float) -> Called:
         started = self._clock()
@@ -234,42 +265,80 @@ class Batcher:
         self._latest_seconds, self._latest_end = called.seconds, self._clock()
         self._observe(called)
         if isinstance(called.result, Exception):
-            self._broken_until = self._clock() + _BROKEN_SECONDS
-            failure = CallFailed(str(called.result))
-            failure.__cause__ = called.result
-            _fail(batch, failure)
+            self.failed_at = self._clock()
+            self._fail(batch, called.result)
         else:
             if called.result.predictions:  # faults alone do not say that the model works
-                self._broken_until = -math.inf
+                self.failed_at = None
             self._settle(batch, called.result.outcomes())
-        if self._queue:
+        self._schedule_next(loop)
+
+    def _schedule_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._queue or self._refused:
             self._schedule(loop)
 
     def _settle(self, batch: Sequence[_Waiting], outcomes: list[Outcome]) -> None:
+        """Give each of *batch* its share of the leading *outcomes*; what has not got all of its own comes again."""
         first = 0
         for waiting in batch:
-            mine = outcomes[first : first + len(waiting.records)]
-            first += len(waiting.records)
-            if len(mine) < len(waiting.records):
-                self._time_out([waiting])
-            elif not waiting.answer.done():
-                waiting.answer.set_result(mine)
+            tried = len(waiting.due())
+            mine = outcomes[first : first + tried]
+            first += tried
+            waiting.outcomes += mine
+            # Too many at once is found by deciding none of them; where some are decided the number is about right.
+            if not mine:
+                waiting.at_once = max(1, tried // 2)
+            elif len(mine) == tried:
+                waiting.at_once = 2 * tried
+            if len(waiting.outcomes) == len(waiting.records) and not waiting.answer.done():
+                waiting.answer.set_result(waiting.outcomes)
+        self._refuse([waiting for waiting in batch if not waiting.answer.done()])
+
+    def _refuse(self, batch: list[_Waiting]) -> None:
+        """Decide *batch* again: each half of it by itself, so that those who are not at fault wait only for a few."""
+        if len(batch) > 1:
+            half = len(batch) // 2
+            for waiting in batch:
+                waiting.at_once = _ALL
+            self._refused.extendleft([batch[half:], batch[:half]])
+        elif batch:
+            items = sum(len(waiting.records) for others in self._refused for waiting in others)
+            more = len(batch[0].records)
+            if items + more > self._limits.queue_items:
+                full = f"{items} events are being isolated and {self._limits.queue_items} may: no room for {more} more"
+                _fail(batch, TooManyRefused(full))
+            else:
+                self._refused.append(batch)
+
+    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        """Say why to those whom *error* concerns: all if the model is at fault, else the one that it comes from."""
+        if len(batch) > 1 and not isinstance(error, ModelError):
+            self._refuse([waiting for waiting in batch if not waiting.answer.done()])
+            return
+        failure = CallFailed(str(error))
+        failure.__cause__ = error
+        _fail(batch, failure)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """See to it that deadlines are kept while a call runs beside the loop."""
         if self._timer is None:
-            first = next(iter((*self._running, *self._queue)))
-            self._timer = loop.call_later(max(0.0, first.deadline - self._clock()), self._expire, loop)
+            first = min(waiting.deadline for waiting in (*self._called(), *itertools.islice(self._queue, 1)))
+            self._timer = loop.call_later(max(0.0, first - self._clock()), self._expire, loop)
+
+    def _called(self) -> Iterator[_Waiting]:
+        """Give the requests that are in a call, or are to be once more; not in the order of their deadlines."""
+        return itertools.chain(self._running, *self._refused)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = self._clock() + _TIMER_SECONDS
-        late = [waiting for waiting in (*self._running, *self._queue) if waiting.deadline <= now]
+        late = [waiting for waiting in (*self._called(), *self._queue) if waiting.deadline <= now]
         self._time_out(late)
         for waiting in late:
             self._leave(waiting)
         self._running = [waiting for waiting in self._running if waiting.deadline > now]
-        if self._running or self._queue:
+        self._refused = deque([waiting for waiting in batch if waiting.deadline > now] for batch in self._refused)
+        if self._queue or any(True for _ in self._called()):
             self._watch(loop)
 
     def _time_out(self, late: Iterable[_Waiting]) -> None:

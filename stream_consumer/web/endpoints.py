@@ -12,7 +12,7 @@ from http import HTTPStatus
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.web import mlflow_format, predict_format
 from stream_consumer.web.answer import Answer, ClientGone, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull
+from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull, TooManyRefused
 from stream_consumer.web.metrics import Metrics
 from stream_consumer.web.problems import Kind, Problem
 
@@ -64,7 +64,7 @@ class Scoring:
 
 def _problem(error: Exception) -> Problem:
     if isinstance(error, NotDecided):
-        kind = Kind.QUEUE_FULL if isinstance(error, QueueFull) else Kind.TIMED_OUT
+        kind = Kind.QUEUE_FULL if isinstance(error, (QueueFull, TooManyRefused)) else Kind.TIMED_OUT
         return Problem(kind, str(error), headers=_RETRY_SOON)
     # Its message may tell of files and machines, which is for the operator. A call's is logged with the call.
     if not isinstance(error, CallFailed):

@@ -15,7 +15,8 @@ from typing import Any
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
-from stream_consumer.errors import InitError
+from stream_consumer.aws.warm_up import asks_for_nothing
+from stream_consumer.errors import InitError, UsageError
 from stream_consumer.models.loading import load_model
 from stream_consumer.telemetry import telemetry
 from stream_consumer.web.app import web_app
@@ -39,13 +40,34 @@ def _adapter() -> Mangum:
     return Mangum(web_app(model, settings), lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE])
 
 
-def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one HTTP request."""
+def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
+    """
+    Answer one HTTP request; a warm-up or a null event loads the model and is answered with 204.
+
+    Raises:
+        UsageError: The event is no HTTP request.
+    """
+    if asks_for_nothing(event):
+        _adapter()
+        return {"statusCode": HTTPStatus.NO_CONTENT.value}
+    http = _http(event)
     # A browser's preflight, where the gateway does not answer it alone: the gateway adds its headers, and browsers want
     # a status of success.
-    if event.get("requestContext", {}).get("http", {}).get("method") == "OPTIONS":
+    if http.get("method") == "OPTIONS":
         return {"statusCode": HTTPStatus.NO_CONTENT.value}
     return _adapter()(dict(event), context)
+
+
+def _http(event: Any) -> Mapping[str, Any]:
+    try:
+        http: Mapping[str, Any] = event["requestContext"]["http"]
+    except (KeyError, TypeError):
+        keys = sorted(map(str, event)) if isinstance(event, Mapping) else type(event).__name__
+        raise UsageError(
+            f"the event is no HTTP request of payload format 2.0: it has {keys}; invoke the function through a "
+            "function URL or an HTTP API of that format"
+        ) from None
+    return http
 
 
 # Lambda's init phase is the import of this module. Anywhere else importing it does nothing.

@@ -64,7 +64,8 @@ class Metrics:
             self._failed_calls.inc()
             return
         self._predictions.inc(len(call.result.predictions))
-        self._unseen.inc(call.result.unseen_categories)
+        if call.result.decided == call.items:  # otherwise a part of them comes again
+            self._unseen.inc(call.result.unseen_categories)
         for fault in call.result.faults.values():
             self._faults[fault.reason].inc()
 

@@ -1,17 +1,18 @@
 """
 MLflow's scoring protocol, which SageMaker's clients speak as well: rows → ride events, and errors in MLflow's form.
 
-The rule: a row becomes the ride of an event and nothing else is decided here. JSON values keep their own bytes; a cell
-of a CSV file becomes the JSON that its column's type reads.
+The rule: a row becomes an event and nothing else is decided here. JSON values keep their own bytes, but for those that
+MLflow's server reads and the contract does not; a cell of a CSV file becomes the JSON that its column's type reads.
 
 Source: MLflow documentation, "Local Inference Server Specification"; mlflow.pyfunc.scoring_server of 3.17.
 """
 
+import codecs
 import csv
 import io
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -28,6 +29,7 @@ from stream_consumer.web.problems import Kind, Problem
 
 JSON, CSV = "application/json", "text/csv"
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_BY_COLUMN = frozenset({"instances", "inputs"})
 # Errors named in full; a client that sends thousands of bad rows has seen enough.
 _ERRORS_SHOWN = 20
 # Source: MLflow, databricks_pb2.ErrorCode.
@@ -44,9 +46,13 @@ class _Split(msgspec.Struct):
     data: list[list[msgspec.Raw]]
 
 
-_read_body = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_split = msgspec.json.Decoder(_Split).decode
+_read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_columns = msgspec.json.Decoder(dict[str, list[msgspec.Raw]]).decode
+# Values that MLflow reads and the contract does not: whole numbers with a point, and line ends, perhaps in base64.
+_WHOLE = re.compile(rb"(-?\d+)\.0+")
+_LENIENT = re.compile(rb"\.0+(?!\d)|\\[nr]")
+_LINE_ENDS = re.compile(rb"\\[nr]")
 
 
 def records(body: bytes, media_type: str, schema: EventSchema, max_items: int) -> list[Record]:
@@ -56,9 +62,19 @@ def records(body: bytes, media_type: str, schema: EventSchema, max_items: int) -
     Raises:
         Problem: The body is not of the protocol.
     """
-    read = _csv_rides if media_type == CSV else _json_rides
+    read = _csv_rows if media_type == CSV else _json_rows
+    body = body.removeprefix(codecs.BOM_UTF8)
+    decoded(body, bytes.decode)  # parsers skip what nobody reads, whatever bytes it has
     rows = read(body, schema.columns, max_items)
-    return [Record(schema.envelope.wrap(row, number)) for number, row in enumerate(rows)]
+    names = {column.name for column in schema.columns}
+    if not schema.envelope.entity and schema.envelope.id in names:  # each row brings its identifier
+        return [Record(row) for row in rows]
+    # What is no object has no place for an identifier, and is refused as what it is.
+    wrap = schema.envelope.wrap
+    return [
+        Record(wrap(row, number) if schema.envelope.entity or row.startswith(b"{") else row)
+        for number, row in enumerate(rows)
+    ]
 
 
 def predictions(outcomes: Sequence[Outcome]) -> bytes:
@@ -77,28 +93,72 @@ def predictions(outcomes: Sequence[Outcome]) -> bytes:
     return msgspec.json.encode({"predictions": values})
 
 
-def _json_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
-    members = decoded(_without_nan(body), _read_body)
-    given = [name for name in _FORMATS if name in members]
-    if len(given) != 1:
-        raise Problem(
-            Kind.UNDECODABLE, f"wanted a JSON object with one of {', '.join(_FORMATS)}; it has {sorted(members)}"
-        )
-    content, names = bytes(members[given[0]]), [column.name for column in columns]
-    if given == ["dataframe_split"]:
+def _json_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
+    name, content = _content(_without_nan(body))
+    kinds = {column.name: column.type for column in columns}
+    if name == "dataframe_split":
         table = decoded(content, _read_split)
-        return [_object(table.columns, row) for row in limited(table.data, max_items)]
-    if content.startswith(b"{"):
-        by_column = decoded(content, _read_columns)
-        if len({len(values) for values in by_column.values()}) > 1:
-            raise Problem(Kind.UNDECODABLE, f"the columns of {given[0]} are not of one length")
-        if not any(by_column.values()):  # nothing would ever say that the columns are the wrong ones
-            raise Problem(Kind.UNDECODABLE, f"the columns of {given[0]} have no rows: {list(by_column)}")
-        rows = limited(list(zip(*by_column.values(), strict=True)), max_items)
-        return [_object(list(by_column), row) for row in rows]
-    rows = limited(decoded(content, read_items), max_items)
-    # A row without names has the signature's columns in their order, as an array has.
-    return [_object(names, decoded(row, read_items)) if bytes(row).startswith(b"[") else bytes(row) for row in rows]
+        rows = limited(table.data, max_items)
+        return [_row(table.columns, row, kinds) for row in rows]
+    if content.startswith(b"{") and name in _BY_COLUMN:
+        return _transposed(content, kinds, max_items)
+    lenient = bool(_LENIENT.search(content))
+    return [_listed(bytes(row), kinds, lenient=lenient) for row in limited(decoded(content, read_items), max_items)]
+
+
+def _content(body: bytes) -> tuple[str, bytes]:
+    """Return the one member of the protocol that *body* has."""
+    if body.lstrip().startswith(b"["):
+        raise Problem(Kind.UNDECODABLE, 'the body is a list; wanted {"dataframe_records": [row, …]} around it')
+    members = decoded(body, _read_object)
+    given = [name for name in _FORMATS if name in members]
+    if len(given) == 1:
+        return given[0], bytes(members[given[0]])
+    if {"columns", "data"} <= members.keys():
+        raise Problem(
+            Kind.UNDECODABLE,
+            'the body is of the protocol of MLflow 1; wanted {"dataframe_split": …} around it, as since MLflow 2.0',
+        )
+    raise Problem(Kind.UNDECODABLE, f"wanted a JSON object with one of {', '.join(_FORMATS)}; it has {sorted(members)}")
+
+
+def _transposed(content: bytes, kinds: Mapping[str, str], max_items: int) -> list[bytes]:
+    """Return the rows of an object of columns, or of one row."""
+    row = decoded(content, _read_object)
+    if row and not any(bytes(value).startswith(b"[") for value in row.values()):
+        return [_row(list(row), list(row.values()), kinds)]
+    by_column = decoded(content, _read_columns)
+    if len({len(values) for values in by_column.values()}) > 1:
+        raise Problem(Kind.UNDECODABLE, f"the columns {list(by_column)} are not of one length")
+    if not any(by_column.values()):  # nothing would ever say that the columns are the wrong ones
+        raise Problem(Kind.UNDECODABLE, f"the columns have no rows: {list(by_column)}")
+    rows = limited(list(zip(*by_column.values(), strict=True)), max_items)
+    return [_row(list(by_column), row, kinds) for row in rows]
+
+
+def _listed(row: bytes, kinds: Mapping[str, str], *, lenient: bool) -> bytes:
+    """Return the object of a row in a list: without names it has the signature's columns in their order."""
+    if row.startswith(b"["):
+        return _row(list(kinds), decoded(row, read_items), kinds)
+    if row.startswith(b"{"):
+        if not lenient:
+            return row
+        members = decoded(row, _read_object)
+        return _row(list(members), list(members.values()), kinds)
+    return _row(list(kinds), [msgspec.Raw(row)], kinds) if len(kinds) == 1 else row
+
+
+def _row(names: Sequence[str], values: Sequence[msgspec.Raw], kinds: Mapping[str, str]) -> bytes:
+    # A row that is too long keeps its further values, so that it is found out.
+    known = itertools.chain(map(kinds.get, names), itertools.repeat(None))
+    return _object(names, list(map(_value, values, known)))
+
+
+def _value(value: msgspec.Raw, kind: str | None) -> msgspec.Raw:
+    """Return what the contract reads for a value that MLflow reads: 130.0 as an integer, base64 with line ends."""
+    if kind in {"integer", "long"} and (whole := _WHOLE.fullmatch(value)):
+        return msgspec.Raw(whole[1])
+    return msgspec.Raw(_LINE_ENDS.sub(b"", value)) if kind == "binary" else value
 
 
 def _without_nan(body: bytes) -> bytes:
@@ -106,9 +166,9 @@ def _without_nan(body: bytes) -> bytes:
     return _STRING_OR_NAN.sub(lambda found: found[1] or b"null", body) if b"NaN" in body else body
 
 
-def _csv_rides(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
+def _csv_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
     try:
-        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        lines = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
         # No further than it takes to see that there are too many.
         header, *rows = itertools.islice(filter(None, lines), max_items + 2)
     except (ValueError, csv.Error) as error:
@@ -144,5 +204,6 @@ def refusal(problem: Problem) -> Answer:
     status = problem.kind.status
     if status is HTTPStatus.UNPROCESSABLE_ENTITY:
         status = HTTPStatus.BAD_REQUEST
-    error = {"error_code": _ERROR_CODES.get(status, "BAD_REQUEST"), "message": f"{problem.kind.title} {problem}"}
+    message = str(problem) if problem.kind is Kind.INVALID_ITEM else f"{problem.kind.title} {problem}"
+    error = {"error_code": _ERROR_CODES.get(status, "BAD_REQUEST"), "message": message}
     return Answer(status, msgspec.json.encode(error | problem.members), headers=problem.headers)

@@ -5,22 +5,30 @@ The rule: the schema of a ride event is that of the very struct that decodes it,
 what the core refuses.
 """
 
+import csv
+import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import prediction_type
+from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.model import Model
 from stream_consumer.outputs import Output
+from stream_consumer.web import mlflow_format
 from stream_consumer.web.mlflow_format import CSV, JSON
-from stream_consumer.web.predict_format import ItemError
-from stream_consumer.web.problems import MEDIA_TYPE, Kind
+from stream_consumer.web.predict_format import ItemError, event, example_rows
+from stream_consumer.web.problems import MEDIA_TYPE, Kind, Problem
 from stream_consumer.web.settings import WebSettings
 
 Json = dict[str, Any]
+
+# An event that is nothing but its row.
+_ROW = Envelope(entity="", id="")
 
 # What any path with a body may answer beside its own answers.
 _BODY_REFUSALS = (
@@ -38,18 +46,19 @@ _BODY_REFUSALS = (
 def document(model: Model, settings: WebSettings) -> Json:
     """Return the description of the server, as JSON."""
     envelope = model.schema.envelope
-    (event, prediction, error), components = msgspec.json.schema_components(
+    (event_ref, prediction, error), components = msgspec.json.schema_components(
         [model.schema.event_type, prediction_type(envelope), ItemError], ref_template="#/components/schemas/{name}"
     )
     components["Predicted"]["properties"][envelope.prediction] = _value(model.output)
-    row = _row(components[event["$ref"].rpartition("/")[2]], components, model.schema)
-    refs = {"event": event, "prediction": prediction, "error": error, "row": row, "values": row["properties"]}
+    row = _row(components[event_ref["$ref"].rpartition("/")[2]], components, model.schema)
+    refs = {"event": event_ref, "prediction": prediction, "error": error, "row": row, "values": row["properties"]}
     refs["value"] = _value(model.output)
     security: Json = {"security": [{"bearer": []}]} if settings.tokens else {}
     paths = {
         "/predict": {"post": _predict(model, settings, refs) | security},
         "/invocations": {"post": _invocations(model, settings, refs) | security},
         "/ping": {"get": _status("Whether predictions can be had, as SageMaker and MLflow ask", "ping")},
+        "/health": {"get": _status("Whether predictions can be had, as MLflow's clients ask", "health")},
         "/readyz": {"get": _status("Whether predictions can be had now", "ready")},
         "/healthz": {"get": _status("Whether the process is alive", "alive", ready=False)},
         "/metrics": {
@@ -79,11 +88,10 @@ def document(model: Model, settings: WebSettings) -> Json:
 def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
     events = {"type": "array", "items": refs["event"], "maxItems": settings.max_items}
     either = {"type": "array", "items": {"anyOf": [refs["prediction"], refs["error"]]}}
-    one, *several = (json.loads(model.schema.envelope.event(_example_row(model), number)) for number in (256, 1, 2))
-    examples = {
-        "one": {"summary": "one event", "value": one},
-        "list": {"summary": "a list", "value": several},
-    }
+    examples: Json = {}
+    if row := _example_row(model):
+        one, *several = (json.loads(event(model.schema, row, number)) for number in (256, 1, 2))
+        examples = {"one": {"summary": "one event", "value": one}, "list": {"summary": "a list", "value": several}}
     answers = {
         "200": _content(
             "A prediction event, or a list of them in order", JSON, _any(refs["prediction"], _list(refs["prediction"]))
@@ -99,17 +107,10 @@ def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> J
 
 
 def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
-    row = json.loads(msgspec.json.encode(_example_row(model)))
-    names = list(row)
-    rows = [list(row.values())]
-    json_examples = {"dataframe_records": [row], "dataframe_split": {"columns": names, "data": rows}, "inputs": rows}
-    csv_example = "".join(",".join(map(str, line)) + "\n" for line in (names, *rows))
+    examples = {media_type: _examples(model, media_type) for media_type in (JSON, CSV)}
     content = {
-        JSON: {
-            "schema": _formats(settings.max_items, refs["row"], refs["values"]),
-            "examples": {name: {"value": {name: value}} for name, value in json_examples.items()},
-        },
-        CSV: {"schema": _TEXT, "examples": {"csv": {"value": csv_example}}},
+        JSON: {"schema": _formats(settings.max_items, refs["row"], refs["values"]), "examples": examples[JSON]},
+        CSV: {"schema": _TEXT, "examples": examples[CSV]},
     }
     predictions = _object({"predictions": _list(refs["value"])})
     return {
@@ -122,12 +123,15 @@ def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) 
 
 
 def _formats(max_items: int, record: Json, values: Mapping[str, Json]) -> Json:
-    """Describe the protocol's JSON, but for ``inputs`` by column: that they are of one length cannot be said."""
+    """Describe the protocol's JSON; in words where a schema cannot: that columns are of one length."""
     row = {"type": "array", "prefixItems": list(values.values()), "items": False, "minItems": len(values)}
-    rides, rows = ({"type": "array", "items": item, "maxItems": max_items} for item in (record, row))
-    split = _object({"columns": {"const": list(values)}, "data": rows})
-    formats = {"dataframe_records": rides, "dataframe_split": split, "instances": _any(rides, rows), "inputs": rows}
-    return {"oneOf": [_object({name: content}) for name, content in formats.items()]}
+    scalars = values.values() if len(values) == 1 else ()
+    lists = [{"type": "array", "items": item, "maxItems": max_items} for item in (record, row, *scalars)]
+    split = _object({"columns": {"const": list(values)}, "data": lists[1]})
+    either = _any(*lists)
+    formats = {"dataframe_records": lists[0], "dataframe_split": split, "instances": either, "inputs": either}
+    described = "`inputs` and `instances` may also be one row by name, or an object of columns of one length."
+    return {"oneOf": [_object({name: content}) for name, content in formats.items()], "description": described}
 
 
 _VALUES: dict[str, Json] = {
@@ -147,22 +151,47 @@ def _value(output: Output | None) -> Json:
     return _object(members) if output.names else members[""]
 
 
-def _row(event: Json, components: Mapping[str, Json], schema: EventSchema) -> Json:
+def _row(whole: Json, components: Mapping[str, Json], schema: EventSchema) -> Json:
     """Return the schema of the model's input: a component of the event, or the event without its identifier."""
     if schema.envelope.entity:
-        described: Json = components[event["properties"][schema.envelope.entity]["$ref"].rpartition("/")[2]]
+        described: Json = components[whole["properties"][schema.envelope.entity]["$ref"].rpartition("/")[2]]
         return described
     names = [column.name for column in schema.columns]
-    return event | {
-        "properties": {name: event["properties"][name] for name in names},
-        "required": [name for name in event["required"] if name in names],
+    return whole | {
+        "properties": {name: whole["properties"][name] for name in names},
+        "required": [name for name in whole["required"] if name in names],
     }
 
 
 def _example_row(model: Model) -> Json:
-    first: Sequence[Any] = [values[0] for values in model.example]
-    names = [column.name for column in model.schema.columns]
-    return {name: value for name, value in zip(names, first, strict=False) if value is not None}
+    """Return the first row of the model's example that an event can say; empty if there is none."""
+    for row in example_rows(model):
+        if not isinstance(model.schema.decode(event(model.schema, row, 1)), InvalidRecord):
+            return row
+    return {}
+
+
+def _examples(model: Model, media_type: str) -> Json:
+    """Return bodies of the protocol that are answered with predictions."""
+    row: Json = json.loads(_ROW.event(_example_row(model), 0))
+    rows = [[row.get(column.name) for column in model.schema.columns]]
+    if media_type == CSV:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([row, row.values()])
+        bodies: dict[str, tuple[Any, bytes]] = {"csv": (text.getvalue(), text.getvalue().encode())}
+    else:
+        split = {"columns": list(row), "data": [list(row.values())]}
+        forms = {"dataframe_records": [row], "dataframe_split": split, "inputs": rows}
+        bodies = {name: ({name: form}, msgspec.json.encode({name: form})) for name, form in forms.items()}
+    return {name: {"value": value} for name, (value, body) in bodies.items() if row and _reads(model, body, media_type)}
+
+
+def _reads(model: Model, body: bytes, media_type: str) -> bool:
+    try:
+        [record] = mlflow_format.records(body, media_type, model.schema, 1)
+    except Problem:
+        return False
+    return not isinstance(model.schema.decode(record.data), InvalidRecord)
 
 
 def _refusals(kinds: Sequence[Kind], media_type: str, schema: str) -> Json:

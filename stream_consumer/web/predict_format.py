@@ -4,15 +4,17 @@ Bodies ↔ records: what ``/predict`` reads and answers, without any I/O.
 The rule: a list is split, not decoded. Each item keeps its own bytes, so that the verdict on it is the core's alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from stream_consumer.contract.dead_letter import encodable
+from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.model import Model
 from stream_consumer.web.batching import Outcome
 from stream_consumer.web.problems import Kind, Problem
 
@@ -31,6 +33,19 @@ class ItemError(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, index: int, fault: InvalidRecord) -> "ItemError":
         return cls(index, fault.reason, fault.path, encodable(fault.detail))
+
+
+def example_rows(model: Model) -> list[dict[str, Any]]:
+    """Return the rows of the model's example by column name, without what is missing in them."""
+    names = [column.name for column in model.schema.columns]
+    rows = [zip(names, row, strict=True) for row in zip(*model.example, strict=True)]
+    return [{name: value for name, value in row if value is not None} for row in rows]
+
+
+def event(schema: EventSchema, row: Mapping[str, Any], number: int) -> bytes:
+    """Return the event around *row*; *number* identifies it unless a column does."""
+    key = "" if schema.envelope.entity else schema.envelope.id
+    return schema.envelope.event(row, row.get(key, number))
 
 
 def split(body: bytes, max_items: int) -> tuple[list[Record], bool]:
@@ -54,7 +69,9 @@ def decoded(body: bytes, decode: Any) -> Any:
     """
     try:
         return decode(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise Problem(Kind.UNDECODABLE, "JSON is nested too deeply to be read") from None
+    except ValueError as error:
         raise Problem(Kind.UNDECODABLE, str(error)) from None
 
 

@@ -14,9 +14,9 @@ MEDIA_TYPE = "application/problem+json"
 class Kind(Enum):
     """Every kind of problem: its name (the last part of ``type``), its status, and what it is."""
 
-    INVALID_ITEM = ("invalid-item", HTTPStatus.UNPROCESSABLE_ENTITY, "The ride event is invalid.")
-    UNDECODABLE = ("undecodable", HTTPStatus.BAD_REQUEST, "The body is not JSON in UTF-8.")
-    TOO_MANY_ITEMS = ("too-many-items", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The list is longer than allowed.")
+    INVALID_ITEM = ("invalid-item", HTTPStatus.UNPROCESSABLE_ENTITY, "The event is invalid.")
+    UNDECODABLE = ("undecodable", HTTPStatus.BAD_REQUEST, "The body cannot be read.")
+    TOO_MANY_ITEMS = ("too-many-items", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request has more items than allowed.")
     BODY_TOO_LARGE = ("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than allowed.")
     HEAD_TOO_LARGE = (
         "head-too-large",
@@ -32,9 +32,9 @@ class Kind(Enum):
     UNAUTHORIZED = ("unauthorized", HTTPStatus.UNAUTHORIZED, "A bearer token is needed.")
     NOT_FOUND = ("not-found", HTTPStatus.NOT_FOUND, "There is no such path.")
     METHOD_NOT_ALLOWED = ("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "The path has no such method.")
-    QUEUE_FULL = ("queue-full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many ride events wait for the model.")
+    QUEUE_FULL = ("queue-full", HTTPStatus.SERVICE_UNAVAILABLE, "Too many events wait for the model.")
     TIMED_OUT = ("timed-out", HTTPStatus.SERVICE_UNAVAILABLE, "The request was not decided in time.")
-    MODEL_BROKEN = ("model-broken", HTTPStatus.INTERNAL_SERVER_ERROR, "The model fails on every ride event.")
+    MODEL_BROKEN = ("model-broken", HTTPStatus.INTERNAL_SERVER_ERROR, "The model fails on every event.")
 
     def __init__(self, label: str, status: HTTPStatus, title: str) -> None:
         self.label = label

@@ -31,10 +31,17 @@ FIELDS = {
         secret=True,
     ),
     "no_auth": Field("WEB_NO_AUTH", boolean, default=False, meaning="`true`: let everybody in, beyond loopback, too"),
-    "max_items": Field("WEB_MAX_ITEMS", integer(1, 10_000), 1_000, "Ride events of a request; of a model call as well"),
-    "max_body_bytes": Field("WEB_MAX_BODY_BYTES", integer(1_000, 100_000_000), 1_000_000, "Bytes of a request's body"),
+    "max_items": Field(
+        "WEB_MAX_ITEMS", integer(1, 100_000), 10_000, "Events of a request; a model call that requests share has 1,000"
+    ),
+    "max_body_bytes": Field(
+        "WEB_MAX_BODY_BYTES",
+        integer(1_000, 100_000_000),
+        6_291_456,
+        "Bytes of a request's body; the default is what SageMaker and Lambda let through",
+    ),
     "queue_items": Field(
-        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 10_000, "Ride events that may wait for the model; beyond, 503"
+        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 50_000, "Events that may wait for the model; beyond, 503"
     ),
     "timeout_ms": Field(
         "WEB_TIMEOUT_MS",
@@ -81,6 +88,8 @@ class WebSettings:
             SettingsError: Names every variable that is wrong, its value and what is wanted.
         """
         values, faults = environment_variables.read(FIELDS, environ)
+        if not faults and not environ.get("WEB_MAX_ITEMS"):
+            values["max_items"] = min(values["max_items"], values["queue_items"])
         if not faults and values["queue_items"] < values["max_items"]:
             faults.append(
                 f"WEB_QUEUE_ITEMS={values['queue_items']}: wanted at least the {values['max_items']} of WEB_MAX_ITEMS"

@@ -77,8 +77,20 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         if self._head_bytes > _MAX_HEAD_BYTES:
             self.refuse(_head_too_large())
-        else:
+        elif not self._close_after_earlier():
             super().send_400_response(msg)
+
+    def _close_after_earlier(self) -> bool:
+        """Close once the requests that were whole before the arriving one are answered; False if there are none."""
+        begun = [self._answering, *(cycle for cycle, _ in reversed(self.pipeline))]
+        earlier = [cycle for cycle in begun if cycle and not (cycle.response_complete or cycle.more_body)]
+        if not earlier:
+            return False
+        while self.pipeline and self.pipeline[0][0] is not earlier[-1]:
+            self.pipeline.popleft()
+        earlier[-1].keep_alive = False
+        self.flow.pause_reading()
+        return True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
@@ -103,7 +115,9 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def refuse(self, problem: Problem) -> None:
-        """Answer the arriving request for the application, if it is due and has none yet, and close."""
+        """Answer the arriving request for the application, unless an earlier one is to be answered yet, and close."""
+        if self._close_after_earlier():
+            return
         cycle: RequestResponseCycle | None = self.cycle  # of the latest whole head
         arriving = cycle if cycle is not None and cycle.scope is self.scope else None
         if arriving is None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_ready_until_it_drains() -> None:
 def test_not_ready_while_the_queue_is_full() -> None:
     application = app(WEB_MAX_ITEMS="1", WEB_QUEUE_ITEMS="1")
     application._batcher.queued = 1  # noqa: SLF001 (as much as waits while a call runs)
-    assert ask(application, "GET", "/readyz").json["reason"] == "as many ride events wait for the model as may"
+    assert ask(application, "GET", "/readyz").json["reason"] == "as many events wait for the model as may"
 
 
 def test_not_ready_while_a_call_does_not_end() -> None:
@@ -49,7 +50,8 @@ def test_not_ready_while_a_call_does_not_end() -> None:
     assert ask(application, "GET", "/healthz").status == 200
 
 
-def test_not_ready_after_a_call_that_failed_altogether_until_one_does_not() -> None:
+def fragile(**options: Any) -> tuple[ServedModel, list[bool]]:
+    """Return a model that fails on all rows, its example among them, while the list that is returned says True."""
     broken = [True]
 
     def row(*_: float) -> float:
@@ -57,12 +59,40 @@ def test_not_ready_after_a_call_that_failed_altogether_until_one_does_not() -> N
             raise ValueError("shape")
         return 1.0
 
-    application = app(ServedModel(row, healthy=False))
+    return ServedModel(row, **options), broken
+
+
+def test_a_model_that_fails_on_all_rows_is_not_ready_until_it_predicts_again() -> None:
+    """Nothing is sent to a server that is not ready, so the model predicts its example when readiness is asked for."""
+    model, broken = fragile(healthy=False)
+    application = app(model)
     assert post(application, ride_event(1)).status == 500
-    assert ask(application, "GET", "/readyz").json["reason"] == "the latest model call failed on every ride event"
-    broken.clear()
-    broken.append(False)
+    for _ in range(2):
+        reply = ask(application, "GET", "/readyz")
+        assert (reply.status, reply.json["reason"]) == (503, "the latest model call failed on every event")
+    assert ask(application, "GET", "/healthz").status == 200
+    broken[0] = False
+    assert ask(application, "GET", "/readyz").status == 200
+    calls = len(model.calls)
+    assert ask(application, "GET", "/readyz").status == 200
+    assert len(model.calls) == calls, "a model that is well is not asked"
+
+
+def test_an_event_that_is_predicted_shows_that_the_model_is_well() -> None:
+    model, broken = fragile(healthy=False, example=())
+    application = app(model)
+    assert post(application, ride_event(1)).status == 500
+    assert ask(application, "GET", "/readyz").status == 503
+    broken[0] = False
     assert post(application, ride_event(1)).status == 200
+    assert ask(application, "GET", "/readyz").status == 200
+
+
+def test_without_an_example_it_is_ready_after_a_few_seconds_for_an_event_to_try_it() -> None:
+    application = app(fragile(healthy=False, example=())[0])
+    batcher = application._batcher  # noqa: SLF001 (whose clock is the test's)
+    assert post(application, ride_event(1)).status == 500
+    batcher._clock = lambda: time.monotonic() + 10  # noqa: SLF001
     assert ask(application, "GET", "/readyz").status == 200
 
 

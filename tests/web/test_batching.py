@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.errors import ModelError
 from stream_consumer.inference import Decider, Decision
-from stream_consumer.web.batching import Batcher, CallFailed, Limits, Outcome, QueueFull, TimedOut, inline_items
+from stream_consumer.web.batching import (
+    Batcher,
+    CallFailed,
+    Limits,
+    Outcome,
+    QueueFull,
+    TimedOut,
+    TooManyRefused,
+    inline_items,
+)
 from tests.rides import FakeModel, minutes_of, ride_event
 from tests.web.loop import VirtualLoop, run
 
@@ -61,6 +71,13 @@ class Bench:
         [work] = self.threads
         self.threads.clear()
         work()
+
+    async def finish(self, *until: asyncio.Task[list[Outcome]]) -> None:
+        """End one call after another until *until* is answered, or nobody waits."""
+        await turn()
+        while self.threads and not (until and all(task.done() for task in until)):
+            self.end_call()
+            await turn()
 
 
 async def turn() -> None:
@@ -184,7 +201,7 @@ def test_the_queue_is_bounded_by_items_and_says_so() -> None:
         waiting = bench.ask(*[ride_event(2)] * 2)
         await turn()
         full = [bench.batcher.full]
-        with pytest.raises(QueueFull, match="2 ride events wait for the model and 3 may: no room for 2 more"):
+        with pytest.raises(QueueFull, match="2 events wait for the model and 3 may: no room for 2 more"):
             await bench.ask(*[ride_event(3)] * 2)
         last = bench.ask(ride_event(4))
         await turn()
@@ -240,29 +257,106 @@ def test_a_request_that_is_cancelled_leaves_the_queue() -> None:
     run(main())
 
 
-def test_a_call_that_fails_altogether_is_told_to_its_requests_and_the_next_goes_on() -> None:
+def test_a_broken_model_is_told_to_all_who_share_the_call_after_one_call_and_the_next_goes_on() -> None:
     async def main() -> None:
-        bench = Bench(raises=[MemoryError("too small")])
+        bench = Bench(raises=[ModelError("fails on its own example")])
         answers = await asyncio.gather(bench.ask(ride_event(1)), bench.ask(ride_event(2)), return_exceptions=True)
         causes = [answer.__cause__ for answer in answers if isinstance(answer, CallFailed)]
-        assert list(map(repr, causes)) == ["MemoryError('too small')"] * 2
+        assert list(map(repr, causes)) == ["ModelError('fails on its own example')"] * 2
+        assert bench.model.calls == []
         assert ride_ids(await bench.ask(ride_event(3))) == [3]
 
     run(main())
 
 
-def test_the_model_is_broken_until_it_predicts_and_otherwise_for_a_few_seconds() -> None:
-    """Where nothing is sent to a broken server, nothing that is sent would ever show that it is not."""
+def test_a_call_that_is_too_large_for_the_machine_fails_only_the_request_that_is() -> None:
+    """Its neighbours are decided without it."""
 
+    async def main() -> None:
+        bench = Bench()
+
+        def small(*values: float) -> float:
+            if bench.model.calls[-1] > 3:
+                raise MemoryError("too small")
+            return row(*values)  # type: ignore[arg-type]
+
+        bench.model._row = small  # noqa: SLF001 (the fake's own behaviour)
+        neighbours = [bench.ask(ride_event(at)) for at in (1, 2)]
+        large = bench.ask(*[ride_event(3)] * 4)
+        await bench.finish()
+        assert [ride_ids(await one) for one in neighbours] == [[1], [2]]
+        with pytest.raises(CallFailed, match="too small"):
+            await large
+
+    run(main())
+
+
+def test_a_list_of_refused_rows_does_not_make_its_neighbours_wait_until_all_of_them_are_isolated() -> None:
+    """Isolating 8 of them takes at least 8 calls of 2 s; a neighbour has its answer after one slice and its own."""
+
+    async def main() -> None:
+        bench = Bench(Limits(10, 20, seconds=100))
+
+        def slow(*values: float) -> float:
+            loop().pass_time(2.0 if values[2] == REFUSED else 0.0)
+            return row(*values)  # type: ignore[arg-type]
+
+        bench.model._row = slow  # noqa: SLF001 (the fake's own behaviour)
+        offender = bench.ask(*[ride_event(at, distance=REFUSED) for at in range(8)])
+        await turn()
+        for at in range(10, 13):
+            neighbour = bench.ask(ride_event(at))
+            before = loop().time()
+            await bench.finish(neighbour)
+            assert ride_ids(await neighbour) == [at]
+            assert loop().time() - before < 5
+            assert not offender.done()
+        await bench.finish()
+        assert ride_ids(await offender) == [None] * 8
+
+    run(main())
+
+
+def test_those_whose_rows_are_isolated_take_no_place_in_the_queue() -> None:
+    """As many of them as may wait; more are told to come again."""
+
+    async def main() -> None:
+        bench = Bench(Limits(batch_items=4, queue_items=4, seconds=100))
+
+        def slow(*values: float) -> float:
+            loop().pass_time(1.0)
+            return row(*values)  # type: ignore[arg-type]
+
+        bench.model._row = slow  # noqa: SLF001 (the fake's own behaviour)
+        offenders = []
+        for _ in range(2):
+            offenders.append(bench.ask(*[ride_event(0, distance=REFUSED)] * 3))
+            await turn()
+            bench.end_call()
+            await turn()
+            if bench.threads:
+                bench.end_call()
+                await turn()
+        with pytest.raises(TooManyRefused, match="3 events are being isolated"):
+            await offenders[1]
+        neighbour = bench.ask(*[ride_event(1)] * 4)
+        await bench.finish()
+        assert ride_ids(await neighbour) == [1] * 4
+        assert ride_ids(await offenders[0]) == [None] * 3
+
+    run(main())
+
+
+def test_the_model_is_broken_until_it_predicts() -> None:
     async def main() -> list[bool]:
         bench = Bench()
-        broken = [bench.batcher.broken]
+        broken = [bench.batcher.failed_within(10)]
 
         async def then(*items: bytes, after: float = 0.0, raises: Sequence[Exception] = ()) -> None:
             await asyncio.sleep(after)
             bench.raises.extend(raises)
             await asyncio.gather(bench.ask(*items), return_exceptions=True)
-            broken.append(bench.batcher.broken)
+            broken.append(bench.batcher.failed_within(10))
 
         await then(ride_event(1), raises=[MemoryError("too small")])
         await then()
@@ -305,27 +399,27 @@ def test_isolating_refused_rows_goes_on_beside_the_loop_if_it_takes_long() -> No
         answers = [bench.ask(ride_event(at, distance=REFUSED if at == 2 else 1.0)) for at in range(4)]
         await turn()
         assert not any(answer.done() for answer in answers)
-        bench.end_call()
+        await bench.finish()
         assert [ride_ids(await answer) for answer in answers] == [[0], [1], [None], [3]]
 
     run(main())
 
 
-def test_what_a_call_decided_in_time_is_answered_and_the_rest_timed_out() -> None:
+def test_a_request_whose_rows_are_not_isolated_in_time_is_timed_out_and_no_other() -> None:
     async def main() -> None:
         bench = Bench(Limits(10, 20, seconds=5))
 
         def slow(*values: float) -> float:
-            loop().pass_time(2.0)
+            loop().pass_time(1.0)
             return row(*values)  # type: ignore[arg-type]
 
         bench.model._row = slow  # noqa: SLF001 (the fake's own behaviour)
-        first, second = bench.ask(ride_event(1)), bench.ask(*[ride_event(2, distance=REFUSED)] * 2)
-        await turn()
-        bench.end_call()
+        first, second = bench.ask(ride_event(1)), bench.ask(*[ride_event(2, distance=REFUSED)] * 4)
+        await bench.finish()
         assert ride_ids(await first) == [1]
         with pytest.raises(TimedOut):
             await second
+        assert bench.model.calls == [5, 1, 4, 2], "no call is made for whom nobody waits"
 
     run(main())
 
@@ -362,7 +456,7 @@ STEPS = st.lists(
         st.tuples(st.just("cancel"), st.integers(0, 30)),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.001, 1.5, 6.0])),
         st.tuples(st.just("end call"), st.none()),
-        st.tuples(st.just("break"), st.sampled_from([MemoryError("small"), ValueError("odd")])),
+        st.tuples(st.just("break"), st.sampled_from([MemoryError("small"), ModelError("odd")])),
     ),
     max_size=30,
 )
@@ -436,6 +530,8 @@ class Play:
                 assert seconds >= limits.seconds - 0.001
             elif isinstance(error, QueueFull):
                 assert seconds == 0
+            elif isinstance(error, TooManyRefused):
+                assert len(self.asked) > 1
             else:
                 assert error.__cause__ in self.broken
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from stream_consumer.errors import SettingsError
+from stream_consumer.errors import SettingsError, UsageError
 from stream_consumer.local.runtime.functions import FunctionConfig
 from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 from stream_consumer.web import lambda_function
@@ -112,6 +112,27 @@ def test_a_browsers_preflight_is_let_pass(invoke: Invoke) -> None:
     assert invoke(http_api_event("OPTIONS", "/predict", "")) == {"statusCode": 204}
 
 
+@pytest.mark.parametrize("event", [None, {"source": "serverless-plugin-warmup"}, {"warmer": True, "concurrency": 3}])
+def test_a_warm_up_or_a_null_event_loads_the_model_and_answers_nothing(invoke: Invoke, event: Any) -> None:
+    assert invoke(event) == {"statusCode": 204}
+    assert lambda_function._adapter.cache_info().currsize == 1  # noqa: SLF001 (the model is loaded)
+
+
+@pytest.mark.parametrize(
+    ("event", "has"),
+    [
+        ({"Records": []}, r"\['Records'\]"),
+        ({"requestContext": {"stage": "prod"}, "httpMethod": "GET"}, r"\['httpMethod', 'requestContext'\]"),
+        ([], "list"),
+        ("text", "str"),
+        ({}, r"\[\]"),
+    ],
+)
+def test_what_is_no_http_request_is_refused_by_name(invoke: Invoke, event: Any, has: str) -> None:
+    with pytest.raises(UsageError, match=f"no HTTP request of payload format 2.0: it has {has};"):
+        invoke(event)
+
+
 def test_problems_are_text_too(invoke: Invoke) -> None:
     response = invoke(function_url_event("POST", "/predict", b"{", headers=JSON))
     assert (response["statusCode"], response["isBase64Encoded"]) == (400, False)
@@ -153,7 +174,7 @@ def test_a_wrong_environment_fails_init_and_is_logged(
     monkeypatch.setenv("MODEL_LOCATION", "")
     lambda_function._adapter.cache_clear()  # noqa: SLF001
     with pytest.raises(SettingsError):
-        lambda_function.lambda_handler({}, None)
+        lambda_function.lambda_handler(None, None)
     assert "MODEL_LOCATION is not set" in vars(caplog.records[-1])["remedy"]
 
 

@@ -127,7 +127,7 @@ def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -
     assert (reply.status, reply.headers["content-type"]) == (400, "application/json")
     assert reply.json == {
         "error_code": "BAD_REQUEST",
-        "message": "The ride event is invalid. 2 of 3 rows are invalid: "
+        "message": "2 of 3 rows are invalid: "
         "row 1: bounds at $.ride.PULocationID: Expected `int` <= 265; "
         "row 2: schema at $.ride.DOLocationID: Expected `int`, got `str`",
         "errors": [
@@ -151,20 +151,27 @@ def test_an_invalid_row_refuses_the_request_as_mlflow_does_and_names_the_row() -
     ("body", "headers", "message"),
     [
         (b"{", JSON, "Input data was truncated"),
-        (b"[1]", JSON, "Expected `object`, got `array`"),
+        (b"1", JSON, "Expected `object`, got `int`"),
+        (b"[1]", JSON, 'the body is a list; wanted {"dataframe_records": [row, …]} around it'),
+        (b'{"columns": ["a"], "data": [[1]]}', JSON, 'of MLflow 1; wanted {"dataframe_split": …} around it'),
         (b"{}", JSON, "wanted a JSON object with one of dataframe_split, dataframe_records, instances, inputs"),
         (b'{"inputs": [], "instances": []}', JSON, "it has ['inputs', 'instances']"),
         (b'{"inputs": [[1, 2]]}', JSON, "a row has 2 values for the 3 columns"),
-        (b'{"inputs": {"a": [1], "b": []}}', JSON, "the columns of inputs are not of one length"),
-        (b'{"inputs": {}}', JSON, "the columns of inputs have no rows: []"),
-        (b'{"instances": {"a": [], "b": []}}', JSON, "the columns of instances have no rows: ['a', 'b']"),
+        (b'{"inputs": {"a": [1], "b": []}}', JSON, "the columns ['a', 'b'] are not of one length"),
+        (b'{"inputs": {}}', JSON, "the columns have no rows: []"),
+        (b'{"instances": {"a": [], "b": []}}', JSON, "the columns have no rows: ['a', 'b']"),
         (b'{"inputs": 7}', JSON, "Expected `array`, got `int`"),
         (b'{"dataframe_split": {"columns": ["a"]}}', JSON, "missing required field `data`"),
         (b'{"dataframe_split": {"columns": ["a"], "data": [[-NaN]]}}', JSON, "JSON is malformed"),
         (b'{"dataframe_split": {"columns": ["a"], "data": [[Infinity]]}}', JSON, "JSON is malformed"),
         (b'{"inputs": [[NaN]], "NaN', JSON, "Input data was truncated"),
         (b"", CSV, "not CSV in UTF-8 with a header"),
-        (b"\xff", CSV, "not CSV in UTF-8 with a header"),
+        (b"\xff", CSV, "'utf-8' codec can't decode byte 0xff"),
+        (HEADER[:-1] + b",note\n130,205,3.66,\xff\n", CSV, "'utf-8' codec can't decode byte 0xff"),
+        (b'{"inputs": [[130, 205, 3.66]], "note": "\xff"}', JSON, "'utf-8' codec can't decode byte 0xff"),
+        (b'{"instances": [%b, "note": "\xff"}]}' % RIDE[:-1], JSON, "'utf-8' codec can't decode byte 0xff"),
+        (b'{"note": %b, "inputs": [[130, 205, 3.66]]}' % (b"[" * 2_000 + b"]" * 2_000), JSON, "nested too deeply"),
+        (b'{"inputs":' * 2_000 + b"1" + b"}" * 2_000, JSON, "nested too deeply"),
         (HEADER + b"1,2,3,4\n", CSV, "a row has 4 values for the 3 columns"),
         (HEADER + b"1\n", CSV, "a row has 1 values for the 3 columns"),
     ],
@@ -205,7 +212,52 @@ def test_values_keep_their_own_bytes() -> None:
     body = b'{"dataframe_split": {"columns": ["n"], "data": [[9007199254740993]]}}'
     assert post(app(model), body, "/invocations").status == 200
     assert seen == [9007199254740993]
-    assert post(app(model), body.replace(b"]]", b".0]]"), "/invocations").status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"inputs": [[130.0, -205.00, 3.0]]}',
+        b'{"inputs": {"n": [130.0], "m": [-205.0], "x": [3.0]}}',
+        b'{"inputs": {"n": 130.0, "m": -205.0, "x": 3}}',
+        b'{"instances": [{"n": 130.0, "m": -205.0, "x": 3.0, "more": 1.0}]}',
+        b'{"dataframe_split": {"columns": ["n", "m", "x"], "data": [[130.0, -205, 3.0]]}}',
+        b'\xef\xbb\xbf{"dataframe_records": [{"n": 130.000, "m": -205.0, "x": 3.0}]}',
+    ],
+)
+def test_a_whole_number_may_have_a_point_as_pandas_writes_integers_beside_missing_ones(body: bytes) -> None:
+    seen: list[list[int | float]] = []
+
+    def row(*values: float) -> float:
+        seen.append(list(values))
+        return 1.0
+
+    model = ServedModel(row, columns=[Column("n", "long"), Column("m", "integer"), Column("x", "double")])
+    assert post(app(model), body, "/invocations").json == {"predictions": [1.0]}
+    assert seen == [[130, -205, 3.0]]
+    assert list(map(type, seen[0])) == [int, int, float]
+    reply = post(app(model), body.replace(b"130.0", b"130.5"), "/invocations")
+    assert reply.json["errors"][0]["detail"] == "Expected `int`, got `float`", "nothing is cut off"
+
+
+@pytest.mark.parametrize("body", [b'{"inputs": [1, 2]}', b'{"instances": [1, 2]}', b'{"inputs": {"n": [1, 2]}}'])
+def test_a_list_of_scalars_is_a_list_of_rows_for_a_model_of_one_column(body: bytes) -> None:
+    model = ServedModel(lambda n: n, columns=[Column("n", "long")])
+    assert post(app(model), body, "/invocations").json == {"predictions": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"inputs": [["YWJj\\nZGVm\\r\\n"]]}', b'{"dataframe_records": [{"image": "YWJj\\nZGVm\\n"}]}']
+)
+def test_base64_may_have_line_ends_as_pythons_encodebytes_writes_it(body: bytes) -> None:
+    model = ServedModel(lambda image: float(image == b"abcdef"), columns=[Column("image", "binary")])
+    assert post(app(model), body, "/invocations").json == {"predictions": [1.0]}
+
+
+def test_a_text_keeps_its_line_ends() -> None:
+    model = ServedModel(lambda text: float(len(text)), columns=[Column("text", "string")])
+    body = b'{"dataframe_records": [{"text": "a\\nb\\r\\n1.0"}]}'
+    assert post(app(model), body, "/invocations").json == {"predictions": [8.0]}
 
 
 def test_a_missing_value_in_a_data_frame_is_missing_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,5 +295,9 @@ def test_a_ride_event_is_no_row() -> None:
     assert post(app(), ride_event(1), "/invocations").status == 400
 
 
-def test_ping_says_whether_predictions_can_be_had() -> None:
-    assert ask(app(), "GET", "/ping").status == 200
+@pytest.mark.parametrize("path", ["/ping", "/health"])
+def test_ping_says_whether_predictions_can_be_had(path: str) -> None:
+    application = app()
+    assert ask(application, "GET", path).status == 200
+    application.drain()
+    assert ask(application, "GET", path).status == 503

@@ -60,10 +60,37 @@ def test_its_examples_are_answered_with_200() -> None:
     assert asked == 6
 
 
-def test_a_model_without_an_example_is_described_all_the_same() -> None:
-    model = ServedModel(example=())
-    examples = described(model)["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["examples"]
-    assert examples["one"]["value"] == {"ride": {}, "ride_id": 256}
+def test_a_model_without_an_example_is_described_without_examples() -> None:
+    paths = described(ServedModel(example=()))["paths"]
+    bodies = [paths[path]["post"]["requestBody"]["content"] for path in ("/predict", "/invocations")]
+    assert [media["examples"] for body in bodies for media in body.values()] == [{}, {}, {}]
+
+
+@pytest.mark.parametrize(
+    ("example", "bodies"),
+    [
+        pytest.param(['a, "b"\n', 1.5, 7, 1], 6, id="a text of CSV's own characters"),
+        pytest.param(["cash", None, 7, 1], 6, id="an optional value that is missing"),
+        pytest.param(["", 1.5, 7, 1], 5, id="a text that no cell of CSV can say"),
+        pytest.param(["cash", 1.5, 0, 1], 0, id="a row outside the model's own bounds"),
+    ],
+)
+def test_only_examples_that_succeed_are_offered(example: list[Any], bodies: int) -> None:
+    columns = (*COLUMNS[:3], Column("n", "long"))
+    application = app(ServedModel(lambda *_: 1.0, columns=columns, example=[[value] for value in example]))
+    paths = ask(application, "GET", "/openapi.json").json["paths"]
+    statuses = [
+        post(
+            application,
+            (value if isinstance(value := one["value"], str) else json.dumps(value)).encode(),
+            path,
+            {"content-type": media_type},
+        ).status
+        for path in ("/predict", "/invocations")
+        for media_type, media in paths[path]["post"]["requestBody"]["content"].items()
+        for one in media["examples"].values()
+    ]
+    assert statuses == [200] * bodies
 
 
 @pytest.mark.parametrize("kind", ["boolean", "integer", "long", "float", "double", "string", "binary", "datetime"])

@@ -61,6 +61,7 @@ class Unread(asyncio.Transport):
 
     written = b""
     closing = aborted = False
+    reading = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
@@ -73,6 +74,12 @@ class Unread(asyncio.Transport):
 
     def abort(self) -> None:
         self.aborted = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
 def connected() -> tuple[Protocol, Unread]:
@@ -218,19 +225,62 @@ def test_a_body_does_not_count_as_the_head_of_the_next(server: Server) -> None:
         assert reply(connection)[0] == 200
 
 
-def test_a_refusal_is_not_the_answer_to_an_earlier_request() -> None:
-    decided = threading.Event()
-    slow = ServedModel(lambda *_: float(decided.wait(PATIENCE)))
-    with running(app(slow, 0)) as server, server.connect() as connection:
-        connection.sendall(post(ride_event(1)) + head(65_537))
-        assert replies(connection) == []
+@pytest.mark.parametrize(
+    "behind",
+    [
+        pytest.param(b"\x16\x03\x01\x02\x00 no HTTP\r\n\r\n", id="no HTTP"),
+        pytest.param(b"GET /healthz HTTP/9.9\r\n\r\n", id="HTTP of another version"),
+        pytest.param(head(65_537), id="a head that is too large"),
+        pytest.param(b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="a body that is none"),
+        pytest.param(b"POST /predict HTTP/1.1\r\nContent-", id="a head that never ends"),
+    ],
+)
+def test_a_good_request_gets_its_own_answer_whatever_comes_behind_it(behind: bytes) -> None:
+    """Then the connection is closed: where the next request would begin nobody knows."""
+    asked, decided = threading.Event(), threading.Event()
+
+    def row(*_: float) -> float:
+        asked.set()
+        return float(decided.wait(PATIENCE))
+
+    with running(app(ServedModel(row), 0), WEB_TIMEOUT_MS="3000") as server, server.connect() as connection:
+        connection.sendall(post(ride_event(1)) + behind)
+        assert asked.wait(PATIENCE)
+        assert server.get("/healthz") == 200, "what came behind it was read"
         decided.set()
+        assert replies(connection)[0] == 200
+
+
+def test_every_good_request_before_the_bad_one_is_answered() -> None:
+    async def written() -> bytes:
+        connection, transport = connected()
+        connection.data_received(get("/healthz") * 3 + b"no HTTP\r\n\r\n")
+        while connection.tasks:
+            await asyncio.gather(*connection.tasks)
+        assert transport.closing
+        return transport.written
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", run(written())) == [b"200"] * 3
 
 
 def test_a_body_that_is_too_large_is_not_waited_for(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(post(b"", length=100_001))
-        assert replies(connection) == [413]
+        assert reply(connection)[0] == 413
+
+
+@pytest.mark.parametrize("fields", [(), (b"Authorization: Bearer wrong",)], ids=["too large", "unauthorized as well"])
+def test_a_client_that_sends_all_of_it_first_can_read_why_it_was_refused_and_ask_again(
+    server: Server, fields: tuple[bytes, ...]
+) -> None:
+    """Were the connection closed on what it still sends, its system would throw the answer away."""
+    with server.connect() as connection:
+        connection.sendall(post(b" " * 30_000_000, *fields))
+        status, body = reply(connection)
+        assert status == (401 if fields else 413)
+        assert json.loads(body)["status"] == status
+        connection.sendall(post(ride_event(7)))
+        assert reply(connection)[0] == 200
 
 
 def test_as_many_connections_as_allowed_are_answered_and_one_more_is_not() -> None:

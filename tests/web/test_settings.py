@@ -14,9 +14,9 @@ def test_defaults_are_for_a_laptop() -> None:
         port=8080,
         tokens=(),
         no_auth=False,
-        max_items=1_000,
-        max_body_bytes=1_000_000,
-        queue_items=10_000,
+        max_items=10_000,
+        max_body_bytes=6_291_456,
+        queue_items=50_000,
         timeout_ms=5_000,
         max_connections=1_000,
         drain_seconds=0,
@@ -41,7 +41,8 @@ def test_a_fault_of_the_web_door_alone_is_named() -> None:
 
 def test_the_queue_takes_a_whole_request() -> None:
     with pytest.raises(SettingsError, match="WEB_QUEUE_ITEMS=999: wanted at least the 1000 of WEB_MAX_ITEMS"):
-        settings(WEB_QUEUE_ITEMS="999")
+        settings(WEB_QUEUE_ITEMS="999", WEB_MAX_ITEMS="1000")
+    assert settings(WEB_QUEUE_ITEMS="999").max_items == 999, "unless nobody said how large a request may be"
 
 
 def test_several_tokens_make_room_for_a_new_one() -> None:
