@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from stream_consumer.batch.chunks import Input, in_chunks
 from stream_consumer.batch.errors import MixedIds, StoreFailed
-from stream_consumer.batch.locations import shown
+from stream_consumer.batch.locations import Location
 from stream_consumer.batch.readers import Layout
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.contract.event_schema import EventSchema
@@ -32,7 +32,7 @@ _INSERT_ROWS = 10_000
 
 
 @contextlib.contextmanager
-def query(url: str, sql: str, schema: EventSchema, id_column: str | None, stem: str) -> Iterator[Input]:
+def query(url: Location, sql: str, schema: EventSchema, id_column: str | None) -> Iterator[Input]:
     """
     Read what *sql* selects, as the server sends it.
 
@@ -53,7 +53,7 @@ def query(url: str, sql: str, schema: EventSchema, id_column: str | None, stem: 
             )
             result = stack.enter_context(contextlib.closing(streaming.exec_driver_sql(sql)))
             names = list(result.keys())
-        yield Input(in_chunks(_events(result, Layout(schema, names, id_column, url, stem), url)), None)
+        yield Input(in_chunks(_events(result, Layout(schema, names, id_column, str(url), url.stem), url)), None)
 
 
 # Source: SQLite, "Compile-Time Authorization Callbacks".
@@ -67,7 +67,7 @@ def _allow_reading_only(connection: sa.Connection) -> None:
         raw.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
 
 
-def _events(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterator[bytes]:
+def _events(result: "sa.CursorResult[Any]", layout: Layout, url: Location) -> Iterator[bytes]:
     at = {name: layout.there.index(name) for name in layout.read}
     first, partitions = 0, result.partitions(_FETCH_ROWS)
     while True:
@@ -85,7 +85,7 @@ def _events(result: "sa.CursorResult[Any]", layout: Layout, url: str) -> Iterato
 class Tables:
     """The output tables of one database."""
 
-    def __init__(self, url: str, table: str) -> None:
+    def __init__(self, url: Location, table: str) -> None:
         """*table* may begin with a schema and a dot; what is not there is created with the first results."""
         self._url = url
         self._schema, _, self._name = table.rpartition(".")
@@ -206,13 +206,13 @@ def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:
 
 
 @contextlib.contextmanager
-def _engine(url: str) -> Iterator[sa.Engine]:
+def _engine(url: Location) -> Iterator[sa.Engine]:
     try:
-        engine = sa.create_engine(url, hide_parameters=True)
+        engine = sa.create_engine(url.text, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         what = "is no database URL" if isinstance(error, (ArgumentError, ValueError)) else "needs a driver: install one"
         example = "postgresql://user:password@host/database or sqlite:///file.db"
-        raise UsageError(f"{shown(url)} {what}; wanted something like {example}") from None
+        raise UsageError(f"{url} {what}; wanted something like {example}") from None
     try:
         yield engine
     finally:
@@ -220,13 +220,13 @@ def _engine(url: str) -> Iterator[sa.Engine]:
 
 
 @contextlib.contextmanager
-def _told(url: str) -> Iterator[None]:
+def _told(url: Location) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
         lines = str(getattr(error, "orig", None) or error).splitlines()
         said = lines[0] if lines else type(error).__name__
-        password = sa.make_url(url).password
+        password = sa.make_url(url.text).password
         if password:  # some drivers quote what they were given
             said = said.replace(str(password), "***")
-        raise StoreFailed(f"{shown(url)}: {said}") from None
+        raise StoreFailed(f"{url}: {said}") from None

@@ -16,6 +16,7 @@ from pathlib import Path
 from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Input, Progress, never, silent
 from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected
+from stream_consumer.batch.locations import Location
 from stream_consumer.batch.sources import Source, source_of
 from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
@@ -99,8 +100,8 @@ def run(  # noqa: PLR0913 (its parts, each named)
 
 
 def _ends(job: Job, stores: Stores, options: Options) -> tuple[Source, Target]:
-    source = source_of(job.source, options.query, stores)
-    return source, target_of(job.target, options.table, source, stores)
+    source = source_of(Location.parse(job.source), options.query, stores)
+    return source, target_of(Location.parse(job.target), options.table, source, stores)
 
 
 def _check_written(file: Path, expected: int) -> None:

@@ -1,11 +1,14 @@
 """
-Names of inputs and outputs: what a path or URL is, what it is called, and what may be shown of it.
+Locations of inputs and outputs: what a path or URL is, what it is called, and what may be shown of it.
 
 No I/O. The name's end says the format; nothing is sniffed.
 """
 
 import os
-from enum import StrEnum
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from stream_consumer.errors import UsageError
@@ -29,85 +32,102 @@ SUFFIXES = {
 }
 
 
-def is_s3(place: str) -> bool:
-    return place.startswith("s3://")
+class Kind(Enum):
+    """What is at a location."""
+
+    FILE = "a file of this machine"
+    OBJECT = "an object of S3"
+    DATABASE = "a database"
 
 
-def bucket_and_key(place: str) -> tuple[str, str]:
-    """The two parts of an ``s3://`` URL."""
-    bucket, _, key = place.removeprefix("s3://").partition("/")
-    return bucket, key
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A path or URL whose kind is known; its text in a message is fit to be shown."""
 
+    kind: Kind
+    text: str
+    """As the user wrote it: a database's may hold a password."""
 
-def is_database(place: str) -> bool:
-    return "://" in place and not place.startswith(("s3://", "file://"))
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """
+        Read a path, an ``s3://`` URL or a database's URL.
 
+        Raises:
+            UsageError: No summary could say it, since it is not UTF-8 or holds a null character.
+        """
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{text!r} is not UTF-8; rename it") from None
+        if "\0" in text:
+            raise UsageError(f"{text!r} holds a null character; rename it")
+        if text.startswith("s3://"):
+            return cls(Kind.OBJECT, text)
+        return cls(Kind.DATABASE if "://" in text and not text.startswith("file://") else Kind.FILE, text)
 
-def shown(place: str) -> str:
-    """*place* fit for a message, a log or a summary: a database's URL without user, password and query."""
-    if not is_database(place):
-        return place
-    try:
-        parts = urlsplit(place)
-    except ValueError:  # it is no URL at all, and may hold a password all the same
-        return place.partition("://")[0] + "://…"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    def __str__(self) -> str:
+        """Return the text, that of a database's URL without user, password and query."""
+        if self.kind is not Kind.DATABASE:
+            return self.text
+        try:
+            parts = urlsplit(self.text)
+        except ValueError:  # it is no URL at all, and may hold a password all the same
+            return self.text.partition("://")[0] + "://…"
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    @property
+    def path(self) -> Path:
+        """The path of a file."""
+        return Path(self.text.removeprefix("file://"))
 
-def check_name(place: str) -> None:
-    """
-    Refuse a name that no summary could say.
+    @property
+    def bucket(self) -> str:
+        """The bucket of an object."""
+        return self.text.removeprefix("s3://").partition("/")[0]
 
-    Raises:
-        UsageError: It is not UTF-8, or holds a null character.
-    """
-    try:
-        place.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"{place!r} is not UTF-8; rename it") from None
-    if "\0" in place:
-        raise UsageError(f"{place!r} holds a null character; rename it")
+    @property
+    def key(self) -> str:
+        """The key of an object."""
+        return self.text.removeprefix("s3://").partition("/")[2]
 
+    @property
+    def name(self) -> str:
+        """The last part: a file's name, or a database's."""
+        return str(self).rstrip("/").rpartition("/")[2]
 
-def name_of(place: str) -> str:
-    """The last part of a path or URL: a file's name, or a database's."""
-    return shown(place).rstrip("/").rpartition("/")[2]
+    @property
+    def suffix(self) -> str:
+        """
+        The part of the name that says the format.
 
+        Raises:
+            UsageError: The name ends otherwise.
+        """
+        for suffix in SUFFIXES:
+            if self.text.endswith(suffix):
+                return suffix
+        raise UsageError(f"{self}: the format is told by the name's end; wanted one of {', '.join(SUFFIXES)}")
 
-def suffix_of(place: str) -> str:
-    """
-    Return the part of the name that says the format.
+    @property
+    def format(self) -> Format:
+        return SUFFIXES[self.suffix]
 
-    Raises:
-        UsageError: The name ends otherwise.
-    """
-    for suffix in SUFFIXES:
-        if place.endswith(suffix):
-            return suffix
-    raise UsageError(f"{shown(place)}: the format is told by the name's end; wanted one of {', '.join(SUFFIXES)}")
+    @property
+    def stem(self) -> str:
+        """The name without what says the format: ids are made from it, and the names of outputs."""
+        return self.name if self.kind is Kind.DATABASE else self.name.removesuffix(self.suffix)
 
+    @property
+    def identity(self) -> str:
+        """What is the same for all names of one location."""
+        # Not Path.resolve, which raises on a loop of symbolic links.
+        return os.path.realpath(self.text.removeprefix("file://")) if self.kind is Kind.FILE else self.text
 
-def format_of(place: str) -> Format:
-    return SUFFIXES[suffix_of(place)]
+    def sibling(self, ending: str) -> Self:
+        """
+        Return the location of a file beside this output: ``rides.parquet`` → ``rides.parquet.summary.json``.
 
-
-def stem_of(place: str) -> str:
-    """The name without what says the format: ids are made from it, and the names of outputs."""
-    name = name_of(place)
-    return name if is_database(place) else name.removesuffix(suffix_of(place))
-
-
-def beside(target: str, ending: str) -> str:
-    """
-    Return the location of a file beside the output *target*: ``rides.parquet`` → ``rides.parquet.summary.json``.
-
-    The name is the whole output's: ``rides.csv`` and ``rides.parquet`` share no file.
-    """
-    return target + ending
-
-
-def identity_of(place: str) -> str:
-    """Return what is the same for all names of one location."""
-    local = not (is_s3(place) or is_database(place))
-    # Not Path.resolve, which raises on a loop of symbolic links.
-    return os.path.realpath(place.removeprefix("file://")) if local else place
+        The name is the whole output's: ``rides.csv`` and ``rides.parquet`` share no file.
+        """
+        return type(self)(self.kind, self.text + ending)

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_ROWS, Chunk, Input, Table, in_chunks
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
-from stream_consumer.batch.locations import shown
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
@@ -47,7 +46,7 @@ class Layout:
         missing = [name for name in wanted if name not in there]
         if missing:
             lacking, having = (", ".join(map(repr, names)) for names in (missing, there))
-            raise UnusableInput(f"{shown(source)} lacks the columns {lacking}; it has {having}")
+            raise UnusableInput(f"{source} lacks the columns {lacking}; it has {having}")
         self.there = list(there)
         self.envelope = schema.envelope
         self.columns = [column.name for column in schema.columns if column.name in there]
@@ -56,9 +55,9 @@ class Layout:
         self.read = list(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
         twice = [name for name in self.read if list(there).count(name) > 1]
         if twice:
-            raise UnusableInput(f"{shown(source)} has more than one column {', '.join(map(repr, twice))}")
+            raise UnusableInput(f"{source} has more than one column {', '.join(map(repr, twice))}")
         self._stem = stem
-        self.source = shown(source)
+        self.source = source
 
     def made_ids(self, numbers: NDArray[np.int64]) -> Any:
         """Return ids for rows that bring none."""
@@ -152,7 +151,7 @@ def ndjson(path: Path, source: str) -> Iterator[Input]:
 def _lines(file: BinaryIO, source: str) -> Iterator[bytes]:
     for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b"")):
         if len(line) == _LONGEST_LINE:
-            raise UnusableInput(f"row {number} of {shown(source)} is longer than {_LONGEST_LINE} bytes")
+            raise UnusableInput(f"row {number} of {source} is longer than {_LONGEST_LINE} bytes")
         yield (line if number else line.removeprefix(codecs.BOM_UTF8)).removesuffix(b"\n")
 
 
@@ -168,7 +167,7 @@ def check_text(path: Path, source: str, kind: str) -> None:
 
 def _refuse_foreign(foreign: str | None, source: str, kind: str) -> None:
     if foreign:
-        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: it is {foreign}")
+        raise UnusableInput(f"{source} cannot be read as {kind}: it is {foreign}")
 
 
 @contextlib.contextmanager
@@ -185,9 +184,9 @@ def readable(source: str, kind: str) -> Iterator[None]:
     except MemoryError:  # pyarrow's own is one of its exceptions, too
         raise
     except UnicodeDecodeError as error:
-        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: it is {not_utf8(error)}") from error
+        raise UnusableInput(f"{source} cannot be read as {kind}: it is {not_utf8(error)}") from error
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise StoreFailed(f"{shown(source)} cannot be read: {error.strerror}") from error
+            raise StoreFailed(f"{source} cannot be read: {error.strerror}") from error
         said = " ".join(str(error).split())
-        raise UnusableInput(f"{shown(source)} cannot be read as {kind}: {said}") from error
+        raise UnusableInput(f"{source} cannot be read as {kind}: {said}") from error

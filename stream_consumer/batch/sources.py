@@ -10,7 +10,7 @@ from typing import Protocol
 from stream_consumer.batch import database
 from stream_consumer.batch.chunks import Input
 from stream_consumer.batch.csv_reader import csv
-from stream_consumer.batch.locations import Format, check_name, format_of, identity_of, is_database, shown, stem_of
+from stream_consumer.batch.locations import Format, Kind, Location
 from stream_consumer.batch.readers import ndjson, parquet
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.event_schema import EventSchema
@@ -40,33 +40,33 @@ class Source(Protocol):
 class FileSource:
     """A file or an object."""
 
-    place: str
+    location: Location
     stores: Stores
 
     @property
     def label(self) -> str:
-        return self.place
+        return str(self.location)
 
     @property
     def identity(self) -> str:
-        return identity_of(self.place)
+        return self.location.identity
 
     def version(self) -> str:
-        return self.stores.at(self.place).version(self.place)
+        return self.stores.at(self.location).version(self.location)
 
     @contextlib.contextmanager
     def open(
         self, schema: EventSchema, id_column: str | None, scratch: Path, progressed: Callable[[], None]
     ) -> Iterator[Input]:
-        path = self.stores.at(self.place).fetch(self.place, scratch, progressed)
-        columns = path, schema, id_column, self.place, stem_of(self.place)
-        match format_of(self.place):
+        path = self.stores.at(self.location).fetch(self.location, scratch, progressed)
+        columns = path, schema, id_column, self.label, self.location.stem
+        match self.location.format:
             case Format.PARQUET:
                 opened = parquet(*columns)
             case Format.CSV:
                 opened = csv(*columns)
             case Format.NDJSON:
-                opened = ndjson(path, self.place)
+                opened = ndjson(path, self.label)
         with opened as rows:
             yield rows
 
@@ -75,14 +75,14 @@ class FileSource:
 class QuerySource:
     """What a query selects."""
 
-    url: str
+    location: Location
     query: str
 
     @property
     def label(self) -> str:
         # Two queries on one database are two sources, and so is one query of two servers that only parameters name.
-        what = f"{self.url.partition('?')[2]}\n{self.query}"
-        return f"{shown(self.url)}?query={hashlib.sha256(what.encode()).hexdigest()[:12]}"
+        what = f"{self.location.text.partition('?')[2]}\n{self.query}"
+        return f"{self.location}?query={hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
     @property
     def identity(self) -> str:
@@ -98,20 +98,19 @@ class QuerySource:
         scratch: Path,  # noqa: ARG002 (rows come as they are asked for)
         progressed: Callable[[], None],  # noqa: ARG002
     ) -> contextlib.AbstractContextManager[Input]:
-        return database.query(self.url, self.query, schema, id_column, stem_of(self.url))
+        return database.query(self.location, self.query, schema, id_column)
 
 
-def source_of(place: str, query: str | None, stores: Stores) -> Source:
+def source_of(location: Location, query: str | None, stores: Stores) -> Source:
     """
-    Return the source at *place*.
+    Return the source at *location*.
 
     Raises:
         UsageError: A database without a query, a query without a database, or a file whose name tells no format.
     """
-    check_name(place)
-    if is_database(place) != (query is not None):
-        raise UsageError(f"{shown(place)}: a query (--query) is for a database, and a database needs one")
+    if (location.kind is Kind.DATABASE) != (query is not None):
+        raise UsageError(f"{location}: a query (--query) is for a database, and a database needs one")
     if query is not None:
-        return QuerySource(place, query)
-    format_of(place)
-    return FileSource(place, stores)
+        return QuerySource(location, query)
+    _ = location.format  # or it is refused
+    return FileSource(location, stores)

@@ -26,7 +26,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
-from stream_consumer.batch.locations import bucket_and_key, is_s3, suffix_of
+from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.models.files import default_s3
 from stream_consumer.whole_file import whole_file
 
@@ -40,25 +40,25 @@ _GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 class Store(Protocol):
     """Files by the names that one kind of store gives them."""
 
-    def version(self, place: str) -> str:
+    def version(self, location: Location) -> str:
         """
-        Return what changes whenever the content of *place* does.
+        Return what changes whenever the content of *location* does.
 
         Raises:
             UnusableInput: There is no such file.
             StoreFailed: It cannot be looked at.
         """
 
-    def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:
+    def fetch(self, location: Location, scratch: Path, progressed: Callable[[], None]) -> Path:
         """Return the local file that holds the content; *progressed* is called now and then and may raise."""
 
-    def size(self, place: str) -> int | None:
+    def size(self, location: Location) -> int | None:
         """Return its bytes; None if there is no such file."""
 
-    def digest(self, place: str) -> str | None:
+    def digest(self, location: Location) -> str | None:
         """Return the SHA-256 of its content, as :meth:`put` knew it; None if there is no such file."""
 
-    def check(self, place: str) -> None:
+    def check(self, location: Location) -> None:
         """
         Look whether a file could be put there, as far as that shows.
 
@@ -66,17 +66,17 @@ class Store(Protocol):
             StoreFailed: It could not.
         """
 
-    def read(self, place: str) -> bytes | None: ...
+    def read(self, location: Location) -> bytes | None: ...
 
-    def put(self, file: Path, place: str) -> None:
-        """Give *place* the content of *file*, whole or not at all."""
+    def put(self, file: Path, location: Location) -> None:
+        """Give *location* the content of *file*, whole or not at all."""
 
-    def remove(self, place: str) -> None:
-        """Remove the file at *place*, if there is one."""
+    def remove(self, location: Location) -> None:
+        """Remove the file at *location*, if there is one."""
 
 
 class Stores:
-    """All of them; a place's name says which."""
+    """All of them; a location's kind says which."""
 
     def __init__(self, s3: Callable[[], "S3Client"] = default_s3, scratch: Path | None = None) -> None:
         """*s3* makes the client when the first S3 URL is met; *scratch* is where files are made (default: TMPDIR)."""
@@ -85,8 +85,8 @@ class Stores:
         self._local = LocalStore()
         self._scratch = scratch
 
-    def at(self, place: str) -> Store:
-        if not is_s3(place):
+    def at(self, location: Location) -> Store:
+        if location.kind is not Kind.OBJECT:
             return self._local
         self._s3 = self._s3 or S3Store(self._make_s3())
         return self._s3
@@ -99,13 +99,13 @@ class Stores:
         Raises:
             StoreFailed: It is full, or cannot be made.
         """
-        place = self._scratch or tempfile.gettempdir()
+        root = self._scratch or tempfile.gettempdir()
         try:
-            with tempfile.TemporaryDirectory(prefix="stream-consumer-batch-", dir=place) as folder:
+            with tempfile.TemporaryDirectory(prefix="stream-consumer-batch-", dir=root) as folder:
                 yield Path(folder)
         except OSError as error:
             raise StoreFailed(
-                f"{error.strerror or error}: scratch in {place} (TMPDIR) must hold the output, and an input that is an "
+                f"{error.strerror or error}: scratch in {root} (TMPDIR) must hold the output, and an input that is an "
                 "object; nothing was committed"
             ) from error
 
@@ -113,81 +113,77 @@ class Stores:
 class LocalStore:
     """Files of this machine."""
 
-    def version(self, place: str) -> str:
-        path = _path(place)
+    def version(self, location: Location) -> str:
+        path = location.path
         try:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise UnusableInput(f"there is no file {place}") from None
+            raise UnusableInput(f"there is no file {location}") from None
         except OSError as error:
-            raise _unreadable(place, error) from error
+            raise _unreadable(location, error) from error
         if stat.S_ISDIR(status.st_mode):
-            raise UnusableInput(f"{place} is a folder; name the files in it")
+            raise UnusableInput(f"{location} is a folder; name the files in it")
         if not stat.S_ISREG(status.st_mode):  # a pipe may never end, and cannot be read twice
-            raise UnusableInput(f"{place} is a pipe or a device, not a file; write its content into a file first")
+            raise UnusableInput(f"{location} is a pipe or a device, not a file; write its content into a file first")
         return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
-    def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:  # noqa: ARG002 (it is here)
-        return _path(place)
+    def fetch(self, location: Location, scratch: Path, progressed: Callable[[], None]) -> Path:  # noqa: ARG002 (it is here)
+        return location.path
 
-    def size(self, place: str) -> int | None:
+    def size(self, location: Location) -> int | None:
         try:
-            return _path(place).stat().st_size
+            return location.path.stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StoreFailed(f"{place} cannot be looked at: {error.strerror}") from error
+            raise StoreFailed(f"{location} cannot be looked at: {error.strerror}") from error
 
-    def digest(self, place: str) -> str | None:
+    def digest(self, location: Location) -> str | None:
         try:
-            return digest_of(_path(place))
+            return digest_of(location.path)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
+            raise StoreFailed(f"{location} cannot be read: {error.strerror}") from error
 
-    def check(self, place: str) -> None:
-        folder = _path(place).absolute().parent
+    def check(self, location: Location) -> None:
+        folder = location.path.absolute().parent
         while not os.path.lexists(folder):
             folder = folder.parent
         if not folder.is_dir():
-            raise StoreFailed(f"{place} cannot be written: {folder} is not a folder")
+            raise StoreFailed(f"{location} cannot be written: {folder} is not a folder")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise StoreFailed(f"{place} cannot be written: the folder {folder} is read-only")
+            raise StoreFailed(f"{location} cannot be written: the folder {folder} is read-only")
 
-    def read(self, place: str) -> bytes | None:
+    def read(self, location: Location) -> bytes | None:
         try:
-            return _path(place).read_bytes()
+            return location.path.read_bytes()
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         except OSError as error:
-            raise StoreFailed(f"{place} cannot be read: {error.strerror}") from error
+            raise StoreFailed(f"{location} cannot be read: {error.strerror}") from error
 
-    def put(self, file: Path, place: str) -> None:
-        path = _path(place)
+    def put(self, file: Path, location: Location) -> None:
+        path = location.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Scratch may be on another file system, from where nothing can be renamed.
             with file.open("rb") as source, whole_file(path) as copy:
                 shutil.copyfileobj(source, copy)
         except OSError as error:
-            raise StoreFailed(f"{place} cannot be written: {error.strerror}") from error
+            raise StoreFailed(f"{location} cannot be written: {error.strerror}") from error
 
-    def remove(self, place: str) -> None:
+    def remove(self, location: Location) -> None:
         try:
-            _path(place).unlink(missing_ok=True)
+            location.path.unlink(missing_ok=True)
         except OSError as error:
-            raise StoreFailed(f"{place} cannot be removed: {error.strerror}") from error
+            raise StoreFailed(f"{location} cannot be removed: {error.strerror}") from error
 
 
-def _path(place: str) -> Path:
-    return Path(place.removeprefix("file://"))
-
-
-def _unreadable(place: str, error: OSError) -> UnusableInput | StoreFailed:
+def _unreadable(location: Location, error: OSError) -> UnusableInput | StoreFailed:
     """Blame a name that can never be one of a file; anything else may pass."""
     fate = UnusableInput if error.errno in {errno.ENAMETOOLONG, errno.ELOOP} else StoreFailed
-    return fate(f"{place} cannot be read: {error.strerror}")
+    return fate(f"{location} cannot be read: {error.strerror}")
 
 
 def digest_of(file: Path) -> str:
@@ -202,60 +198,55 @@ class S3Store:
     def __init__(self, client: "S3Client") -> None:
         self._client = client
 
-    def version(self, place: str) -> str:
-        bucket, key = bucket_and_key(place)
-        with _told(place, "looked at", "s3:GetObject on it and s3:ListBucket on the bucket"):
-            return self._client.head_object(Bucket=bucket, Key=key)["ETag"].strip('"')
+    def version(self, location: Location) -> str:
+        with _told(location, "looked at", "s3:GetObject on it and s3:ListBucket on the bucket"):
+            return self._client.head_object(Bucket=location.bucket, Key=location.key)["ETag"].strip('"')
 
-    def fetch(self, place: str, scratch: Path, progressed: Callable[[], None]) -> Path:
-        bucket, key = bucket_and_key(place)
+    def fetch(self, location: Location, scratch: Path, progressed: Callable[[], None]) -> Path:
         folder = scratch / "fetched"  # where no name can be that of a file of ours
         folder.mkdir()
         # A key may be longer than a file's name, and a folder's name to the file system.
-        path = folder / f"input{suffix_of(place)}"
-        with _told(place, "downloaded", "s3:GetObject on it"):
-            self._client.download_file(bucket, key, str(path), Callback=lambda _: progressed())
+        path = folder / f"input{location.suffix}"
+        with _told(location, "downloaded", "s3:GetObject on it"):
+            self._client.download_file(location.bucket, location.key, str(path), Callback=lambda _: progressed())
         return path
 
-    def size(self, place: str) -> int | None:
-        bucket, key = bucket_and_key(place)
-        with contextlib.suppress(UnusableInput), _told(place, "looked at", "s3:GetObject and s3:ListBucket"):
-            return self._client.head_object(Bucket=bucket, Key=key)["ContentLength"]
+    def size(self, location: Location) -> int | None:
+        with contextlib.suppress(UnusableInput), _told(location, "looked at", "s3:GetObject and s3:ListBucket"):
+            return self._client.head_object(Bucket=location.bucket, Key=location.key)["ContentLength"]
         return None
 
-    def digest(self, place: str) -> str | None:
-        bucket, key = bucket_and_key(place)
-        with contextlib.suppress(UnusableInput), _told(place, "looked at", "s3:GetObject and s3:ListBucket"):
-            return self._client.head_object(Bucket=bucket, Key=key)["Metadata"].get(_DIGEST)
+    def digest(self, location: Location) -> str | None:
+        with contextlib.suppress(UnusableInput), _told(location, "looked at", "s3:GetObject and s3:ListBucket"):
+            return self._client.head_object(Bucket=location.bucket, Key=location.key)["Metadata"].get(_DIGEST)
         return None
 
-    def check(self, place: str) -> None:
+    def check(self, location: Location) -> None:
         """Nothing shows before it is tried."""
 
-    def read(self, place: str) -> bytes | None:
-        bucket, key = bucket_and_key(place)
-        with contextlib.suppress(UnusableInput), _told(place, "read", "s3:GetObject and s3:ListBucket"):
-            return self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    def read(self, location: Location) -> bytes | None:
+        with contextlib.suppress(UnusableInput), _told(location, "read", "s3:GetObject and s3:ListBucket"):
+            return self._client.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
         return None
 
-    def put(self, file: Path, place: str) -> None:
-        bucket, key = bucket_and_key(place)
-        with _told(place, "written", "s3:PutObject", reading=False):
-            self._client.upload_file(str(file), bucket, key, ExtraArgs={"Metadata": {_DIGEST: digest_of(file)}})
+    def put(self, file: Path, location: Location) -> None:
+        with _told(location, "written", "s3:PutObject", reading=False):
+            self._client.upload_file(
+                str(file), location.bucket, location.key, ExtraArgs={"Metadata": {_DIGEST: digest_of(file)}}
+            )
 
-    def remove(self, place: str) -> None:
-        bucket, key = bucket_and_key(place)
-        with _told(place, "removed", "s3:DeleteObject", reading=False):
-            self._client.delete_object(Bucket=bucket, Key=key)
+    def remove(self, location: Location) -> None:
+        with _told(location, "removed", "s3:DeleteObject", reading=False):
+            self._client.delete_object(Bucket=location.bucket, Key=location.key)
 
 
 @contextlib.contextmanager
-def _told(place: str, done: str, needed: str, *, reading: bool = True) -> Iterator[None]:
+def _told(location: Location, done: str, needed: str, *, reading: bool = True) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
         if reading and error.response.get("Error", {}).get("Code") in _GONE:
-            raise UnusableInput(f"there is no object {place}") from error
-        raise StoreFailed(f"{place} cannot be {done}: {error}; needed: {needed}") from error
+            raise UnusableInput(f"there is no object {location}") from error
+        raise StoreFailed(f"{location} cannot be {done}: {error}; needed: {needed}") from error
     except (BotoCoreError, Boto3Error) as error:
-        raise StoreFailed(f"{place} cannot be {done}: {error}") from error
+        raise StoreFailed(f"{location} cannot be {done}: {error}") from error

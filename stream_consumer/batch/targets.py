@@ -14,7 +14,7 @@ import msgspec
 
 from stream_consumer.batch import database
 from stream_consumer.batch.errors import StoreFailed
-from stream_consumer.batch.locations import beside, check_name, identity_of, is_database, is_s3, shown, suffix_of
+from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.batch.sources import Source
 from stream_consumer.batch.storage import Store, Stores, digest_of
 from stream_consumer.batch.summary import decode_summary
@@ -68,27 +68,27 @@ class _Committing(msgspec.Struct):
 class FileTarget:
     """Files or objects beside each other."""
 
-    place: str
+    location: Location
     source: str
     """The identity of the source."""
     stores: Stores
 
     @property
     def suffix(self) -> str:
-        return suffix_of(self.place)
+        return self.location.suffix
 
     @property
     def _store(self) -> Store:
-        return self.stores.at(self.place)
+        return self.stores.at(self.location)
 
-    def _at(self, ending: str) -> str:
-        return self.place if ending == self.suffix else beside(self.place, ending)
+    def _at(self, ending: str) -> Location:
+        return self.location if ending == self.suffix else self.location.sibling(ending)
 
     def check(self) -> None:
-        places = map(self._at, (self.suffix, REJECTED, SUMMARY, COMMITTING))
-        there = [place for place in places if self._store.size(place) is not None]
+        locations = map(self._at, (self.suffix, REJECTED, SUMMARY, COMMITTING))
+        there = [location for location in locations if self._store.size(location) is not None]
         if not there:
-            self._store.check(self.place)
+            self._store.check(self.location)
             return
         owner = self._owner()
         if owner is None:
@@ -97,7 +97,7 @@ class FileTarget:
                 "another output"
             )
         if owner != self.source:
-            raise UsageError(f"{self.place} has the predictions of {owner}; remove them, or name another output")
+            raise UsageError(f"{self.location} has the predictions of {owner}; remove them, or name another output")
 
     def _owner(self) -> str | None:
         """Return the identity of the source whose results are there; None if no run of ours made them."""
@@ -161,36 +161,35 @@ class TableTarget:
         self.tables.commit(self.source, files[self.suffix], files[REJECTED], files[SUMMARY].read_bytes())
 
 
-def target_of(place: str, table: str | None, source: Source, stores: Stores) -> Target:
+def target_of(location: Location, table: str | None, source: Source, stores: Stores) -> Target:
     """
-    Return the target at *place* for the results of *source*.
+    Return the target at *location* for the results of *source*.
 
     Raises:
         UsageError: A database without a table, a table without a database, a file whose name tells no format, or one
             that would be written over the source.
     """
-    check_name(place)
-    if is_database(place) != (table is not None):
-        raise UsageError(f"{shown(place)}: a table (--table) is for a database, and a database needs one")
+    if (location.kind is Kind.DATABASE) != (table is not None):
+        raise UsageError(f"{location}: a table (--table) is for a database, and a database needs one")
     if table is not None:
-        return TableTarget(database.Tables(place, table), source.identity)
-    if source.identity in map(identity_of, places_written(place)):
-        raise UsageError(f"{source.label} is the input and would be written over by {place}; name another output")
-    return FileTarget(place, source.identity, stores)
+        return TableTarget(database.Tables(location, table), source.identity)
+    if source.identity in (written.identity for written in locations_written(location)):
+        raise UsageError(f"{source.label} is the input and would be written over by {location}; name another output")
+    return FileTarget(location, source.identity, stores)
 
 
-def places_written(place: str) -> list[str]:
+def locations_written(location: Location) -> list[Location]:
     """
-    Return the locations that a job whose predictions go to the file *place* may write to.
+    Return the locations that a job whose predictions go to the file *location* may write to.
 
     Raises:
         UsageError: The name tells no format, is that of another's rejected rows, or is too long.
     """
-    suffix_of(place)
-    if place.endswith(REJECTED):
-        raise UsageError(f"{place}: rejected rows have such names; name another output")
-    written = [place, *(beside(place, ending) for ending in (REJECTED, SUMMARY, COMMITTING))]
-    longest = max(len(one.removeprefix("s3://").partition("/")[2].encode()) for one in written)
-    if is_s3(place) and longest > _LONGEST_KEY_BYTES:
-        raise UsageError(f"{place}: with the names beside it the key has {longest} bytes of {_LONGEST_KEY_BYTES}")
+    _ = location.suffix  # or it is refused
+    if location.text.endswith(REJECTED):
+        raise UsageError(f"{location}: rejected rows have such names; name another output")
+    written = [location, *(location.sibling(ending) for ending in (REJECTED, SUMMARY, COMMITTING))]
+    longest = max(len(one.key.encode()) for one in written)
+    if location.kind is Kind.OBJECT and longest > _LONGEST_KEY_BYTES:
+        raise UsageError(f"{location}: with the names beside it the key has {longest} bytes of {_LONGEST_KEY_BYTES}")
     return written

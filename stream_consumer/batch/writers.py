@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from stream_consumer.batch.chunks import Outcomes, event_id
 from stream_consumer.batch.errors import MixedIds
-from stream_consumer.batch.locations import Format, format_of
+from stream_consumer.batch.locations import Format, Location
 from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
 from stream_consumer.contract.envelope import predicted_type
 from stream_consumer.contract.prediction import Prediction, encode_prediction
@@ -191,7 +191,7 @@ def _compressed(path: Path) -> Iterator[BinaryIO]:
 
 def writer(path: Path, model: Model, name: str) -> Writer:
     """Return what writes the format that *path* asks for; *name* is the input's, as event ids give it."""
-    match format_of(path.name):
+    match Location.parse(path.name).format:
         case Format.PARQUET:
             return ParquetWriter(path, model)
         case Format.CSV:
@@ -202,7 +202,7 @@ def writer(path: Path, model: Model, name: str) -> Writer:
 
 def written(path: Path) -> int:
     """Return how many predictions the finished file holds."""
-    match format_of(path.name):
+    match Location.parse(path.name).format:
         case Format.PARQUET:
             return int(pq.read_metadata(path).num_rows)
         case Format.CSV:

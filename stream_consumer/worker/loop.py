@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTT
 from stream_consumer.aws.retry import is_transient
 from stream_consumer.batch.errors import Stopped
 from stream_consumer.batch.job import Job, committed, run
-from stream_consumer.batch.locations import is_s3, stem_of, suffix_of
+from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary
 from stream_consumer.errors import InitError, UsageError
@@ -94,13 +94,13 @@ def targets(template: str) -> Callable[[NewObject], str]:
     samples = [NewObject("bucket", f"folder/{name}.csv") for name in "ab"]
 
     def target(new: NewObject) -> str:
-        return template.format(bucket=new.bucket, key=new.key, stem=stem_of(new.url))
+        return template.format(bucket=new.bucket, key=new.key, stem=Location.parse(new.url).stem)
 
     try:
         one, other = map(target, samples)
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         raise UsageError(f"--output {template!r}: {error!r}; wanted fields {{bucket}}, {{key}} and {{stem}}") from None
-    if not is_s3(one) or one == other:
+    if Location.parse(one).kind is not Kind.OBJECT or one == other:
         raise UsageError(
             f"--output {template!r}: wanted an s3:// URL with {{key}} or {{stem}}, an output for each object"
         )
@@ -110,7 +110,7 @@ def targets(template: str) -> Callable[[NewObject], str]:
             "s3://{bucket}/predictions/{key}"
         )
     try:
-        suffix_of(one)
+        _ = Location.parse(one).suffix
     except UsageError as error:
         raise UsageError(f"--output {template!r}: {error}") from None
     return target

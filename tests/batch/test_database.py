@@ -9,7 +9,7 @@ import pytest
 from stream_consumer.batch.chunks import CHUNK_BYTES
 from stream_consumer.batch.errors import MixedIds, StoreFailed, UnusableInput
 from stream_consumer.batch.job import Job, Options, committed, run
-from stream_consumer.batch.locations import shown
+from stream_consumer.batch.locations import Location
 from stream_consumer.batch.sources import source_of
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.record import Reason
@@ -154,7 +154,7 @@ def test_rows_of_a_query_are_held_by_their_bytes(tmp_path: Path, model: Model, s
 
 def test_one_query_of_two_servers_is_two_inputs() -> None:
     stores = Stores()
-    labels = {source_of(f"postgresql:///taxi?host={host}", QUERY, stores).identity for host in "ab"}
+    labels = {source_of(Location.parse(f"postgresql:///taxi?host={host}"), QUERY, stores).identity for host in "ab"}
     assert len(labels) == 2
 
 
@@ -238,7 +238,7 @@ def test_a_database_that_cannot_be_reached_is_said_without_its_password(
     with pytest.raises((StoreFailed, UsageError), match=said) as failure:
         run(Job(url, str(tmp_path / "out.parquet")), model=model, stores=stores, options=Options(query=QUERY))
     assert "secret" not in str(failure.value)
-    assert "secret" not in shown(url)
+    assert "secret" not in str(Location.parse(url))
 
 
 @pytest.mark.parametrize(

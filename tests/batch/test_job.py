@@ -21,6 +21,7 @@ from moto import mock_aws
 
 from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected, UnusableInput
 from stream_consumer.batch.job import Job, Options, committed, run
+from stream_consumer.batch.locations import Location
 from stream_consumer.batch.storage import LocalStore, Stores
 from stream_consumer.batch.summary import Summary
 from stream_consumer.contract.prediction import decode_prediction
@@ -154,19 +155,19 @@ def test_two_runs_at_once_put_no_half_file(stores: Stores, tmp_path: Path, monke
     whole, other, target = (tmp_path / name for name in ("whole", "other", "target"))
     whole.write_bytes(b"whole")
     other.write_bytes(b"other")
-    copy = shutil.copyfileobj
+    location, copy = Location.parse(str(target)), shutil.copyfileobj
 
     def meanwhile(source: IO[bytes], aside: IO[bytes]) -> None:
         if source.name == str(whole):
             copy(source, aside)
             with pytest.raises(StoreFailed):
-                stores.at(str(target)).put(other, str(target))
+                stores.at(location).put(other, location)
         else:
             aside.write(b"ot")
             raise OSError(errno.EIO, "I/O error")
 
     monkeypatch.setattr(shutil, "copyfileobj", meanwhile)
-    stores.at(str(target)).put(whole, str(target))
+    stores.at(location).put(whole, location)
     assert target.read_bytes() == b"whole"
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {"whole", "other", "target"}
 
@@ -262,11 +263,11 @@ def test_two_runs_that_commit_at_once_leave_no_summary_of_the_others_predictions
     other = dataclasses.replace(model, version="4")
     put = LocalStore.put
 
-    def meanwhile(store: LocalStore, file: Path, place: str) -> None:
-        if place.endswith(".summary.json"):
+    def meanwhile(store: LocalStore, file: Path, location: Location) -> None:
+        if location.text.endswith(".summary.json"):
             monkeypatch.undo()
             run(job, model=other, stores=stores)
-        put(store, file, place)
+        put(store, file, location)
 
     monkeypatch.setattr(LocalStore, "put", meanwhile)
     with pytest.raises(StoreFailed, match=r"minutes\.parquet was changed while it was committed: run again"):
@@ -281,9 +282,9 @@ def test_an_input_that_changes_during_the_commit_fails_the_run(
     """A run that scored the new content may have committed first."""
     put = LocalStore.put
 
-    def meanwhile(store: LocalStore, file: Path, place: str) -> None:
+    def meanwhile(store: LocalStore, file: Path, location: Location) -> None:
         os.utime(job.source, (1, 1))
-        put(store, file, place)
+        put(store, file, location)
 
     monkeypatch.setattr(LocalStore, "put", meanwhile)
     with pytest.raises(StoreFailed, match="changed while its results were committed"):
