@@ -18,7 +18,7 @@ done
 cache=$(python3 -m pip cache dir)
 mkdir -p "$cache"
 podman run --rm --runtime runc --network host --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
-  "${mounts[@]}" --volume "$cache:/root/.cache/pip" --workdir /src --env CI "$image" sh -euc '
+  "${mounts[@]}" --volume "$cache:/pip-cache" --env PIP_CACHE_DIR=/pip-cache --workdir /src --env CI "$image" sh -euc '
     python3 -c "import sys; assert sys.version_info[:2] == (3, 14), sys.version"
     make test
     make demo'

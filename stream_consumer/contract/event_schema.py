@@ -93,6 +93,8 @@ class EventSchema:
         if data.count(b"{") + data.count(b"[") > MAX_NESTING and _too_deep(data):
             return InvalidRecord(Reason.UNDECODABLE, "$", f"JSON nested deeper than {MAX_NESTING} levels")
         try:
+            if not data.isascii():  # msgspec takes any bytes in a field that it skips
+                data.decode()
             event: Event = self._strict.decode(data)
         except ValueError as error:
             return self._explain(data, error)

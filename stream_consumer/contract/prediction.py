@@ -70,5 +70,8 @@ def decode_prediction(data: bytes, envelope: Envelope = Envelope()) -> Predictio
     Raises:
         ValueError: Not a prediction event (``msgspec.DecodeError`` names the path).
     """
-    decoded: Prediction = _decoder(envelope).decode(data)
+    try:
+        decoded: Prediction = _decoder(envelope).decode(data)
+    except RecursionError:  # no decode error: a reader would end at the same bytes for ever
+        raise msgspec.DecodeError("JSON is nested too deeply to be read") from None
     return Prediction(decoded.model, decoded.version, decoded.prediction, decoded.event_id)

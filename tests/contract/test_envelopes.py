@@ -100,6 +100,12 @@ def test_a_fractional_or_optional_column_is_no_identifier() -> None:
         EventSchema([Column("amount", "double")], Envelope("", "amount", "p"))
 
 
+def test_a_field_that_nobody_reads_may_be_nested_as_deeply_as_it_likes() -> None:
+    data = HEAD + b'{"ride_duration":1.5,"ride_id":2},"event_id":"e","x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    with pytest.raises(ValueError, match="nested too deeply"):
+        decode_prediction(data)
+
+
 @pytest.mark.parametrize("value", [1.5, 3, True, "stays", {"stays": 0.5, "leaves": 0.5}, [1, "x"]])
 def test_any_value_survives_the_wire(value: Any) -> None:
     made = Prediction("m", "1", predicted_type(FLAT)(value, 7), "e")
