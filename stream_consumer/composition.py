@@ -6,13 +6,13 @@ The rule: only this module knows which sinks a consumer has.
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import boto3
 import msgspec
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-from stream_consumer.aws.clients import client_config
+from stream_consumer.aws.clients import client, client_config
 from stream_consumer.consumer import Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.errors import ModelError, SettingsError
@@ -51,14 +51,14 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
     """
     session = _session()
     # With botocore's own timeouts: fetching a large model outlasts those of a dead letter.
-    model = load_model(settings.model_location, s3=lambda: _client(session, "s3"), choice=settings.choice)
+    model = load_model(settings.model_location, s3=lambda: client(session, "s3"), choice=settings.choice)
     loaded(model)
     predictions = dead_letters = None
     clients: list[Closable] = []
     if not settings.test_run:
         _check_room(model)
         # Validation costs as much as the call itself; the contract stands before it.
-        kinesis = _client(
+        kinesis = client(
             session,
             "kinesis",
             endpoint_url=settings.kinesis_endpoint_url,
@@ -67,7 +67,7 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
         predictions = _output(shorten(kinesis), settings)
         clients.append(kinesis)
         if settings.dead_letter_bucket:
-            s3 = _client(session, "s3", config=client_config(1))
+            s3 = client(session, "s3", config=client_config(1))
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
             clients.append(s3)
     consumer = Consumer(
@@ -107,12 +107,3 @@ def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:
     in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
     stream = PredictionStream(kinesis, settings.predictions_stream_name, in_flight=in_flight)
     return AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream
-
-
-def _client(session: boto3.session.Session, service: Any, **options: Any) -> Any:
-    try:
-        return session.client(service, **options)
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
-        raise SettingsError(
-            f"no client of {service} can be made: {error}; look at AWS_REGION and the AWS_ENDPOINT_URL… variables"
-        ) from error

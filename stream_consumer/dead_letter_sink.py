@@ -9,19 +9,19 @@ from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 from stream_consumer.aws.bounded_calls import Calls, Failure
-from stream_consumer.aws.retry import Patience
+from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.sinks import Unwritten, Written
 
 
 class DeadLetters:
     """Invalid records as JSON lines in S3, one object a batch."""
 
-    def __init__(self, client: "S3Client", bucket: str, prefix: str, *, patience: Patience | None = None) -> None:
+    def __init__(self, client: "S3Client", bucket: str, prefix: str, *, retry: RetryPolicy | None = None) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
-        self._patience = patience or Patience()
-        self._calls = Calls(1, self._patience)
+        self._retry = retry or RetryPolicy()
+        self._calls = Calls(1, self._retry)
 
     def write(self, items: Sequence[DeadLetter], deadline: float) -> Written:
         """Write all *items* as one object or none of them; a redelivered batch overwrites its own object."""
@@ -29,15 +29,16 @@ class DeadLetters:
             return Written()
         body = encode_dead_letters(items)
         key = dead_letter_key(self._prefix, items[0], body)
+        unwritten: list[Unwritten] = []
         attempt = 0
-        while True:
+        for attempt in self._retry.attempts(deadline):
             [answer] = self._calls.run([lambda: self._put(key, body)], deadline)
             if not isinstance(answer, Failure):
                 return Written(resent=attempt * len(items))
-            if not answer.transient or not self._patience.wait(attempt, deadline):
-                unwritten = [Unwritten(position, answer.reason) for position in range(len(items))]
-                return Written(unwritten, attempt * len(items))
-            attempt += 1
+            unwritten = [Unwritten(position, answer.reason) for position in range(len(items))]
+            if not answer.transient:
+                break
+        return Written(unwritten, attempt * len(items))
 
     def _put(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")

@@ -10,14 +10,14 @@ How to use them::
     time = FakeTime()
     kinesis = FakeKinesis(time, [rejecting(0, 3), None, RESET_AFTER])   # fault of the 1st, 2nd, 3rd call; then none
     s3 = FakeS3(time)
-    stream = PredictionStream(kinesis.client, "ride_predictions", patience=time.patience())
+    stream = PredictionStream(kinesis.client, "ride_predictions", retry=time.retry())
     written = stream.write([Entry("256", b"{}")], deadline=time.clock() + 10)
     assert kinesis.streams["ride_predictions"] == [Entry("256", b"{}")]
 
-With :meth:`FakeTime.patience` the sinks' calls run one after the other in the caller's thread, in the order in which
+With :meth:`FakeTime.retry` the sinks' calls run one after the other in the caller's thread, in the order in which
 the sink submits them, and their durations overlap as if they had been in flight together. So a schedule of faults is
-reproducible, which ``hypothesis`` needs to shrink it, and nothing ever sleeps. With the sinks' own ``Patience()`` the
-calls come from threads: the fakes lock, but which call meets which fault is then a race, and durations are ignored.
+reproducible, which ``hypothesis`` needs to shrink it, and nothing ever sleeps. With the sinks' own ``RetryPolicy()``
+the calls come from threads: the fakes lock, but which call meets which fault is then a race, and durations are ignored.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from stream_consumer.aws.retry import Patience
+from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
 from stream_consumer.sinks import Entry
 
@@ -72,8 +72,8 @@ class FakeTime:
         """Make the service call that is being answered take so long; called by the fake services."""
         self._took += seconds
 
-    def patience(self) -> Patience:
-        return Patience(self.clock, self.sleep, self._dice, lambda _workers: _InTurn(self._run), self._unfinished)
+    def retry(self) -> RetryPolicy:
+        return RetryPolicy(self.clock, self.sleep, self._dice, lambda _workers: _InTurn(self._run), self._unfinished)
 
     def _run(self, call: Callable[[], Any]) -> "_TimedFuture":
         self._took = 0.0

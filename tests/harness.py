@@ -53,10 +53,10 @@ class Harness:
         self.s3 = FakeS3(self.time, s3_faults)
         self.model = model or FakeModel()
         self.settings = Settings.of({"MODEL_LOCATION": "unused", "PUBLISH_CONCURRENCY": "2"} | environ)
-        patience = self.time.patience()
+        retry = self.time.retry()
         in_flight = self.settings.publish_concurrency
-        predictions = PredictionStream(self.kinesis.client, "ride_predictions", in_flight=in_flight, patience=patience)
-        dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", patience=patience)
+        predictions = PredictionStream(self.kinesis.client, "ride_predictions", in_flight=in_flight, retry=retry)
+        dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", retry=retry)
         self.consumer = Consumer(
             Decider(self.model, self.time.clock),
             predictions=None if self.settings.test_run else predictions,

@@ -73,7 +73,7 @@ MUTANTS = (
     Mutant("without a bucket they are unsettled", "consumer", 'result.stop_at(positions[0], f"', 'str(f"'),
     Mutant("dead letters go first", "consumer", f"{_LETTERS}\n        {_PUBLISH}", f"{_PUBLISH}\n        {_LETTERS}"),
     Mutant("no other letters are overwritten", "dead_letter_sink", "-{digest[:16]}.jsonl", ".jsonl"),
-    Mutant("dead letters are tried again", "dead_letter_sink", "if not answer.transient or not", "if True or not"),
+    Mutant("dead letters are tried again", "dead_letter_sink", "if not answer.transient:", "if True:"),
     Mutant(
         "unwritten letters come back",
         "dead_letter_sink",
@@ -81,7 +81,7 @@ MUTANTS = (
         "return Written([], attempt",
     ),
     # Publishing
-    Mutant("what was rejected is sent again", "kinesis/stream_writer", "if not unwritten or hopeless or", "if True or"),
+    Mutant("what was rejected is sent again", "kinesis/stream_writer", "if not unwritten or hopeless:", "if True:"),
     Mutant(
         "nothing else is sent again",
         "kinesis/stream_writer",
@@ -138,9 +138,9 @@ MUTANTS = (
     # Time
     Mutant("no wait outlasts the deadline", "aws/retry", "if self.clock() + delay >= deadline:", "if False:"),
     Mutant("backoffs are bounded", "aws/retry", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),
-    Mutant("nor is a call waited for", "aws/bounded_calls", "deadline - self._patience.clock())", "1e9)"),
+    Mutant("nor is a call waited for", "aws/bounded_calls", "deadline - self._retry.clock())", "1e9)"),
     Mutant(
-        "nothing is sent after the deadline", "aws/bounded_calls", "if self._patience.clock() >= deadline:", "if False:"
+        "nothing is sent after the deadline", "aws/bounded_calls", "if self._retry.clock() >= deadline:", "if False:"
     ),
     Mutant("a margin is kept back", "lambda_function", " - self._settings.deadline_margin_ms / 1000", ""),
     Mutant(

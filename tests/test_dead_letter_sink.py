@@ -39,7 +39,7 @@ class Bucket:
     def __init__(self, *faults: Fault | None, prefix: str = "dead-letters") -> None:
         self.time = FakeTime()
         self.s3 = FakeS3(self.time, faults)
-        self.sink = DeadLetters(self.s3.client, "dead-letters-bucket", prefix, patience=self.time.patience())
+        self.sink = DeadLetters(self.s3.client, "dead-letters-bucket", prefix, retry=self.time.retry())
 
     def write(self, items: Sequence[DeadLetter], seconds: float = 60.0) -> Written:
         return self.sink.write(items, self.time.clock() + seconds)

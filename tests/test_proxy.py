@@ -157,7 +157,7 @@ def test_our_own_sink_comes_through_a_throttled_stream(
     """Each rejected entry is sent again until the shard has room; none is sent twice."""
     time = FakeTime()
     proxy.limit("rides", Throughput(clock=time.clock, records_per_second=50))
-    stream = PredictionStream(kinesis, "rides", patience=time.patience())
+    stream = PredictionStream(kinesis, "rides", retry=time.retry())
     written = stream.write([Entry("throttled", b"data")] * 200, deadline=time.clock() + 60)
     assert written.unwritten == []
     assert written.resent > 0

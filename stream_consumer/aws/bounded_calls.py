@@ -22,7 +22,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from stream_consumer.aws.retry import Patience, is_invalid, is_transient
+from stream_consumer.aws.retry import RetryPolicy, is_invalid, is_transient
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -55,19 +55,19 @@ OUT_OF_TIME = "the deadline came before an answer"
 class Calls:
     """Service calls in worker threads, so that a hanging one cannot outlive the deadline."""
 
-    def __init__(self, in_flight: int, patience: Patience) -> None:
+    def __init__(self, in_flight: int, retry: RetryPolicy) -> None:
         self.in_flight = in_flight
-        self._patience = patience
+        self._retry = retry
         self._pool: Executor | None = None
 
     def run(self, calls: Sequence[Callable[[], Any]], deadline: float) -> list[Any]:
         """Return for each call its result or the :class:`Failure` it met, in order; start none after *deadline*."""
-        if self._patience.clock() >= deadline:
+        if self._retry.clock() >= deadline:
             return [Failure(OUT_OF_TIME, transient=False)] * len(calls)
         # Made on first use: a SnapStart snapshot must not hold threads.
-        self._pool = self._pool or self._patience.executor(self.in_flight)
+        self._pool = self._pool or self._retry.executor(self.in_flight)
         futures = [self._pool.submit(attempt, call) for call in calls]
-        late = self._patience.unfinished(futures, max(0.0, deadline - self._patience.clock()))
+        late = self._retry.unfinished(futures, max(0.0, deadline - self._retry.clock()))
         if late:
             # The abandoned calls end by their own timeouts; the next write must not queue behind them.
             self._pool.shutdown(wait=False, cancel_futures=True)

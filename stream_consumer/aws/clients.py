@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ProfileNotFound
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import SettingsError, UsageError
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -32,6 +32,26 @@ CONFIG = Config(
 )
 
 
+def client(session: boto3.Session, service: Any, **options: Any) -> Any:
+    """
+    Return a client of *service*; only here is one made.
+
+    Raises:
+        SettingsError: There is no region, or an endpoint is not a URL.
+    """
+    try:
+        return session.client(service, **options)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+        raise SettingsError(
+            f"no client of {service} can be made: {error}; look at AWS_REGION and the AWS_ENDPOINT_URL… variables"
+        ) from error
+
+
+def default_client(service: Any) -> Any:
+    """Return the client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
+    return client(boto3.Session(), service)
+
+
 @dataclass(frozen=True)
 class Clients:
     """Clients of one account and region, made when first used; each may be shared by threads."""
@@ -41,19 +61,25 @@ class Clients:
 
     @cached_property
     def kinesis(self) -> "KinesisClient":
-        return self.session.client("kinesis", endpoint_url=self.endpoint_url, config=CONFIG)
+        made: KinesisClient = self._client("kinesis")
+        return made
 
     @cached_property
     def s3(self) -> "S3Client":
-        return self.session.client("s3", endpoint_url=self.endpoint_url, config=CONFIG)
+        made: S3Client = self._client("s3")
+        return made
 
     @cached_property
     def sqs(self) -> "SQSClient":
-        return self.session.client("sqs", endpoint_url=self.endpoint_url, config=CONFIG)
+        made: SQSClient = self._client("sqs")
+        return made
+
+    def _client(self, service: str) -> Any:
+        return client(self.session, service, endpoint_url=self.endpoint_url, config=CONFIG)
 
     @cached_property
     def sns(self) -> Any:
-        return self.session.client("sns", endpoint_url=self.endpoint_url, config=CONFIG)
+        return self._client("sns")
 
 
 def connect(

@@ -3,10 +3,10 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -72,13 +72,16 @@ _BACKOFF_BASE_SECONDS = 0.05
 _BACKOFF_CAP_SECONDS = 2.0
 
 
+Answer = TypeVar("Answer")
+
+
 def _unfinished(futures: Collection[Future[Any]], seconds: float) -> set[Future[Any]]:
     # An infinite deadline is no timeout that a lock can take.
     return wait(futures, timeout=min(seconds, threading.TIMEOUT_MAX)).not_done
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """The clock, the wait, the dice and the workers of a sink; tests bring their own."""
 
     clock: Callable[[], float] = time.monotonic
@@ -96,3 +99,26 @@ class Patience:
             return False
         self.sleep(delay)
         return True
+
+    def attempts(self, deadline: float) -> Iterator[int]:
+        """Yield the numbers of attempts, from 0: the next one after a wait, none if the deadline would come first."""
+        attempt = 0
+        yield attempt
+        while self.wait(attempt, deadline):
+            attempt += 1
+            yield attempt
+
+    def persist(self, ask: Callable[[], Answer], passing: type[Exception], seconds: float) -> Answer:
+        """
+        Return the answer to *ask*, which is asked again after each *passing* error, for some *seconds*.
+
+        Raises:
+            Exception: The last *passing* error, and any other at once.
+        """
+        failure: Exception | None = None
+        for _ in self.attempts(self.clock() + seconds):
+            try:
+                return ask()
+            except passing as error:
+                failure = error
+        raise failure or AssertionError("an attempt has an answer or an error")

@@ -19,7 +19,7 @@ from botocore.parsers import ResponseParserError
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 from stream_consumer.aws.bounded_calls import Calls, Failure
-from stream_consumer.aws.retry import Patience
+from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.sinks import NOT_SENT, Entry, Unwritten, Written
 
 # Source: Amazon Kinesis Data Streams API reference, "PutRecords", and the stream's default MaxRecordSizeInKiB.
@@ -49,13 +49,13 @@ class PredictionStream:
     """The output stream."""
 
     def __init__(
-        self, client: "KinesisClient", name: str, *, in_flight: int = 4, patience: Patience | None = None
+        self, client: "KinesisClient", name: str, *, in_flight: int = 4, retry: RetryPolicy | None = None
     ) -> None:
         """*name* is the stream's name or, for a stream of another account, its ARN."""
         self._client = client
         self._stream: dict[str, Any] = {"StreamARN" if name.startswith("arn:") else "StreamName": name}
-        self._patience = patience or Patience()
-        self._calls = Calls(in_flight, self._patience)
+        self._retry = retry or RetryPolicy()
+        self._calls = Calls(in_flight, self._retry)
         self._accepted = False
         """Whether the stream has ever taken an entry."""
 
@@ -71,7 +71,7 @@ class PredictionStream:
         sizes = [len(data) + len(key.encode()) for key, data in items]
         fitting = next((at for at, size in enumerate(sizes) if size > MAX_ENTRY_BYTES), len(items))
         # Half of the time at most: what is found to be at fault must still become a dead letter.
-        began = self._patience.clock()
+        began = self._retry.clock()
         isolating_until = began + (deadline - began) / 2
         resent = 0
         for wave in _waves(items, sizes[:fitting], self._calls.in_flight):
@@ -107,18 +107,19 @@ class PredictionStream:
         Returns:
             What is left, the requests that were refused as invalid, and how many entries were sent again.
         """
-        attempt = resent = 0
+        resent = 0
+        unwritten: list[Unwritten] = []
         invalid: list[_Invalid] = []
-        while True:
+        for _ in self._retry.attempts(deadline):
+            resent += len(unwritten)
             rejected, refused, hopeless = self._send(items, wave, deadline)
             invalid += refused
             unwritten = sorted(entry for request in rejected for entry in request)
-            if not unwritten or hopeless or not self._patience.wait(attempt, deadline):
-                return unwritten, sorted(invalid, key=lambda one: one.request[0]), resent
-            attempt += 1
-            resent += len(unwritten)
+            if not unwritten or hopeless:
+                break
             # Each request keeps its own entries: merging two could put one partition key in two requests.
             wave = [[entry.position for entry in request] for request in rejected if request]
+        return unwritten, sorted(invalid, key=lambda one: one.request[0]), resent
 
     def _isolate(
         self, items: Sequence[Entry], request: Request, failure: Failure, deadline: float
@@ -139,7 +140,7 @@ class PredictionStream:
         for part in (request[:half], request[half:]):
             if not all(entry.refused for entry in unwritten):
                 unwritten += [Unwritten(at, NOT_SENT) for at in part]
-            elif self._patience.clock() >= deadline:
+            elif self._retry.clock() >= deadline:
                 unwritten += [Unwritten(at, failure.reason) for at in part]
             else:
                 left, again = self._put(items, [part], deadline, deadline)

@@ -17,10 +17,10 @@ from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stream_consumer.aws.clients import default_client
 from stream_consumer.errors import ModelError
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ _CHUNK_BYTES = 2**20
 
 
 def default_s3() -> "S3Client":
-    """The S3 client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
-    return boto3.client("s3")
+    """Return the S3 client that the AWS CLI would make."""
+    made: S3Client = default_client("s3")
+    return made
 
 
 def directory_digest(directory: Path) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stream_consumer.aws.retry import Patience, is_transient
+from stream_consumer.aws.retry import RetryPolicy, is_transient
 from stream_consumer.contract.dead_letter import iso_milliseconds
 from stream_consumer.errors import StreamConsumerError
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_REQUEST_BYTES
@@ -32,10 +32,14 @@ if TYPE_CHECKING:
 
 MARKS_PREFIX = "redriven/"
 
-_PATIENCE_SECONDS = 60.0
+_SETTLING_SECONDS = 60.0
 # Requests in a row that a stream refuses before the run gives it up. Halving a full chunk down to one letter that is
 # refused takes ten.
 _MOST_FAILURES = 32
+
+
+class _Passing(Exception):
+    """An error that another try may mend."""
 
 
 class NotMarked(StreamConsumerError):
@@ -77,12 +81,12 @@ class Marks:
         s3: "S3Client",
         bucket: str,
         *,
-        patience: Patience | None = None,
+        retry: RetryPolicy | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._s3 = s3
         self._bucket = bucket
-        self._patience = patience or Patience()
+        self._retry = retry or RetryPolicy()
         self._now = now
 
     def load(self) -> Identities:
@@ -117,21 +121,22 @@ class Marks:
         marks = [Mark.of(order, at) for order in orders]
         body = msgspec.json.Encoder().encode_lines(marks)
         key = f"{MARKS_PREFIX}{at}-{hashlib.sha256(body).hexdigest()[:12]}.jsonl"
-        attempt, deadline = 0, self._patience.clock() + _PATIENCE_SECONDS
-        while True:
-            try:
-                self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
-            except (ClientError, BotoCoreError) as error:
-                hopeless = isinstance(error, ClientError) and not is_transient(error)
-                if hopeless or not self._patience.wait(attempt, deadline):
-                    raise NotMarked(
-                        f"{len(orders)} letters were put on {orders[0].stream}, from {marks[0].event} to "
-                        f"{marks[-1].event}, but s3://{self._bucket}/{key} could not be written, so the next run will "
-                        f"put them again: {error}"
-                    ) from error
-                attempt += 1
-            else:
-                return
+        try:
+            self._retry.persist(lambda: self._put(key, body), _Passing, _SETTLING_SECONDS)
+        except (_Passing, ClientError) as error:
+            raise NotMarked(
+                f"{len(orders)} letters were put on {orders[0].stream}, from {marks[0].event} to {marks[-1].event}, "
+                f"but s3://{self._bucket}/{key} could not be written, so the next run will put them again: "
+                f"{error.__cause__ or error}"
+            ) from error
+
+    def _put(self, key: str, body: bytes) -> None:
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and not is_transient(error):
+                raise
+            raise _Passing from error
 
 
 @dataclass(slots=True)
@@ -161,7 +166,7 @@ class Redrive:
     marks: Marks
     rate: float | None = None
     """Records a second; None for as fast as the stream takes them."""
-    patience: Patience = field(default_factory=Patience)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     _failures: Counter[str] = field(default_factory=Counter, init=False)
     """Of each stream, the requests since it last took something."""
 
@@ -172,11 +177,11 @@ class Redrive:
         Raises:
             NotMarked: Letters were put and not marked.
         """
-        outcome, begun = Outcome(), self.patience.clock()
+        outcome, begun = Outcome(), self.retry.clock()
         most = MAX_ENTRIES if self.rate is None else min(MAX_ENTRIES, max(1, round(self.rate)))
         for chunk in _chunks(self._orders(letters, done, outcome), most):
             if self.rate:
-                self.patience.sleep(max(0.0, begun + outcome.records / self.rate - self.patience.clock()))
+                self.retry.sleep(max(0.0, begun + outcome.records / self.rate - self.retry.clock()))
             self._put_unless_given_up(chunk, done, outcome)
         return outcome
 
@@ -216,13 +221,13 @@ class Redrive:
 
     def _write(self, chunk: Sequence[Order], outcome: Outcome) -> tuple[list[Order], list[Refused]]:
         """Put *chunk* once: the letters of which the stream took every record, and the others."""
-        stream, begun = chunk[0].stream, self.patience.clock()
+        stream, begun = chunk[0].stream, self.retry.clock()
         entries = [entry for order in chunk for entry in order.entries]
-        written = self.sink(stream).write(entries, begun + _PATIENCE_SECONDS)
+        written = self.sink(stream).write(entries, begun + _SETTLING_SECONDS)
         reasons = {unwritten.position: unwritten.reason for unwritten in written.unwritten}
         outcome.records += len(entries) - len(reasons)
         self._failures[stream] = 0 if len(reasons) < len(entries) else self._failures[stream] + 1
-        if reasons and self.patience.clock() - begun > _PATIENCE_SECONDS / 2:
+        if reasons and self.retry.clock() - begun > _SETTLING_SECONDS / 2:
             self._failures[stream] = _MOST_FAILURES  # it was tried again all that time
         put, left, positions = list[Order](), list[Refused](), iter(range(len(entries)))
         for order in chunk:

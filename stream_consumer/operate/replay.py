@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from stream_consumer.aws.retry import Patience
+from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.consumer import Consumer
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.record import Reason, Record
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 # How long a read or a write may fail before the replay does.
-_PATIENCE_SECONDS = 60.0
+_READING_SECONDS = 60.0
 
 
 class ReplayStopped(StreamConsumerError):
@@ -54,7 +54,7 @@ class Stretch:
 
 
 def batches(
-    kinesis: "KinesisClient", stream: str, stretch: Stretch, patience: Patience | None = None
+    kinesis: "KinesisClient", stream: str, stretch: Stretch, retry: RetryPolicy | None = None
 ) -> Iterator[list[Record]]:
     """
     Yield the records of *stretch*, a page of one shard at a time, KPL aggregates unfolded.
@@ -63,9 +63,9 @@ def batches(
         ReadFailed: A read failed for a minute.
         StreamUnreadable: There is no such stream or shard, access is denied, or the start is not in it.
     """
-    patience = patience or Patience()
-    arn = _patiently(lambda: stream_arn(kinesis, stream), patience)
-    waiting = _shards(kinesis, arn, stretch.shard_id, patience)
+    retry = retry or RetryPolicy()
+    arn = retry.persist(lambda: stream_arn(kinesis, stream), ReadFailed, _READING_SECONDS)
+    waiting = _shards(kinesis, arn, stretch.shard_id, retry)
     active: dict[str, ShardReader] = {}
     while waiting or active:
         ready = [shard_id for shard_id, parents in waiting.items() if not parents & (waiting.keys() | active.keys())]
@@ -74,7 +74,7 @@ def batches(
             active[shard_id] = ShardReader(kinesis, arn, shard_id, stretch.start)
         # The shards take turns, since Kinesis limits how fast each of them is read.
         for shard_id, reader in list(active.items()):
-            page = _patiently(reader.read, patience)
+            page = retry.persist(reader.read, ReadFailed, _READING_SECONDS)
             inside = [record for record in page.records if stretch.holds(record)]
             if inside:
                 yield _records(arn, shard_id, inside)
@@ -83,9 +83,9 @@ def batches(
                 del active[shard_id]
 
 
-def _shards(kinesis: "KinesisClient", arn: str, only: str | None, patience: Patience) -> dict[str, set[str]]:
+def _shards(kinesis: "KinesisClient", arn: str, only: str | None, retry: RetryPolicy) -> dict[str, set[str]]:
     """Return the shards to read and, for each, the parents to read before it."""
-    shards = _patiently(lambda: list_shards(kinesis, arn), patience)
+    shards = retry.persist(lambda: list_shards(kinesis, arn), ReadFailed, _READING_SECONDS)
     parents = {
         shard["ShardId"]: {shard.get("ParentShardId", ""), shard.get("AdjacentParentShardId", "")} for shard in shards
     }
@@ -94,17 +94,6 @@ def _shards(kinesis: "KinesisClient", arn: str, only: str | None, patience: Pati
     if only not in parents:
         raise StreamUnreadable(f"{arn} has no shard {only!r}; it has {', '.join(sorted(parents))}")
     return {only: set()}
-
-
-def _patiently(ask: Callable[[], Item], patience: Patience) -> Item:
-    attempt, deadline = 0, patience.clock() + _PATIENCE_SECONDS
-    while True:
-        try:
-            return ask()
-        except ReadFailed:
-            if not patience.wait(attempt, deadline):
-                raise
-            attempt += 1
 
 
 def _records(arn: str, shard_id: str, read: "Iterable[RecordTypeDef]") -> list[Record]:
@@ -174,7 +163,7 @@ def replay(
     """
     tally = Tally()
     for records in stretch:
-        result = consumer.process(records, clock() + _PATIENCE_SECONDS)
+        result = consumer.process(records, clock() + _READING_SECONDS)
         tally.published += result.published
         if result.unsettled:
             raise ReplayStopped(

@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: WebApp, settings: WebSettings) -> None:
         self._app = app
-        self._patience = settings.timeout_ms / 1000
+        self._retry = settings.timeout_ms / 1000
         self._drain_seconds = settings.drain_seconds
         self._leave_at: float | None = None
         config = uvicorn.Config(
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
     async def _watch(self) -> None:
         for connection in list(self.server_state.connections):
             if isinstance(connection, Protocol):
-                connection.watch(self._patience)
+                connection.watch(self._retry)
 
 
 def serve(app: WebApp, settings: WebSettings, announce: Callable[[str], None]) -> None:

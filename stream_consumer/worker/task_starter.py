@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from aws_lambda_powertools import Logger
 
+from stream_consumer.aws.clients import default_client
 from stream_consumer.contract.printable import log_line
 from stream_consumer.environment_variables import Field, integer, matching, read, refuse, some_text, url
 from stream_consumer.worker.errors import TasksNotStarted
@@ -136,7 +136,7 @@ def lambda_handler(
     context: Any,
     *,
     environ: Mapping[str, str] = os.environ,
-    client: Callable[[Any], Any] = boto3.client,
+    client: Callable[[Any], Any] = default_client,
 ) -> dict[str, int]:
     """Answer one invocation; what the event says does not matter, only whether it is the same again."""
     settings = StarterSettings.of(environ)

@@ -58,7 +58,7 @@ class Process:
     killed: bool = False
 
 
-class Patience(Shutdown):
+class RetryPolicy(Shutdown):
     """A shutdown that waits in the world's time."""
 
     def __init__(self, world: "World") -> None:
@@ -172,7 +172,7 @@ class World:
         return cast("Summary", SimpleNamespace(rows=1, predicted=1))
 
     def _start(self) -> None:
-        process = Process(Patience(self))
+        process = Process(RetryPolicy(self))
         self._spawn(process, lambda: worker(self, process.shutdown).work(until_empty=True), last=self._start)
 
     def _spawn(self, process: Process, act: Callable[[], None], last: Callable[[], None] | None = None) -> Actor:

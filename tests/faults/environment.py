@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stream_consumer.aws.retry import Patience
+from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.errors import BatchFailed
@@ -103,14 +103,14 @@ class Environment:
         self._first_model_call = True
         self._again = False
         self._ends = 0.0
-        patience = Patience(time.clock, time.sleep, max, lambda _: _Workers(), self._round)
+        retry = RetryPolicy(time.clock, time.sleep, max, lambda _: _Workers(), self._round)
         model = _Model(self._before_model)
         consumer = Consumer(
             Decider(model, time.clock),
             predictions=PredictionStream(
-                world.run.kinesis.client, "ride_predictions", in_flight=schedule.in_flight, patience=patience
+                world.run.kinesis.client, "ride_predictions", in_flight=schedule.in_flight, retry=retry
             ),
-            dead_letters=DeadLetters(world.run.s3.client, "dead-letters-bucket", "dead-letters", patience=patience)
+            dead_letters=DeadLetters(world.run.s3.client, "dead-letters-bucket", "dead-letters", retry=retry)
             if schedule.bucket
             else None,
             clock=time.clock,

@@ -21,7 +21,7 @@ class Stream:
     def __init__(self, *faults: Fault | None, keys: int = 2, stretch: int = 100) -> None:
         self.time = FakeTime()
         self.kinesis = FakeKinesis(self.time, faults)
-        inner = PredictionStream(self.kinesis.client, "ride_predictions", patience=self.time.patience())
+        inner = PredictionStream(self.kinesis.client, "ride_predictions", retry=self.time.retry())
         self.sink = AggregatedStream(inner, keys=keys, stretch=stretch)
 
     def write(self, entries: Sequence[Entry], seconds: float = 60.0) -> Written:

@@ -49,7 +49,7 @@ class Stream:
     def __init__(self, *faults: Fault | None, in_flight: int = 4, name: str = "ride_predictions") -> None:
         self.time = FakeTime()
         self.kinesis = FakeKinesis(self.time, faults)
-        self.sink = PredictionStream(self.kinesis.client, name, in_flight=in_flight, patience=self.time.patience())
+        self.sink = PredictionStream(self.kinesis.client, name, in_flight=in_flight, retry=self.time.retry())
 
     def write(self, entries: Sequence[Entry], seconds: float = 60.0) -> Written:
         return self.sink.write(entries, self.time.clock() + seconds)
@@ -214,7 +214,7 @@ def test_each_backoff_is_drawn_from_an_interval_that_doubles_up_to_two_seconds()
 @given(st.integers(0))
 def test_every_backoff_is_within_its_bound(seed: int) -> None:
     time = FakeTime(dice=random.Random(seed).uniform)  # noqa: S311 (jitter, not secrets)
-    sink = PredictionStream(FakeKinesis(time, [THROTTLED] * 8).client, "ride_predictions", patience=time.patience())
+    sink = PredictionStream(FakeKinesis(time, [THROTTLED] * 8).client, "ride_predictions", retry=time.retry())
     sink.write(numbered(1), math.inf)
     assert all(
         0 <= slept <= bound for slept, bound in zip(time.slept, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2], strict=True)

@@ -33,7 +33,7 @@ class Puts:
     def __init__(self, rate: float | None, faults: Sequence[Fault | None] = ()) -> None:
         self.time = FakeTime()
         self.kinesis = FakeKinesis(self.time, faults, ["ride_events"])
-        stream = PredictionStream(self.kinesis.client, "ride_events", patience=self.time.patience())
+        stream = PredictionStream(self.kinesis.client, "ride_events", retry=self.time.retry())
         self.producer = Producer(stream, rate, clock=self.time.clock, sleep=self.time.sleep)
         self.chunks: list[tuple[int, float]] = []
 

@@ -119,7 +119,7 @@ def dead_letter(
 
 def lay_ours(s3: ReadableS3, *letters: DeadLetter) -> str:
     """Write *letters* as the function does; their document's key."""
-    written = DeadLetters(s3.client, BUCKET, "dead-letters", patience=FakeTime().patience()).write(letters, 1e9)
+    written = DeadLetters(s3.client, BUCKET, "dead-letters", retry=FakeTime().retry()).write(letters, 1e9)
     assert not written.unwritten
     return s3.requests[-1].key
 

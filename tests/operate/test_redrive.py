@@ -75,7 +75,7 @@ class Bench:
         return self.kinesis.streams["ride_events"]
 
     def marks(self) -> Marks:
-        return Marks(self.s3.client, BUCKET, patience=self.time.patience(), now=lambda: ARRIVAL)
+        return Marks(self.s3.client, BUCKET, retry=self.time.retry(), now=lambda: ARRIVAL)
 
     def letters(self, selection: Selection | None = None) -> Iterable[Letter]:
         bucket = self.s3.bucket()
@@ -84,13 +84,13 @@ class Bench:
     def redrive(
         self, preparation: Preparation | None = None, *, selection: Selection | None = None, rate: float | None = None
     ) -> Outcome:
-        patience = self.time.patience()
+        retry = self.time.retry()
         run = Redrive(
             preparation or Preparation(),
-            lambda name: PredictionStream(self.kinesis.client, name, patience=patience),
+            lambda name: PredictionStream(self.kinesis.client, name, retry=retry),
             self.marks(),
             rate,
-            patience,
+            retry,
         )
         return run.run(self.letters(selection), self.marks().load())
 

@@ -39,7 +39,7 @@ class Stream:
         return [self.kinesis.put(str(ride_id), shard=shard, data=ride_event(ride_id))[0] for ride_id in ride_ids]
 
     def batches(self, stretch: Stretch = ALL) -> list[list[Record]]:
-        return list(batches(cast("Any", self.kinesis), "rides", stretch, self.time.patience()))
+        return list(batches(cast("Any", self.kinesis), "rides", stretch, self.time.retry()))
 
     def rides(self, stretch: Stretch = ALL) -> list[int]:
         return [json.loads(record.data)["ride_id"] for batch in self.batches(stretch) for record in batch]
@@ -192,7 +192,7 @@ def records(datas: Iterable[bytes]) -> list[Record]:
 def test_predictions_go_to_a_stream_with_the_event_ids_of_the_first_time() -> None:
     time = fakes.FakeTime()
     kinesis = fakes.FakeKinesis(time, streams=["backfill"])
-    sink = PredictionStream(kinesis.client, "backfill", patience=time.patience())
+    sink = PredictionStream(kinesis.client, "backfill", retry=time.retry())
     told: list[int] = []
     stretch = [records([ride_event(1), b"poison"]), records([ride_event(3, pickup=0)])]
     tally = replay(stretch, consumer(sink, NoSink()), clock=time.clock, progress=told.append)
@@ -217,7 +217,7 @@ def test_predictions_and_dead_letters_go_to_files_as_lines() -> None:
 def test_a_replay_that_cannot_publish_says_where_it_stopped() -> None:
     time = fakes.FakeTime()
     kinesis = fakes.FakeKinesis(time, itertools.chain([None], itertools.repeat(fakes.DENIED)), streams=["backfill"])
-    sink = PredictionStream(kinesis.client, "backfill", patience=time.patience())
+    sink = PredictionStream(kinesis.client, "backfill", retry=time.retry())
     stretch = [records([ride_event(1)]), records([b"poison", ride_event(2)])]
     with pytest.raises(
         ReplayStopped,

@@ -16,7 +16,7 @@ from stream_consumer.sinks import Entry
 from stream_consumer.training.rides import Rides
 
 # How long one chunk may be rejected before the producer gives up.
-_PATIENCE_SECONDS = 60.0
+_WRITING_SECONDS = 60.0
 
 
 class NotPut(StreamConsumerError):
@@ -59,7 +59,7 @@ class Producer:
             if self.rate:
                 self.sleep(max(0.0, begun + first / self.rate - self.clock()))
             chunk, started = entries[first : first + size], self.clock()
-            written = self.stream.write(chunk, started + _PATIENCE_SECONDS)
+            written = self.stream.write(chunk, started + _WRITING_SECONDS)
             resent += written.resent
             if written.unwritten:
                 raise NotPut(

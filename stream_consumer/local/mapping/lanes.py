@@ -41,7 +41,7 @@ class LaneThreads:
 
 
 @dataclass(slots=True)
-class Patience:
+class FailingSince:
     """How long something has been failing without one success."""
 
     limit: float

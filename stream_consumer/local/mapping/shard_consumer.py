@@ -24,7 +24,7 @@ from stream_consumer.local.mapping.events import (
     ReadingFailed,
 )
 from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, ShardSource, render_event
-from stream_consumer.local.mapping.lanes import Executor, Job, Patience
+from stream_consumer.local.mapping.lanes import Executor, FailingSince, Job
 from stream_consumer.local.mapping.on_failure import DestinationUnavailable, OnFailureDestination, Origin
 from stream_consumer.local.mapping.shard_queue import Lane, ShardQueue
 from stream_consumer.local.runtime.functions import Function, FunctionError, Invocation
@@ -71,8 +71,8 @@ class ShardConsumer:
         self._tip_read = 0
         self._in_flight = 0
         self._finished: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._reading = Patience(around.pace.patience_seconds)
-        self._delivering = Patience(around.pace.patience_seconds)
+        self._reading = FailingSince(around.pace.patience_seconds)
+        self._delivering = FailingSince(around.pace.patience_seconds)
 
     @property
     def done(self) -> bool:

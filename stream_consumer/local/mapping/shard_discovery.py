@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from stream_consumer.errors import ReadFailed
 from stream_consumer.kinesis.shard_reader import list_shards, stream_arn
-from stream_consumer.local.mapping.lanes import Patience
+from stream_consumer.local.mapping.lanes import FailingSince
 
 if TYPE_CHECKING:
     import threading
@@ -49,7 +49,7 @@ class Stream:
             StreamUnreadable: The stream is gone or access is denied.
             LocalPlatformError: Faults went on beyond patience.
         """
-        patience = Patience(self._pace.patience_seconds)
+        patience = FailingSince(self._pace.patience_seconds)
         while not stopping.is_set():
             try:
                 return [_shard(listed) for listed in list_shards(self._kinesis, arn)]
