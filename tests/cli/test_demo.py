@@ -1,6 +1,7 @@
 """``demo``: the main job from nothing, its counts, its report, and what it says when they do not add up."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -158,7 +159,8 @@ def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_p
     assert said["dead letters"] == "5: 4 undecodable, 1 schema"
     assert said["fate"] == "stays: 10, leaves: 10"
     assert said["first event"] == '{"customer":{"plan":"basic","fee":0},"customer_id":"c-0"}'
-    assert '{"fate":"stays","customer_id":"c-0"}' in ran.out
+    # The first five that came; which ones these are depends on which shard was read first.
+    assert len(re.findall(r'\{"fate":"(?:stays|leaves)","customer_id":"c-\d+"\}', ran.out)) == 5
     assert "ride" not in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
