@@ -4,21 +4,18 @@ The composition root: settings become clients, a model, sinks and a consumer.
 The rule: only this module knows which sinks a consumer has.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import boto3
 import msgspec
-from botocore.exceptions import BotoCoreError, ProfileNotFound
 
-from stream_consumer.aws.clients import client, client_config
+from stream_consumer.aws.clients import client, client_config, default_session
 from stream_consumer.consumer import Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
-from stream_consumer.errors import ModelError, SettingsError
+from stream_consumer.errors import ModelError
 from stream_consumer.inference import Decider
 from stream_consumer.kinesis.aggregates import AggregatedStream
-from stream_consumer.kinesis.put_records import shorten
+from stream_consumer.kinesis.answer_parser import shorten
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_ENTRY_BYTES, PredictionStream
 from stream_consumer.model import Model
 from stream_consumer.models.loading import load_model
@@ -49,7 +46,7 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
     Raises:
         InitError: The model cannot be served or a client cannot be made; nothing is consumed until that is mended.
     """
-    session = _session()
+    session = default_session()
     # With botocore's own timeouts: fetching a large model outlasts those of a dead letter.
     model = load_model(settings.model_location, s3=lambda: client(session, "s3"), choice=settings.choice)
     loaded(model)
@@ -77,15 +74,6 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
         max_dead_letter_share=settings.dead_letter_max_share,
     )
     return Composition(consumer, clients)
-
-
-def _session() -> boto3.session.Session:
-    try:
-        return boto3.session.Session()
-    except ProfileNotFound as error:
-        raise SettingsError(f"AWS_PROFILE={os.environ.get('AWS_PROFILE')!r}: {error}") from error
-    except BotoCoreError as error:  # a configuration file that cannot be read
-        raise SettingsError(f"{error}; look at AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE") from error
 
 
 def _check_room(model: Model) -> None:

@@ -182,7 +182,7 @@ MUTANTS = (
         "    if sum(map(_cost, sub_records)) <=",
         "    if True or sum(map(_cost, sub_records)) <=",
     ),
-    Mutant("nesting is bounded", "contract/event_schema", "MAX_NESTING = 64", "MAX_NESTING = 10**9"),
+    Mutant("nesting is bounded", "contract/guarded_json", "MAX_NESTING = 64", "MAX_NESTING = 10**9"),
     Mutant("only rows at fault are dead letters", "scoring", "        if rows == 1:", "        if rows:"),
     Mutant("a prediction is finite", "scoring", "if _surely_finite(values):", "if True:"),
     Mutant("a broken model blames no row", "scoring", "if self._model.check() or", "if True or"),

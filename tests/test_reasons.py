@@ -1,13 +1,16 @@
 """The reasons of dead letters are listed in ``Reason`` alone; whatever else names them agrees."""
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from stream_consumer.cli.app import app
-from stream_consumer.contract.record import Reason
+from stream_consumer.contract.record import InvalidRecord, Reason
 from stream_consumer.telemetry import _BY_REASON, Metric
+from stream_consumer.web.predict_format import answer_one
+from stream_consumer.web.problems import Problem
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,3 +34,19 @@ def test_the_readme_explains_every_reason() -> None:
         part for part in (ROOT / "README.md").read_text(encoding="utf-8").split("\n\n") if "`reason` is " in part
     ]
     assert [reason for reason in Reason if f"`{reason}`" not in sentence] == []
+
+
+def test_the_dashboard_shows_every_reason() -> None:
+    dashboard = (ROOT / "infra/modules/observability/dashboard.tf").read_text(encoding="utf-8")
+    [listed] = re.findall(r'for reason in \[([^]]*)\] :\s+\["StreamConsumer", "DeadLetters\$\{reason\}"', dashboard)
+    assert re.findall(r'"(\w+)"', listed) == [reason.capitalize() for reason in Reason]
+
+
+def test_every_reason_has_a_status_on_the_web() -> None:
+    """Bytes that are no JSON are a bad request; what is wrong with an event is its content."""
+    statuses = {}
+    for reason in Reason:
+        with pytest.raises(Problem) as caught:
+            answer_one(InvalidRecord(reason, "$", "detail"))
+        statuses[reason.value] = int(caught.value.kind.status)
+    assert statuses == {"undecodable": 400, "schema": 422, "bounds": 422, "unscorable": 422}

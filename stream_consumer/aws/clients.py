@@ -1,6 +1,7 @@
 """boto3 clients: those of the command line, by the AWS CLI's rules, and the configuration that the sinks rely on."""
 
 import ipaddress
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,7 +50,22 @@ def client(session: boto3.Session, service: Any, **options: Any) -> Any:
 
 def default_client(service: Any) -> Any:
     """Return the client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
-    return client(boto3.Session(), service)
+    return client(default_session(), service)
+
+
+def default_session() -> boto3.Session:
+    """
+    Return a session by the environment's own settings.
+
+    Raises:
+        SettingsError: There is no such profile, or a configuration file cannot be read.
+    """
+    try:
+        return boto3.Session()
+    except ProfileNotFound as error:
+        raise SettingsError(f"AWS_PROFILE={os.environ.get('AWS_PROFILE')!r}: {error}") from error
+    except BotoCoreError as error:
+        raise SettingsError(f"{error}; look at AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE") from error
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ The rule: no I/O, and no exception for the fault of one record. Whatever bytes a
 The model's MLflow signature is the schema: the structs that decode events are made when the model is loaded.
 """
 
-import itertools
 import math
 import operator
 import re
@@ -20,12 +19,9 @@ from msgspec import Meta
 
 from stream_consumer.contract.diagnosis import diagnose
 from stream_consumer.contract.envelope import Envelope
+from stream_consumer.contract.guarded_json import MAX_NESTING, too_deep
 from stream_consumer.contract.record import RIDE_ID, STRING_ID, InvalidRecord, Reason
 from stream_consumer.errors import ModelError
-
-# Deeper JSON is refused before it is parsed: where a parser's own recursion limit strikes depends on the caller's
-# stack, and the verdict on a record must not.
-MAX_NESTING = 64
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -90,7 +86,7 @@ class EventSchema:
     def decode(self, data: bytes) -> Event | InvalidRecord:
         """Return the event that *data* holds, or what is wrong with it."""
         # Most records open two objects; only the suspicious are looked at closely.
-        if data.count(b"{") + data.count(b"[") > MAX_NESTING and _too_deep(data):
+        if data.count(b"{") + data.count(b"[") > MAX_NESTING and too_deep(data):
             return InvalidRecord(Reason.UNDECODABLE, "$", f"JSON nested deeper than {MAX_NESTING} levels")
         try:
             if not data.isascii():  # msgspec takes any bytes in a field that it skips
@@ -196,13 +192,3 @@ def _bounded_type(column: Column) -> Any:
 
 
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
-
-# Possessive: otherwise the expression's engine remembers every character of a string.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
-
-
-def _too_deep(data: bytes) -> bool:
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    return any(map(MAX_NESTING.__lt__, itertools.accumulate(map(_STEPS.__getitem__, brackets))))

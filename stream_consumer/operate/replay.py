@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.consumer import Consumer
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
     from types_boto3_kinesis.type_defs import RecordTypeDef
 
-Item = TypeVar("Item")
 
 # How long a read or a write may fail before the replay does.
 _READING_SECONDS = 60.0

@@ -32,7 +32,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: WebApp, settings: WebSettings) -> None:
         self._app = app
-        self._retry = settings.timeout_ms / 1000
+        self._timeout_seconds = settings.timeout_ms / 1000
         self._drain_seconds = settings.drain_seconds
         self._leave_at: float | None = None
         config = uvicorn.Config(
@@ -71,7 +71,7 @@ class Server(uvicorn.Server):
     async def _watch(self) -> None:
         for connection in list(self.server_state.connections):
             if isinstance(connection, Protocol):
-                connection.watch(self._retry)
+                connection.watch(self._timeout_seconds)
 
 
 def serve(app: WebApp, settings: WebSettings, announce: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ from stream_consumer.aws.clients import client_config
 from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.dead_letter_sink import DeadLetters
-from stream_consumer.kinesis.put_records import shorten
+from stream_consumer.kinesis.answer_parser import shorten
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.sinks import Entry, Written
 

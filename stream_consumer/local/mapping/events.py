@@ -86,16 +86,12 @@ class Counts:
     """A mapping's work so far."""
 
     shards_started: int = 0
-    shards_finished: int = 0
-    records_read: int = 0
-    reads_failed: int = 0
     invocations: int = 0
     errors: int = 0
     throttles: int = 0
     records_settled: int = 0
     """The checkpoint is past them; the discarded ones are among them."""
     records_discarded: int = 0
-    deliveries_failed: int = 0
     iterator_age_seconds: float = 0.0
     """Age of the oldest record of the last invocation when it ended."""
 
@@ -105,18 +101,10 @@ class Counts:
         match event:
             case ShardStarted():
                 more = {"shards_started": 1}
-            case ShardFinished():
-                more = {"shards_finished": 1}
-            case Read(records=records):
-                more = {"records_read": records}
-            case ReadingFailed():
-                more = {"reads_failed": 1}
             case Checkpointed(records=records):
                 more = {"records_settled": records}
             case GivenUp(records=records):
                 more = {"records_discarded": records}
-            case DeliveryFailed():
-                more = {"deliveries_failed": 1}
             case Invoked(invocation=invocation, oldest_age_seconds=age):
                 more = {
                     "invocations": 1,

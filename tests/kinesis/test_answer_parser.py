@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer.aws.clients import client_config
-from stream_consumer.kinesis.put_records import shorten
+from stream_consumer.kinesis.answer_parser import shorten
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 
 _OK = 200
-_BODY = "stream_consumer.kinesis.put_records.body"
+_BODY = "stream_consumer.kinesis.answer_parser.body"
 
 
 class _Result(TypedDict, total=False):
