@@ -18,7 +18,7 @@ DEMO_ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
-	docs check lock clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
+	docs check lock wheel clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
 help: ## list the targets
@@ -168,6 +168,12 @@ workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.js
 
 lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
 	@$(BIN)/python .ci/lock.py
+
+# A build folder of earlier would add modules that are gone by now.
+wheel: $(VENV)/.dev ## build dist/*.whl from this folder, without an index
+	@rm -rf build dist
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build
 
 # The scanners ask for older libraries than the project, so they have an environment of their own.
 .venv-infra/.infra: $(LOCKS)/infra.txt .venv-infra/.made

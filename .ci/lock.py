@@ -9,20 +9,27 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from infra.container.packages import wanted  # noqa: E402 (found once the project's folder is on the path)
+
 LOCKS = Path(".ci") / "locks"
 
+PYTHONS = ["--universal", "--python-version", "3.11"]
+PACKAGE = ["pyproject.toml", *PYTHONS]
+LAMBDA = ["-", *PYTHONS]  # standard input has what the lean image wants
 # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
-PACKAGE = ["pyproject.toml", "--universal", "--python-version", "3.11"]
 BUILD = str(LOCKS / "build.in")
 AS_DEV = ["--constraint", "dev.txt"]
 SETS = {
     "dev": [*PACKAGE, BUILD, "--all-extras", "--group", "dev"],
     "local": [*PACKAGE, BUILD, *AS_DEV, "--extra", "train", "--extra", "local", "--extra", "doors"],
-    "runtime": [*PACKAGE, *AS_DEV],
+    "wheel": [*PACKAGE, *AS_DEV],
+    "runtime": [*LAMBDA, *AS_DEV],
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
-    "tools": [str(LOCKS / "tools.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
-    "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, "--universal", "--python-version", "3.11"],
-    "infra": [str(LOCKS / "infra.in"), "--universal", "--python-version", "3.11"],
+    "tools": [str(LOCKS / "tools.in"), *AS_DEV, *PYTHONS],
+    "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, *PYTHONS],
+    "infra": [str(LOCKS / "infra.in"), *PYTHONS],
     "fuzz": [str(LOCKS / "fuzz.in"), "--no-deps"],
     "image": [str(LOCKS / "image.in"), *AS_DEV, "--no-deps"],
     "rie": [str(LOCKS / "rie.in"), "--no-deps"],
@@ -40,7 +47,8 @@ def resolve(name: str, folder: Path, *options: str) -> None:
     arguments = [str(folder / argument) if argument == AS_DEV[1] else argument for argument in SETS[name]]
     command = [sys.executable, "-m", "uv", "pip", "compile", *arguments, "--generate-hashes", "--no-emit-index-url"]
     command += ["--no-header", "--no-annotate", "--quiet", "--output-file", str(folder / f"{name}.txt"), *options]
-    subprocess.run(command, cwd=ROOT, check=True, stderr=subprocess.PIPE, text=True)  # noqa: S603 (our own arguments)
+    stdin = "\n".join(wanted(ROOT, needs=[]))
+    subprocess.run(command, cwd=ROOT, check=True, input=stdin, stderr=subprocess.PIPE, text=True)  # noqa: S603 (our own arguments)
 
 
 if __name__ == "__main__":

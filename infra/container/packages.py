@@ -101,11 +101,16 @@ def resolved(
 
 
 def wanted(root: Path, needs: Sequence[str], extra: str = "") -> list[str]:
-    """Return the project's dependencies and *needs*, which replace those that are a model's own."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """
+    Return the project's dependencies and *needs*, which replace those that are a model's own.
+
+    Without *extra* these are the lean image's, which does without the dependencies in ``not-in-lambda``.
+    """
+    pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    project, not_in_lambda = pyproject["project"], pyproject["tool"]["stream-consumer"]["not-in-lambda"]
     dependencies = [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else [])]
-    replaced = {_name(need) for need in needs} & _MODELS_OWN
-    return [*(one for one in dependencies if _name(one) not in replaced), *needs]
+    left_out = {_name(need) for need in needs} & _MODELS_OWN | set(() if extra else not_in_lambda)
+    return [*(one for one in dependencies if _name(one) not in left_out), *needs]
 
 
 def _name(requirement: str) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from stream_consumer.batch import database
 from stream_consumer.batch.chunks import Input
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.locations import Format, Kind, Location
@@ -98,6 +97,8 @@ class QuerySource:
         scratch: Path,  # noqa: ARG002 (rows come as they are asked for)
         progressed: Callable[[], None],  # noqa: ARG002
     ) -> contextlib.AbstractContextManager[Input]:
+        from stream_consumer.batch import database  # noqa: PLC0415 (files need no SQLAlchemy)
+
         return database.query(self.location, self.query, schema, id_column)
 
 

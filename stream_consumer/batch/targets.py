@@ -8,11 +8,10 @@ it holds. While a commit changes them, a second file says so, since the summary 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from stream_consumer.batch import database
 from stream_consumer.batch.errors import StoreFailed
 from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.batch.sources import Source
@@ -20,6 +19,9 @@ from stream_consumer.batch.storage import Store, Stores, digest_of
 from stream_consumer.batch.summary import decode_summary
 from stream_consumer.contract import guarded_json
 from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.batch.database import Tables
 
 REJECTED, SUMMARY, COMMITTING = ".rejected.jsonl", ".summary.json", ".committing.json"
 
@@ -141,7 +143,7 @@ class FileTarget:
 class TableTarget:
     """Tables of a database, of which a transaction changes all or nothing."""
 
-    tables: database.Tables
+    tables: "Tables"
     source: str
 
     @property
@@ -172,7 +174,9 @@ def target_of(location: Location, table: str | None, source: Source, stores: Sto
     if (location.kind is Kind.DATABASE) != (table is not None):
         raise UsageError(f"{location}: a table (--table) is for a database, and a database needs one")
     if table is not None:
-        return TableTarget(database.Tables(location, table), source.identity)
+        from stream_consumer.batch.database import Tables  # noqa: PLC0415 (files need no SQLAlchemy)
+
+        return TableTarget(Tables(location, table), source.identity)
     if source.identity in (written.identity for written in locations_written(location)):
         raise UsageError(f"{source.label} is the input and would be written over by {location}; name another output")
     return FileTarget(location, source.identity, stores)

@@ -29,8 +29,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (locks / "runtime.txt").write_text("".join(lines[:3]))
     (locks / "doors.txt").write_text("".join(lines))
     (tmp_path / "pyproject.toml").write_text(
-        '[project]\ndependencies = ["msgspec>=1", "numpy>=1", "scikit-learn>=1.9,<1.10"]\n'
-        '[project.optional-dependencies]\ndoors = ["typer"]\n'
+        '[project]\ndependencies = ["msgspec>=1", "numpy>=1", "scikit-learn>=1.9,<1.10", "typer"]\n'
+        '[project.optional-dependencies]\ndoors = []\n[tool.stream-consumer]\nnot-in-lambda = ["typer"]\n'
     )
     (tmp_path / "Dockerfile").write_text("ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:0\n")
     wheel(wheels, "lightgbm", "4.6.0", requires="scikit-learn")

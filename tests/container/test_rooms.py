@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from infra.container.packages import LOCKS, pins, wanted
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -15,3 +17,15 @@ def test_the_dockerfile_takes_out_of_the_lean_image_what_the_lambda_path_does_no
     rooms = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
     lean = {name.removeprefix("stream_consumer.") for name in carried} | {"__init__"}
     assert {room.removesuffix(".py") for room in taken_out.split()} == rooms - lean
+
+
+def test_the_lean_image_does_without_the_dependencies_that_the_project_calls_so() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    left_out = set(pyproject["tool"]["stream-consumer"]["not-in-lambda"])
+    [forbidden] = [one for one in pyproject["tool"]["importlinter"]["contracts"] if one["type"] == "forbidden"]
+    wheel, lean = (set(pins(ROOT / LOCKS / f"{name}.txt", "3.13")) for name in ("wheel", "runtime"))
+    assert left_out <= set(forbidden["forbidden_modules"])
+    assert left_out <= wheel
+    assert left_out & lean == set()
+    assert lean <= wheel
+    assert {re.split(r"[^\w-]", one)[0] for one in wanted(ROOT, needs=[])} <= lean
