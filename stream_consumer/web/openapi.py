@@ -51,7 +51,15 @@ def document(model: Model, settings: WebSettings) -> Json:
     )
     components["Predicted"]["properties"][envelope.prediction] = _value(model.output)
     row = _row(components[event_ref["$ref"].rpartition("/")[2]], components, model.schema)
-    refs = {"event": event_ref, "prediction": prediction, "error": error, "row": row, "values": row["properties"]}
+    # By reference: generators of requests do not take the alternatives of a body with the row written out in each.
+    components["Row"] = row
+    refs = {
+        "event": event_ref,
+        "prediction": prediction,
+        "error": error,
+        "row": _ref("Row"),
+        "values": row["properties"],
+    }
     refs["value"] = _value(model.output)
     security: Json = {"security": [{"bearer": []}]} if settings.tokens else {}
     paths = {
