@@ -2,11 +2,14 @@
 Files that appear whole under their name, or not at all.
 
 The content is written aside, in the same folder, and renamed. Two writers of one name do not meet: each writes aside
-under a name of its own, and the last rename wins. No I/O but this.
+under a name of its own, and the last rename wins. A pipe or a device is refused: the rename would put a file into its
+place, and ``/dev/null`` would be gone for the whole machine. No I/O but this.
 """
 
 import contextlib
+import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +24,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: The file cannot be written. What was at *path* is still there.
     """
+    refuse_device(path)
     # Short whatever the name: a name may be as long as the file system allows.
     aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -31,6 +35,19 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def refuse_device(path: Path) -> None:
+    """
+    Raise if *path*, or what it is a link to, is neither a file nor a folder nor free.
+
+    Raises:
+        OSError: It is a pipe, a socket or a device; or it cannot be looked at.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.models.files import default_s3
-from stream_consumer.whole_file import whole_file
+from stream_consumer.whole_file import refuse_device, whole_file
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -154,6 +154,10 @@ class LocalStore:
             raise StoreFailed(f"{location} cannot be written: {folder} is not a folder")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise StoreFailed(f"{location} cannot be written: the folder {folder} is read-only")
+        try:
+            refuse_device(location.path)
+        except OSError as error:
+            raise StoreFailed(f"{location} cannot be written: {error.strerror}") from error
 
     def read(self, location: Location) -> bytes | None:
         try:

@@ -87,10 +87,10 @@ class FileTarget:
         return self.location if ending == self.suffix else self.location.sibling(ending)
 
     def check(self) -> None:
+        self._store.check(self.location)
         locations = map(self._at, (self.suffix, REJECTED, SUMMARY, COMMITTING))
         there = [location for location in locations if self._store.size(location) is not None]
         if not there:
-            self._store.check(self.location)
             return
         owner = self._owner()
         if owner is None:
