@@ -1,6 +1,7 @@
 """What holds for every test, and the models that many of them load."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from tests import example_models
 # The same examples in every run of CI; no time limit for one, since another job on the machine would break it.
 settings.register_profile("repository", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("repository")
+
+# A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that: a CI may be such a job.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

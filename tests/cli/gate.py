@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 
 
 class Gated:
-    """Predicts 5 minutes, once the file GATE is gone."""
+    """Predicts 5 minutes: the one row of init at once, the rows of an object once the file GATE is gone."""
 
     def predict(self, matrix: Any) -> NDArray[np.float64]:
+        if len(matrix) > 1:
+            self._wait()
+        return np.full(len(matrix), 5.0)
+
+    def _wait(self) -> None:
         gate, deadline = Path(os.environ["GATE"]), time.monotonic() + 60
         (gate.parent / "at-the-gate").touch()
         while gate.exists():
             assert time.monotonic() < deadline, "the gate stays shut"
             time.sleep(0.01)
-        return np.full(len(matrix), 5.0)
