@@ -48,13 +48,16 @@ def directory_digest(directory: Path) -> str:
     return _digest(hashes)
 
 
-def private_copy(directory: Path) -> tuple[Path, str]:
+def unchanging(directory: Path) -> tuple[Path, str]:
     """
-    Copy the files of a model directory to where only this process writes, and return the copy and its digest.
+    Return a model directory whose files nobody can exchange any more, and its digest.
 
-    The digest is that of the bytes that were copied, so whatever is loaded from the copy is what the digest covers. The
-    copy lasts as long as the process: a model may import its code and read its files when it first predicts.
+    It is *directory* itself where that is part of an image that is mounted to be read, as in Lambda. Elsewhere, and
+    where Python's caches lie in it, it is a copy in a place of this process. The digest is that of the bytes that were
+    copied. The copy lasts as long as the process: a model may import code and read files when it first predicts.
     """
+    if _is_of_read_only_image(directory) and not any(directory.rglob(_CACHE)):
+        return directory, directory_digest(directory)
     copy = Path(tempfile.mkdtemp(prefix="model-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     hashes = {}
@@ -64,6 +67,12 @@ def private_copy(directory: Path) -> tuple[Path, str]:
     if (directory / REGISTRY_META).is_file():
         _copied(directory / REGISTRY_META, copy / REGISTRY_META)
     return copy, _digest(hashes)
+
+
+def _is_of_read_only_image(directory: Path) -> bool:
+    # A volume may be mounted to be written elsewhere, so it has to be the root's own file system.
+    read_only = bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+    return read_only and directory.stat().st_dev == Path("/").stat().st_dev
 
 
 def regular_file(directory: Path, name: str, location: str) -> Path:

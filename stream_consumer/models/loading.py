@@ -23,7 +23,7 @@ from stream_consumer.model import Columns, Model
 from stream_consumer.models.derived import derive
 from stream_consumer.models.description import Description, describe
 from stream_consumer.models.feeding import Signature
-from stream_consumer.models.files import default_s3, directory_digest, model_directory, private_copy
+from stream_consumer.models.files import default_s3, directory_digest, model_directory, unchanging
 from stream_consumer.models.flavours import Files, Loaded, add_code, flavour_of
 from stream_consumer.models.input_example import rows_of
 from stream_consumer.models.made_rows import is_certain, made_row
@@ -71,7 +71,7 @@ def load_directory(directory: Path, location: str, choice: Choice) -> Model:
     """
     pinned = choice.digest is not None
     # A model without a pin holds only data, so nothing depends on its digest.
-    path, digest = private_copy(directory) if pinned else (directory, directory_digest(directory))
+    path, digest = unchanging(directory) if pinned else (directory, directory_digest(directory))
     if pinned and digest != choice.digest:
         raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {choice.digest}")
     description = describe(path, location)

@@ -25,7 +25,7 @@ from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
 from stream_consumer.models.description import describe
-from stream_consumer.models.files import directory_digest, private_copy
+from stream_consumer.models.files import directory_digest, unchanging
 from stream_consumer.models.loading import Choice, load_model
 from stream_consumer.models.skops_file import load_skops
 from stream_consumer.outputs import Output
@@ -509,7 +509,7 @@ def test_a_file_exchanged_while_the_model_is_loaded_is_not_loaded(
 def test_a_cache_beside_the_code_of_a_model_is_not_run(rides_model: Path, tmp_path: Path) -> None:
     path = shutil.copytree(rides_model, tmp_path / "model")
     (path / "__pycache__").mkdir()
-    copy, digest = private_copy(path)
+    copy, digest = unchanging(path)
     assert digest == directory_digest(rides_model)
     assert not (copy / "__pycache__").exists()
     assert copy.stat().st_mode & 0o077 == 0
