@@ -25,9 +25,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 # An environment that was not made whole, whose last installation was cut off, or whose Python or pip is gone, is made anew.
+# So is one of another Python than the user names.
 VENVS := $(VENV) .venv-infra .venv-localstack
+IDENTITY := import sys; print(sys.version, sys.base_prefix)
+identity = "$$($1 -c '$(IDENTITY)' 2>/dev/null)"
+is_named = $(if $(filter-out file,$(origin PYTHON)),&& test $(call identity,$1/bin/python) = $(call identity,$(PYTHON)))
 .PHONY: $(foreach v,$(VENVS),$(if $(wildcard $v/.made),$(shell \
-	test ! -e $v/.unfinished && $v/bin/python -c 'import pip' 2>/dev/null || echo $v/.made)))
+	test ! -e $v/.unfinished && $v/bin/python -c 'import pip' 2>/dev/null $(call is_named,$v) || echo $v/.made)))
 $(VENVS:=/.made):
 	@$(PYTHON) .ci/environment.py make $(@D)
 
@@ -61,10 +65,11 @@ needs-%:
 	@:$(if $(call missing,$*),$(error make $* needs $(subst |, or ,$(subst $(space),$(comma) ,$(call missing,$*)))))
 
 # The shell splits RIDES and TRAIN, so quotes and patterns mean what they mean there: RIDES="a.parquet 'my rides.parquet' b/*".
+rides_as_options = set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rides"; done; \
+	for rides in $(TRAIN); do set -- "$$@" --train "$$rides"; done
+
 demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES="paths or URLs" TRAIN="paths or URLs")
-	@set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rides"; done; \
-	for rides in $(TRAIN); do set -- "$$@" --train "$$rides"; done; \
-	$(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
+	@$(rides_as_options); $(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
 
 test: $(VENV)/.dev ## the unit tests, under two minutes
 	@$(BIN)/python -m pytest -n auto
@@ -89,8 +94,8 @@ invariants: $(VENV)/.dev ## the delivery promise over random schedules of faults
 mutations: $(VENV)/.dev ## break each rule of the promise in turn: a test must notice
 	@$(BIN)/python -m tests.mutations
 
-process-faults: $(VENV)/.dev ## the promise with workers that are killed, starved, frozen and started twice
-	@$(BIN)/python -m pytest -m process tests/process tests/batch tests/cli tests/test_your_model.py
+process-faults: $(VENV)/.dev ## what takes real processes: workers killed, starved, frozen and started twice, terminals, installations
+	@$(BIN)/python -m pytest -m process
 
 # Its wheels are for CPython 3.11 to 3.13 on Linux; anywhere else `make test` runs the same checks without guidance.
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
@@ -100,7 +105,7 @@ fuzz: $(VENV)/.fuzz ## coverage-guided fuzzing of the decoder (RUNS=100000 SEED=
 	@cd $(VENV) && bin/python ../tests/fuzz/fuzz_decode.py -runs=$(RUNS) -seed=$(SEED)
 
 mutated-models: $(VENV)/.dev ## load mutated skops files, which may not end the process (MUTATIONS=20000 SEED=1)
-	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) $(BIN)/python -m pytest -n 0 tests/models/test_skops_mutations.py
+	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) $(BIN)/python -m pytest -n 0 -m process tests/models/test_skops_mutations.py
 
 soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
@@ -110,7 +115,7 @@ figures: $(VENV)/.dev ## both of these, and write their tables into docs/deliver
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --write
 
 bench: $(VENV)/.dev ## measure, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for the demo)
-	@$(BIN)/python -m benchmarks --write $(if $(TRAIN),--train $(TRAIN)) $(if $(RIDES),--rides $(RIDES))
+	@$(rides_as_options); $(BIN)/python -m benchmarks --write "$$@"
 
 bench-check: $(VENV)/.dev ## measure in a few minutes; fails if a ratio is more than a third below its bar
 	@$(BIN)/python -m benchmarks --quick

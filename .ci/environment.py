@@ -11,6 +11,7 @@ An old Python can parse this file, so that its user is told which Python is need
 """
 
 import argparse
+import importlib.util
 import os
 import re
 import subprocess
@@ -41,18 +42,23 @@ def main() -> None:
             install(options.environment, options.lock, pip_options, project=options.project)
     except KeyboardInterrupt:
         sys.exit(f"\n{options.environment}: interrupted; run make again")
+    except OSError as error:  # a full disk, or a folder that may not be written
+        sys.exit(f"{options.environment}: {error}; mend that and run make again")
 
 
 def make(environment: Path) -> None:
     """Make *environment* anew, with nothing in it but pip."""
+    if not all(map(importlib.util.find_spec, ["venv", "ensurepip"])):
+        sys.exit(f"{sys.executable} cannot make {environment}; Debian and Ubuntu need: apt install python3-venv")
     print(f"{environment}: making it for Python {sys.version.split()[0]}", flush=True)
+    made = environment / ".made"
+    if made.exists():
+        made.unlink()  # what is there is about to be removed, perhaps not to the end
     try:
         _run([sys.executable, "-m", "venv", "--clear", str(environment)])
     except subprocess.CalledProcessError as error:
-        sys.exit(
-            f"{error.output}{error.stderr}{environment} was not made; Debian and Ubuntu need: apt install python3-venv"
-        )
-    (environment / ".made").touch()
+        sys.exit(f"{error.output}{error.stderr}{environment} was not made")
+    made.touch()
 
 
 def install(environment: Path, lock: Path, pip_options: "list[str]", *, project: bool) -> None:

@@ -35,8 +35,12 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few rounds, and check the ratios against their bars")
-    parser.add_argument("--train", nargs="+", default=[], help="TLC rides to fit the models on (else synthetic ones)")
-    parser.add_argument("--rides", nargs="+", default=[], help="TLC rides to consume (else synthetic ones)")
+    parser.add_argument(
+        "--train", nargs="+", action="extend", default=[], help="TLC rides to fit the models on (else synthetic ones)"
+    )
+    parser.add_argument(
+        "--rides", nargs="+", action="extend", default=[], help="TLC rides to consume (else synthetic ones)"
+    )
     parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--pyperf", type=Path, help="file for what the contestants took, to compare with pyperf")
     parser.add_argument("--write", action="store_true", help="put the tables into README.md and docs/benchmarks.md")
