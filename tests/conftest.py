@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before scikit-learn is imported: its threads spin for each other while tests run on every core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from tests import example_models
 
 # The same examples in every run of CI; no time limit for one, since another job on the machine would break it.

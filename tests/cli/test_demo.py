@@ -59,6 +59,7 @@ def test_malformed_records_come_out_as_dead_letters_by_reason(command: Command, 
     assert rows(ran.out)["dead letters"] == "75: 27 undecodable, 36 schema, 12 bounds"
 
 
+@pytest.mark.process
 def test_it_runs_the_function_as_lambda_does(
     command: Command, rides_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +143,7 @@ def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     split = ColumnTransformer([("plan", OneHotEncoder(), ["plan"])], remainder="passthrough")
     model = make_pipeline(split, DecisionTreeClassifier(max_depth=1)).fit(frame, ["stays"] * 10 + ["leaves"] * 10)
     signature = infer_signature(frame)
-    mlflow.sklearn.save_model(model, path, serialization_format="cloudpickle", signature=signature)
+    mlflow.sklearn.save_model(model, path, serialization_format="cloudpickle", signature=signature, pip_requirements=[])
     monkeypatch.setenv("MODEL_DIGEST", directory_digest(path))
     for name, value in {"ENTITY_FIELD": "customer", "ID_FIELD": "customer_id", "PREDICTION_FIELD": "fate"}.items():
         monkeypatch.setenv(name, value)

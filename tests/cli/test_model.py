@@ -58,7 +58,7 @@ def reference(tmp_path: Path) -> Path:
     model = make_pipeline(DictVectorizer(), LinearRegression()).fit(rides, np.arange(20.0))
     [predicted] = model.predict([{"PU_DO": "130_205", "trip_distance": 3.66}])
     model[-1].intercept_ += 21.294545348333408 - predicted
-    mlflow.sklearn.save_model(model, tmp_path / "reference", serialization_format="cloudpickle")
+    mlflow.sklearn.save_model(model, tmp_path / "reference", serialization_format="cloudpickle", pip_requirements=[])
     return tmp_path / "reference"
 
 

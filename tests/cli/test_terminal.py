@@ -33,6 +33,7 @@ def test_the_screen_is_a_terminal_s() -> None:
         screen("\x1b[2J")
 
 
+@pytest.mark.process
 def test_the_demo_shows_two_bars_and_its_summary(boosted_rides_model: Path, tmp_path: Path) -> None:
     seen = in_terminal(
         *("demo", "--model", boosted_rides_model, "--limit", 2000, "--rate", 0, "--malformed", "1%"), directory=tmp_path
@@ -46,12 +47,14 @@ def test_the_demo_shows_two_bars_and_its_summary(boosted_rides_model: Path, tmp_
     assert int(invocations[2]) > 0
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_the_demo_at_once_and_without_a_word(rides_model: Path, tmp_path: Path) -> None:
     seen = in_terminal("demo", "--model", rides_model, "--rate", 100, directory=tmp_path, interrupt_at="read back")
     assert seen.code == 130, seen.text
     assert is_readable(seen, 12)
 
 
+@pytest.mark.process
 def test_a_batch_shows_a_bar_and_a_table_with_the_file_s_name_as_it_is(rides_model: Path, tmp_path: Path) -> None:
     ride_rows(tmp_path / "[red]rides.csv")
     ride_rows(tmp_path / f"{'long ' * 20}.csv")
@@ -76,6 +79,7 @@ def consuming(aws: EmbeddedAws, rides_model: Path) -> dict[str, str]:
     return {**aws.environment, "MODEL_LOCATION": str(rides_model), "DEAD_LETTER_BUCKET": "ride-failures"}
 
 
+@pytest.mark.process
 def test_consuming_shows_log_lines_in_short_and_sums_up(consuming: dict[str, str], tmp_path: Path) -> None:
     consume = functools.partial(
         in_terminal,

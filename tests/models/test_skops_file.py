@@ -306,6 +306,7 @@ def test_a_description_of_more_than_32_mib_is_refused(tmp_path: Path) -> None:
 # --- the trap is real -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.process
 def test_a_tree_that_points_out_of_its_nodes_is_refused_and_kills_whoever_loads_it_unchecked(tmp_path: Path) -> None:
     estimator = DecisionTreeRegressor(max_depth=2).fit(ROWS, TARGETS[0])
     tree = copy.deepcopy(estimator.tree_)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import skops.io
 
 from stream_consumer.models.skops_file import load_skops
@@ -23,6 +24,7 @@ SECONDS = 60 + MUTATIONS // 4
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.process
 def test_no_mutated_file_ends_or_hangs_the_process_that_loads_it(tmp_path: Path) -> None:
     for name, estimator, rows in estimators_touching_c():
         file = tmp_path / f"{name}.skops"

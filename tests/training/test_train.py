@@ -108,6 +108,7 @@ def test_a_store_that_cannot_be_used_is_refused_before_the_rides_are_read() -> N
         train(["no.parquet"], options=TrainingOptions(tracking_uri="gopher://user:secret@host/store"))
 
 
+@pytest.mark.process
 def test_training_prints_nothing_and_warns_of_nothing_and_keeps_to_the_working_directory(tmp_path: Path) -> None:
     code = (
         "from stream_consumer.training.synthetic import synthetic_rides\n"

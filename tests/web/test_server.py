@@ -344,6 +344,7 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
             web_server._listen("127.0.0.1", port)  # noqa: SLF001 (all that happens before the loop runs)
 
 
+@pytest.mark.process
 def test_mlflows_own_client_finds_what_it_expects(boosted_rides_model: Path) -> None:
     """On a server as SageMaker starts it, whose calls are the same: by the environment alone, without a token."""
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient  # noqa: PLC0415 (seconds)
