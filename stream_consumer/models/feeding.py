@@ -18,6 +18,7 @@ from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns
 from stream_consumer.models import anatomy
+from stream_consumer.models.cores import leave_cores_uncounted
 from stream_consumer.models.derived import Derived, python_values
 from stream_consumer.models.files import is_installed
 from stream_consumer.models.frame import Array, matrix_dtype, matrix_of, rows_of, typed
@@ -69,6 +70,7 @@ def feed(
     # A batch is predicted in milliseconds. OpenMP's threads would spend longer spinning for each other, and for cores
     # that are visible but not granted: two workers on two busy cores took 16 s for what takes 0.7 s.
     threads = ThreadpoolController()
+    leave_cores_uncounted()
 
     def fed(rows: Rows) -> Callable[[Columns], Any]:
         def predict(columns: Columns) -> Any:

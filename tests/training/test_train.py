@@ -1,6 +1,5 @@
 """Training, again and again, on an MLflow store of the test's own."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +14,7 @@ from stream_consumer.training.register import load_champion, mlflow_at
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, train, train_on
+from tests.no_cores import environment_without_cores
 from tests.training.trips import write_trips
 
 RIDES = synthetic_rides(1_000, seed=42)
@@ -117,15 +117,15 @@ def test_training_prints_nothing_and_warns_of_nothing_and_keeps_to_the_working_d
         "    result = train_on(synthetic_rides(500, seed=1))\n"
         "assert result.tracking_uri == 'sqlite:///mlflow.db'\n"
     )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = environment_without_cores(tmp_path)
     ran = subprocess.run(  # noqa: S603 (our own interpreter on the code above)
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        # A number of threads keeps joblib from counting physical cores, and from a warning where it finds none.
-        env={**environment, "PYTHONPATH": str(Path(stream_consumer.__file__).parents[1]), "OMP_NUM_THREADS": "2"},
+        env={name: value for name, value in environment.items() if not name.startswith("MLFLOW_")}
+        | {"PYTHONPATH": str(Path(stream_consumer.__file__).parents[1])},
         capture_output=True,
         text=True,
         check=False,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
-    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlruns"}
+    assert {path.name for path in tmp_path.iterdir()} == {"bin", "mlflow.db", "mlruns"}
