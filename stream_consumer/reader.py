@@ -7,6 +7,7 @@ is recognised as long as no more than ``remember`` predictions lie between it an
 
 import json
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from stream_consumer.aws.retry import Answer, RetryPolicy
 from stream_consumer.contract import kpl
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction, decode_prediction
@@ -92,7 +94,7 @@ class PredictionReader:
             remember: How many identifiers to keep, some 100 bytes each.
             checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
                 if it is of another stream.
-            poll_seconds: The wait when there is nothing new, and after a failed read.
+            poll_seconds: The wait when there is nothing new. After a failed read it is random, and grows to 2 s.
             sleep: How to wait.
         """
         self.duplicates = 0
@@ -120,7 +122,7 @@ class PredictionReader:
         }
 
     def __iter__(self) -> Iterator[Received]:
-        arn = self._patiently(lambda: stream_arn(self._kinesis, self._stream_name))
+        arn = self._persist(lambda: stream_arn(self._kinesis, self._stream_name))
         if self._arn not in {None, arn}:
             raise UsageError(f"the checkpoint is of {self._arn}, not of {arn}; name another file or remove it")
         self._arn = arn
@@ -128,7 +130,7 @@ class PredictionReader:
         ended: set[str] = set()
         self._discover(arn, readers, ended, self._start)
         while readers:
-            pages = {shard_id: self._patiently(reader.read) for shard_id, reader in readers.items()}
+            pages = {shard_id: self._persist(reader.read) for shard_id, reader in readers.items()}
             for shard_id, page in pages.items():
                 yield from self._received(shard_id, page)
             closed = {shard_id for shard_id, page in pages.items() if page.ended}
@@ -144,7 +146,7 @@ class PredictionReader:
 
     def _discover(self, arn: str, readers: dict[str, ShardReader], ended: set[str], start: Start) -> None:
         """Add the shards whose parents have been read to their end."""
-        shards = self._patiently(lambda: list_shards(self._kinesis, arn))
+        shards = self._persist(lambda: list_shards(self._kinesis, arn))
         present = {shard["ShardId"] for shard in shards}
         for shard in shards:
             parents = {shard.get("ParentShardId"), shard.get("AdjacentParentShardId")} & present
@@ -178,13 +180,14 @@ class PredictionReader:
                 self.foreign += 1
                 _LOGGER.warning("%s is not a prediction: %s", place, error)
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
-        while True:
-            try:
-                return ask()
-            except ReadFailed as error:
-                _LOGGER.warning("reading %s goes on after: %s", self._stream_name, error)
-                self._sleep(self._poll_seconds)
+    def _persist(self, ask: Callable[[], Answer]) -> Answer:
+        return RetryPolicy(sleep=self._sleep).persist(ask, self._passes, math.inf)
+
+    def _passes(self, error: Exception) -> bool:
+        passes = isinstance(error, ReadFailed)
+        if passes:
+            _LOGGER.warning("reading %s goes on after: %s", self._stream_name, error)
+        return passes
 
 
 class _Checkpoint(msgspec.Struct, omit_defaults=True):

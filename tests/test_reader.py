@@ -262,7 +262,19 @@ def test_a_throttled_read_is_tried_again_after_a_wait(operation: str, code: str)
     stream.put(1)
     stream.kinesis.faults[operation].append(client_error(code))
     assert ride_ids(stream.reader()) == [1]
-    assert stream.slept == [0.25]
+    [waited] = stream.slept
+    assert 0 <= waited <= 0.05
+
+
+def test_a_stream_that_cannot_be_reached_for_long_is_asked_ever_less_often_and_never_given_up() -> None:
+    """An outage of hours is no end, and no flood of warnings."""
+    stream = Stream()
+    stream.put(1)
+    stream.kinesis.faults["get_records"] += [client_error("InternalFailure")] * 1_000
+    assert ride_ids(stream.reader()) == [1]
+    assert len(stream.slept) == 1_000
+    assert sum(stream.slept) > 500
+    assert max(stream.slept) <= 2
 
 
 @pytest.mark.parametrize("operation", ["describe_stream_summary", "list_shards", "get_shard_iterator", "get_records"])

@@ -108,17 +108,19 @@ class RetryPolicy:
             attempt += 1
             yield attempt
 
-    def persist(self, ask: Callable[[], Answer], passing: type[Exception], seconds: float) -> Answer:
+    def persist(self, ask: Callable[[], Answer], passes: Callable[[Exception], bool], seconds: float) -> Answer:
         """
-        Return the answer to *ask*, which is asked again after each *passing* error, for some *seconds*.
+        Return the answer to *ask*, which is asked again after each error that *passes*, for some *seconds*.
 
         Raises:
-            Exception: The last *passing* error, and any other at once.
+            Exception: The last error that passes, and any other at once.
         """
         failure: Exception | None = None
         for _ in self.attempts(self.clock() + seconds):
             try:
                 return ask()
-            except passing as error:
+            except Exception as error:
+                if not passes(error):
+                    raise
                 failure = error
         raise failure or AssertionError("an attempt has an answer or an error")

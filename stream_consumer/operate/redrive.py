@@ -38,10 +38,6 @@ _SETTLING_SECONDS = 60.0
 _MOST_FAILURES = 32
 
 
-class _Passing(Exception):
-    """An error that another try may mend."""
-
-
 class NotMarked(StreamConsumerError):
     """Records were put back and that could not be written down, or what was written down cannot be read."""
 
@@ -122,21 +118,21 @@ class Marks:
         body = msgspec.json.Encoder().encode_lines(marks)
         key = f"{MARKS_PREFIX}{at}-{hashlib.sha256(body).hexdigest()[:12]}.jsonl"
         try:
-            self._retry.persist(lambda: self._put(key, body), _Passing, _SETTLING_SECONDS)
-        except (_Passing, ClientError) as error:
+            self._retry.persist(lambda: self._put(key, body), _passes, _SETTLING_SECONDS)
+        except (BotoCoreError, ClientError) as error:
             raise NotMarked(
                 f"{len(orders)} letters were put on {orders[0].stream}, from {marks[0].event} to {marks[-1].event}, "
                 f"but s3://{self._bucket}/{key} could not be written, so the next run will put them again: "
-                f"{error.__cause__ or error}"
+                f"{error}"
             ) from error
 
     def _put(self, key: str, body: bytes) -> None:
-        try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
-        except (ClientError, BotoCoreError) as error:
-            if isinstance(error, ClientError) and not is_transient(error):
-                raise
-            raise _Passing from error
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether another try may mend *error*, as one of the connection."""
+    return is_transient(error) if isinstance(error, ClientError) else isinstance(error, BotoCoreError)
 
 
 @dataclass(slots=True)

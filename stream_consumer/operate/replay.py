@@ -63,7 +63,7 @@ def batches(
         StreamUnreadable: There is no such stream or shard, access is denied, or the start is not in it.
     """
     retry = retry or RetryPolicy()
-    arn = retry.persist(lambda: stream_arn(kinesis, stream), ReadFailed, _READING_SECONDS)
+    arn = retry.persist(lambda: stream_arn(kinesis, stream), _is_read_failed, _READING_SECONDS)
     waiting = _shards(kinesis, arn, stretch.shard_id, retry)
     active: dict[str, ShardReader] = {}
     while waiting or active:
@@ -73,7 +73,7 @@ def batches(
             active[shard_id] = ShardReader(kinesis, arn, shard_id, stretch.start)
         # The shards take turns, since Kinesis limits how fast each of them is read.
         for shard_id, reader in list(active.items()):
-            page = retry.persist(reader.read, ReadFailed, _READING_SECONDS)
+            page = retry.persist(reader.read, _is_read_failed, _READING_SECONDS)
             inside = [record for record in page.records if stretch.holds(record)]
             if inside:
                 yield _records(arn, shard_id, inside)
@@ -82,9 +82,13 @@ def batches(
                 del active[shard_id]
 
 
+def _is_read_failed(error: Exception) -> bool:
+    return isinstance(error, ReadFailed)
+
+
 def _shards(kinesis: "KinesisClient", arn: str, only: str | None, retry: RetryPolicy) -> dict[str, set[str]]:
     """Return the shards to read and, for each, the parents to read before it."""
-    shards = retry.persist(lambda: list_shards(kinesis, arn), ReadFailed, _READING_SECONDS)
+    shards = retry.persist(lambda: list_shards(kinesis, arn), _is_read_failed, _READING_SECONDS)
     parents = {
         shard["ShardId"]: {shard.get("ParentShardId", ""), shard.get("AdjacentParentShardId", "")} for shard in shards
     }
