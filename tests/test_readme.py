@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
 from stream_consumer.contract.prediction import Prediction, encode_prediction
@@ -23,6 +24,16 @@ def test_the_tables_of_settings_and_metrics_are_in_step_with_the_code() -> None:
     check = [sys.executable, str(ROOT / ".ci" / "docs.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)})  # noqa: S603 (ours)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+)
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    """By their path in the repository or in the package."""
+    paths = re.findall(r"`([\w.-]+/[\w./-]+\.(?:py|sh|md|toml|yml))`", (ROOT / page).read_text(encoding="utf-8"))
+    missing = [path for path in paths if not any((root / path).exists() for root in (ROOT, ROOT / "stream_consumer"))]
+    assert missing == []
 
 
 def test_the_examples_of_the_contract_are_byte_exact() -> None:
