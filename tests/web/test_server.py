@@ -291,6 +291,7 @@ def test_as_many_connections_as_allowed_are_answered_and_one_more_is_not() -> No
         assert server.get("/healthz") == 503
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_says_that_it_will_end_and_answers_what_was_accepted(rides_model: Path, number: signal.Signals) -> None:
     """
@@ -330,6 +331,7 @@ def test_what_was_sent_before_the_end_is_read_though_there_is_no_time_to_drain()
     assert run(ends()) == [False, True]
 
 
+@pytest.mark.process
 def test_grace_is_bounded(rides_model: Path) -> None:
     with serving(rides_model, "--grace-seconds", "0") as server, server.connect() as begun:
         begun.sendall(post(b"{", b"Expect: 100-continue", length=10))
@@ -337,6 +339,7 @@ def test_grace_is_bounded(rides_model: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.process
 def test_a_port_that_is_taken_is_said_to_be() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
