@@ -54,7 +54,7 @@ def run_trial(rides: Rides, *, seed: int, stages: Stages) -> Trial:
         bounded_baseline = fit_baseline(earlier)
     with stages("fit", f"fitting HistGradientBoosting on {len(earlier)} rides (seed {seed})"):
         fitted = fit(earlier, seed=seed)
-    with stages("test", f"testing on {holdout.description}: {len(test)} rides"):
+    with stages("test", f"testing on {holdout.description}: {len(test):,} rides"):
         return Trial(
             origin=rides.origin,
             seed=seed,
