@@ -279,6 +279,18 @@ def test_nothing_is_published_behind_a_refused_prediction_whose_dead_letter_is_n
     assert run.s3.letters == []
 
 
+@pytest.mark.parametrize("keys", ["1", "8"])
+def test_a_prediction_refused_inside_an_aggregate_is_a_dead_letter_and_the_others_are_published_once(keys: str) -> None:
+    run = Harness(PUBLISH_AGGREGATE_KEYS=keys)
+    run.kinesis.forbidden = [b'"id-7"', b'"id-1500"']
+    datas = [ride_event(f"id-{at}") for at in range(2_500)]
+    assert run.invoke(datas) == SUCCESS
+    assert {letter.data for letter in run.s3.letters} == {datas[7], datas[1_500]}
+    assert sorted(run.ride_ids) == sorted(f"id-{at}" for at in range(2_500) if at not in {7, 1_500})
+    if keys == "1":
+        assert run.ride_ids == [f"id-{at}" for at in range(2_500) if at not in {7, 1_500}]
+
+
 def test_without_a_dead_letter_bucket_a_refused_prediction_is_the_failure() -> None:
     run = Harness(bucket=False)
     assert run.invoke([ride_event(1), ride_event(WIDE)]) == failure(1)
