@@ -20,6 +20,7 @@ import msgspec
 from stream_consumer.contract import kpl
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction, decode_prediction
+from stream_consumer.contract.printable import printable
 from stream_consumer.errors import ReadFailed, UsageError
 from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
 from stream_consumer.whole_file import write_whole
@@ -176,14 +177,14 @@ class PredictionReader:
                 yield decode_prediction(part, self._envelope)
             except (ValueError, RecursionError) as error:
                 self.foreign += 1
-                _LOGGER.warning("%s is not a prediction: %s", place, error)
+                _LOGGER.warning("%s is not a prediction: %s", place, printable(str(error)))
 
     def _patiently(self, ask: Callable[[], Any]) -> Any:
         while True:
             try:
                 return ask()
             except ReadFailed as error:
-                _LOGGER.warning("reading %s goes on after: %s", self._stream_name, error)
+                _LOGGER.warning("reading %s goes on after: %s", self._stream_name, printable(str(error)))
                 self._sleep(self._poll_seconds)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 
 from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.printable import printable
+from stream_consumer.scoring import unquoted
 from stream_consumer.web import mlflow_format, predict_format
 from stream_consumer.web.answer import Answer, ClientGone, Gate, Receive, Scope, Send
 from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull, TooManyRefused
@@ -68,8 +70,13 @@ def _problem(error: Exception) -> Problem:
         return Problem(kind, str(error), headers=_RETRY_SOON)
     # Its message may tell of files and machines, which is for the operator. A call's is logged with the call.
     if not isinstance(error, CallFailed):
-        _log.error("a request failed: %s: %s", type(error).__name__, error)
+        _log.error("a request failed: %s: %s", *logged(error))
     return Problem(Kind.MODEL_BROKEN, "the model failed; the server's log says how")
+
+
+def logged(error: Exception) -> tuple[str, str]:
+    """Return the kind of *error* and its message as a log may have it: without what a client sent."""
+    return type(error).__name__, printable(unquoted(str(error)))
 
 
 def predict(batcher: Batcher, max_items: int) -> Score:
