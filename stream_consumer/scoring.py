@@ -70,29 +70,36 @@ class Scorer:
         """
         if not len(columns[0]):  # an array has no truth
             return []
-        outcomes: list[Any] = []
-        self._isolate(columns, deadline, outcomes)
+        values, fault = self._tried(columns)
+        if values is None:
+            self._acquit_the_model(columns, fault)
+            outcomes: list[Any] = []
+            self._halve(columns, fault, deadline, outcomes)
+        else:
+            outcomes = self._finite(values)
         if any(not isinstance(outcome, InvalidRecord) for outcome in outcomes):
             self._proven = True
-        elif outcomes:
+        elif values is not None:
             self._acquit_the_model(columns, outcomes[0].detail)
         return outcomes
 
-    def _isolate(self, columns: Columns, deadline: float, outcomes: list[Any], *, whole: bool = True) -> bool:
-        """Append an outcome for each row; False, with some of them missing, if the deadline came."""
+    def _halve(self, columns: Columns, fault: str, deadline: float, outcomes: list[Any]) -> bool:
+        """Append an outcome for each row that the model refuses together; False, with some missing, if it is late."""
         rows = len(columns[0])
-        values, fault = self._tried(columns)
-        if values is not None:
-            outcomes += self._finite(values)
-            return True
-        if whole:
-            self._acquit_the_model(columns, fault)
         if rows == 1:
             outcomes.append(InvalidRecord(Reason.UNSCORABLE, self._path, fault))
             return True
         half = rows // 2
         parts = [column[:half] for column in columns], [column[half:] for column in columns]
-        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes, whole=False) for part in parts)
+        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes) for part in parts)
+
+    def _isolate(self, columns: Columns, deadline: float, outcomes: list[Any]) -> bool:
+        """Append an outcome for each row; False, with some of them missing, if the deadline came."""
+        values, fault = self._tried(columns)
+        if values is None:
+            return self._halve(columns, fault, deadline, outcomes)
+        outcomes += self._finite(values)
+        return True
 
     def _tried(self, columns: Columns) -> tuple[list[Any] | None, str]:
         """Return what the model predicts, or None and how it fails."""

@@ -285,11 +285,11 @@ class Batcher:
             mine = outcomes[first : first + tried]
             first += tried
             waiting.outcomes += mine
-            # Too many at once is found by deciding none of them; where some are decided the number is about right.
+            # Each failing call of all that are tried is for nothing, so about as many are tried as a slice decides.
             if not mine:
                 waiting.at_once = max(1, tried // 2)
-            elif len(mine) == tried:
-                waiting.at_once = 2 * tried
+            elif len(mine) == tried or 2 * len(mine) < tried:
+                waiting.at_once = 2 * len(mine)
             if len(waiting.outcomes) == len(waiting.records) and not waiting.answer.done():
                 waiting.answer.set_result(waiting.outcomes)
         self._refuse([waiting for waiting in batch if not waiting.answer.done()])
