@@ -15,7 +15,7 @@ from typing import Any
 
 from stream_consumer.contract.event_schema import Event
 from stream_consumer.contract.record import InvalidRecord, Reason
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, described
 from stream_consumer.model import Columns, Model
 from stream_consumer.outputs import fault_of
 
@@ -108,7 +108,7 @@ class Scorer:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
-            return None, f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+            return None, described(error)[:_MAX_DETAIL]
 
     def _acquit_the_model(self, columns: Columns, fault: str) -> None:
         """

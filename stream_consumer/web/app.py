@@ -110,9 +110,10 @@ class WebApp:
         self._draining = True
 
     def _called(self, called: Called) -> None:
-        self._metrics.called(called)
+        with contextlib.suppress(Exception):  # a call that cannot be counted is answered all the same
+            self._metrics.called(called)
         if isinstance(called.result, Exception):
-            _log.error("a model call failed: %s: %s", *logged(called.result))
+            _log.error("a model call failed: %s", logged(called.result))
 
     async def _alive(self, _: Request) -> Response:
         return _json(HTTPStatus.OK, {"status": "alive"})

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Record
-from stream_consumer.errors import ModelError, StreamConsumerError
+from stream_consumer.errors import ModelError, StreamConsumerError, described
 from stream_consumer.inference import Decision
 
 Outcome = Prediction | InvalidRecord
@@ -315,7 +315,7 @@ class Batcher:
         if len(batch) > 1 and not isinstance(error, ModelError):
             self._refuse([waiting for waiting in batch if not waiting.answer.done()])
             return
-        failure = CallFailed(str(error))
+        failure = CallFailed(described(error))
         failure.__cause__ = error
         _fail(batch, failure)
 
