@@ -25,6 +25,7 @@ from stream_consumer.inference import Decider
 from stream_consumer.kinesis.aggregates import AggregatedStream
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
 from stream_consumer.lambda_function import Handler
+from stream_consumer.model import Model
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry
 from tests.fakes import FakeKinesis, FakeS3, FakeTime, Fault
@@ -44,7 +45,7 @@ class Harness:
         faults: Iterable[Fault | None] = (),
         *,
         s3_faults: Iterable[Fault | None] = (),
-        model: FakeModel | None = None,
+        model: Model | None = None,
         time: FakeTime | None = None,
         bucket: bool = True,
         **environ: str,
@@ -53,7 +54,7 @@ class Harness:
         self.time = time or FakeTime()
         self.kinesis = FakeKinesis(self.time, faults)
         self.s3 = FakeS3(self.time, s3_faults)
-        self.model = model or FakeModel()
+        model = model or FakeModel()
         self.settings = Settings.of({"MODEL_LOCATION": "unused", "PUBLISH_CONCURRENCY": "2"} | environ)
         retry = self.time.retry()
         in_flight = self.settings.publish_concurrency
@@ -66,7 +67,7 @@ class Harness:
         predictions = folded if keys else stream
         dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", retry=retry)
         self.consumer = Consumer(
-            Decider(self.model, self.time.clock),
+            Decider(model, self.time.clock),
             predictions=None if self.settings.test_run else predictions,
             dead_letters=dead_letters if bucket else None,
             max_dead_letter_share=self.settings.dead_letter_max_share,

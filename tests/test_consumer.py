@@ -69,7 +69,8 @@ def refusing(*distances: float) -> FakeModel:
 
 
 def test_every_ride_becomes_a_prediction_in_order() -> None:
-    run = Harness()
+    model = FakeModel()
+    run = Harness(model=model)
     assert run.invoke([ride_event(256), ride_event("b", 1, 2, 0.5)]) == SUCCESS
     assert run.predictions == [
         Prediction(
@@ -80,15 +81,16 @@ def test_every_ride_becomes_a_prediction_in_order() -> None:
         ),
     ]
     assert [entry.partition_key for entry in run.kinesis.records] == ["256", "b"]
-    assert run.model.calls == [2]
+    assert model.calls == [2]
     assert run.s3.requests == []
     assert run.logs == []
 
 
 def test_an_empty_batch_is_a_success_without_any_call() -> None:
-    run = Harness()
+    model = FakeModel()
+    run = Harness(model=model)
     assert run.invoke([]) == SUCCESS
-    assert (run.model.calls, run.kinesis.requests, run.s3.requests) == ([], [], [])
+    assert (model.calls, run.kinesis.requests, run.s3.requests) == ([], [], [])
 
 
 def test_a_redelivery_gives_the_same_bytes() -> None:
