@@ -58,7 +58,7 @@ def escaped_output() -> Iterator[None]:
     """Escape what is printed, by this process and by a function in it, on either standard stream."""
     with contextlib.ExitStack() as stack:
         for stream, redirect in ((sys.stdout, contextlib.redirect_stdout), (sys.stderr, contextlib.redirect_stderr)):
-            lines = Lines(functools.partial(say, to=stream), instead_of=stream)
+            lines = Lines(functools.partial(say, to=stream, flush=True), instead_of=stream)
             stack.callback(lines.end)
             stack.enter_context(redirect(lines))
         yield

@@ -22,13 +22,15 @@ from stream_consumer.inference import Decider
 from stream_consumer.model import Model
 from stream_consumer.web import endpoints, mlflow_format
 from stream_consumer.web.answer import Answer, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, Called, CallFailed, Decide, Limits, NotDecided, inline_items
+from stream_consumer.web.batching import Batcher, Limits
 from stream_consumer.web.endpoints import Scoring, logged
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
+from stream_consumer.web.model_call import Called, Decide, inline_items
 from stream_consumer.web.openapi import document
 from stream_consumer.web.predict_format import event, example_rows
 from stream_consumer.web.problems import Kind, Problem, escaped_json
 from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.waiting import CallFailed, NotDecided
 
 Handler = Callable[[Request], Awaitable[Response]]
 

@@ -16,9 +16,10 @@ from stream_consumer.errors import described
 from stream_consumer.scoring import unquoted
 from stream_consumer.web import mlflow_format, predict_format
 from stream_consumer.web.answer import Answer, ClientGone, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull, TooManyRefused
+from stream_consumer.web.batching import Batcher
 from stream_consumer.web.metrics import Metrics
 from stream_consumer.web.problems import Kind, Problem
+from stream_consumer.web.waiting import CallFailed, NotDecided, QueueFull, TooManyRefused
 
 Score = Callable[[bytes, str], Awaitable[Answer]]
 """A body and its media type → the answer; raises a problem otherwise."""

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from stream_consumer.contract.printable import printable
 from stream_consumer.contract.record import Reason
-from stream_consumer.web.batching import Called
+from stream_consumer.web.model_call import Called
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -23,7 +23,7 @@ from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Record
 from stream_consumer.web.answer import Answer
-from stream_consumer.web.batching import Outcome
+from stream_consumer.web.model_call import Outcome
 from stream_consumer.web.predict_format import ItemError, decoded, limited, read_items
 from stream_consumer.web.problems import Kind, Problem, escaped_json
 

@@ -15,7 +15,7 @@ from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.model import Model
-from stream_consumer.web.batching import Outcome
+from stream_consumer.web.model_call import Outcome
 from stream_consumer.web.problems import Kind, Problem, escaped_json
 
 read_items = msgspec.json.Decoder(list[msgspec.Raw]).decode

@@ -16,16 +16,9 @@ from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.errors import ModelError
 from stream_consumer.inference import Decider, Decision
-from stream_consumer.web.batching import (
-    Batcher,
-    CallFailed,
-    Limits,
-    Outcome,
-    QueueFull,
-    TimedOut,
-    TooManyRefused,
-    inline_items,
-)
+from stream_consumer.web.batching import Batcher, Limits
+from stream_consumer.web.model_call import Outcome, inline_items
+from stream_consumer.web.waiting import CallFailed, QueueFull, TimedOut, TooManyRefused
 from tests.rides import FakeModel, minutes_of, ride_event
 from tests.web.loop import VirtualLoop, run
 
