@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stream_consumer.contract.event_schema import Event
+from stream_consumer.contract.printable import printable
 from stream_consumer.contract.record import InvalidRecord, Reason
 from stream_consumer.errors import ModelError, described
 from stream_consumer.model import Columns, Model
@@ -25,8 +26,12 @@ _QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
 
 
 def unquoted(fault: str) -> str:
-    """Return *fault* without the values that libraries quote: they are a producer's, and no log carries a payload."""
-    return _QUOTED.sub("…", fault)
+    """
+    Return *fault* as a log or an exception may have it: escaped, and without the values that libraries quote.
+
+    These are a producer's, and no log carries a payload.
+    """
+    return printable(_QUOTED.sub("…", fault))
 
 
 class Scorer:

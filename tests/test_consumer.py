@@ -32,6 +32,7 @@ from tests.fakes import (
     rejecting,
 )
 from tests.harness import Harness
+from tests.hostile import HOSTILE, SHOWN
 from tests.rides import (
     RIDE_COLUMNS,
     SHARD,
@@ -355,6 +356,18 @@ def test_the_verdicts_that_isolating_reached_in_half_of_the_time_are_settled() -
     run = Harness(model=FakeModel(row), time=time)
     assert run.invoke(rides(8), remaining_ms=11_000) == failure(2)
     assert [letter.sequence_number for letter in run.s3.letters] == [sequence_number(0), sequence_number(1)]
+
+
+def test_an_invocation_that_fails_for_its_records_says_so_without_a_text_to_obey() -> None:
+    """Lambda logs what is raised as it is."""
+
+    def refuse(_pickup: int, _dropoff: int, _distance: float) -> float:
+        raise ValueError(f"no such payment: {HOSTILE}")
+
+    with pytest.raises(DeploymentAtFault) as raised:
+        Harness(model=FakeModel(refuse)).invoke(rides(100))
+    assert str(raised.value).isprintable()
+    assert SHOWN in str(raised.value)
 
 
 # --- aggregates -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 
 from stream_consumer.contract.event_schema import EventSchema
-from stream_consumer.contract.printable import printable
 from stream_consumer.errors import described
 from stream_consumer.scoring import unquoted
 from stream_consumer.web import mlflow_format, predict_format
@@ -80,7 +79,7 @@ def _problem(error: Exception) -> Problem:
 
 def logged(error: Exception) -> str:
     """Return the kind of *error* and its message as a log may have them: without what a client sent."""
-    return printable(unquoted(described(error)))
+    return unquoted(described(error))
 
 
 def predict(batcher: Batcher, max_items: int) -> Score:
