@@ -93,5 +93,6 @@ def _check_room(model: Model) -> None:
 
 def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:
     in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
-    stream = PredictionStream(kinesis, settings.predictions_stream_name, in_flight=in_flight)
+    name = settings.predictions_stream_name
+    stream = PredictionStream(kinesis, name, in_flight=in_flight, stop_at_refused=keys > 0)
     return AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream

@@ -10,6 +10,14 @@ class StreamConsumerError(Exception):
     """Every error this package raises on purpose; its message names the thing, the value and the remedy."""
 
 
+def described(error: BaseException) -> str:
+    """Return the kind and message of *error*, which a model may have made: its message may raise another."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 (a message is only told: it must not decide)
+        return f"{type(error).__name__}, whose message cannot be read"
+
+
 class InitError(StreamConsumerError):
     """Init fails: nothing is consumed, nothing is dead-lettered, and the operator has something to change."""
 

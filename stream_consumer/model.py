@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from stream_consumer.contract.event_schema import EventSchema
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, described
 from stream_consumer.outputs import Output, fault_of, values_of
 
 _TOLERANCE = 1e-6
@@ -74,7 +74,7 @@ class Model:
             values = self.values(self.example)
         except Exception as error:  # (a model may raise anything)
             raise ModelError(
-                f"the model at {self.location} fails on its own input example: {type(error).__name__}: {error}; "
+                f"the model at {self.location} fails on its own input example: {described(error)}; "
                 "log it with an input_example that it predicts, and with the libraries that are installed here"
             ) from error
         fault = next(filter(None, map(fault_of, values)), None)

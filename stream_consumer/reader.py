@@ -22,6 +22,7 @@ from stream_consumer.aws.retry import Answer, RetryPolicy
 from stream_consumer.contract import kpl
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction, decode_prediction
+from stream_consumer.contract.printable import printable
 from stream_consumer.errors import ReadFailed, UsageError
 from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
 from stream_consumer.whole_file import write_whole
@@ -178,7 +179,7 @@ class PredictionReader:
                 yield decode_prediction(part, self._envelope)
             except (ValueError, RecursionError) as error:
                 self.foreign += 1
-                _LOGGER.warning("%s is not a prediction: %s", place, error)
+                _LOGGER.warning("%s is not a prediction: %s", place, printable(str(error)))
 
     def _persist(self, ask: Callable[[], Answer]) -> Answer:
         return RetryPolicy(sleep=self._sleep).persist(ask, self._passes, math.inf)
@@ -186,7 +187,7 @@ class PredictionReader:
     def _passes(self, error: Exception) -> bool:
         passes = isinstance(error, ReadFailed)
         if passes:
-            _LOGGER.warning("reading %s goes on after: %s", self._stream_name, error)
+            _LOGGER.warning("reading %s goes on after: %s", self._stream_name, printable(str(error)))
         return passes
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from stream_consumer.contract.event_schema import Event
+from stream_consumer.contract.printable import printable
 from stream_consumer.contract.record import InvalidRecord, Reason
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, described
 from stream_consumer.model import Columns, Model
 from stream_consumer.outputs import fault_of
 
@@ -25,8 +26,12 @@ _QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
 
 
 def unquoted(fault: str) -> str:
-    """Return *fault* without the values that libraries quote: they are a producer's, and no log carries a payload."""
-    return _QUOTED.sub("…", fault)
+    """
+    Return *fault* as a log or an exception may have it: escaped, and without the values that libraries quote.
+
+    These are a producer's, and no log carries a payload.
+    """
+    return printable(_QUOTED.sub("…", fault))
 
 
 class Scorer:
@@ -70,29 +75,36 @@ class Scorer:
         """
         if not len(columns[0]):  # an array has no truth
             return []
-        outcomes: list[Any] = []
-        self._isolate(columns, deadline, outcomes)
+        values, fault = self._tried(columns)
+        if values is None:
+            self._acquit_the_model(columns, fault)
+            outcomes: list[Any] = []
+            self._halve(columns, fault, deadline, outcomes)
+        else:
+            outcomes = self._finite(values)
         if any(not isinstance(outcome, InvalidRecord) for outcome in outcomes):
             self._proven = True
-        elif outcomes:
+        elif values is not None:
             self._acquit_the_model(columns, outcomes[0].detail)
         return outcomes
 
-    def _isolate(self, columns: Columns, deadline: float, outcomes: list[Any], *, whole: bool = True) -> bool:
-        """Append an outcome for each row; False, with some of them missing, if the deadline came."""
+    def _halve(self, columns: Columns, fault: str, deadline: float, outcomes: list[Any]) -> bool:
+        """Append an outcome for each row that the model refuses together; False, with some missing, if it is late."""
         rows = len(columns[0])
-        values, fault = self._tried(columns)
-        if values is not None:
-            outcomes += self._finite(values)
-            return True
-        if whole:
-            self._acquit_the_model(columns, fault)
         if rows == 1:
             outcomes.append(InvalidRecord(Reason.UNSCORABLE, self._path, fault))
             return True
         half = rows // 2
         parts = [column[:half] for column in columns], [column[half:] for column in columns]
-        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes, whole=False) for part in parts)
+        return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes) for part in parts)
+
+    def _isolate(self, columns: Columns, deadline: float, outcomes: list[Any]) -> bool:
+        """Append an outcome for each row; False, with some of them missing, if the deadline came."""
+        values, fault = self._tried(columns)
+        if values is None:
+            return self._halve(columns, fault, deadline, outcomes)
+        outcomes += self._finite(values)
+        return True
 
     def _tried(self, columns: Columns) -> tuple[list[Any] | None, str]:
         """Return what the model predicts, or None and how it fails."""
@@ -101,7 +113,7 @@ class Scorer:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a model may raise anything; which rows it refuses is what we find out)
-            return None, f"{type(error).__name__}: {error}"[:_MAX_DETAIL]
+            return None, described(error)[:_MAX_DETAIL]
 
     def _acquit_the_model(self, columns: Columns, fault: str) -> None:
         """

@@ -19,6 +19,7 @@ from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.printable import log_line, printable
 from stream_consumer.contract.record import Reason
 from stream_consumer.environment_variables import foreign_faults, refuse
+from stream_consumer.log_escaping import escape_logs
 from stream_consumer.model import Model
 
 # Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
@@ -219,12 +220,15 @@ def _mean(values: Sequence[float]) -> float:
 
 def telemetry(environ: Mapping[str, str]) -> Telemetry:
     """
-    Make the real thing; Powertools reads its own POWERTOOLS_… variables beside the two that have defaults here.
+    Make the real thing, and have the logs of libraries escaped.
+
+    Powertools reads its own POWERTOOLS_… variables beside the two that have defaults here.
 
     Raises:
         SettingsError: A variable of Powertools is wrong.
     """
     refuse(foreign_faults(environ))
+    escape_logs()
     service = environ.get("POWERTOOLS_SERVICE_NAME") or "stream-consumer"
     namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE") or "StreamConsumer"
     logger = Logger(service=service, json_serializer=log_line)

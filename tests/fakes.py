@@ -296,8 +296,11 @@ class FakeKinesis(_Service):
         time: FakeTime | None = None,
         faults: Iterable[Fault | None] = (),
         streams: Sequence[str] = ("ride_predictions",),
+        forbidden: Sequence[bytes] = (),
     ) -> None:
+        """A request is refused as invalid if any of its entries holds *forbidden* bytes."""
         super().__init__(time, faults)
+        self.forbidden = forbidden
         self.streams: dict[str, list[Entry]] = {name: [] for name in streams}
         self.requests: list[PutRecords] = []
 
@@ -330,15 +333,21 @@ class FakeKinesis(_Service):
             fault = self._next_fault()
             self.requests.append(PutRecords(stream, entries, self._time.clock(), None if fault is _NO_FAULT else fault))
             self._fail(fault, "PutRecords", lambda: self._take(stream, entries))
-            _validate(entries)
+            self._validate(entries)
             if stream not in self.streams:
                 raise client_error("ResourceNotFoundException", 400, f"Stream {stream} not found.")("PutRecords")
             return self._answer(stream, entries, fault)
 
     def _take(self, stream: str, entries: Sequence[Entry]) -> None:
         with contextlib.suppress(ClientError):  # what is invalid is never carried out
-            _validate(entries)
+            self._validate(entries)
             self.streams.get(stream, []).extend(entries)
+
+    def _validate(self, entries: Sequence[Entry]) -> None:
+        _validate(entries)
+        for at, entry in enumerate(entries, 1):
+            if any(data in entry.data for data in self.forbidden):
+                raise client_error("ValidationException", 400, f"Value at 'records.{at}.member.data'")("PutRecords")
 
     def _answer(self, stream: str, entries: Sequence[Entry], fault: Fault) -> dict[str, Any]:
         if fault.answer is not None:

@@ -18,11 +18,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from stream_consumer.consumer import BatchResult, Consumer
+from stream_consumer.contract import kpl
 from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.inference import Decider
-from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.kinesis.aggregates import AggregatedStream
+from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
 from stream_consumer.lambda_function import Handler
+from stream_consumer.model import Model
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry
 from tests.fakes import FakeKinesis, FakeS3, FakeTime, Fault
@@ -42,7 +45,7 @@ class Harness:
         faults: Iterable[Fault | None] = (),
         *,
         s3_faults: Iterable[Fault | None] = (),
-        model: FakeModel | None = None,
+        model: Model | None = None,
         time: FakeTime | None = None,
         bucket: bool = True,
         **environ: str,
@@ -51,14 +54,20 @@ class Harness:
         self.time = time or FakeTime()
         self.kinesis = FakeKinesis(self.time, faults)
         self.s3 = FakeS3(self.time, s3_faults)
-        self.model = model or FakeModel()
+        model = model or FakeModel()
         self.settings = Settings.of({"MODEL_LOCATION": "unused", "PUBLISH_CONCURRENCY": "2"} | environ)
         retry = self.time.retry()
         in_flight = self.settings.publish_concurrency
-        predictions = PredictionStream(self.kinesis.client, "ride_predictions", in_flight=in_flight, retry=retry)
+        keys = self.settings.publish_aggregate_keys
+        stream = PredictionStream(
+            self.kinesis.client, "ride_predictions", in_flight=in_flight, retry=retry, stop_at_refused=keys > 0
+        )
+        stretch = in_flight * MAX_ENTRIES
+        folded = AggregatedStream(stream, keys=keys, stretch=stretch, clock=self.time.clock)
+        predictions = folded if keys else stream
         dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", retry=retry)
         self.consumer = Consumer(
-            Decider(self.model, self.time.clock),
+            Decider(model, self.time.clock),
             predictions=None if self.settings.test_run else predictions,
             dead_letters=dead_letters if bucket else None,
             max_dead_letter_share=self.settings.dead_letter_max_share,
@@ -78,7 +87,10 @@ class Harness:
 
     @property
     def predictions(self) -> list[Prediction]:
-        return [decode_prediction(entry.data) for entry in self.kinesis.records]
+        datas = [entry.data for entry in self.kinesis.records]
+        if self.settings.publish_aggregate_keys:
+            datas = [part.data for data in datas for part in kpl.unfold(data)]
+        return list(map(decode_prediction, datas))
 
     @property
     def ride_ids(self) -> list[int | str]:

@@ -32,6 +32,7 @@ from tests.fakes import (
     rejecting,
 )
 from tests.harness import Harness
+from tests.hostile import HOSTILE, SHOWN
 from tests.rides import (
     RIDE_COLUMNS,
     SHARD,
@@ -69,7 +70,8 @@ def refusing(*distances: float) -> FakeModel:
 
 
 def test_every_ride_becomes_a_prediction_in_order() -> None:
-    run = Harness()
+    model = FakeModel()
+    run = Harness(model=model)
     assert run.invoke([ride_event(256), ride_event("b", 1, 2, 0.5)]) == SUCCESS
     assert run.predictions == [
         Prediction(
@@ -80,15 +82,16 @@ def test_every_ride_becomes_a_prediction_in_order() -> None:
         ),
     ]
     assert [entry.partition_key for entry in run.kinesis.records] == ["256", "b"]
-    assert run.model.calls == [2]
+    assert model.calls == [2]
     assert run.s3.requests == []
     assert run.logs == []
 
 
 def test_an_empty_batch_is_a_success_without_any_call() -> None:
-    run = Harness()
+    model = FakeModel()
+    run = Harness(model=model)
     assert run.invoke([]) == SUCCESS
-    assert (run.model.calls, run.kinesis.requests, run.s3.requests) == ([], [], [])
+    assert (model.calls, run.kinesis.requests, run.s3.requests) == ([], [], [])
 
 
 def test_a_redelivery_gives_the_same_bytes() -> None:
@@ -279,6 +282,18 @@ def test_nothing_is_published_behind_a_refused_prediction_whose_dead_letter_is_n
     assert run.s3.letters == []
 
 
+@pytest.mark.parametrize("keys", ["1", "8"])
+def test_a_prediction_refused_inside_an_aggregate_is_a_dead_letter_and_the_others_are_published_once(keys: str) -> None:
+    run = Harness(PUBLISH_AGGREGATE_KEYS=keys)
+    run.kinesis.forbidden = [b'"id-7"', b'"id-1500"']
+    datas = [ride_event(f"id-{at}") for at in range(2_500)]
+    assert run.invoke(datas) == SUCCESS
+    assert {letter.data for letter in run.s3.letters} == {datas[7], datas[1_500]}
+    assert sorted(run.ride_ids) == sorted(f"id-{at}" for at in range(2_500) if at not in {7, 1_500})
+    if keys == "1":
+        assert run.ride_ids == [f"id-{at}" for at in range(2_500) if at not in {7, 1_500}]
+
+
 def test_without_a_dead_letter_bucket_a_refused_prediction_is_the_failure() -> None:
     run = Harness(bucket=False)
     assert run.invoke([ride_event(1), ride_event(WIDE)]) == failure(1)
@@ -341,6 +356,18 @@ def test_the_verdicts_that_isolating_reached_in_half_of_the_time_are_settled() -
     run = Harness(model=FakeModel(row), time=time)
     assert run.invoke(rides(8), remaining_ms=11_000) == failure(2)
     assert [letter.sequence_number for letter in run.s3.letters] == [sequence_number(0), sequence_number(1)]
+
+
+def test_an_invocation_that_fails_for_its_records_says_so_without_a_text_to_obey() -> None:
+    """Lambda logs what is raised as it is."""
+
+    def refuse(_pickup: int, _dropoff: int, _distance: float) -> float:
+        raise ValueError(f"no such payment: {HOSTILE}")
+
+    with pytest.raises(DeploymentAtFault) as raised:
+        Harness(model=FakeModel(refuse)).invoke(rides(100))
+    assert str(raised.value).isprintable()
+    assert SHOWN in str(raised.value)
 
 
 # --- aggregates -------------------------------------------------------------------------------------------------------

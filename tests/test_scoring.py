@@ -196,6 +196,28 @@ def test_every_row_gets_its_own_outcome_whatever_its_neighbours_do(kinds: list[s
     assert len(model.calls) <= 1 + 2 * kinds.count("refused") * math.ceil(math.log2(len(kinds)) + 1)
 
 
+class Counting(FakeModel):
+    """A model that counts how often its example was tried."""
+
+    def check(self) -> list[Any]:
+        self.calls.append(0)
+        return super().check()
+
+
+@pytest.mark.parametrize("fault", [refusing(*range(8)), lambda *_row: math.nan], ids=["refused", "not finite"])
+def test_the_example_is_tried_once_where_all_rows_fail(fault: Callable[..., float]) -> None:
+    model = Counting(fault)
+    assert all(isinstance(one, InvalidRecord) for one in Scorer(model).score(columns(*range(8)), DEADLINE))
+    assert model.calls.count(0) == 1
+
+
+def test_the_example_is_tried_before_any_row_is_isolated() -> None:
+    model = Counting(refusing(*range(8)), healthy=False)
+    with pytest.raises(ModelError):
+        Scorer(model).score(columns(*range(8)), DEADLINE)
+    assert model.calls == [8, 0]
+
+
 # --- a model that has not shown that it can predict -------------------------------------------------------------------
 
 

@@ -28,7 +28,8 @@ from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 from tests import example_models
 from tests.web.serving import serving
 
-JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+JSON, CSV = "application/json", "text/csv"
+PARQUET, OTHER_PARQUET = "application/vnd.apache.parquet", "application/x-parquet"
 # Below Linux's ephemeral ports, so that no client's own connection takes it meanwhile.
 PORTS = range(20_000, 30_000)
 SECONDS = 50.0
@@ -132,7 +133,9 @@ REQUESTS = {
     "charset=latin-1": SPLIT._replace(content_type=f"{JSON}; charset=latin-1"),
     "another parameter": SPLIT._replace(content_type=f"{JSON}; format=pandas-split"),
     "another type": SPLIT._replace(content_type="text/plain"),
+    "UTF-32": Asked(SPLIT.body.decode().encode("utf-32")),
     "Parquet that is none": Asked(b"PAR1", PARQUET),
+    "Parquet by another name": Asked(b"PAR1", OTHER_PARQUET),
 }
 
 
@@ -197,10 +200,12 @@ DIFFERENCES = {
         Answer(200, FIRST), BAD, "a cell of a CSV has the verdict that batch has, which takes no fraction"
     ),
     "UTF-16": Difference(Answer(200, BOTH), BAD, "every interface reads JSON in UTF-8 only, as RFC 8259 has it"),
+    "UTF-32": Difference(Answer(200, BOTH), BAD, "every interface reads JSON in UTF-8 only, as RFC 8259 has it"),
     "charset=utf8": Difference(UNSUPPORTED, Answer(200, BOTH), "another name of UTF-8"),
     "another parameter": Difference(UNSUPPORTED, Answer(200, BOTH), "it changes nothing about the body"),
     "charset=latin-1": Difference(UNSUPPORTED, Answer(415, "BAD_REQUEST"), FORM),
     "another type": Difference(UNSUPPORTED, Answer(415, "BAD_REQUEST"), FORM),
+    "Parquet by another name": Difference(UNSUPPORTED, Answer(415, "BAD_REQUEST"), FORM),
     "Parquet that is none": Difference(
         BAD, Answer(415, "BAD_REQUEST"), "Parquet is not read: a few kilobytes of it can become gigabytes"
     ),

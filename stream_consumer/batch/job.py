@@ -208,7 +208,8 @@ def _score(  # noqa: PLR0913 (its parts)
             counts.predicted += len(outcomes.values)
             counts.rejected.update(letter.reason for letter in outcomes.letters)
             counts.fault = counts.fault or commonest_fault(outcomes.letters)
-            progress(counts.rows, rows.rows)
+            with contextlib.suppress(Exception):  # a display that fails must not fail the run
+                progress(counts.rows, rows.rows)
     return counts
 
 

@@ -25,6 +25,7 @@ from stream_consumer.batch.schedule import Schedule
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.printable import log_line
 from stream_consumer.errors import StreamConsumerError, UsageError
+from stream_consumer.log_escaping import escape_logs
 from stream_consumer.model import Model
 from stream_consumer.models.files import default_s3
 from stream_consumer.models.loading import load_model
@@ -126,6 +127,7 @@ def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> H
         InitError: The environment or the model is wrong.
     """
     settings = Settings.of(environ)
+    escape_logs()
     logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
     model = load_model(settings.model_location, s3=s3, choice=settings.choice)
     logger.info("model loaded", extra={"model": model.name, "version": model.version, "digest": model.digest})

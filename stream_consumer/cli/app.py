@@ -22,6 +22,7 @@ from stream_consumer.cli import (
 )
 from stream_consumer.cli.terminal import error as show_error
 from stream_consumer.errors import StreamConsumerError, UsageError
+from stream_consumer.log_escaping import escape_logs
 
 FAILED, USAGE = 1, 2
 
@@ -51,6 +52,7 @@ app.add_typer(local.app, name="local")
 
 def main() -> None:
     """Run the command line and exit."""
+    escape_logs()
     sys.exit(run(app))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_consumer.cli import options
-from stream_consumer.cli.terminal import hint
+from stream_consumer.cli.terminal import hint, say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,13 +127,14 @@ def consume(  # noqa: PLR0913 (each is an option)
 
 @contextlib.contextmanager
 def _log() -> "Iterator[FunctionLog | None]":
-    """Give the log that a terminal shows, or None where the function's log lines go out as they are."""
-    from stream_consumer.cli.function_log import Lines, is_terminal, watched
+    """Give the log that a terminal shows, or None where all of the function's log lines go out."""
+    from stream_consumer.cli.function_log import Lines, escaped_output, is_terminal, watched
 
     if not is_terminal():
-        yield None
+        with escaped_output():
+            yield None
         return
-    with watched() as log, contextlib.redirect_stdout(Lines(log.take)):
+    with watched() as log, escaped_output(), contextlib.redirect_stdout(Lines(log.take)):
         yield log
 
 
@@ -152,7 +153,7 @@ def _function(
     if runtime:
         from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
-        take = log.take if log else print
+        take = log.take if log else say
         with RuntimeFunction(config, environments=environments, environment=dict(os.environ), log=take) as function:
             started(function.warm_up())
             yield function

@@ -3,7 +3,6 @@
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,21 +13,17 @@ from rich.text import Text
 
 from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
-from stream_consumer.cli.own_model import Prepared, Wanted, own_model, prediction_rows
-from stream_consumer.cli.progress import run_bars, stages
-from stream_consumer.cli.served_model import ServedModel, served_model
-from stream_consumer.cli.terminal import Terminal, say
-from stream_consumer.cli.train import show
+from stream_consumer.cli.own_model import Wanted, own_model, prediction_rows
+from stream_consumer.cli.progress import run_bars
+from stream_consumer.cli.ride_model import CHAMPION, ride_model
+from stream_consumer.cli.terminal import Terminal
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.local.demo.function_metrics import MetricsTally
     from stream_consumer.local.demo.run import Outcome, Plan
     from stream_consumer.local.runtime.functions import Function
-    from stream_consumer.training.rides import Rides
 
-CHAMPION_NAME = "ride-duration"
-CHAMPION = f"models:/{CHAMPION_NAME}@champion"
 SYNTHETIC_RIDES = 25_000
 
 
@@ -98,7 +93,7 @@ def demo(  # noqa: PLR0913 (each is an option)
     wanted = Wanted(limit, malformed, rate or None, batch_size, seed)
     with contextlib.ExitStack() as stack:
         prepared = stack.enter_context(
-            own_model(model, events, wanted) if events else _ride_model(model, rides, train, wanted)
+            own_model(model, events, wanted) if events else ride_model(model, rides, train, wanted)
         )
         _print(console, prepared.about)
         for warning in prepared.warnings:
@@ -111,94 +106,6 @@ def demo(  # noqa: PLR0913 (each is an option)
         console.print(f"does not add up: {fault}", style="bold red")
     console.print(f"report: {report}")
     raise typer.Exit(1 if outcome.faults else 0)
-
-
-@contextlib.contextmanager
-def _ride_model(model: str, sources: list[str] | None, train: list[str] | None, wanted: Wanted) -> "Iterator[Prepared]":
-    """Give the model to serve, trained first if need be, and the rides to put."""
-    from stream_consumer.local.demo.ride_plan import ride_plan
-    from stream_consumer.models.files import model_directory
-
-    everything = _rides(sources, wanted.limit, wanted.seed)
-    location = _location(model, train, everything, wanted.seed)
-    with model_directory(location, lambda: options.aws(None, None, None).s3) as directory:
-        served = served_model(location, directory)
-        unseen = served.unseen(everything)
-        put = unseen.where(np.arange(len(unseen)) < wanted.limit)
-        spoiled = f", {wanted.malformed} malformed" if wanted.share else ""
-        about = [*served.rows(), ("rides", _offered(put, everything, served) + spoiled)]
-        plan = ride_plan(put, malformed=wanted.share, rate=wanted.rate, batch_size=wanted.batch_size, seed=wanted.seed)
-        yield Prepared(directory, plan, about, served.warnings(everything))
-
-
-def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
-    from stream_consumer.training.rides import load_rides
-    from stream_consumer.training.synthetic import synthetic_rides
-
-    with stages() as stage:
-        stage("making rides")
-        # Twice as many synthetic ones: the first half is for a first model.
-        if not sources:
-            return synthetic_rides(2 * limit, seed=seed)
-        # What serving would refuse stays in: it must come out as dead letters.
-        return load_rides(sources, bounded=False, progress=stage)
-
-
-def _location(model: str, train: list[str] | None, everything: "Rides", seed: int) -> str:
-    """Return the location of the model to serve, trained first if need be."""
-    from stream_consumer.training.rides import load_rides
-
-    if model != CHAMPION:
-        return model
-    if train:
-        with stages() as stage:
-            stage("loading rides to train on")
-            sources = load_rides(train, bounded=False, progress=stage)
-        return _trained_before(sources, seed) or _trained(sources, seed)
-    if _has_champion():
-        return CHAMPION
-    say("There is no model yet, so one is trained first.")
-    half = everything.where(np.arange(len(everything)) < len(everything) // 2)
-    return _trained(replace(half, origin=f"the first half of {everything.origin}"), seed)
-
-
-def _has_champion() -> bool:
-    from stream_consumer.training.register import find_champion, mlflow_at
-
-    with stages() as stage:
-        stage("looking for a model")
-        with mlflow_at(None) as mlflow:
-            return find_champion(mlflow.MlflowClient(), CHAMPION_NAME) is not None
-
-
-def _trained_before(rides: "Rides", seed: int) -> str | None:
-    from stream_consumer.training.register import find_trained_on, mlflow_at
-
-    with stages() as stage:
-        stage("looking for a model of these rides")
-        with mlflow_at(None) as mlflow:
-            version = find_trained_on(mlflow.MlflowClient(), CHAMPION_NAME, rides, seed=seed)
-    return version and f"models:/{CHAMPION_NAME}/{version}"
-
-
-def _trained(rides: "Rides", seed: int) -> str:
-    """Train on *rides* and return the model's location, whether it became champion or not."""
-    from stream_consumer.training.train import TrainingOptions, train_on
-
-    with stages() as stage:
-        result = train_on(rides, options=TrainingOptions(name=CHAMPION_NAME, seed=seed), progress=stage)
-    show(result)
-    return result.model_uri
-
-
-def _offered(put: "Rides", everything: "Rides", served: "ServedModel") -> str:
-    if not len(put):
-        raise UsageError(
-            f"the model was trained on each of the {len(everything):,} rides of {everything.origin}: "
-            "name other rides with --rides, or train on others with --train"
-        )
-    new = " that the model has not seen" if served.record else ""
-    return f"{len(put):,}{new}, of {everything.origin}"
 
 
 def _run(plan: "Plan", directory: Path, *, runtime: bool, shards: int) -> "Outcome":

@@ -1,20 +1,22 @@
 """
 What a person at a terminal sees of a function: its first log lines, how far it is, and a summary.
 
-The rule: only a terminal gets lines other than the function's own. A file or a pipe gets each line as it is.
+The rule: only a terminal gets lines other than the function's own. A file or a pipe gets each line, escaped.
 """
 
 import contextlib
+import functools
 import io
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TextIO
 
 from rich.table import Table
 
 from stream_consumer.cli.progress import stages
-from stream_consumer.cli.terminal import Terminal, hint
+from stream_consumer.cli.terminal import Terminal, hint, say
 from stream_consumer.local.demo.function_metrics import MetricsTally
 from stream_consumer.local.mapping.events import Event, Tally
 from stream_consumer.training.progress import Progress
@@ -31,17 +33,35 @@ def is_terminal() -> bool:
 
 
 class Lines(io.TextIOBase):
-    """A text stream that hands each whole line on."""
+    """A text stream that hands each whole line on, in place of the stream *instead_of*."""
 
-    def __init__(self, take: Callable[[str], object]) -> None:
+    def __init__(self, take: Callable[[str], object], instead_of: TextIO | None = None) -> None:
         self._take = take
         self._rest = ""
+        # By this name rich looks for the terminal behind a stream that stands in for it.
+        self.rich_proxied_file = getattr(instead_of, "rich_proxied_file", instead_of)
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._take(line)
         return len(text)
+
+    def end(self) -> None:
+        """Hand on the last line, which has no line end."""
+        if self._rest:
+            self.write("\n")
+
+
+@contextlib.contextmanager
+def escaped_output() -> Iterator[None]:
+    """Escape what is printed, by this process and by a function in it, on either standard stream."""
+    with contextlib.ExitStack() as stack:
+        for stream, redirect in ((sys.stdout, contextlib.redirect_stdout), (sys.stderr, contextlib.redirect_stderr)):
+            lines = Lines(functools.partial(say, to=stream, flush=True), instead_of=stream)
+            stack.callback(lines.end)
+            stack.enter_context(redirect(lines))
+        yield
 
 
 class FunctionLog(Tally):

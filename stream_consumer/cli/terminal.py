@@ -6,7 +6,7 @@ service may have written it. tests/cli/test_hostile_text.py holds every command 
 """
 
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -26,9 +26,9 @@ class Terminal(Console):
         return Text("\n".join(map(printable, text.split("\n"))), **plain)
 
 
-def say(text: str, *, flush: bool = False) -> None:
-    """Print *text* as one line on standard output."""
-    print(printable(text), flush=flush)
+def say(text: str, *, flush: bool = False, to: TextIO | None = None) -> None:
+    """Print *text* as one line on standard output, or on another stream."""
+    print(printable(text), file=to, flush=flush)
 
 
 def hint(text: str) -> None:

@@ -49,13 +49,24 @@ class PredictionStream:
     """The output stream."""
 
     def __init__(
-        self, client: "KinesisClient", name: str, *, in_flight: int = 4, retry: RetryPolicy | None = None
+        self,
+        client: "KinesisClient",
+        name: str,
+        *,
+        in_flight: int = 4,
+        retry: RetryPolicy | None = None,
+        stop_at_refused: bool = False,
     ) -> None:
-        """*name* is the stream's name or, for a stream of another account, its ARN."""
+        """
+        Write to the stream *name*, which is its name or, for a stream of another account, its ARN.
+
+        With *stop_at_refused* nothing of a request is sent behind an entry that is refused: parts of it may follow.
+        """
         self._client = client
         self._stream: dict[str, Any] = {"StreamARN" if name.startswith("arn:") else "StreamName": name}
         self._retry = retry or RetryPolicy()
         self._calls = Calls(in_flight, self._retry)
+        self._stop_at_refused = stop_at_refused
         self._accepted = False
         """Whether the stream has ever taken an entry."""
 
@@ -138,7 +149,7 @@ class PredictionStream:
         half = len(request) // 2
         # One after the other: entries of one partition key may be in both.
         for part in (request[:half], request[half:]):
-            if not all(entry.refused for entry in unwritten):
+            if unwritten and (self._stop_at_refused or not all(entry.refused for entry in unwritten)):
                 unwritten += [Unwritten(at, NOT_SENT) for at in part]
             elif self._retry.clock() >= deadline:
                 unwritten += [Unwritten(at, failure.reason) for at in part]

@@ -5,7 +5,6 @@ The rule: an estimator gets the rows in the form that it was fitted on, decided 
 a frame of typed columns, dicts or texts. Only code of others, which may use all of pandas, gets a DataFrame.
 """
 
-import importlib
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,7 @@ from stream_consumer.models import anatomy
 from stream_consumer.models.cores import leave_cores_uncounted
 from stream_consumer.models.derived import Derived, python_values
 from stream_consumer.models.files import is_installed
-from stream_consumer.models.frame import Array, matrix_dtype, matrix_of, rows_of, typed
-
-_PANDAS_WITH_TEXTS = 3
-
-Rows = Callable[[Columns], Any]
-"""Makes of n values a column what an estimator takes for n rows."""
+from stream_consumer.models.fitted_columns import FittedColumns, Rows, dataframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +106,7 @@ def _forms(estimator: Any, signature: Signature) -> list[Rows]:
     if any(map(anatomy.reads_dicts, readers)):
         return [_dicts(signature)]
     parts = list(anatomy.parts(estimator))
-    columns = _Columns.of(signature, None if any(map(anatomy.knows_none, parts)) else np.nan)
+    columns = FittedColumns.of(signature.all_columns, None if any(map(anatomy.knows_none, parts)) else np.nan)
     foreign = [part for reader in readers for part in anatomy.foreign(reader)]
     fitted = {names for reader in [estimator, *readers] if (names := anatomy.names_of(reader)) is not None}
     if len(fitted) == 1:
@@ -122,13 +116,13 @@ def _forms(estimator: Any, signature: Signature) -> list[Rows]:
     if not named:
         return _unnamed(columns, signature, foreign)
     if foreign or len(fitted) > 1 or any(map(anatomy.wants_dataframes, parts)):
-        return [_dataframe(columns, signature.location, foreign)]
+        return [dataframe(columns, signature.location, foreign)]
     for part in parts:
         anatomy.forget_names(part)
     return [columns.frame()]
 
 
-def _unnamed(columns: "_Columns", signature: Signature, foreign: Sequence[Any]) -> list[Rows]:
+def _unnamed(columns: FittedColumns, signature: Signature, foreign: Sequence[Any]) -> list[Rows]:
     """Return the forms for an estimator that was fitted on arrays, or does not tell."""
     if signature.derived and not foreign:
         raise ModelError(
@@ -137,7 +131,7 @@ def _unnamed(columns: "_Columns", signature: Signature, foreign: Sequence[Any]) 
         )
     if all(map(anatomy.is_fitted_on_arrays, foreign)) or not is_installed("pandas"):
         return [columns.matrix()]
-    return [_dataframe(columns, signature.location, foreign), columns.matrix()]
+    return [dataframe(columns, signature.location, foreign), columns.matrix()]
 
 
 def _unread(readers: Sequence[Any]) -> set[str]:
@@ -162,71 +156,5 @@ def _dicts(signature: Signature) -> Rows:
 
     def rows(columns: Columns) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in zip(*map(python_values, columns), strict=True)]
-
-    return rows
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns that an estimator reads, in its order, by their positions in what it is given."""
-
-    columns: Sequence[Column]
-    positions: Sequence[int | None]
-    """None for a column that was fitted, is not in the signature and is never read."""
-    missing_text: float | None
-
-    @classmethod
-    def of(cls, signature: Signature, missing_text: float | None) -> "_Columns":
-        columns = signature.all_columns
-        return cls(columns, range(len(columns)), missing_text)
-
-    def reordered(self, names: Sequence[str], unread: set[str], location: str) -> "_Columns":
-        positions = {column.name: position for position, column in enumerate(self.columns)}
-        lacking = [name for name in names if name not in positions and name not in unread]
-        if lacking:
-            raise ModelError(
-                f"the model at {location} was fitted on the columns {lacking}, which its signature does not have "
-                f"beside {list(positions)}; log it with a signature of all columns that it was fitted on"
-            )
-        columns = [self.columns[positions[name]] if name in positions else Column(name, "string") for name in names]
-        return _Columns(columns, [positions.get(name) for name in names], self.missing_text)
-
-    def arrays(self, values: Columns) -> list[Array]:
-        rows = len(values[0])
-        return [
-            np.empty(rows, object) if position is None else typed(column, values[position], self.missing_text)
-            for column, position in zip(self.columns, self.positions, strict=True)
-        ]
-
-    def frame(self) -> Rows:
-        dtypes = list(map(matrix_dtype, self.columns))
-        return lambda values: rows_of(self.arrays(values), dtypes)
-
-    def matrix(self) -> Rows:
-        # All columns at once: a batch of one row must not wait for many small steps.
-        dtype = np.result_type(*map(matrix_dtype, self.columns))
-        return lambda values: matrix_of(self.arrays(values), dtype)
-
-
-def _dataframe(columns: _Columns, location: str, foreign: Sequence[Any]) -> Rows:
-    try:
-        pandas = importlib.import_module("pandas")
-    except ImportError as error:
-        causes = {type(part).__name__ for part in foreign} or {"set_output"}
-        raise ModelError(
-            f"the model at {location} works on DataFrames in {', '.join(sorted(causes))}, and pandas is not installed "
-            "here; install it, or use only what scikit-learn itself has and its default output"
-        ) from error
-    # Texts have a type of their own since pandas 3, in which a missing one is NaN.
-    own_type = int(pandas.__version__.split(".")[0]) >= _PANDAS_WITH_TEXTS and columns.missing_text is not None
-    dtypes = {"string": "str" if own_type else "object", "datetime": "datetime64[ns]"}
-
-    def rows(values: Columns) -> Any:
-        return pandas.DataFrame(
-            {
-                column.name: pandas.Series(array, dtype=dtypes.get(column.type, array.dtype))
-                for column, array in zip(columns.columns, columns.arrays(values), strict=True)
-            }
-        )
 
     return rows

@@ -7,6 +7,7 @@ The rule: nothing is published, and what is kept does not grow with the records.
 import heapq
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from stream_consumer.consumer import Consumer
 from stream_consumer.contract.record import Record
 
 SCORED = "scored"
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +154,14 @@ class _Sums:
         self._largest: list[Difference] = []
 
     def add(self, records: int, differences: Sequence[Difference]) -> None:
-        minutes = np.array([difference.difference for difference in differences])
+        numbers = np.array([difference.difference for difference in differences], np.float64)
         self._records += records
-        self._scored += len(minutes)
-        self._differing += int(np.count_nonzero(minutes))
-        self._sum += float(minutes.sum())
-        self._squares += float((minutes * minutes).sum())
-        self._magnitudes.add(np.abs(minutes))
+        self._scored += len(numbers)
+        self._differing += int(np.count_nonzero(numbers))
+        with np.errstate(over="ignore", invalid="ignore"):  # extreme predictions may differ by more than a float holds
+            self._sum += float(numbers.sum())
+            self._squares += float((numbers * numbers).sum())
+        self._magnitudes.add(np.abs(numbers))
         self._largest = heapq.nlargest(
             self._keep, [*self._largest, *differences], key=lambda difference: abs(difference.difference)
         )
@@ -195,7 +198,7 @@ class _Magnitudes:
         self._nothing = 0
 
     def add(self, numbers: NDArray[np.float64]) -> None:
-        some = numbers[numbers > self._NOTHING]
+        some = np.minimum(numbers[numbers > self._NOTHING], _LARGEST)
         self._nothing += len(numbers) - len(some)
         buckets, counts = np.unique(np.ceil(np.log(some) / self._WIDTH).astype(int), return_counts=True)
         self._buckets.update(dict(zip(buckets.tolist(), counts.tolist(), strict=True)))
@@ -207,4 +210,5 @@ class _Magnitudes:
             return 0.0
         buckets = sorted(self._buckets)
         ranks = self._nothing + np.cumsum([self._buckets[bucket] for bucket in buckets])
-        return math.exp((buckets[int(np.searchsorted(ranks, rank))] - 0.5) * self._WIDTH)
+        # The bucket of the largest floats ends beyond them.
+        return math.exp(min((buckets[int(np.searchsorted(ranks, rank))] - 0.5) * self._WIDTH, math.log(_LARGEST)))

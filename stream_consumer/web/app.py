@@ -11,7 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,13 +22,15 @@ from stream_consumer.inference import Decider
 from stream_consumer.model import Model
 from stream_consumer.web import endpoints, mlflow_format
 from stream_consumer.web.answer import Answer, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, Called, CallFailed, Decide, Limits, NotDecided, inline_items
-from stream_consumer.web.endpoints import Scoring
+from stream_consumer.web.batching import Batcher, Limits
+from stream_consumer.web.endpoints import Scoring, logged
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
+from stream_consumer.web.model_call import Called, Decide, inline_items
 from stream_consumer.web.openapi import document
 from stream_consumer.web.predict_format import event, example_rows
-from stream_consumer.web.problems import Kind, Problem
+from stream_consumer.web.problems import Kind, Problem, escaped_json
 from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.waiting import CallFailed, NotDecided
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -65,7 +66,7 @@ class WebApp:
         limits = Limits(min(settings.max_items, _CALL_ITEMS), settings.queue_items, settings.timeout_ms / 1000, inline)
         self._batcher = Batcher(decide, limits, observe=self._called)
         self._gate = gate = Gate(settings.tokens, settings.max_body_bytes)
-        self._document = msgspec.json.encode(document(model, settings))
+        self._document = escaped_json(document(model, settings))
         self._predict = Scoring(
             "/predict",
             endpoints.predict(self._batcher, settings.max_items),
@@ -111,9 +112,10 @@ class WebApp:
         self._draining = True
 
     def _called(self, called: Called) -> None:
-        self._metrics.called(called)
+        with contextlib.suppress(Exception):  # a call that cannot be counted is answered all the same
+            self._metrics.called(called)
         if isinstance(called.result, Exception):
-            _log.error("a model call failed: %s: %s", type(called.result).__name__, called.result)
+            _log.error("a model call failed: %s", logged(called.result))
 
     async def _alive(self, _: Request) -> Response:
         return _json(HTTPStatus.OK, {"status": "alive"})
@@ -207,7 +209,7 @@ async def _refuse(_: Request, problem: Exception) -> Response:
 
 
 def _json(status: HTTPStatus, content: object) -> Response:
-    return _response(Answer(status, msgspec.json.encode(content)))
+    return _response(Answer(status, escaped_json(content)))
 
 
 def _response(answer: Answer) -> Response:

@@ -14,23 +14,18 @@ import asyncio
 import contextlib
 import itertools
 import math
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
-from stream_consumer.contract.prediction import Prediction
-from stream_consumer.contract.record import InvalidRecord, Record
-from stream_consumer.errors import ModelError, StreamConsumerError
-from stream_consumer.inference import Decision
+from stream_consumer.contract.record import Record
+from stream_consumer.errors import ModelError, described
+from stream_consumer.web.isolation import Isolation
+from stream_consumer.web.model_call import INLINE_SECONDS, Called, Decide, Outcome, unobserved
+from stream_consumer.web.waiting import CallFailed, QueueFull, TimedOut, Waiting, fail, unanswered
 
-Outcome = Prediction | InvalidRecord
-
-# What the event loop may be kept from its sockets for: a moment beside any network's latency.
-_INLINE_SECONDS = 0.005
 # How long isolating the rows that a model refuses goes on before another request has its call.
 _SLICE_SECONDS = 0.02
 # What is waited for company: a share of the latest call's time, since that is what another call would cost, and no more
@@ -40,29 +35,6 @@ _LINGER_SHARE, _LINGER_SECONDS = 0.5, 0.001
 _MOMENT_SECONDS = 0.05
 # uvloop's timers count milliseconds; a deadline that is less away has come.
 _TIMER_SECONDS = 0.001
-_INLINE_SIZES = (256, 64, 16, 4, 1)
-
-_ALL = sys.maxsize
-
-
-class NotDecided(StreamConsumerError):
-    """A request was not decided, and no item of it is at fault: the same request may be sent again."""
-
-
-class QueueFull(NotDecided):
-    """As many items wait as may wait."""
-
-
-class TooManyRefused(NotDecided):
-    """The rows of as many items are being isolated as may be."""
-
-
-class TimedOut(NotDecided):
-    """The time for a request was over before it was decided."""
-
-
-class CallFailed(StreamConsumerError):
-    """The model call that a request was in failed altogether; its cause is what the call raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,43 +50,9 @@ class Limits:
     """Up to so many are decided in the event loop's own thread; see :func:`inline_items`."""
 
 
-class Decide(Protocol):
-    """As :meth:`stream_consumer.inference.Decider.decide`."""
-
-    def __call__(self, records: Sequence[Record], deadline: float) -> Decision: ...
-
-
 def in_daemon_thread(work: Callable[[], None]) -> None:
     """Run *work* beside the event loop; a model that hangs must not keep the process from ending."""
     threading.Thread(target=work, name="model", daemon=True).start()
-
-
-def unobserved(_called: "Called") -> None:
-    """Drop what a model call came to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """One model call: what it came to, or what it raised, and how long it took."""
-
-    items: int
-    result: Decision | Exception
-    seconds: float
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    records: Sequence[Record]
-    deadline: float
-    answer: asyncio.Future[list[Outcome]]
-    outcomes: list[Outcome] = field(default_factory=list)
-    """Of the leading records, as far as they are decided."""
-    at_once: int = _ALL
-    """How many of the others are tried in one call."""
-
-    def due(self) -> Sequence[Record]:
-        first = len(self.outcomes)
-        return self.records[first : first + self.at_once]
 
 
 class Batcher:
@@ -135,10 +73,9 @@ class Batcher:
         self._observe = observe
         self._spawn = spawn
         self._clock = clock
-        self._queue: deque[_Waiting] = deque()
-        self._refused: deque[list[_Waiting]] = deque()
-        """Requests to decide again, by call; those that a call failed with."""
-        self._running: Sequence[_Waiting] = ()
+        self._queue: deque[Waiting] = deque()
+        self._isolation = Isolation(limits.queue_items)
+        self._running: Sequence[Waiting] = ()
         self._busy = False
         self._scheduled = False
         self._retried = False
@@ -180,7 +117,7 @@ class Batcher:
                 f"{len(records)} more"
             )
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(records, self._clock() + self._limits.seconds, loop.create_future())
+        waiting = Waiting(records, self._clock() + self._limits.seconds, loop.create_future())
         self._queue.append(waiting)
         self.queued += len(records)
         if self._busy:
@@ -193,7 +130,7 @@ class Batcher:
             self._leave(waiting)
             raise
 
-    def _leave(self, waiting: _Waiting) -> None:
+    def _leave(self, waiting: Waiting) -> None:
         with contextlib.suppress(ValueError):  # it is in a model call already
             self._queue.remove(waiting)
             self.queued -= len(waiting.records)
@@ -208,11 +145,11 @@ class Batcher:
             loop.call_soon(self._start, loop)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.queued < self._expected_items and self._clock() < self._linger_until and not self._refused:
+        if self.queued < self._expected_items and self._clock() < self._linger_until and not self._isolation:
             loop.call_soon(self._start, loop)  # the loop looks at its sockets in between
             return
         self._scheduled = False
-        self._retried = bool(self._refused) and not (self._queue and self._retried)
+        self._retried = bool(self._isolation) and not (self._queue and self._retried)
         batch = self._taken_again() if self._retried else self._take()
         if self._retried and not batch:
             self._schedule_next(loop)
@@ -220,7 +157,7 @@ class Batcher:
         records = [record for waiting in batch for record in waiting.due()]
         deadline = max((waiting.deadline for waiting in batch), default=0.0)
         if len(records) <= self._limits.inline_items and not self._retried:
-            self._finish(loop, batch, self._call(records, min(deadline, self._clock() + _INLINE_SECONDS)))
+            self._finish(loop, batch, self._call(records, min(deadline, self._clock() + INLINE_SECONDS)))
             return
         self._busy, self._running = True, batch
         self._stuck_from = self._clock() + self._limits.seconds
@@ -233,9 +170,9 @@ class Batcher:
 
         self._spawn(work)
 
-    def _take(self) -> list[_Waiting]:
+    def _take(self) -> list[Waiting]:
         """Take whole requests, the oldest first, as many as fit a call."""
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         items = 0
         while self._queue and (not batch or items + len(self._queue[0].records) <= self._limits.batch_items):
             batch.append(self._queue.popleft())
@@ -243,23 +180,22 @@ class Batcher:
         self.queued -= items
         return batch
 
-    def _taken_again(self) -> list[_Waiting]:
+    def _taken_again(self) -> list[Waiting]:
         """Take the requests of a call that is made again; those whose time is over, or whose client left, are out."""
-        batch = [waiting for waiting in self._refused.popleft() if not waiting.answer.done()]
+        batch = self._isolation.take()
         late = [waiting for waiting in batch if waiting.deadline <= self._clock()]
         self._time_out(late)
         return [waiting for waiting in batch if waiting not in late]
 
     def _call(self, records: Sequence[Record], deadline: float) -> Called:
         started = self._clock()
-        result: Decision | Exception
         try:
-            result = self._decide(records, deadline)
+            decision = self._decide(records, deadline)
         except Exception as error:  # noqa: BLE001 (a value here: its requests are told, and the next call goes on)
-            result = error
-        return Called(len(records), result, self._clock() - started)
+            return Called(len(records), error, self._clock() - started)
+        return Called(len(records), decision, self._clock() - started)
 
-    def _finish(self, loop: asyncio.AbstractEventLoop, batch: Sequence[_Waiting], called: Called) -> None:
+    def _finish(self, loop: asyncio.AbstractEventLoop, batch: Sequence[Waiting], called: Called) -> None:
         self._busy, self._running, self._stuck_from = False, (), math.inf
         self._expected_items = min(called.items + self.queued, self._limits.batch_items)
         self._latest_seconds, self._latest_end = called.seconds, self._clock()
@@ -274,50 +210,26 @@ class Batcher:
         self._schedule_next(loop)
 
     def _schedule_next(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._queue or self._refused:
+        if self._queue or self._isolation:
             self._schedule(loop)
 
-    def _settle(self, batch: Sequence[_Waiting], outcomes: list[Outcome]) -> None:
+    def _settle(self, batch: Sequence[Waiting], outcomes: list[Outcome]) -> None:
         """Give each of *batch* its share of the leading *outcomes*; what has not got all of its own comes again."""
         first = 0
         for waiting in batch:
             tried = len(waiting.due())
-            mine = outcomes[first : first + tried]
+            waiting.take(outcomes[first : first + tried], tried)
             first += tried
-            waiting.outcomes += mine
-            # Too many at once is found by deciding none of them; where some are decided the number is about right.
-            if not mine:
-                waiting.at_once = max(1, tried // 2)
-            elif len(mine) == tried:
-                waiting.at_once = 2 * tried
-            if len(waiting.outcomes) == len(waiting.records) and not waiting.answer.done():
-                waiting.answer.set_result(waiting.outcomes)
-        self._refuse([waiting for waiting in batch if not waiting.answer.done()])
+        self._isolation.add(unanswered(batch))
 
-    def _refuse(self, batch: list[_Waiting]) -> None:
-        """Decide *batch* again: each half of it by itself, so that those who are not at fault wait only for a few."""
-        if len(batch) > 1:
-            half = len(batch) // 2
-            for waiting in batch:
-                waiting.at_once = _ALL
-            self._refused.extendleft([batch[half:], batch[:half]])
-        elif batch:
-            items = sum(len(waiting.records) for others in self._refused for waiting in others)
-            more = len(batch[0].records)
-            if items + more > self._limits.queue_items:
-                full = f"{items} events are being isolated and {self._limits.queue_items} may: no room for {more} more"
-                _fail(batch, TooManyRefused(full))
-            else:
-                self._refused.append(batch)
-
-    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
+    def _fail(self, batch: Sequence[Waiting], error: Exception) -> None:
         """Say why to those whom *error* concerns: all if the model is at fault, else the one that it comes from."""
         if len(batch) > 1 and not isinstance(error, ModelError):
-            self._refuse([waiting for waiting in batch if not waiting.answer.done()])
+            self._isolation.add(unanswered(batch))
             return
-        failure = CallFailed(str(error))
+        failure = CallFailed(described(error))
         failure.__cause__ = error
-        _fail(batch, failure)
+        fail(batch, failure)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """See to it that deadlines are kept while a call runs beside the loop."""
@@ -325,9 +237,9 @@ class Batcher:
             first = min(waiting.deadline for waiting in (*self._called(), *itertools.islice(self._queue, 1)))
             self._timer = loop.call_later(max(0.0, first - self._clock()), self._expire, loop)
 
-    def _called(self) -> Iterator[_Waiting]:
+    def _called(self) -> Iterator[Waiting]:
         """Give the requests that are in a call, or are to be once more; not in the order of their deadlines."""
-        return itertools.chain(self._running, *self._refused)
+        return itertools.chain(self._running, self._isolation)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
@@ -337,35 +249,9 @@ class Batcher:
         for waiting in late:
             self._leave(waiting)
         self._running = [waiting for waiting in self._running if waiting.deadline > now]
-        self._refused = deque([waiting for waiting in batch if waiting.deadline > now] for batch in self._refused)
+        self._isolation.expire(now)
         if self._queue or any(True for _ in self._called()):
             self._watch(loop)
 
-    def _time_out(self, late: Iterable[_Waiting]) -> None:
-        _fail(late, TimedOut(f"not decided within {self._limits.seconds:g} s"))
-
-
-def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
-    for waiting in batch:
-        if not waiting.answer.done():
-            waiting.answer.set_exception(error)
-
-
-def inline_items(decide: Decide, example: Sequence[Record], clock: Callable[[], float] = time.monotonic) -> int:
-    """
-    Return how many items may be decided in the event loop's own thread, by trying it with copies of *example*.
-
-    A thread would have to fight the loop for the interpreter's lock, which costs more than a small batch; a batch that
-    takes longer than a few milliseconds must not keep the loop from its other connections. 0 without an example.
-    """
-
-    def seconds(records: Sequence[Record]) -> float:
-        started = clock()
-        decide(records, started + _INLINE_SECONDS)
-        return clock() - started
-
-    for items in _INLINE_SIZES if example else ():
-        records = list(itertools.islice(itertools.cycle(example), items))
-        if min(seconds(records) for _ in range(3)) <= _INLINE_SECONDS:
-            return items
-    return 0
+    def _time_out(self, late: Iterable[Waiting]) -> None:
+        fail(late, TimedOut(f"not decided within {self._limits.seconds:g} s"))

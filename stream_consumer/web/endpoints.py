@@ -4,17 +4,21 @@ The endpoints that score, as bare ASGI applications: these are asked thousands o
 The rule: whatever happens, the request is answered and counted.
 """
 
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 
 from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.errors import described
+from stream_consumer.scoring import unquoted
 from stream_consumer.web import mlflow_format, predict_format
 from stream_consumer.web.answer import Answer, ClientGone, Gate, Receive, Scope, Send
-from stream_consumer.web.batching import Batcher, CallFailed, NotDecided, QueueFull, TooManyRefused
+from stream_consumer.web.batching import Batcher
 from stream_consumer.web.metrics import Metrics
 from stream_consumer.web.problems import Kind, Problem
+from stream_consumer.web.waiting import CallFailed, NotDecided, QueueFull, TooManyRefused
 
 Score = Callable[[bytes, str], Awaitable[Answer]]
 """A body and its media type → the answer; raises a problem otherwise."""
@@ -58,7 +62,8 @@ class Scoring:
             answer = self._refusal(problem)
         except Exception as error:  # noqa: BLE001 (what a broken model raises is not its requests' fault)
             answer = self._refusal(_problem(error))
-        self._metrics.answered(self._path, answer.status, self._clock() - started)
+        with contextlib.suppress(Exception):  # a request that cannot be counted is answered all the same
+            self._metrics.answered(self._path, answer.status, self._clock() - started)
         await answer.send(send)
 
 
@@ -68,8 +73,13 @@ def _problem(error: Exception) -> Problem:
         return Problem(kind, str(error), headers=_RETRY_SOON)
     # Its message may tell of files and machines, which is for the operator. A call's is logged with the call.
     if not isinstance(error, CallFailed):
-        _log.error("a request failed: %s: %s", type(error).__name__, error)
+        _log.error("a request failed: %s", logged(error))
     return Problem(Kind.MODEL_BROKEN, "the model failed; the server's log says how")
+
+
+def logged(error: Exception) -> str:
+    """Return the kind of *error* and its message as a log may have them: without what a client sent."""
+    return unquoted(described(error))
 
 
 def predict(batcher: Batcher, max_items: int) -> Score:

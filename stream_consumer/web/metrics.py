@@ -5,8 +5,9 @@ from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
+from stream_consumer.contract.printable import printable
 from stream_consumer.contract.record import Reason
-from stream_consumer.web.batching import Called
+from stream_consumer.web.model_call import Called
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -52,7 +53,7 @@ class Metrics:
         waiting = Gauge("stream_consumer_queue_items", "Ride events that wait for the model", registry=registry)
         waiting.set_function(queued)
         Info("stream_consumer_model", "The model that is served", registry=registry).info(
-            {"name": model, "version": version, "digest": digest}
+            {"name": printable(model), "version": printable(version), "digest": digest}
         )
         self._statuses: dict[tuple[str, HTTPStatus], Counter] = {}
         self._paths: dict[str, Histogram] = {}

@@ -23,9 +23,9 @@ from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Record
 from stream_consumer.web.answer import Answer
-from stream_consumer.web.batching import Outcome
+from stream_consumer.web.model_call import Outcome
 from stream_consumer.web.predict_format import ItemError, decoded, limited, read_items
-from stream_consumer.web.problems import Kind, Problem
+from stream_consumer.web.problems import Kind, Problem, escaped_json
 
 JSON, CSV = "application/json", "text/csv"
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -206,4 +206,4 @@ def refusal(problem: Problem) -> Answer:
         status = HTTPStatus.BAD_REQUEST
     message = str(problem) if problem.kind is Kind.INVALID_ITEM else f"{problem.kind.title} {problem}"
     error = {"error_code": _ERROR_CODES.get(status, "BAD_REQUEST"), "message": message}
-    return Answer(status, msgspec.json.encode(error | problem.members), headers=problem.headers)
+    return Answer(status, escaped_json(error | problem.members), headers=problem.headers)

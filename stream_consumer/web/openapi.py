@@ -5,30 +5,23 @@ The rule: the schema of a ride event is that of the very struct that decodes it,
 what the core refuses.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import prediction_type
-from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.model import Model
 from stream_consumer.outputs import Output
-from stream_consumer.web import mlflow_format
+from stream_consumer.web.examples import example_bodies, example_row
 from stream_consumer.web.mlflow_format import CSV, JSON
-from stream_consumer.web.predict_format import ItemError, event, example_rows
-from stream_consumer.web.problems import MEDIA_TYPE, Kind, Problem
+from stream_consumer.web.predict_format import ItemError, event
+from stream_consumer.web.problems import MEDIA_TYPE, Kind
 from stream_consumer.web.settings import WebSettings
 
 Json = dict[str, Any]
-
-# An event that is nothing but its row.
-_ROW = Envelope(entity="", id="")
 
 # What any path with a body may answer beside its own answers.
 _BODY_REFUSALS = (
@@ -97,7 +90,7 @@ def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> J
     events = {"type": "array", "items": refs["event"], "maxItems": settings.max_items}
     either = {"type": "array", "items": {"anyOf": [refs["prediction"], refs["error"]]}}
     examples: Json = {}
-    if row := _example_row(model):
+    if row := example_row(model):
         one, *several = (json.loads(event(model.schema, row, number)) for number in (256, 1, 2))
         examples = {"one": {"summary": "one event", "value": one}, "list": {"summary": "a list", "value": several}}
     answers = {
@@ -115,10 +108,10 @@ def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> J
 
 
 def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> Json:
-    examples = {media_type: _examples(model, media_type) for media_type in (JSON, CSV)}
+    bodies = {media_type: example_bodies(model, media_type) for media_type in (JSON, CSV)}
     content = {
-        JSON: {"schema": _formats(settings.max_items, refs["row"], refs["values"]), "examples": examples[JSON]},
-        CSV: {"schema": _TEXT, "examples": examples[CSV]},
+        JSON: {"schema": _formats(settings.max_items, refs["row"], refs["values"]), "examples": bodies[JSON]},
+        CSV: {"schema": _TEXT, "examples": bodies[CSV]},
     }
     predictions = _object({"predictions": _list(refs["value"])})
     return {
@@ -169,37 +162,6 @@ def _row(whole: Json, components: Mapping[str, Json], schema: EventSchema) -> Js
         "properties": {name: whole["properties"][name] for name in names},
         "required": [name for name in whole["required"] if name in names],
     }
-
-
-def _example_row(model: Model) -> Json:
-    """Return the first row of the model's example that an event can say; empty if there is none."""
-    for row in example_rows(model):
-        if not isinstance(model.schema.decode(event(model.schema, row, 1)), InvalidRecord):
-            return row
-    return {}
-
-
-def _examples(model: Model, media_type: str) -> Json:
-    """Return bodies of the protocol that are answered with predictions."""
-    row: Json = json.loads(_ROW.event(_example_row(model), 0))
-    rows = [[row.get(column.name) for column in model.schema.columns]]
-    if media_type == CSV:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([row, row.values()])
-        bodies: dict[str, tuple[Any, bytes]] = {"csv": (text.getvalue(), text.getvalue().encode())}
-    else:
-        split = {"columns": list(row), "data": [list(row.values())]}
-        forms = {"dataframe_records": [row], "dataframe_split": split, "inputs": rows}
-        bodies = {name: ({name: form}, msgspec.json.encode({name: form})) for name, form in forms.items()}
-    return {name: {"value": value} for name, (value, body) in bodies.items() if row and _reads(model, body, media_type)}
-
-
-def _reads(model: Model, body: bytes, media_type: str) -> bool:
-    try:
-        [record] = mlflow_format.records(body, media_type, model.schema, 1)
-    except Problem:
-        return False
-    return not isinstance(model.schema.decode(record.data), InvalidRecord)
 
 
 def _refusals(kinds: Sequence[Kind], media_type: str, schema: str) -> Json:

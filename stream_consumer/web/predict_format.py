@@ -15,8 +15,8 @@ from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.model import Model
-from stream_consumer.web.batching import Outcome
-from stream_consumer.web.problems import Kind, Problem
+from stream_consumer.web.model_call import Outcome
+from stream_consumer.web.problems import Kind, Problem, escaped_json
 
 read_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
@@ -107,5 +107,6 @@ def answer_list(outcomes: Sequence[Outcome]) -> tuple[HTTPStatus, bytes]:
         outcome if isinstance(outcome, Prediction) else ItemError.of(index, outcome)
         for index, outcome in enumerate(outcomes)
     ]
-    faulty = any(isinstance(entry, ItemError) for entry in entries)
-    return HTTPStatus.MULTI_STATUS if faulty else HTTPStatus.OK, _encode(entries)
+    if any(isinstance(entry, ItemError) for entry in entries):
+        return HTTPStatus.MULTI_STATUS, escaped_json(entries)
+    return HTTPStatus.OK, _encode(entries)

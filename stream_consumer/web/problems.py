@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from stream_consumer.contract.printable import printable
 from stream_consumer.errors import StreamConsumerError
 
 MEDIA_TYPE = "application/problem+json"
@@ -59,4 +60,9 @@ class Problem(StreamConsumerError):
 
     def body(self) -> bytes:
         problem = {"type": self.kind.type, "title": self.kind.title, "status": self.kind.status, "detail": str(self)}
-        return msgspec.json.encode(problem | self.members)
+        return escaped_json(problem | self.members)
+
+
+def escaped_json(content: object) -> bytes:
+    """Return *content* as JSON in which no terminal or page finds anything to obey, whatever a client wrote."""
+    return printable(msgspec.json.encode(content).decode()).encode()

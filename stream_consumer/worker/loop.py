@@ -7,6 +7,7 @@ the dead-letter queue. A message that is delivered twice finds its output commit
 both score it: they write the same bytes, and the job fails the run whose results are not those of the object as it is.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,6 +117,21 @@ def targets(template: str) -> Callable[[NewObject], str]:
     return target
 
 
+class _Harmless:
+    """A log that lets no exception out: what was scored stays scored, and the next message is received."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def info(self, msg: object, *, extra: dict[str, Any]) -> None:
+        with contextlib.suppress(Exception):
+            self._log.info(msg, extra=extra)
+
+    def warning(self, msg: object, *, extra: dict[str, Any]) -> None:
+        with contextlib.suppress(Exception):
+            self._log.warning(msg, extra=extra)
+
+
 class Worker:
     """Works on one message at a time; run more of them for more."""
 
@@ -134,7 +150,7 @@ class Worker:
         self._queue = queue
         self._scoring = scoring
         self._shutdown = shutdown
-        self._log = log
+        self._log = _Harmless(log)
         self._lease_seconds = lease_seconds
         self._clock = clock
         self._heart = heart

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,16 +11,16 @@ import pytest
 import stream_consumer.cli
 from stream_consumer.aws.clients import Clients
 from stream_consumer.cli.app import run
+from stream_consumer.cli.function_log import escaped_output
+from stream_consumer.cli.terminal import Terminal, complain
 from stream_consumer.contract.printable import log_line, printable
 from stream_consumer.contract.record import Reason
 from stream_consumer.errors import UsageError
 from tests.cli.conftest import Command
 from tests.cli.model import linear_model
+from tests.hostile import HOSTILE, SHOWN
 from tests.operate.bucket import ReadableS3, dead_letter, event_id, lay_ours
 from tests.rides import ride_event
-
-HOSTILE = "\x1b]0;owned\x07\x9b31m\u202e[/red][bold]\x7f\u2028"
-SHOWN = r"\u001b]0;owned\u0007\u009b31m\u202e[/red][bold]\u007f\u2028"
 
 MODULES = sorted(Path(stream_consumer.cli.__file__).parent.glob("*.py"))
 
@@ -32,8 +33,6 @@ def test_every_command_says_what_it_says_through_the_terminal(module: Path) -> N
     consoles = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "rich.console"]
     if module.stem == "terminal":
         assert (len(prints), len(consoles)) == (2, 1)
-    elif module.stem == "consume":
-        assert (len(prints), consoles) == (1, []), "the log of a function that runs as on Lambda, as it is"
     else:
         assert (prints, consoles) == ([], [])
 
@@ -62,9 +61,17 @@ def hostile(mocked_aws: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.chdir(tmp_path)
     linear_model(tmp_path / "other", 3.0)
     (tmp_path / "failing.py").write_text(f"def handle(event, context):\n    raise ValueError({HOSTILE!r})\n")
+    (tmp_path / "talking.py").write_text(TALKING)
     (tmp_path / f"{HOSTILE.replace('/', '')}.ndjson").write_bytes(ride + b"\n")
     return mocked_aws
 
+
+TALKING = f"""import sys
+
+def handle(event, context):
+    print({HOSTILE!r}, {HOSTILE!r})
+    sys.stderr.write({HOSTILE!r})
+"""
 
 COMMANDS: dict[str, tuple[str, ...]] = {
     "tail": ("tail", "--from", "TRIM_HORIZON", "--no-follow"),
@@ -82,6 +89,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "consume": (
         *("consume", "--function", "failing.handle", "--drain", "--poll", "0", "--maximum-retry-attempts", "0"),
     ),
+    "consume, with a function that talks": (*("consume", "--function", "talking.handle", "--drain", "--poll", "0"),),
     "batch": ("batch", f"{HOSTILE.replace('/', '')}.ndjson", f"out{HOSTILE.replace('/', '')}.ndjson"),
     "put": ("put", f"nosuch{HOSTILE}.parquet"),
     "model": ("model", f"nosuch{HOSTILE}"),
@@ -143,3 +151,17 @@ def test_a_log_line_is_json_and_printable() -> None:
     line = log_line({"event_id": HOSTILE})
     assert line.isprintable()
     assert json.loads(line) == {"event_id": HOSTILE}
+
+
+@pytest.mark.usefixtures("hostile")
+def test_a_function_that_talks_is_heard_to_the_last_word(command: Command) -> None:
+    done = command("consume", "--function", "talking.handle", "--drain", "--poll", "0")
+    assert (done.code, done.out, done.err) == (0, f"{SHOWN} {SHOWN}\n", f"{SHOWN}\n")
+
+
+def test_a_function_s_output_leaves_displays_of_progress_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    with escaped_output():
+        Terminal().print("bold", style="bold")
+        complain(HOSTILE)
+        sys.stdout.write(HOSTILE)
+    assert capfd.readouterr() == (f"bold\n{SHOWN}\n", f"{SHOWN}\n")

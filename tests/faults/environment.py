@@ -15,6 +15,7 @@ from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.errors import BatchFailed
 from stream_consumer.inference import Decider
+from stream_consumer.kinesis.aggregates import AggregatedStream
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.lambda_function import Handler
 from stream_consumer.local.runtime.functions import FunctionError, Invocation
@@ -105,11 +106,14 @@ class Environment:
         self._ends = 0.0
         retry = RetryPolicy(time.clock, time.sleep, max, lambda _: _Workers(), self._round)
         model = _Model(self._before_model)
+        keys, in_flight = schedule.aggregate_keys, schedule.in_flight
+        stream = PredictionStream(
+            world.run.kinesis.client, "ride_predictions", in_flight=in_flight, retry=retry, stop_at_refused=keys > 0
+        )
+        stretch = in_flight * schedule.request_entries
         consumer = Consumer(
             Decider(model, time.clock),
-            predictions=PredictionStream(
-                world.run.kinesis.client, "ride_predictions", in_flight=schedule.in_flight, retry=retry
-            ),
+            predictions=AggregatedStream(stream, keys=keys, stretch=stretch, clock=time.clock) if keys else stream,
             dead_letters=DeadLetters(world.run.s3.client, "dead-letters-bucket", "dead-letters", retry=retry)
             if schedule.bucket
             else None,

@@ -8,6 +8,8 @@ from stream_consumer.contract.record import Reason
 from stream_consumer.local.demo.malformed_events import KINDS
 from tests.rides import minutes_of, ride_event
 
+# 200 characters to Kinesis, 400 UTF-16 units to the fake, which refuses it as a key and within an aggregate.
+REFUSED_ID = "\N{TAXI}" * 200
 REFUSED_DISTANCE, NOT_FINITE_DISTANCE = 13.0, 99.0
 
 
@@ -38,8 +40,7 @@ _GOOD = {
 _UNSCORABLE = {
     "refused by the model": ride_event(7, distance=REFUSED_DISTANCE),
     "not finite": ride_event(7, distance=NOT_FINITE_DISTANCE),
-    # 200 characters to Kinesis, 400 UTF-16 units to the fake.
-    "refused by the output": ride_event("\N{TAXI}" * 200),
+    "refused by the output": ride_event(REFUSED_ID),
 }
 _SINGLE = (
     {name: Ingredient(data, (None,)) for name, data in _GOOD.items()}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, product
 
+from stream_consumer.contract import kpl
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.prediction import decode_prediction
@@ -32,6 +33,14 @@ def event_of(entry: Entry) -> str:
     return found
 
 
+def predictions_of(record: Entry) -> list[Entry]:
+    """Return the predictions in a record of the output stream, each as the record that it is without aggregation."""
+    if not record.data.startswith(kpl.MAGIC):
+        return [record]
+    datas = [part.data for part in kpl.unfold(record.data)]
+    return [Entry(decode_prediction(data).partition_key, data) for data in datas]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A run as a reader downstream sees it, beside the run of the same records in which nothing goes wrong."""
@@ -43,15 +52,20 @@ class Outcome:
         return Outcome(World(self.run.schedule.faultless()).play())
 
     @cached_property
+    def records(self) -> list[Entry]:
+        """The predictions on the output stream, in its order, duplicates included."""
+        return [made for record in self.run.kinesis.records for made in predictions_of(record)]
+
+    @cached_property
     def published(self) -> list[str]:
-        """The events of the output stream's records, in its order, duplicates included."""
-        return [event_of(entry) for entry in self.run.kinesis.records]
+        """The events of these."""
+        return list(map(event_of, self.records))
 
     @cached_property
     def output(self) -> dict[str | None, Entry]:
         """The first record of each event, in the order of the stream."""
         first: dict[str | None, Entry] = {}
-        for event, entry in zip(self.published, self.run.kinesis.records, strict=True):
+        for event, entry in zip(self.published, self.records, strict=True):
             first.setdefault(event, entry)
         return first
 
@@ -102,7 +116,7 @@ def the_first_of_each_event_equals_the_faultless_run(outcome: Outcome) -> None:
     """Keeping the first of each event_id leaves the fault-free run's records, byte for byte, and no copy differs."""
     wanted = outcome.faultless.output
     assert wanted.keys() - outcome.discarded.keys() <= outcome.output.keys() <= wanted.keys()
-    for event, entry in zip(outcome.published, outcome.run.kinesis.records, strict=True):
+    for event, entry in zip(outcome.published, outcome.records, strict=True):
         assert entry == wanted[event]
 
 
@@ -144,7 +158,12 @@ def duplicates_stay_within_the_bound(outcome: Outcome) -> None:
     """
     allowed = outcome.run.forgotten
     for delivery in outcome.run.deliveries:
-        allowed += sum(len(request.entries) for request in delivery.requests if _answer_was_lost(request))
+        allowed += sum(
+            len(predictions_of(entry))
+            for request in delivery.requests
+            if _answer_was_lost(request)
+            for entry in request.entries
+        )
         unheard = delivery.died or delivery.ignored or isinstance(delivery.trouble, Restart)
         allowed += len(_sent(delivery) - (set() if unheard else _settled(delivery)))
     assert outcome.duplicates <= allowed
@@ -231,7 +250,11 @@ def _ordered(outcome: Outcome) -> Iterator[list[str | None]]:
 
 def _overtakings(request: PutRecords) -> Iterator[tuple[str, str]]:
     if request.fault and request.fault.rejected:
-        events = list(enumerate(map(event_of, request.entries)))
+        events = [
+            (position, event_of(made))
+            for position, entry in enumerate(request.entries)
+            for made in predictions_of(entry)
+        ]
         rejected = [event for position, event in events if position in request.fault.rejected]
         yield from product(rejected, (event for position, event in events if position not in request.fault.rejected))
 
@@ -242,7 +265,9 @@ def _answer_was_lost(request: PutRecords) -> bool:
 
 
 def _sent(delivery: Delivery) -> set[str | None]:
-    return {event_of(entry) for request in delivery.requests for entry in request.entries}
+    return {
+        event_of(made) for request in delivery.requests for entry in request.entries for made in predictions_of(entry)
+    }
 
 
 def _checkpoint(delivery: Delivery) -> int:

@@ -85,6 +85,8 @@ class Schedule:
     """Whether the calls in flight together arrive in reverse."""
     request_entries: int = 500
     """Of the output: Kinesis' limit on the real thing, scaled down so that few records make many requests."""
+    aggregate_keys: int = 0
+    """PUBLISH_AGGREGATE_KEYS: predictions are folded under so many keys."""
     margin_ms: int = 1000
     model_seconds: float = 0.0
     """Of each call of the model."""
@@ -166,6 +168,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         in_flight=draw(st.sampled_from((1, 2, 4))),
         backwards=draw(st.booleans()),
         request_entries=draw(st.sampled_from((1, 2, 3, 5))),
+        aggregate_keys=draw(st.sampled_from((0, 0, 1, 3))),
         margin_ms=draw(st.sampled_from((1000, 1000, 0))),
         kinesis=draw(_script(*_service, *_rejections, *_rejections, *_rejections, most=16)),
         s3=draw(_script(*_service, most=6)),

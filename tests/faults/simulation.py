@@ -21,7 +21,7 @@ from stream_consumer.local.mapping.shard_queue import Lane, ShardQueue
 from stream_consumer.local.runtime.functions import FunctionError, Invocation
 from tests.fakes import FakeKinesis, FakeS3
 from tests.faults.environment import Died, Environment, Time
-from tests.faults.ingredients import INGREDIENTS
+from tests.faults.ingredients import INGREDIENTS, REFUSED_ID
 from tests.faults.run import Delivery, Run
 from tests.faults.schedules import Again, Die, Restart, Schedule, Throttled, Trouble
 from tests.rides import ARRIVAL, SHARD, STREAM_ARN, sequence_number
@@ -56,7 +56,7 @@ class World:
         self.run = Run(
             schedule,
             _decoded(self._records),
-            FakeKinesis(self.time, schedule.kinesis),
+            FakeKinesis(self.time, schedule.kinesis, forbidden=[REFUSED_ID.encode()]),
             FakeS3(self.time, schedule.s3),
             FakeS3(self.time, schedule.destination, buckets=("failures",)),
         )

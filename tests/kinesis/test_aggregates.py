@@ -10,7 +10,17 @@ from stream_consumer.contract import kpl
 from stream_consumer.kinesis.aggregates import MAX_AGGREGATE_BYTES, AggregatedStream
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.sinks import Entry, Unwritten, Written
-from tests.fakes import DENIED, REJECTING_ALL, THROTTLED, FakeKinesis, FakeTime, Fault, rejecting
+from tests.fakes import (
+    DENIED,
+    REJECTING_ALL,
+    THROTTLED,
+    FakeKinesis,
+    FakeTime,
+    Fault,
+    client_error,
+    rejecting,
+    slow,
+)
 
 UNTRIED = "not sent after a failure"
 
@@ -18,11 +28,14 @@ UNTRIED = "not sent after a failure"
 class Stream:
     """An aggregated stream on fakes, and what to ask of it."""
 
-    def __init__(self, *faults: Fault | None, keys: int = 2, stretch: int = 100) -> None:
+    def __init__(
+        self, *faults: Fault | None, keys: int = 2, stretch: int = 100, forbidden: Sequence[Entry] = ()
+    ) -> None:
         self.time = FakeTime()
-        self.kinesis = FakeKinesis(self.time, faults)
-        inner = PredictionStream(self.kinesis.client, "ride_predictions", retry=self.time.retry())
-        self.sink = AggregatedStream(inner, keys=keys, stretch=stretch)
+        self.kinesis = FakeKinesis(self.time, faults, forbidden=[entry.data for entry in forbidden])
+        retry = self.time.retry()
+        inner = PredictionStream(self.kinesis.client, "ride_predictions", retry=retry, stop_at_refused=True)
+        self.sink = AggregatedStream(inner, keys=keys, stretch=stretch, clock=self.time.clock)
 
     def write(self, entries: Sequence[Entry], seconds: float = 60.0) -> Written:
         return self.sink.write(entries, self.time.clock() + seconds)
@@ -112,17 +125,110 @@ def test_a_stretch_is_settled_before_the_next_is_begun() -> None:
     assert stream.unfolded == [[0, 1, 2, 3]]
 
 
+# --- predictions that the service refuses ----------------------------------------------------------------------------
+
+REFUSED = "PutRecords was answered with ValidationException (HTTP status 400)"
+
+
+@pytest.mark.parametrize("refused", [(0,), (5,), (11,), (0, 11), (4, 5), (1, 3, 8), tuple(range(12))])
+@pytest.mark.parametrize("keys", [1, 2, 5])
+def test_a_refused_aggregate_is_halved_until_the_predictions_at_fault_stand_alone(
+    refused: tuple[int, ...], keys: int
+) -> None:
+    entries = numbered(12)
+    stream = Stream(keys=keys, forbidden=[entries[at] for at in refused])
+    written = stream.write(entries)
+    assert written.unwritten == [Unwritten(at, REFUSED, refused=True) for at in refused]
+    published = sorted(number for numbers in stream.unfolded for number in numbers)
+    assert published == [at for at in range(12) if at not in refused]
+
+
+@pytest.mark.parametrize("refused", [0, 77, 124, 249])
+def test_isolating_one_prediction_of_250_takes_32_requests_at_most(refused: int) -> None:
+    """Two to four for each time that 250 can be halved."""
+    entries = numbered(250)
+    stream = Stream(keys=1, stretch=2_000, forbidden=[entries[refused]])
+    assert [one.position for one in stream.write(entries).unwritten] == [refused]
+    assert len(stream.kinesis.requests) <= 32
+
+
+def test_what_precedes_and_follows_a_refused_prediction_keeps_its_order() -> None:
+    """Several aggregates of one key are in one request: none goes before the halves of an earlier one."""
+    entries = [Entry("1", b"%04d".ljust(20_000) % at) for at in range(10)]
+    stream = Stream(keys=1, forbidden=entries[2:3])
+    assert [one.position for one in stream.write(entries).unwritten] == [2]
+    assert [number for numbers in stream.unfolded for number in numbers] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_nothing_is_sent_behind_the_stretch_of_a_refused_prediction() -> None:
+    """Its dead letter must be written before."""
+    entries = numbered(10)
+    stream = Stream(stretch=4, forbidden=entries[1:2])
+    assert stream.write(entries).unwritten == [
+        Unwritten(1, REFUSED, refused=True),
+        *(Unwritten(at, UNTRIED) for at in range(4, 10)),
+    ]
+
+
+def test_when_a_half_fails_nothing_else_is_refused_or_sent() -> None:
+    entries = numbered(4)
+    stream = Stream(None, DENIED, keys=1, forbidden=entries[3:])
+    written = stream.write(entries)
+    assert [(one.position, one.refused) for one in written.unwritten] == [(at, False) for at in range(4)]
+    assert len(stream.kinesis.requests) == 2
+
+
+def test_isolating_takes_half_of_the_time_at_most() -> None:
+    """What is found to be at fault by then must still become a dead letter, and the rest comes again."""
+    entries = numbered(100)
+    stream = Stream(*[slow(1.0)] * 99, keys=1, forbidden=entries)
+    written = stream.write(entries, seconds=60.0)
+    assert stream.time.now <= 1_030.0
+    assert written.unwritten[0] == Unwritten(0, REFUSED, refused=True)
+    assert not written.unwritten[-1].refused
+
+
+def test_a_deployments_fault_is_no_predictions() -> None:
+    """A service that blames no entry, and has never taken one."""
+    vague = Fault("VAGUE", client_error("InvalidArgumentException", 400))
+    written = Stream(*[vague] * 9, keys=1).write(numbered(4))
+    assert [(one.position, one.refused) for one in written.unwritten] == [(at, False) for at in range(4)]
+
+
 FAULTS = st.sampled_from([None, THROTTLED, DENIED, REJECTING_ALL, rejecting(0), rejecting(1, 2)])
 
 
-@given(st.lists(FAULTS, max_size=6), st.integers(0, 60), st.integers(1, 5), st.integers(1, 30))
+@given(
+    faults=st.lists(FAULTS, max_size=6),
+    count=st.integers(0, 60),
+    keys=st.integers(1, 5),
+    stretch=st.integers(1, 30),
+    forbidden=st.sets(st.integers(0, 59), max_size=4),
+)
 def test_what_does_not_come_back_is_on_the_stream(
-    faults: list[Fault | None], count: int, keys: int, stretch: int
+    faults: list[Fault | None], count: int, keys: int, stretch: int, forbidden: set[int]
 ) -> None:
-    """Each prediction is once on the stream or among the unwritten, whatever the faults."""
-    stream = Stream(*faults, keys=keys, stretch=stretch)
-    written = stream.write(numbered(count), seconds=1.0)
+    """Each prediction is once on the stream or among the unwritten, whatever the faults; only refused ones are so."""
+    entries = numbered(count)
+    refused = [entries[at] for at in forbidden if at < count]
+    stream = Stream(*faults, keys=keys, stretch=stretch, forbidden=refused)
+    written = stream.write(entries, seconds=1.0)
     lost = [unwritten.position for unwritten in written.unwritten]
     assert lost == sorted(set(lost))
     published = sorted(number for numbers in stream.unfolded for number in numbers)
     assert sorted([*published, *lost]) == list(range(count))
+    assert forbidden >= {one.position for one in written.unwritten if one.refused}
+
+
+@given(keys=st.integers(1, 5), forbidden=st.sets(st.integers(0, 39), max_size=6), size=st.sampled_from([30, 9_000]))
+def test_predictions_of_one_key_stay_in_order_around_those_that_are_refused(
+    keys: int, forbidden: set[int], size: int
+) -> None:
+    entries = [Entry(f"k{at % 7}", b"%04d".ljust(size) % at) for at in range(40)]
+    stream = Stream(keys=keys, forbidden=[entries[at] for at in forbidden])
+    assert {one.position for one in stream.write(entries).unwritten} == forbidden
+    order = [number for numbers in stream.unfolded for number in numbers]
+    for key in range(7):
+        assert [number for number in order if number % 7 == key] == [
+            at for at in range(key, 40, 7) if at not in forbidden
+        ]

@@ -1,6 +1,7 @@
 """Comparing two models: the figures by hand, and what only one of them scores."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from stream_consumer.contract.event_schema import Column
 from stream_consumer.contract.record import Record
 from stream_consumer.inference import Decider
 from stream_consumer.operate.compare import Comparison, Difference, Verdicts, compare
+from tests.extremes import FINITE
 from tests.rides import RIDE_COLUMNS, FakeModel, ride_event
 
 
@@ -111,3 +113,12 @@ def test_quantiles_are_within_one_percent_of_the_exact_ones(batches: list[list[f
     distances = [distance for batch_ in batches for distance in batch_]
     exact = np.quantile(distances, [0.5, 0.95], method="inverted_cdf")
     assert [comparison.p50, comparison.p95] == pytest.approx(exact.tolist(), rel=0.0101, abs=1.1e-9)
+
+
+@given(st.lists(st.tuples(FINITE, FINITE), min_size=1, max_size=6))
+def test_no_predictions_are_too_extreme_to_be_compared(pairs: list[tuple[float, float]]) -> None:
+    one, other = (consumer(lambda _p, _d, distance, of=of: pairs[int(distance)][of]) for of in (0, 1))
+    comparison = compare([rides(*map(float, range(len(pairs))))], one, other)
+    assert comparison.scored_by_both == len(pairs)
+    assert comparison.differing == sum(second != first for first, second in pairs)
+    assert 0.0 <= comparison.p50 <= comparison.p95 <= sys.float_info.max

@@ -6,24 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.errors import ModelError
 from stream_consumer.inference import Decider, Decision
-from stream_consumer.web.batching import (
-    Batcher,
-    CallFailed,
-    Limits,
-    Outcome,
-    QueueFull,
-    TimedOut,
-    TooManyRefused,
-    inline_items,
-)
+from stream_consumer.web.batching import Batcher, Limits
+from stream_consumer.web.model_call import Outcome, inline_items
+from stream_consumer.web.waiting import CallFailed, QueueFull, TimedOut, TooManyRefused
 from tests.rides import FakeModel, minutes_of, ride_event
 from tests.web.loop import VirtualLoop, run
 
@@ -313,6 +308,39 @@ def test_a_list_of_refused_rows_does_not_make_its_neighbours_wait_until_all_of_t
             assert not offender.done()
         await bench.finish()
         assert ride_ids(await offender) == [None] * 8
+
+    run(main())
+
+
+class Slow(FakeModel):
+    """A model whose every call takes *seconds*, also one of its example."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(row)
+        self.__dict__["_seconds"] = seconds
+
+    def minutes(self, columns: Sequence[Sequence[Any]]) -> NDArray[np.float64]:
+        loop().pass_time(self.__dict__["_seconds"])
+        return super().minutes(columns)
+
+    def check(self) -> list[Any]:
+        loop().pass_time(self.__dict__["_seconds"])
+        self.calls.append(0)
+        return super().check()
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, 2.0), (0.0005, 2.3), (0.001, 2.3), (0.003, 2.6), (0.03, 4.2)])
+def test_a_list_of_nothing_but_refused_rows_costs_few_calls_more_than_halving_it_does(
+    seconds: float, most: float
+) -> None:
+    """Halving n rows until each stands alone takes 2n - 1. A slice adds a try of the example, and of too many rows."""
+
+    async def main() -> None:
+        bench = Bench(Limits(500, 500, seconds=1_000, inline_items=0), model=Slow(seconds))
+        offender = bench.ask(*[ride_event(0, distance=REFUSED)] * 500)
+        await bench.finish()
+        assert ride_ids(await offender) == [None] * 500
+        assert 2 * 500 - 1 <= len(bench.model.calls) <= most * 500
 
     run(main())
 

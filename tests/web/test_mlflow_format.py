@@ -187,6 +187,7 @@ def test_what_is_not_of_the_protocol_is_400(body: bytes, headers: dict[str, str]
     [
         ({"WEB_MAX_ITEMS": "1"}, JSON, 413, "BAD_REQUEST"),
         ({}, {"content-type": "application/vnd.apache.parquet"}, 415, "BAD_REQUEST"),
+        ({}, {"content-type": "application/x-parquet"}, 415, "BAD_REQUEST"),
         ({"WEB_TOKEN": "a-token-of-ours-0001"}, JSON, 401, "UNAUTHENTICATED"),
         ({"WEB_MAX_ITEMS": "2", "WEB_QUEUE_ITEMS": "2"}, JSON, 503, "TEMPORARILY_UNAVAILABLE"),
     ],

@@ -65,7 +65,7 @@ class Bench:
     rides: Rides
     scoring: Scoring
     queue: Impatient
-    log: Lines = dataclasses.field(default_factory=Lines)
+    log: Any = dataclasses.field(default_factory=Lines)
     shutdown: Shutdown = dataclasses.field(default_factory=lambda: Shutdown(0))
 
     def worker(self) -> Worker:
@@ -124,6 +124,23 @@ def test_a_duplicate_of_what_is_committed_is_deleted_without_scoring(bench: Benc
     bench.drain()
     bench.put("rides/a.parquet", rides_file)  # the same bytes have the same ETag
     assert bench.drain().tally == Tally(already=1)
+    assert bench.rides.messages() == (0, 0)
+
+
+class Mute:
+    """A log that cannot be written."""
+
+    def info(self, msg: object, *, extra: dict[str, Any]) -> None:
+        raise BrokenPipeError(msg, extra)
+
+    warning = info
+
+
+def test_a_log_that_cannot_be_written_decides_nothing(bench: Bench, rides_file: Path) -> None:
+    bench.log = Mute()
+    bench.put("rides/a.parquet", rides_file)
+    bench.send("not a notification")
+    assert bench.drain().tally == Tally(scored=1, left=MAX_RECEIVES)
     assert bench.rides.messages() == (0, 0)
 
 

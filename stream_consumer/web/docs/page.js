@@ -1,10 +1,15 @@
 // Draws openapi.json: each operation with its body, its answers and a button that really asks the server.
-// Everything from the document or the server is set as text, never as HTML.
+// Everything from the document or the server is set as text, never as HTML, and what reorders or hides its neighbours is
+// shown as JSON would escape it.
 "use strict";
+
+const printable = (text) => text.replace(/[^\P{C}\n]|[\u2028\u2029]/gu, (character) =>
+  [...Array(character.length).keys()]
+    .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`).join(""));
 
 const make = (tag, properties = {}, ...children) => {
   const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
+  element.append(...children.map((child) => (typeof child === "string" ? printable(child) : child)));
   return element;
 };
 
@@ -26,9 +31,9 @@ async function ask(method, path, type, body, output) {
   try {
     const response = await fetch(path.slice(1), { method, headers, body });
     const text = await response.text();
-    output.textContent = `${response.status} in ${Math.round(performance.now() - started)} ms\n${pretty(text)}`;
+    output.textContent = `${response.status} in ${Math.round(performance.now() - started)} ms\n${printable(pretty(text))}`;
   } catch (error) {
-    output.textContent = `no answer: ${error.message}`;
+    output.textContent = printable(`no answer: ${error.message}`);
   }
 }
 
@@ -69,8 +74,8 @@ function operation(path, method, description) {
 
 async function draw() {
   const api = await (await fetch("openapi.json")).json();
-  document.title = document.getElementById("title").textContent = api.info.title;
-  document.getElementById("summary").textContent = api.info.summary;
+  document.title = document.getElementById("title").textContent = printable(api.info.title);
+  document.getElementById("summary").textContent = printable(api.info.summary);
   const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, description]) => ({ path, method, description })));
   document.getElementById("token-field").hidden = !operations.some(({ description }) => description.security);
