@@ -142,6 +142,32 @@ def test_two_reruns_at_once_leave_each_row_once(server: str, model: Model) -> No
     assert selected(server, "select count(*), count(distinct ride_id) from twice") == [(100, 100)]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "drop table rides",
+        "truncate rides",
+        "delete from rides returning *",
+        "with gone as (delete from rides returning *) select * from gone",
+        "select *, nextval('counted') from rides",
+        "create table copied as select * from rides",
+        "commit; drop table rides",
+        "set transaction read write; drop table rides",
+        "select * from rides; commit; drop table rides",
+        "select * from rides; rollback; begin read write; drop table rides; commit",
+        "select set_config('transaction_read_only', 'off', false) from rides; drop table rides",
+    ],
+)
+def test_a_query_changes_nothing(query: str, server: str, model: Model, tmp_path: Path) -> None:
+    """PostgreSQL itself refuses, so nothing is to be rolled back that no rollback would bring back."""
+    executed(server, "create sequence if not exists counted")
+    before = selected(server, "select count(*), (select last_value from counted) from rides")
+    with pytest.raises(StoreFailed, match=r"read-only|syntax error|multiple commands|data-modifying"):
+        run(Job(server, str(tmp_path / "out.csv")), model=model, stores=Stores(), options=Options(query=query))
+    assert selected(server, "select count(*), (select last_value from counted) from rides") == before
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_refused_password_is_not_said(server: str, model: Model, tmp_path: Path) -> None:
     wrong = server.replace(PASSWORD, "wr0ng-one")
     with pytest.raises(StoreFailed, match="password authentication failed") as failure:

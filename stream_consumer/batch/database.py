@@ -8,6 +8,7 @@ Three tables: predictions in ``<table>``, letters in ``<table>_rejected``, commi
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from stream_consumer.batch.chunks import Input, in_chunks
-from stream_consumer.batch.errors import MixedIds, StoreFailed
+from stream_consumer.batch.errors import MixedIds, StoreFailed, UnusableInput
 from stream_consumer.batch.locations import Location
 from stream_consumer.batch.readers import Layout
 from stream_consumer.contract.dead_letter import decode_dead_letters
@@ -41,9 +42,9 @@ def query(url: Location, sql: str, schema: EventSchema, id_column: str | None) -
     Raises:
         UsageError: *url* is none, or its driver is not installed.
         StoreFailed: The database cannot be reached, or refuses the query.
-        UnusableInput: The result lacks columns.
+        UnusableInput: There is no such SQLite file, or the result lacks columns.
     """
-    with _engine(url) as engine, contextlib.ExitStack() as stack:
+    with _engine(url, reading=True) as engine, contextlib.ExitStack() as stack:
         with _told(url):
             connection = stack.enter_context(engine.connect())
             _allow_reading_only(connection)
@@ -93,12 +94,18 @@ class Tables:
     def summary(self, source: str) -> bytes | None:
         """Return the commit mark of *source*."""
         summaries = self._summaries(sa.MetaData(schema=self._schema or None))
-        with _engine(self._url) as engine, _told(self._url), engine.connect() as connection:
+        with (
+            contextlib.suppress(UnusableInput),  # a new file is made with the first results, and not before
+            _engine(self._url, reading=True) as engine,
+            _told(self._url),
+            engine.connect() as connection,
+        ):
             if not sa.inspect(connection).has_table(summaries.name, summaries.schema):
                 return None
             wanted = sa.select(summaries.c.summary).where(summaries.c.source == source)
             text = connection.execute(wanted).scalar_one_or_none()
-        return text.encode() if text else None
+            return text.encode() if text else None
+        return None
 
     def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
         """
@@ -189,7 +196,7 @@ def _kind_of_ids(connection: sa.Connection, predicted: sa.Table, name: str) -> A
 
 
 def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:
-    if not path.exists():
+    if not os.path.isfile(path):  # noqa: PTH113 (false of a name that is too long)
         return
     with path.open("rb") as file:
         while lines := file.readlines(1 << 22):
@@ -206,9 +213,10 @@ def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:
 
 
 @contextlib.contextmanager
-def _engine(url: Location) -> Iterator[sa.Engine]:
+def _engine(url: Location, *, reading: bool = False) -> Iterator[sa.Engine]:
     try:
-        engine = sa.create_engine(url.text, hide_parameters=True)
+        parsed = sa.make_url(url.text)
+        engine = sa.create_engine(_existing(parsed) if reading else parsed, hide_parameters=True)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
         what = "is no database URL" if isinstance(error, (ArgumentError, ValueError)) else "needs a driver: install one"
         example = "postgresql://user:password@host/database or sqlite:///file.db"
@@ -217,6 +225,17 @@ def _engine(url: Location) -> Iterator[sa.Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def _existing(parsed: sa.URL) -> sa.URL:
+    """Return a URL that opens an SQLite file only to read it, since SQLite makes a file of any name that is opened."""
+    name = parsed.database
+    if parsed.get_backend_name() != "sqlite" or name in {None, "", ":memory:"} or "uri" in parsed.query:
+        return parsed
+    path = Path(str(name)).absolute()
+    if not os.path.isfile(path):  # noqa: PTH113 (false of a name that is too long)
+        raise UnusableInput(f"there is no SQLite file {path}")
+    return parsed.set(database=path.as_uri()).update_query_dict({"mode": "ro", "uri": "true"})
 
 
 @contextlib.contextmanager

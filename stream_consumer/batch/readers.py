@@ -1,9 +1,7 @@
 """
 Files → chunks of rows.
 
-The rule: memory does not grow with the file, nor with one row group of it. So no dataset scanner, which reads ahead by
-whole row groups (600 MB for one of 10 million rides), and no buffering of whole column chunks: pages are read as they
-are needed, 12 MB whatever the group.
+The rule: memory does not grow with the file, nor with one row group of it.
 """
 
 import codecs
@@ -15,17 +13,13 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_ROWS, Chunk, Input, Table, in_chunks
+from stream_consumer.batch.chunks import Chunk, Input, Table, in_chunks
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
+from stream_consumer.batch.parquet_batches import LONGEST_ROW, ParquetBatches
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
-
-_BUFFER_BYTES = 1 << 20
-# No record of a stream is longer either.
-_LONGEST_LINE = 1 << 24
 
 
 class Layout:
@@ -67,12 +61,11 @@ class Layout:
 @contextlib.contextmanager
 def parquet(path: Path, schema: EventSchema, id_column: str | None, source: str, stem: str) -> Iterator[Input]:
     """Read a Parquet file in chunks of :data:`CHUNK_ROWS`."""
-    with contextlib.ExitStack() as stack:
-        with readable(source, "Parquet"):
-            _refuse_foreign(not_parquet(path), source, "Parquet")
-            file = stack.enter_context(pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False))
-        layout = Layout(schema, file.schema_arrow.names, id_column, source, stem)
-        yield Input(guarded(_tables(file, layout), source, "Parquet"), file.metadata.num_rows)
+    with readable(source, "Parquet"):
+        _refuse_foreign(not_parquet(path), source, "Parquet")
+        file = ParquetBatches(path)
+    layout = Layout(schema, file.schema.names, id_column, source, stem)
+    yield Input(guarded(_tables(file, layout), source, "Parquet"), file.rows)
 
 
 def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
@@ -85,10 +78,10 @@ def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
         yield chunk
 
 
-def _tables(file: Any, layout: Layout) -> Iterator[Table]:
+def _tables(file: ParquetBatches, layout: Layout) -> Iterator[Table]:
     first = 0
     # With nothing to read there would be no rows either.
-    for batch in file.iter_batches(_rows_at_once(file, layout), columns=layout.read or None, use_threads=False):
+    for batch in file.read(layout.read or layout.there[:1]):
         numbers = np.arange(first, first + batch.num_rows)
         first += batch.num_rows
         columns = {name: plain(batch.column(name)) for name in layout.read}
@@ -104,19 +97,6 @@ def _tables(file: Any, layout: Layout) -> Iterator[Table]:
 def _is_binary(kind: Any) -> bool:
     types = pa.types
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind))
-
-
-def _rows_at_once(file: Any, layout: Layout) -> int:
-    """Return how many rows make a chunk: fewer where they are long, as the file's own account of its columns says."""
-    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    widest = max((_bytes_of_row(group, layout) for group in groups if group.num_rows), default=0)
-    return max(1, min(CHUNK_ROWS, int(CHUNK_BYTES // max(widest, 1))))
-
-
-def _bytes_of_row(group: Any, layout: Layout) -> float:
-    columns = [group.column(number) for number in range(group.num_columns)]
-    read = [column for column in columns if column.path_in_schema.partition(".")[0] in layout.read]
-    return float(sum(column.total_uncompressed_size for column in read) / group.num_rows)
 
 
 def plain(array: Any) -> Any:
@@ -149,9 +129,9 @@ def ndjson(path: Path, source: str) -> Iterator[Input]:
 
 
 def _lines(file: BinaryIO, source: str) -> Iterator[bytes]:
-    for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b"")):
-        if len(line) == _LONGEST_LINE:
-            raise UnusableInput(f"row {number} of {source} is longer than {_LONGEST_LINE} bytes")
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST_ROW), b"")):
+        if len(line) == LONGEST_ROW:
+            raise UnusableInput(f"row {number} of {source} is longer than {LONGEST_ROW} bytes")
         yield (line if number else line.removeprefix(codecs.BOM_UTF8)).removesuffix(b"\n")
 
 

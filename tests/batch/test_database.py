@@ -204,6 +204,37 @@ def test_a_query_changes_nothing(query: str, database: str, model: Model, stores
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["taxi.db"]
 
 
+@pytest.mark.parametrize("name", ["taxi.db", "a b#%25.db"])
+def test_a_query_makes_no_file(name: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    """SQLite itself makes an empty database of any name that is opened."""
+    job, options = Job(f"sqlite:///{tmp_path / name}", str(tmp_path / "minutes.parquet")), Options(query=QUERY)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UnusableInput, match=r"there is no SQLite file /.*\.db"):
+        run(job, model=model, stores=stores, options=options)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_output_is_made_with_its_first_results(model: Model, stores: Stores, tmp_path: Path) -> None:
+    """And not when a run looks for the results of an earlier one."""
+    job, options = Job(str(rides_file(tmp_path / "rides.csv")), f"sqlite:///{tmp_path / 'new.db'}"), Options(table="m")
+    assert committed(job, stores, options=options) is None
+    assert not (tmp_path / "new.db").exists()
+    run(job, model=model, stores=stores, options=options)
+    assert selected(job.target, "select count(*) from m") == [(2,)]
+
+
+@pytest.mark.parametrize("name", ["a b?#%.db", "ähnlich.db"])
+def test_a_query_reads_a_file_of_any_name_and_journal(name: str, model: Model, stores: Stores, tmp_path: Path) -> None:
+    row = "select 130 PULocationID, 205 DOLocationID, 3.5 trip_distance, 7 ride_id"
+    with sqlite3.connect(tmp_path / name) as connection:
+        connection.execute("pragma journal_mode=wal")
+        connection.execute(f"create table rides as {row}")
+    connection.close()
+    url = f"sqlite:///{tmp_path / name.replace('%', '%25').replace('?', '%3F')}"
+    job = Job(url, str(tmp_path / "minutes.parquet"))
+    assert run(job, model=model, stores=stores, options=Options(query="select * from rides")).predicted == 1
+
+
 def test_a_query_may_compute(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     query = f"with recursive one as (select 1) select r.*, upper('x') from ({QUERY}) r, one"  # noqa: S608 (our own)
     job = Job(database, str(tmp_path / "minutes.parquet"))
@@ -226,7 +257,8 @@ def test_missing_columns_are_named(query: str, database: str, model: Model, stor
     ("url", "said"),
     [
         ("nonsense://me:secret@host/db", "needs a driver|is no database URL"),
-        ("sqlite:///no/such/folder/taxi.db", "unable to open database file"),
+        ("sqlite:///no/such/folder/taxi.db", "there is no SQLite file .*/no/such/folder/taxi.db"),
+        (f"sqlite:///{'x' * 300}.db", "there is no SQLite file"),
         ("postgresql://me:secret@host:port/db?password=secret", "is no database URL"),
         ("postgresql://me:secret@127.0.0.1:9/db?password=secret", "refused"),
         ("http://[me:secret@host/db", "is no database URL|needs a driver"),
