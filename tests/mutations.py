@@ -130,8 +130,8 @@ MUTANTS = (
     Mutant(
         "a half that fails is the last",
         "kinesis/stream_writer",
-        "if not all(entry.refused for",
-        "if False and all(entry.refused for",
+        "self._stop_at_refused or not all(entry.refused for entry in unwritten)",
+        "self._stop_at_refused",
     ),
     Mutant("a refused entry ends its wave", "consumer", "            self._bury(result, [", "            len(["),
     Mutant("what waits behind it is published", "consumer", "if one.untried and at <", "if False and at <"),
