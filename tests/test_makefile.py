@@ -159,6 +159,7 @@ def test_an_error_of_pip_is_shown_without_its_asides(project: Project) -> None:
     assert not (project.venv / ".unfinished").exists(), "nothing was installed, so what was there before is whole"
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("lost", ["lib/python*/site-packages/pip", "bin/python*", ".made"])
 def test_an_environment_that_lost_a_part_is_made_anew(project: Project, lost: str) -> None:
     (project.venv / ".tools").touch()
@@ -225,6 +226,7 @@ def test_a_folder_that_cannot_be_made_says_why(bare: Project) -> None:
     assert "python3-venv" not in done.stderr
 
 
+@pytest.mark.process
 def test_a_file_that_cannot_be_written_is_named_in_one_line(project: Project) -> None:
     (project.venv / ".unfinished").symlink_to("/nonexistent/file")
     done = project.make()
@@ -245,6 +247,7 @@ def test_a_python_without_venv_names_the_package_of_debian(bare: Project) -> Non
     assert not bare.venv.exists()
 
 
+@pytest.mark.process
 def test_another_python_that_is_named_gets_an_environment_of_its_own(project: Project) -> None:
     """The one that is there is kept where none is named, or the same."""
     (project.venv / ".tools").touch()
@@ -260,6 +263,7 @@ def test_another_python_that_is_named_gets_an_environment_of_its_own(project: Pr
     assert named.stdout == said
 
 
+@pytest.mark.process
 def test_a_python_that_is_not_there_leaves_the_environment_alone(project: Project) -> None:
     (project.venv / ".tools").touch()
     done = project.make("PYTHON=/nonexistent/python3", ".venv/.tools")
