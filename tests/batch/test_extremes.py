@@ -49,7 +49,7 @@ def failing(*_: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["made.parquet", "made.csv", "made.ndjson"])
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(values=st.lists(st.one_of(FINITE, NOT_FINITE), min_size=1, max_size=6))
 def test_every_row_is_predicted_to_the_last_bit_or_rejected(name: str, values: list[float]) -> None:
     with TemporaryDirectory() as folder:

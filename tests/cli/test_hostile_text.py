@@ -89,7 +89,6 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "consume": (
         *("consume", "--function", "failing.handle", "--drain", "--poll", "0", "--maximum-retry-attempts", "0"),
     ),
-    "consume, with a function that talks": (*("consume", "--function", "talking.handle", "--drain", "--poll", "0"),),
     "batch": ("batch", f"{HOSTILE.replace('/', '')}.ndjson", f"out{HOSTILE.replace('/', '')}.ndjson"),
     "put": ("put", f"nosuch{HOSTILE}.parquet"),
     "model": ("model", f"nosuch{HOSTILE}"),

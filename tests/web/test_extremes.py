@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_consumer.web.metrics import Metrics
@@ -26,6 +26,7 @@ class Extreme(ServedModel):
         return [self.__dict__["_values"][int(distance)] for distance in columns[2]]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.one_of(FINITE, NOT_FINITE, st.sampled_from(INTEGERS)), min_size=1, max_size=6))
 def test_every_event_is_predicted_or_unscorable_and_counted(values: list[Any]) -> None:
     application = app(Extreme(values))
