@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -120,8 +121,8 @@ def csv_numbers(texts: Any, name: str) -> Any:
     numbers = values.to_numpy(zero_copy_only=False).copy()
     for at in np.flatnonzero(doubtful):
         cell = text_cell.read(texts[int(at)].as_py(), "double")
-        if isinstance(cell, str):
-            raise pa.ArrowInvalid(f"{cell[:50]!r} in the column {name!r} is no number")
+        if not isinstance(cell, msgspec.Raw):
+            raise pa.ArrowInvalid(f"{str(cell)[:50]!r} in the column {name!r} is no number")
         numbers[at] = float(bytes(cell))
     return pa.array(numbers)
 
