@@ -196,9 +196,6 @@ DIFFERENCES = {
         Answer(200, [33.72768181177796]), BAD, "NaN is a missing value, and a required column has none"
     ),
     "infinity": Difference(Answer(200, [44.50679403346152]), BAD, "it is no JSON"),
-    "CSV, a whole float in an integer column": Difference(
-        Answer(200, FIRST), BAD, "a cell of a CSV has the verdict that batch has, which takes no fraction"
-    ),
     "UTF-16": Difference(Answer(200, BOTH), BAD, "every interface reads JSON in UTF-8 only, as RFC 8259 has it"),
     "UTF-32": Difference(Answer(200, BOTH), BAD, "every interface reads JSON in UTF-8 only, as RFC 8259 has it"),
     "charset=utf8": Difference(UNSUPPORTED, Answer(200, BOTH), "another name of UTF-8"),

@@ -3,16 +3,19 @@ CSV → chunks of rows.
 
 The rule: a cell is a text, and what it means is decided by its column, not by its neighbours. In a column of numbers
 ``contract.text_cell`` reads numbers; anything else stays the text that it is, for the contract to judge. An empty cell
-without quotes is missing. Ids are integers if every id of the file is one, which takes a pass of its own to know.
+is missing, with or without quotes. Ids are integers if every id of the file is one, which takes a pass of its own.
 
 A line with more or fewer cells than the header cannot be an event: it is rejected as it is.
 """
 
 import contextlib
-from collections.abc import Iterator
+import csv as csv_module
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,10 +24,14 @@ from numpy.typing import NDArray
 
 from stream_consumer.batch.chunks import CHUNK_BYTES, BadLines, Chunk, Input, Table, Texts
 from stream_consumer.batch.readers import Layout, check_text, guarded, readable
+from stream_consumer.contract import text_cell
 from stream_consumer.contract.event_schema import EventSchema
 
 # A chunk is what a block holds, some 60,000 rides; a longer line cannot be read.
 _BLOCK_BYTES = 1 << 21
+
+# Reading one takes three kilobytes, whatever is in it.
+_MOST_COLUMNS = 1 << 15
 
 # Of lines in a row that do not fit the header; a file with more has the wrong header.
 _MOST_BAD_BYTES = 4 * CHUNK_BYTES
@@ -40,7 +47,7 @@ def csv(path: Path, schema: EventSchema, id_column: str | None, source: str, ste
     """Read a CSV file, compressed or not, in chunks of a block."""
     with readable(source, "CSV"):
         check_text(path, source, "CSV")
-        with _batches(path, [], _skip) as first:
+        with csv_pieces(path, [], _skip) as first:
             names = first.schema.names
     layout = Layout(schema, names, id_column, source, stem)
     with readable(source, "CSV"):
@@ -50,7 +57,7 @@ def csv(path: Path, schema: EventSchema, id_column: str | None, source: str, ste
 
 
 def _all_integers(path: Path, name: str) -> bool:
-    with _batches(path, [name], _skip) as batches:
+    with csv_pieces(path, [name], _skip) as batches:
         return all(_are_integers(batch.column(0)) for batch in batches)
 
 
@@ -68,20 +75,56 @@ def _are_integers(texts: Any) -> bool:
     return True
 
 
-def _batches(path: Path, names: list[str], on_bad_line: Any) -> Any:
+def csv_pieces(path: Path, names: Sequence[str], on_bad_line: Any = None, **convert: Any) -> Any:
+    """
+    Open a CSV file, compressed or not, to be read in pieces of a block; cells are texts but for what *convert* says.
+
+    Raises:
+        pyarrow.ArrowException: It is no CSV, or has too many columns.
+    """
+    _check_header(path)
+    options: dict[str, Any] = {
+        "null_values": [""],
+        "strings_can_be_null": True,
+        "quoted_strings_can_be_null": True,
+    } | convert
+    types = dict.fromkeys(names, pa.string()) | options.pop("column_types", {})
     return pyarrow.csv.open_csv(
         path,
         # Threads would hand over lines without their numbers.
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_bad_line),
-        convert_options=pyarrow.csv.ConvertOptions(
-            include_columns=names,
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
+        convert_options=pyarrow.csv.ConvertOptions(include_columns=list(names), column_types=types, **options),
     )
+
+
+def _check_header(path: Path) -> None:
+    with pa.input_stream(str(path), compression="detect") as file:
+        head = file.read(_BLOCK_BYTES).decode(errors="replace")
+    # A cell that is too long for Python's reader is for pyarrow to judge.
+    with contextlib.suppress(csv_module.Error):
+        columns = len(next(filter(None, csv_module.reader(io.StringIO(head, newline=""))), []))
+        if columns > _MOST_COLUMNS:
+            raise pa.ArrowInvalid(f"its first line has {columns:,} columns or more, and {_MOST_COLUMNS:,} are read")
+
+
+def csv_numbers(texts: Any, name: str) -> Any:
+    """
+    Return the numbers of a column of texts.
+
+    Raises:
+        pyarrow.ArrowInvalid: A cell is no number.
+    """
+    values, doubtful = _typed(texts, "double")
+    if not doubtful.any():
+        return values
+    numbers = values.to_numpy(zero_copy_only=False).copy()
+    for at in np.flatnonzero(doubtful):
+        cell = text_cell.read(texts[int(at)].as_py(), "double")
+        if not isinstance(cell, msgspec.Raw):
+            raise pa.ArrowInvalid(f"{str(cell)[:50]!r} in the column {name!r} is no number")
+        numbers[at] = float(bytes(cell))
+    return pa.array(numbers)
 
 
 class _File:
@@ -99,7 +142,7 @@ class _File:
     def chunks(self) -> Iterator[Chunk]:
         first = 0
         # Without a column to read there would be no rows either.
-        with _batches(self._path, self._layout.read or self._layout.there[:1], self._note) as batches:
+        with csv_pieces(self._path, self._layout.read or self._layout.there[:1], self._note) as batches:
             for batch in batches:
                 rows = np.arange(first, first + batch.num_rows + len(self._bad))
                 numbers = np.setdiff1d(rows, list(self._bad), assume_unique=True)[: batch.num_rows]

@@ -24,8 +24,9 @@ from stream_consumer.batch.chunks import Input, in_chunks
 from stream_consumer.batch.errors import MixedIds, StoreFailed, UnusableInput
 from stream_consumer.batch.locations import Location
 from stream_consumer.batch.readers import Layout
+from stream_consumer.contract import text_cell
 from stream_consumer.contract.dead_letter import decode_dead_letters
-from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.event_schema import NUMERIC, EventSchema
 from stream_consumer.errors import UsageError
 
 _FETCH_ROWS = 1_024
@@ -54,7 +55,9 @@ def query(url: Location, sql: str, schema: EventSchema, id_column: str | None) -
             )
             result = stack.enter_context(contextlib.closing(streaming.exec_driver_sql(sql)))
             names = list(result.keys())
-        yield Input(in_chunks(_events(result, Layout(schema, names, id_column, str(url), url.stem), url)), None)
+        layout = Layout(schema, names, id_column, str(url), url.stem)
+        kinds = {column.name: column.type for column in schema.columns}
+        yield Input(in_chunks(_events(result, layout, url, kinds)), None)
 
 
 # Source: SQLite, "Compile-Time Authorization Callbacks".
@@ -68,7 +71,7 @@ def _allow_reading_only(connection: sa.Connection) -> None:
         raw.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
 
 
-def _events(result: "sa.CursorResult[Any]", layout: Layout, url: Location) -> Iterator[bytes]:
+def _events(result: "sa.CursorResult[Any]", layout: Layout, url: Location, kinds: Mapping[str, str]) -> Iterator[bytes]:
     at = {name: layout.there.index(name) for name in layout.read}
     first, partitions = 0, result.partitions(_FETCH_ROWS)
     while True:
@@ -79,8 +82,13 @@ def _events(result: "sa.CursorResult[Any]", layout: Layout, url: Location) -> It
         numbers = np.arange(first, first + len(rows))
         first += len(rows)
         ids = [row[at[layout.id_column]] for row in rows] if layout.id_column else layout.made_ids(numbers).to_pylist()
-        rides = [{name: row[at[name]] for name in layout.columns} for row in rows]
+        rides = [{name: _value(row[at[name]], kinds[name]) for name in layout.columns} for row in rows]
         yield from map(layout.envelope.event, rides, ids)
+
+
+def _value(value: Any, kind: str) -> Any:
+    # A database has NULL, so an empty text in a column of texts is one.
+    return text_cell.read(value, kind) if isinstance(value, str) and kind in NUMERIC else value
 
 
 class Tables:

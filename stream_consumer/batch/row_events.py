@@ -44,4 +44,4 @@ def _taken(values: Any, rows: NDArray[np.int64]) -> list[Any]:
 
 def _cells(values: Any, rows: NDArray[np.int64], kind: str) -> Sequence[Any]:
     texts: list[str | None] = values.take(pa.array(rows)).to_pylist()
-    return [text_cell.read(text, kind) if text else text for text in texts]
+    return [text_cell.read(text, kind) for text in texts]

@@ -69,7 +69,7 @@ def own_model(location: str, events: Path, wanted: Wanted) -> "Iterator[Prepared
     with model_directory(location, lambda: options.aws(None, None, None).s3) as directory:
         model = load_directory(directory, location, settings.choice)
         envelope = model.schema.envelope
-        good = own_events(events, model.schema)[: wanted.limit]
+        good = own_events(events, model.schema, wanted.limit)
         if verdicts(good, model.schema).total() == len(good):
             raise UsageError(f"--events {events}: {_first_fault(good[0].data, model.schema)}")
         entries, _ = mixed_in(good, wanted.share, wanted.seed, UNDECODABLE)

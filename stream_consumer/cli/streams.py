@@ -1,5 +1,6 @@
 """``put`` and ``tail``: events onto a stream, predictions off one."""
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,10 @@ from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.reader import Received
+
+
+# A ride and its event, all of which are in memory.
+_RIDE_BYTES = 1_000
 
 
 def put(  # noqa: PLR0913 (each is an option)
@@ -37,6 +42,7 @@ def put(  # noqa: PLR0913 (each is an option)
     from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.local.demo.malformed_events import mixed_in
     from stream_consumer.local.demo.ride_producer import Producer, ride_events
+    from stream_consumer.training.memory import machine_memory
     from stream_consumer.training.rides import load_rides
 
     if rate is not None and rate <= 0:
@@ -44,7 +50,8 @@ def put(  # noqa: PLR0913 (each is an option)
     spoiled = options.share(malformed)
     with stages() as stage:
         # What serving would refuse is put all the same: it is for the consumer to sort out.
-        events = list(ride_events(load_rides(rides, bounded=False, progress=stage)))[:limit]
+        loaded = load_rides(rides, bounded=False, progress=stage, most=machine_memory() // _RIDE_BYTES)
+        events = list(itertools.islice(ride_events(loaded), limit))
     entries, _ = mixed_in(events, spoiled, seed)
     sink = PredictionStream(options.aws(endpoint_url, region, profile).kinesis, stream)
     with bar("putting rides", len(entries)) as advance:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stream_consumer.errors import UsageError
 from stream_consumer.models.files import default_s3
+from stream_consumer.training.memory import machine_memory
 from stream_consumer.training.progress import Progress, silent
 from stream_consumer.training.sources import expanded, fetch, shown
 from stream_consumer.training.tables import Trips, read_trips
@@ -42,6 +43,9 @@ BOUNDS: Mapping[str, Bounds] = {
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 1.0, 60.0
 """The usual filter on the duration, both ends included."""
+
+# What training needs for a ride: the columns, their copies and the estimator's own.
+_RIDE_BYTES = 200
 
 _COLUMNS = ("ride_id", *FEATURES, "duration", "pickup_time")
 
@@ -101,6 +105,7 @@ def load_rides(
     bounded: bool = True,
     progress: Progress = silent,
     s3: Callable[[], "S3Client"] = default_s3,
+    most: int | None = None,
 ) -> Rides:
     """
     The rides of TLC trip records in *sources*: paths, ``s3://`` or ``http(s)://`` URLs of Parquet or CSV files.
@@ -110,21 +115,25 @@ def load_rides(
         bounded: Whether to drop what serving would refuse; without it only the usual filter on the duration applies.
         progress: Told of each file as it is downloaded and read.
         s3: Makes the client; called only when a source is on S3.
+        most: The most rows to read; by default as many as memory holds with all that is made of them.
 
     Raises:
-        UsageError: A source is missing, unreadable, of the wrong shape or given twice, or no ride is left.
+        UsageError: A source is missing, unreadable, of the wrong shape or given twice, no ride is left, or there are
+            more than *most*.
     """
     if not sources:
         raise UsageError("no rides were given; name at least one Parquet or CSV file of TLC trip records")
     sources = expanded(sources)
     if twice := {shown(source) for source in sources if sources.count(source) > 1}:
         raise UsageError(f"given twice: {', '.join(sorted(twice))}; its rides would count double")
-    trips = []
+    trips = list[Trips]()
+    most = machine_memory() // _RIDE_BYTES if most is None else most
     for source in sources:
         with tempfile.TemporaryDirectory(prefix="rides-") as directory:
             path = fetch(source, Path(directory), progress=progress, s3=s3)
             progress(f"reading {shown(source)}")
-            trips.append(read_trips(path, shown(source)))
+            trips.append(read_trips(path, shown(source), most))
+            most -= len(trips[-1].pickup_time)
     rides = _usual_filter(trips, origin=", ".join(map(shown, sources)))
     rides = rides.within_bounds() if bounded else rides
     if not len(rides):

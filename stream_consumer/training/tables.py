@@ -1,24 +1,28 @@
 """
 TLC trip records as columns: Parquet or CSV, green or yellow taxis.
 
-One rule: only the five columns that training needs are read, and a file that lacks one is refused by name.
+One rule: only the five columns that training needs are read, and a file that lacks one is refused by name. Files are
+read in pieces, so that a file of more rows than memory holds is refused before memory is full.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
+from pyarrow.csv import ISO8601
 
+from stream_consumer.batch.csv_reader import csv_numbers, csv_pieces
+from stream_consumer.batch.parquet_batches import ParquetBatches
 from stream_consumer.errors import UsageError
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
 _PLACES = ("PULocationID", "DOLocationID", "trip_distance")
 _FLEETS = ("lpep", "tpep")  # green and yellow taxis name their clocks differently
-_CLOCK_FORMATS = (pyarrow.csv.ISO8601, "%m/%d/%Y %I:%M:%S %p")  # the TLC's own files and NYC Open Data's exports
+_CLOCK_FORMATS = (ISO8601, "%m/%d/%Y %I:%M:%S %p")  # the TLC's own files and NYC Open Data's exports
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,18 +36,18 @@ class Trips:
     dropoff_time: NDArray[np.datetime64]
 
 
-def read_trips(path: Path, name: str) -> Trips:
+def read_trips(path: Path, name: str, most: int) -> Trips:
     """
     The trips in the file at *path*; *name* is what messages call it.
 
     Raises:
-        UsageError: The file is empty, unreadable, lacks columns, or has other types in them.
+        UsageError: The file is empty, unreadable, has more than *most* rows, lacks columns, or has other types in them.
     """
     read, foreign = (_read_parquet, not_parquet) if path.suffix == ".parquet" else (_read_csv, not_text)
     try:
         if known := foreign(path):
             raise UsageError(f"{name} cannot be read as trip records: it is {known}")
-        trips = read(path, name)
+        trips = _joined(read(path, name), name, most)
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} cannot be read as trip records: it is {not_utf8(error)}") from error
     except (pa.ArrowException, OSError) as error:
@@ -53,20 +57,36 @@ def read_trips(path: Path, name: str) -> Trips:
     return trips
 
 
-def _read_parquet(path: Path, name: str) -> Trips:
-    with pyarrow.parquet.ParquetFile(path) as file:
-        fleet = _fleet(file.schema_arrow.names, name)
-        return _trips(file.read(columns=list(_types(fleet))), fleet)
+def _joined(pieces: Iterator[Trips], name: str, most: int) -> Trips:
+    parts, rows = list[Trips](), 0
+    for piece in pieces:
+        rows += len(piece.pickup_time)
+        if rows > most:
+            raise UsageError(
+                f"{name} has too many rows: memory holds {most:,} more rides; name fewer files, or a part of this one"
+            )
+        parts.append(piece)
+    names = [field.name for field in fields(Trips)]
+    return Trips(*(np.concatenate([getattr(part, column) for part in parts] or [[]]) for column in names))
 
 
-def _read_csv(path: Path, name: str) -> Trips:
-    with pyarrow.csv.open_csv(path) as head:
+def _read_parquet(path: Path, name: str) -> Iterator[Trips]:
+    file = ParquetBatches(path)
+    fleet = _fleet(file.schema.names, name)
+    return (_trips(batch, fleet) for batch in file.read(list(_types(fleet))))
+
+
+def _read_csv(path: Path, name: str) -> Iterator[Trips]:
+    with csv_pieces(path, []) as head:
         fleet = _fleet(head.schema.names, name)
-    types = _types(fleet)
-    options = pyarrow.csv.ConvertOptions(
-        include_columns=list(types), column_types=types, timestamp_parsers=list(_CLOCK_FORMATS)
-    )
-    return _trips(pyarrow.csv.read_csv(path, convert_options=options), fleet)
+    clocks = {column: kind for column, kind in _types(fleet).items() if column not in _PLACES}
+    # Missing values by any name of theirs: pyarrow's own list.
+    options = {"column_types": clocks, "timestamp_parsers": list(_CLOCK_FORMATS), "null_values": None}
+    with csv_pieces(path, list(_types(fleet)), **options) as pieces:
+        for piece in pieces:
+            columns = {column: piece.column(column) for column in piece.schema.names}
+            columns |= {column: csv_numbers(columns[column], column) for column in _PLACES}
+            yield _trips(columns, fleet)
 
 
 def _fleet(present: list[str], name: str) -> str:
@@ -85,11 +105,13 @@ def _types(fleet: str) -> dict[str, pa.DataType]:
     return dict.fromkeys(_PLACES, pa.float64()) | dict.fromkeys(clocks, pa.timestamp("us"))
 
 
-def _trips(table: pa.Table, fleet: str) -> Trips:
-    return Trips(*(_cast(table[column], kind).to_numpy() for column, kind in _types(fleet).items()))
+def _trips(columns: Any, fleet: str) -> Trips:
+    return Trips(
+        *(_cast(columns[column], kind).to_numpy(zero_copy_only=False) for column, kind in _types(fleet).items())
+    )
 
 
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+def _cast(column: Any, kind: pa.DataType) -> Any:
     """Cast *column*; a duration in minutes has no use for the nanoseconds that pandas writes."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)

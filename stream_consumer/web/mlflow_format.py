@@ -183,7 +183,7 @@ def _csv_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[by
     kinds = [types.get(name) for name in header]
     # A row that is too long keeps its further cells, so that it is found out.
     return [
-        _object(header, list(map(_cell, row, itertools.chain(kinds, itertools.repeat(None)))))
+        _object(header, list(map(text_cell.read, row, itertools.chain(kinds, itertools.repeat(None)))))
         for row in limited(rows, max_items)
     ]
 
@@ -191,12 +191,7 @@ def _csv_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[by
 def _object(names: Sequence[str], values: Sequence[Any]) -> bytes:
     if len(values) != len(names):
         raise Problem(Kind.UNDECODABLE, f"a row has {len(values)} values for the {len(names)} columns {list(names)}")
-    return msgspec.json.encode({name: value for name, value in zip(names, values, strict=True) if value is not None})
-
-
-def _cell(text: str, kind: str | None) -> Any:
-    """An empty cell is a missing value, as pandas reads it."""
-    return text_cell.read(text, kind) if text else None
+    return msgspec.json.encode(dict(zip(names, values, strict=True)))
 
 
 def refusal(problem: Problem) -> Answer:

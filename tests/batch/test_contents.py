@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import tracemalloc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -237,6 +237,37 @@ def test_a_line_of_another_length_is_said_in_words_of_csv(model: Model, stores: 
         ("undecodable", "$", "5 cells for 4 columns", b"3,130,205,3.66,"),
         ("undecodable", "$", "2 cells for 4 columns", b"4,130"),
     ]
+
+
+BOMBS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a line without end": (lambda table: table + b"1" * 9_000_000, "straddles two block boundaries"),
+    "a quote without end": (lambda table: table + b'"' + b"\n" * 9_000_000, "straddles two block boundaries"),
+    "a header without end": (lambda _: b"a" * 9_000_000, "cannot infer number of columns"),
+    "columns without end": (lambda _: b"," * 9_000_000, "columns or more, and 32,768 are read"),
+    "a million columns": (
+        lambda table: table.splitlines()[0] + b",a" * 900_000 + b"\n", "first line has 900,00. columns or more",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["csv", "csv.gz"])
+@pytest.mark.parametrize(("content", "said"), BOMBS.values(), ids=BOMBS)
+def test_what_never_ends_is_refused_in_one_line_and_in_the_memory_of_a_block(  # noqa: PLR0913, PLR0917 (cases, fixtures)
+    end: str, content: Callable[[bytes], bytes], said: str, model: Model, stores: Stores, tmp_path: Path
+) -> None:
+    """By batch and by training, though gzip makes gigabytes of kilobytes."""
+    reads: list[tuple[str, Callable[[Path], object]]] = [
+        (CSV, lambda path: run(Job(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)),
+        (TRIPS, lambda path: load_rides([str(path)])),
+    ]
+    before = pa.default_memory_pool().max_memory()
+    for table, read in reads:
+        source, made = tmp_path / f"rides.{end}", content(table.encode())
+        source.write_bytes(gzip.compress(made) if end == "csv.gz" else made)
+        with pytest.raises(UsageError, match=said) as refusal:
+            read(source)
+        assert "\n" not in str(refusal.value)
+    assert pa.default_memory_pool().max_memory() - before < 1e8
 
 
 def test_lines_that_do_not_fit_the_header_are_not_held(model: Model, stores: Stores, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +205,9 @@ def test_what_is_no_csv_is_said_to_be_none(content: bytes, tmp_path: Path) -> No
 
 
 cells = st.one_of(
-    st.sampled_from(["", "1", "-0", "130", "3.66", "1e2", "1E400", "007", "+1", " 1", "1.", ".5", "NaN", "inf", "TRUE",
-                     "tRUE", "false", "null", "9" * 20, "9007199254740993", "0." + "1" * 30, "12345678901234567.1"]),
+    st.sampled_from(["", "1", "-0", "130", "3.66", "1e2", "1E400", "007", "+1", " 1", "1.", "130.0", ".5", "NaN", "inf",
+                     "TRUE", "tRUE", "false", "null", "9" * 20, "9007199254740993", "0." + "1" * 30,
+                     "12345678901234567.1"]),
     st.integers().map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.text(st.characters(categories=["L", "N"]), max_size=3),
@@ -243,6 +245,9 @@ def literal(cell: str, kind: str) -> str:
         return quoted(cell)
     if not cell.isascii() or cell.strip().isalpha():
         return quoted(cell)
+    if kind in {"integer", "long"} and math.isfinite(number) and "e" not in cell.lower():
+        exact = Decimal(cell.strip())  # a float would round
+        return str(int(exact)) if exact == int(exact) else repr(number)
     try:
         return str(int(cell))
     except ValueError:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream_consumer.errors import UsageError
+from stream_consumer.training.memory import machine_memory
 from stream_consumer.training.rides import RowCounts, load_rides
 from stream_consumer.training.tables import read_trips
 from tests.training.trips import GOOD, Trip, trip_table, write_trips
@@ -114,6 +115,36 @@ def test_csv_is_read_as_parquet_is(tmp_path: Path, suffix: str) -> None:
     assert csv.counts == parquet.counts
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".csv.gz"])
+def test_more_rides_than_memory_holds_are_refused(tmp_path: Path, suffix: str) -> None:
+    """A file of kilobytes may hold a billion of them; those of all files count."""
+    sources = [write_trips(tmp_path / f"{name}{suffix}", [GOOD] * 3) for name in "ab"]
+    assert len(load_rides(sources, most=6)) == 6
+    with pytest.raises(UsageError, match=rf"b\{suffix} has too many rows: memory holds 2 more rides; name fewer files"):
+        load_rides(sources, most=5)
+
+
+def test_memory_is_the_machines_or_the_containers(tmp_path: Path) -> None:
+    limit, unlimited = tmp_path / "limit", tmp_path / "unlimited"
+    limit.write_text("4096\n", encoding="ascii")
+    unlimited.write_text("max\n", encoding="ascii")
+    whole = machine_memory((str(unlimited), str(tmp_path / "none")))
+    assert machine_memory((str(unlimited), str(limit))) == 4096 < 2**28 < whole
+
+
+CELLS = {"130": 130, "130.0": 130, " 130": 130, "+130": 130, "0130": 130, '"130"': 130, "130.": 130, "1.3e2": 130}
+
+
+@pytest.mark.parametrize(("cell", "zone"), CELLS.items())
+def test_a_cell_of_a_csv_is_read_as_batch_reads_it(cell: str, zone: int, tmp_path: Path) -> None:
+    (tmp_path / "green.csv").write_text(
+        "lpep_pickup_datetime,lpep_dropoff_datetime,PULocationID,DOLocationID,trip_distance\n"
+        f"2021-01-01 00:00:00,2021-01-01 00:10:00,{cell},205,.5\n",
+        encoding="utf-8",
+    )
+    assert load_rides([str(tmp_path / "green.csv")]).matrix().tolist() == [[zone, 205, 0.5]]
+
+
 def test_csv_as_nyc_open_data_and_pandas_write_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "green.csv"
     path.write_text(
@@ -133,7 +164,7 @@ def test_only_the_needed_columns_are_read(tmp_path: Path) -> None:
     path.write_bytes(content[:flag] + b"\xff\xff\xff\xffN" + content[flag + 5 :])
     with pytest.raises(pa.ArrowInvalid, match="truncated PLAIN-encoded BYTE_ARRAY"):
         pyarrow.parquet.read_table(path)
-    assert len(read_trips(path, "green").trip_distance) == 1
+    assert len(read_trips(path, "green", 1).trip_distance) == 1
 
 
 def refusal(*sources: object) -> str:

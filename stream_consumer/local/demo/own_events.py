@@ -5,6 +5,7 @@ The rule: an event goes as it stands. Only a bare row, which has no object of th
 """
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -31,9 +32,9 @@ _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def own_events(path: Path, schema: EventSchema) -> list[Entry]:
+def own_events(path: Path, schema: EventSchema, limit: int | None = None) -> list[Entry]:
     """
-    Return the events of a file, in order, in the envelope of *schema*.
+    Return the events of a file, in order and no more than *limit*, in the envelope of *schema*.
 
     NDJSON and a JSON array hold events or bare rows. A row of a CSV or Parquet file is a bare row. A bare row that has
     no identifier gets its number.
@@ -49,7 +50,7 @@ def own_events(path: Path, schema: EventSchema) -> list[Entry]:
         raise UsageError(f"--events {path}: there is no such file")
     opener = _TABLES.get(_SUFFIXES[ending])
     events = _table_events(opener, path, schema) if opener else _json_events(path.read_bytes(), schema)
-    entries = [_entry(event, number, schema) for number, event in enumerate(events, start=1)]
+    entries = [_entry(event, number, schema) for number, event in enumerate(itertools.islice(events, limit), start=1)]
     if not entries:
         raise UsageError(f"--events {path}: the file holds no event")
     return entries
