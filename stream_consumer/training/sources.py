@@ -30,7 +30,10 @@ _CHUNK_BYTES = 1 << 20
 
 def shown(source: str) -> str:
     """*source* fit for a message or a log: a URL without its user, password and query, which may be credentials."""
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError:  # it is no URL at all, and may hold a password all the same
+        return source.partition("://")[0] + "://…"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl() if parts.netloc else source
 
 
@@ -50,6 +53,18 @@ def expanded(sources: Sequence[str]) -> list[str]:
             raise UsageError(f"no file matches {source}")
         names += found
     return names
+
+
+def refuse_missing(sources: Sequence[str]) -> None:
+    """
+    Raise if a local file of *sources* cannot be read.
+
+    Raises:
+        UsageError: There is no such file, or it is a folder or a pipe.
+    """
+    for source in expanded(sources):
+        if "://" not in source:
+            _local(Path(source))
 
 
 def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
