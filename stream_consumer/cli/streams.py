@@ -9,7 +9,6 @@ import typer
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar, stages
 from stream_consumer.cli.terminal import Terminal, say
-from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.reader import Received
@@ -19,10 +18,8 @@ def put(  # noqa: PLR0913 (each is an option)
     rides: Annotated[list[str], typer.Argument(help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL.")],
     *,
     stream: Annotated[str, typer.Option(help="Stream to put the ride events on, by name or ARN.")] = "ride_events",
-    rate: Annotated[
-        float | None, typer.Option(help="Rides a second; without it as fast as the stream takes them.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Put only the first so many.")] = None,
+    rate: options.Rate = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Put only the first so many.")] = None,
     malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
     seed: options.Seed = 42,
     endpoint_url: options.EndpointUrl = None,
@@ -39,8 +36,6 @@ def put(  # noqa: PLR0913 (each is an option)
     from stream_consumer.local.demo.ride_producer import Producer, ride_events
     from stream_consumer.training.rides import load_rides
 
-    if rate is not None and rate <= 0:
-        raise UsageError(f"--rate {rate}: wanted a number of rides a second, more than 0")
     spoiled = options.share(malformed)
     with stages() as stage:
         # What serving would refuse is put all the same: it is for the consumer to sort out.
@@ -58,7 +53,7 @@ def tail(  # noqa: PLR0913 (each is an option)
     stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = "ride_predictions",
     start: Annotated[str, typer.Option("--from", help="TRIM_HORIZON, LATEST or a time in ISO 8601.")] = "LATEST",
     follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
-    limit: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as on the stream.")] = False,
     id_field: options.IdField = None,
     prediction_field: options.PredictionField = None,
@@ -84,7 +79,7 @@ def tail(  # noqa: PLR0913 (each is an option)
         start=options.start_at(start),
         follow=follow,
         envelope=envelope,
-        checkpoint=load_checkpoint(checkpoint) if checkpoint else None,
+        checkpoint=load_checkpoint(options.written("--checkpoint", checkpoint)) if checkpoint else None,
     )
     console = Terminal(soft_wrap=True)
     if not as_json:
