@@ -60,7 +60,7 @@ class Base:
     arguments: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     error: str = ""
-    """What the error says that these give."""
+    """What the error says that these give, here or in another region."""
     serves: bool = False
     """Whether it goes on for ever when all is well."""
 
@@ -72,10 +72,10 @@ MODEL = ("--model", "model")
 BASES: dict[str, Base] = {
     "demo": Base((), ("--model", "nosuch", "--limit", "1"), "nosuch"),
     "train": Base(("nosuch.parquet",), (), "nosuch.parquet"),
-    "put": Base(("trips.csv",)),
-    "consume": Base((), ("--drain", "--poll", "0", "--maximum-retry-attempts", "0")),
-    "tail": Base((), ("--from", "TRIM_HORIZON", "--no-follow")),
-    "replay": Base((), (*MODEL, "--output", "replayed.json")),
+    "put": Base(("trips.csv",), (), "ride_events"),
+    "consume": Base((), ("--drain", "--poll", "0", "--maximum-retry-attempts", "0"), "ride_events"),
+    "tail": Base((), ("--from", "TRIM_HORIZON", "--no-follow"), "ride_predictions"),
+    "replay": Base((), (*MODEL, "--output", "replayed.json"), "ride_events"),
     "batch": Base(("rides.csv", "out/"), MODEL),
     "worker": Base((), ("--queue", "http://127.0.0.1:1/queue", "--exit-when-empty", "--model", "nosuch"), "nosuch"),
     "serve": Base((), ("--model", "nosuch"), "nosuch"),
