@@ -116,4 +116,6 @@ def _exit_code(command: Callable[[], object]) -> int:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, BotoCoreError):  # which says in a second line what is wrong
+        return " ".join(str(error).splitlines())
     return str(error)

@@ -33,7 +33,7 @@ def put(  # noqa: PLR0913 (each is an option)
     """
     from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.local.demo.malformed_events import mixed_in
-    from stream_consumer.local.demo.ride_producer import Producer, ride_events
+    from stream_consumer.local.demo.ride_producer import NotPut, Producer, ride_events
     from stream_consumer.training.rides import load_rides
 
     spoiled = options.share(malformed)
@@ -43,7 +43,10 @@ def put(  # noqa: PLR0913 (each is an option)
     entries, _ = mixed_in(events, spoiled, seed)
     sink = PredictionStream(options.aws(endpoint_url, region, profile).kinesis, stream)
     with bar("putting rides", len(entries)) as advance:
-        again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
+        try:
+            again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
+        except NotPut as error:
+            raise NotPut(f"{stream}: {error}") from error
     bad = len(entries) - len(events)
     say(f"{len(entries):,} records put on {stream}, {bad:,} of them malformed, {again:,} put again")
 

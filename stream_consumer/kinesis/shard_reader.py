@@ -186,6 +186,6 @@ def answer(call: Callable[[], Answer], what: str) -> Answer:
         failure = ReadFailed if is_transient(error) else StreamUnreadable
         raise failure(f"{what}: {error}") from error
     except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
-        raise StreamUnreadable(f"{what}: {error}") from error
+        raise StreamUnreadable(f"{what}: {' '.join(str(error).splitlines())}") from error
     except BotoCoreError as error:
         raise ReadFailed(f"{what}: {error}") from error
