@@ -1,5 +1,6 @@
 """How environment variables are read: parsers, fields, and every fault reported at once."""
 
+import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -79,7 +80,7 @@ def fraction(text: str) -> float:
 _level = matching("(?i)|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|NOTSET", "a log level such as INFO")
 
 FOREIGN: Mapping[str, Callable[[str], Any]] = {
-    # Powertools reads most of these when it is first used, which may be after a batch was published.
+    # Powertools reads most of these when it is imported or first used, which may be after a batch was published.
     # Source: aws_lambda_powertools.shared.constants.
     "POWERTOOLS_DEBUG": switch,
     "POWERTOOLS_DEV": switch,
@@ -111,6 +112,17 @@ def foreign_faults(environ: Mapping[str, str]) -> list[str]:
         except ValueError as error:
             faults.append(f"{variable}={environ[variable]!r}: {error}")
     return faults
+
+
+def powertools(environ: Mapping[str, str]) -> Any:
+    """
+    Import Powertools once its variables are found right: it reads some of them when it is imported.
+
+    Raises:
+        SettingsError: Names every variable of others that is wrong.
+    """
+    refuse(foreign_faults(environ))
+    return importlib.import_module("aws_lambda_powertools")
 
 
 def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

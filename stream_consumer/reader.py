@@ -25,7 +25,7 @@ from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.contract.printable import printable
 from stream_consumer.errors import ReadFailed, UsageError
 from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
-from stream_consumer.whole_file import write_whole
+from stream_consumer.whole_file import read_whole, write_whole
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -208,7 +208,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        kept: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(path.read_bytes(), type=_Checkpoint))
+        kept: dict[str, Any] = msgspec.to_builtins(msgspec.json.decode(read_whole(path), type=_Checkpoint))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path} is no checkpoint of a reader of predictions: {error}; name another file or remove it"

@@ -9,18 +9,20 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from fractions import Fraction
-
-from aws_lambda_powertools import Logger
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from typing import TYPE_CHECKING
 
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.printable import log_line, printable
 from stream_consumer.contract.record import Reason
-from stream_consumer.environment_variables import foreign_faults, refuse
+from stream_consumer.environment_variables import powertools
 from stream_consumer.log_escaping import escape_logs
 from stream_consumer.model import Model
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.metrics import EphemeralMetrics
 
 # Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
 _LARGEST_VALUE = 2.0**360
@@ -33,6 +35,14 @@ _LONGEST_LABEL = 100
 _DEAD_LETTERS_LOGGED = 20
 
 
+class Unit(StrEnum):
+    """CloudWatch's names of units."""
+
+    COUNT = "Count"
+    MILLISECONDS = "Milliseconds"
+    NO_UNIT = "None"
+
+
 class Metric(Enum):
     """
     Every metric: name, unit and meaning.
@@ -40,54 +50,54 @@ class Metric(Enum):
     They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME.
     """
 
-    RECORDS_RECEIVED = ("RecordsReceived", MetricUnit.Count, "Records of the batch, KPL aggregates unfolded")
+    RECORDS_RECEIVED = ("RecordsReceived", Unit.COUNT, "Records of the batch, KPL aggregates unfolded")
     PREDICTIONS_PUBLISHED = (
         "PredictionsPublished",
-        MetricUnit.Count,
+        Unit.COUNT,
         "Predictions that the output stream acknowledged",
     )
-    DEAD_LETTERS = ("DeadLetters", MetricUnit.Count, "Dead letters that S3 acknowledged")
-    DEAD_LETTERS_UNDECODABLE = ("DeadLettersUndecodable", MetricUnit.Count, "Of these: not JSON")
+    DEAD_LETTERS = ("DeadLetters", Unit.COUNT, "Dead letters that S3 acknowledged")
+    DEAD_LETTERS_UNDECODABLE = ("DeadLettersUndecodable", Unit.COUNT, "Of these: not JSON")
     DEAD_LETTERS_SCHEMA = (
         "DeadLettersSchema",
-        MetricUnit.Count,
+        Unit.COUNT,
         "Of these: missing, mistyped or null fields, refused keys",
     )
-    DEAD_LETTERS_BOUNDS = ("DeadLettersBounds", MetricUnit.Count, "Of these: values outside the model's bounds")
+    DEAD_LETTERS_BOUNDS = ("DeadLettersBounds", Unit.COUNT, "Of these: values outside the model's bounds")
     DEAD_LETTERS_UNSCORABLE = (
         "DeadLettersUnscorable",
-        MetricUnit.Count,
+        Unit.COUNT,
         "Of these: refused by the model, or not finite",
     )
-    ENTRIES_RESENT = ("EntriesResent", MetricUnit.Count, "Output entries sent again after Kinesis rejected them")
-    RECORDS_UNSETTLED = ("RecordsUnsettled", MetricUnit.Count, "Records that the mapping must deliver again")
-    MODEL_TIME = ("ModelTime", MetricUnit.Milliseconds, "Time in the model's call")
-    PUBLISH_TIME = ("PublishTime", MetricUnit.Milliseconds, "Time until the output stream had acknowledged")
+    ENTRIES_RESENT = ("EntriesResent", Unit.COUNT, "Output entries sent again after Kinesis rejected them")
+    RECORDS_UNSETTLED = ("RecordsUnsettled", Unit.COUNT, "Records that the mapping must deliver again")
+    MODEL_TIME = ("ModelTime", Unit.MILLISECONDS, "Time in the model's call")
+    PUBLISH_TIME = ("PublishTime", Unit.MILLISECONDS, "Time until the output stream had acknowledged")
     DEAD_LETTER_TIME = (
         "DeadLetterTime",
-        MetricUnit.Milliseconds,
+        Unit.MILLISECONDS,
         "Time until S3 had acknowledged; 0 without dead letters",
     )
     OLDEST_RECORD_AGE = (
         "OldestRecordAge",
-        MetricUnit.Milliseconds,
+        Unit.MILLISECONDS,
         "Age of the batch's oldest record when it was settled",
     )
-    UNSEEN_ZONES = ("UnseenZones", MetricUnit.Count, "Values of categorical columns that training never saw")
-    PREDICTION_MEAN = ("PredictionMean", MetricUnit.NoUnit, "Mean prediction of the batch, if predictions are numbers")
+    UNSEEN_ZONES = ("UnseenZones", Unit.COUNT, "Values of categorical columns that training never saw")
+    PREDICTION_MEAN = ("PredictionMean", Unit.NO_UNIT, "Mean prediction of the batch, if predictions are numbers")
     PREDICTION_P95 = (
         "PredictionP95",
-        MetricUnit.NoUnit,
+        Unit.NO_UNIT,
         "95th percentile of the batch's predictions, if they are numbers",
     )
     PREDICTIONS = (
         "Predictions",
-        MetricUnit.Count,
+        Unit.COUNT,
         "With `.` and a label behind it: predictions of that label, if they are of at most 20 labels",
     )
-    COLD_START = ("ColdStart", MetricUnit.Count, "1 on the first invocation of an environment")
+    COLD_START = ("ColdStart", Unit.COUNT, "1 on the first invocation of an environment")
 
-    def __init__(self, label: str, unit: MetricUnit, meaning: str) -> None:
+    def __init__(self, label: str, unit: Unit, meaning: str) -> None:
         self.label = label
         self.unit = unit
         self.meaning = meaning
@@ -99,7 +109,7 @@ _BY_REASON = {reason: Metric[f"DEAD_LETTERS_{reason.name}"] for reason in Reason
 class Telemetry:
     """Logs and metrics of one environment."""
 
-    def __init__(self, logger: Logger, new_metrics: Callable[[], EphemeralMetrics]) -> None:
+    def __init__(self, logger: "Logger", new_metrics: "Callable[[], EphemeralMetrics]") -> None:
         """*new_metrics* makes an empty metric set: one invocation's must never leak into the next one's."""
         self._logger = logger
         self._new_metrics = new_metrics
@@ -227,9 +237,9 @@ def telemetry(environ: Mapping[str, str]) -> Telemetry:
     Raises:
         SettingsError: A variable of Powertools is wrong.
     """
-    refuse(foreign_faults(environ))
+    library = powertools(environ)
     escape_logs()
     service = environ.get("POWERTOOLS_SERVICE_NAME") or "stream-consumer"
     namespace = environ.get("POWERTOOLS_METRICS_NAMESPACE") or "StreamConsumer"
-    logger = Logger(service=service, json_serializer=log_line)
-    return Telemetry(logger, lambda: EphemeralMetrics(namespace=namespace, service=service))
+    logger = library.Logger(service=service, json_serializer=log_line)
+    return Telemetry(logger, lambda: library.metrics.EphemeralMetrics(namespace=namespace, service=service))

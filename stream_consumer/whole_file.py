@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: The file cannot be written. What was at *path* is still there.
     """
-    refuse_device(path)
+    refuse_other(path)
     # Short whatever the name: a name may be as long as the file system allows.
     aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
@@ -37,17 +38,43 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         aside.unlink(missing_ok=True)
 
 
-def refuse_device(path: Path) -> None:
+def refuse_other(path: Path) -> None:
     """
-    Raise if *path*, or what it is a link to, is neither a file nor a folder nor free.
+    Raise if *path*, or what it is a link to, is neither a file nor free.
 
     Raises:
-        OSError: It is a pipe, a socket or a device; or it cannot be looked at.
+        OSError: It is a folder, a pipe, a socket or a device; or it cannot be looked at.
     """
     with contextlib.suppress(FileNotFoundError):
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, "it is a folder, not a file", str(path))
+        if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+
+
+def refuse_unwritable(path: Path) -> None:
+    """
+    Raise if no file can be written whole under *path*, before there is anything to write.
+
+    Raises:
+        OSError: As :func:`refuse_other`; or its folder is not there, or takes no file.
+    """
+    refuse_other(path)
+    # Permissions do not tell: root passes all of them, and a file system that is read-only has its own.
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def read_whole(path: Path) -> bytes:
+    """
+    Return the content of the file *path*.
+
+    Raises:
+        OSError: The file cannot be read, or it is a folder or a pipe, which may never end.
+    """
+    refuse_other(path)
+    return path.read_bytes()
 
 
 def write_whole(path: Path, content: bytes) -> None:

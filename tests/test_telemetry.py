@@ -4,7 +4,10 @@ import contextlib
 import io
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -364,6 +367,28 @@ def test_predictions_that_cannot_be_returned_are_published_all_the_same(monkeypa
 def test_a_wrong_setting_of_telemetry_fails_init_by_its_name(variable: str, text: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(f"the environment is wrong: {variable}={text!r}: wanted ")):
         telemetry({variable: text})
+
+
+HANDLERS = ["stream_consumer.lambda_function", "stream_consumer.batch.lambda_function"]
+
+
+def test_a_variable_that_powertools_reads_at_its_import_fails_init_by_its_name() -> None:
+    """The import of a handler's module is Lambda's init, and would end in an error that names nothing."""
+    script = "import importlib, sys\n" + "".join(
+        f"handler = importlib.import_module({module!r}).lambda_handler\n"
+        "try: handler(None, None)\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+        for module in HANDLERS
+    )
+    ran = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", script],
+        env=os.environ | {"POWERTOOLS_DEBUG": "maybe", "MODEL_LOCATION": "model"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "SettingsError the environment is wrong: POWERTOOLS_DEBUG='maybe': wanted true or false\n"
+    assert (ran.stdout, ran.stderr) == (said * len(HANDLERS), "")
 
 
 @pytest.mark.parametrize("text", ["", "1", "y", "T", "TRUE", "off", "N"])

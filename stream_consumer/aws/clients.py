@@ -129,7 +129,11 @@ def connect(
 def _is_loopback(endpoint_url: str | None) -> bool:
     if endpoint_url is None:
         return False
-    host = urlsplit(endpoint_url).hostname
+    try:
+        parts = urlsplit(endpoint_url)
+        host = parts.hostname if parts.scheme in {"http", "https"} and parts.port != 0 else None
+    except ValueError:  # brackets without an IPv6 address in them, or a port that is none
+        host = None
     if host is None:
         raise UsageError(f"endpoint {endpoint_url!r} is not a URL such as http://127.0.0.1:4566")
     if host == "localhost":

@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aws_lambda_powertools import Logger
 
 from stream_consumer.aws.warm_up import asks_for_nothing
 from stream_consumer.batch.job import Job, committed, run
 from stream_consumer.batch.schedule import Schedule
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.printable import log_line
+from stream_consumer.environment_variables import powertools
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.log_escaping import escape_logs
 from stream_consumer.model import Model
@@ -32,6 +32,7 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.settings import Settings
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
     from types_boto3_s3 import S3Client
 
 _PARAMETERS = {"date": "date", "scheduled_time": "scheduled_time", "time": "scheduled_time"}
@@ -49,7 +50,7 @@ class Handler:
         model: Model,
         environ: Mapping[str, str],
         stores: Stores,
-        logger: Logger,
+        logger: "Logger",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._model = model
@@ -128,7 +129,9 @@ def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> H
     """
     settings = Settings.of(environ)
     escape_logs()
-    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
+    logger = powertools(environ).Logger(
+        service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line
+    )
     model = load_model(settings.model_location, s3=s3, choice=settings.choice)
     logger.info("model loaded", extra={"model": model.name, "version": model.version, "digest": model.digest})
     return Handler(model, environ, Stores(s3), logger)

@@ -54,8 +54,10 @@ class Location:
         Read a path, an ``s3://`` URL or a database's URL.
 
         Raises:
-            UsageError: No summary could say it, since it is not UTF-8 or holds a null character.
+            UsageError: No summary could say it, since it is empty, is not UTF-8 or holds a null character.
         """
+        if not text:
+            raise UsageError(f"{text!r} is no name of an input or an output")
         try:
             text.encode()
         except UnicodeEncodeError:

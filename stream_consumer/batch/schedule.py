@@ -8,9 +8,10 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from stream_consumer.contract.timestamps import parse_time
 from stream_consumer.errors import UsageError
 
 DEFAULT_INPUT = "s3://{bucket}/rides/{date:%Y-%m}.parquet"
@@ -47,11 +48,8 @@ def moment_of(text: str) -> datetime:
     Raises:
         UsageError: It is neither a month (2021-03), a date nor an ISO 8601 time.
     """
-    try:
-        moment = datetime.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d\d", text) else text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no date; wanted 2021-03-01, 2021-03 or 2021-03-01T05:00:00Z") from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    day = f"{text}-01" if re.fullmatch(r"\d{4}-\d\d", text) else text
+    return parse_time(day, f"{text!r} is no date; wanted 2021-03-01, 2021-03 or 2021-03-01T05:00:00Z")
 
 
 @dataclass(frozen=True, slots=True)

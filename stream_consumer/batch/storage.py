@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.models.files import default_s3
-from stream_consumer.whole_file import refuse_device, whole_file
+from stream_consumer.whole_file import refuse_unwritable, whole_file
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -147,15 +147,13 @@ class LocalStore:
             raise StoreFailed(f"{location} cannot be read: {error.strerror}") from error
 
     def check(self, location: Location) -> None:
-        folder = location.path.absolute().parent
-        while not os.path.lexists(folder):
-            folder = folder.parent
-        if not folder.is_dir():
-            raise StoreFailed(f"{location} cannot be written: {folder} is not a folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise StoreFailed(f"{location} cannot be written: the folder {folder} is read-only")
+        path = location.path.absolute()
+        while not os.path.lexists(path.parent):
+            path = path.parent
+        if not path.parent.is_dir():
+            raise StoreFailed(f"{location} cannot be written: {path.parent} is not a folder")
         try:
-            refuse_device(location.path)
+            refuse_unwritable(path)
         except OSError as error:
             raise StoreFailed(f"{location} cannot be written: {error.strerror}") from error
 

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
+from typer.core import TyperGroup
 
 from stream_consumer.cli import (
     batch,
@@ -21,12 +23,29 @@ from stream_consumer.cli import (
     worker,
 )
 from stream_consumer.cli.terminal import error as show_error
+from stream_consumer.cli.terminal import flush_output, open_output, refuse_output
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.log_escaping import escape_logs
 
-FAILED, USAGE = 1, 2
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class _Commands(TyperGroup):
+    """The commands. None gets an argument that no message, request or name of a file can hold."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for argument in args:
+            try:
+                argument.encode()
+            except UnicodeEncodeError:
+                raise UsageError(f"the argument {argument!r} is not UTF-8") from None
+            if "\0" in argument:
+                raise UsageError(f"the argument {argument!r} holds a null character")
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="stream-consumer",
     help="Score Kinesis records with a scikit-learn model on AWS Lambda, and try all of it on this machine.",
     epilog="Start with: stream-consumer demo",
@@ -60,12 +79,23 @@ def run(command: Callable[[], object]) -> int:
     """
     Run *command* and return its exit code: 0 done, 1 failed, 2 asked for something impossible.
 
-    130, interrupted, is typer's doing.
+    An interrupted command exits with 130. A reader of standard output that is gone, such as `head`, is no news.
     """
+    open_output()
+    code = _exit_code(command)
+    unwritten = flush_output()
+    if unwritten is None or code != 0:
+        return code
+    return _exit_code(lambda: refuse_output(unwritten))
+
+
+def _exit_code(command: Callable[[], object]) -> int:
     try:
         command()
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except UsageError as error:
         show_error(str(error))
         return USAGE
@@ -77,7 +107,15 @@ def run(command: Callable[[], object]) -> int:
             "pip install 'stream-consumer[local,train,doors]' has all that any command needs"
         )
         return USAGE
-    except (StreamConsumerError, ClientError, BotoCoreError) as error:
-        show_error(str(error))
+    except (StreamConsumerError, ClientError, BotoCoreError, OSError) as error:
+        show_error(_reason(error))
         return FAILED
     return 0
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, BotoCoreError):  # which says in a second line what is wrong
+        return " ".join(str(error).splitlines())
+    return str(error)

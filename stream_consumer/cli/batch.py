@@ -1,7 +1,6 @@
 """``batch``: files, objects and tables through the model, by name or by interval."""
 
 import functools
-import io
 import os
 import sys
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from stream_consumer.batch.errors import NothingPredicted, StoreFailed
 from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import row_bar
-from stream_consumer.cli.terminal import Terminal
+from stream_consumer.cli.terminal import OutputFailed, Terminal
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,14 +131,11 @@ def _run(jobs: list["Job"], model: "Model", stores: "Stores", wanted: "Options",
 
 def _say(done: list[tuple["Job", "Summary", bool]]) -> None:
     """Print what was committed: whatever standard output is, it decides nothing."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an encoding without arrows
     try:
         _show(done)
         sys.stdout.flush()
-    except (OSError, ValueError) as error:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (until the interpreter has flushed it)
-        raise StoreFailed(f"everything was committed, and standard output cannot be written: {error}") from error
+    except (OSError, OutputFailed) as error:
+        raise StoreFailed(f"everything was committed, but not said: {error}") from error
 
 
 def _show(done: list[tuple["Job", "Summary", bool]]) -> None:

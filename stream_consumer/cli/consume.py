@@ -102,6 +102,7 @@ def consume(  # noqa: PLR0913 (each is an option)
         bisect_batch_on_function_error=bisect,
         report_batch_item_failures=report_batch_item_failures,
     )
+    checkpoints = FileCheckpoints(options.written("--checkpoint", checkpoint)) if checkpoint else None
     clients = options.aws(endpoint_url, region, profile)
     destination = _destination(on_failure, clients)
     os.environ.update(options.environment(clients))
@@ -117,7 +118,7 @@ def consume(  # noqa: PLR0913 (each is an option)
             config,
             on_failure=destination,
             observer=functools.partial(_narrate, log),
-            checkpoints=FileCheckpoints(checkpoint) if checkpoint else None,
+            checkpoints=checkpoints,
             pace=Pace(poll_seconds=poll),
         )
         if drain:

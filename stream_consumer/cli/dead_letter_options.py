@@ -49,7 +49,7 @@ def selection(
     Raises:
         UsageError: A time is none.
     """
-    from stream_consumer.contract.dead_letter import iso_milliseconds
+    from stream_consumer.contract.timestamps import iso_milliseconds
     from stream_consumer.operate.dead_letter_bucket import Selection
 
     first, last = (

@@ -18,6 +18,7 @@ from stream_consumer.cli.progress import run_bars
 from stream_consumer.cli.ride_model import CHAMPION, ride_model
 from stream_consumer.cli.terminal import Terminal
 from stream_consumer.errors import UsageError
+from stream_consumer.whole_file import write_whole
 
 if TYPE_CHECKING:
     from stream_consumer.local.demo.function_metrics import MetricsTally
@@ -54,8 +55,13 @@ def demo(  # noqa: PLR0913 (each is an option)
             "CSV or Parquet with a column for each of the model's.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of rides or events to put.")] = SYNTHETIC_RIDES,
-    rate: Annotated[float, typer.Option(min=0, help="Records put a second; 0 for as fast as they go.")] = 2_500,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000_000, help="Maximum number of rides or events to put.")
+    ] = SYNTHETIC_RIDES,
+    rate: Annotated[
+        float,
+        typer.Option(min=0, max=1e6, callback=options.number, help="Records put a second; 0 for as fast as they go."),
+    ] = 2_500,
     malformed: Annotated[
         str,
         typer.Option(
@@ -66,7 +72,7 @@ def demo(  # noqa: PLR0913 (each is an option)
         bool, typer.Option("--runtime", help="Run the function as Lambda does, in processes of its own.")
     ] = False,
     shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream.")] = 2,
-    batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.")] = 500,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Records of a batch.")] = 500,
     report: Annotated[Path, typer.Option(help="Where to write the HTML report.")] = Path("demo-report.html"),
     seed: options.Seed = 42,
 ) -> None:
@@ -81,14 +87,13 @@ def demo(  # noqa: PLR0913 (each is an option)
     With --model and --events the same is done with a model and events of your own. The function's settings
     MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD and PREDICTION_FIELD hold here, too.
     """
-    if limit < 1:
-        raise UsageError(f"--limit {limit}: wanted a number of rides or events, at least 1")
     if train and model != CHAMPION:
         raise UsageError("--train makes a model and --model names one: give one of the two")
     if events and (rides or train or model == CHAMPION):
         raise UsageError(
             "--events are for a model of your own: name it with --model, and leave out --rides and --train"
         )
+    options.written("--report", report)
     console = Terminal()
     wanted = Wanted(limit, malformed, rate or None, batch_size, seed)
     with contextlib.ExitStack() as stack:
@@ -189,4 +194,4 @@ def _summary(outcome: "Outcome", name: str) -> list[tuple[str, str]]:
 def _write_report(path: Path, outcome: "Outcome", about: dict[str, str], rows: list[tuple[str, str]]) -> None:
     from stream_consumer.local.demo.report import render
 
-    path.write_text(render(outcome, about, rows), encoding="utf-8")
+    write_whole(path, render(outcome, about, rows).encode())

@@ -26,8 +26,8 @@ Kinesis and S3 are up on {url} (Ctrl-C stops them). In another terminal:
 @app.command("up")
 def up(
     *,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 4566,
-    shards: Annotated[int, typer.Option(help="Shards of each stream.")] = 2,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 for any free one.")] = 4566,
+    shards: Annotated[int, typer.Option(min=1, max=500, help="Shards of each stream.")] = 2,
     stream: Annotated[list[str] | None, typer.Option(help="Streams to create; may be repeated.")] = None,
     bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
 ) -> None:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from stream_consumer.cli import options
 from stream_consumer.cli.terminal import say
 from stream_consumer.errors import ModelError, UsageError
+from stream_consumer.whole_file import read_whole
 
 if TYPE_CHECKING:
     from stream_consumer.contract.event_schema import Column
@@ -149,7 +150,7 @@ def _template(text: str) -> tuple[str, str]:
 def _events(path: Path) -> Iterator[dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+        lines = read_whole(path).removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
         raise UsageError(f"--example {path}: {error.strerror}") from None
     for number, line in enumerate(lines, start=1):

@@ -1,11 +1,14 @@
 """Options that several commands share, and what they turn into."""
 
+import math
 import os
-from datetime import UTC, datetime
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_consumer.contract.timestamps import parse_time
 from stream_consumer.errors import UsageError
 from stream_consumer.kinesis.shard_reader import Start
 
@@ -43,7 +46,28 @@ IdField = Annotated[
 PredictionField = Annotated[
     str | None, typer.Option(help="Field of the predicted value. Default: PREDICTION_FIELD.", show_default=False)
 ]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+# Source: NumPy and scikit-learn, which take a seed of 32 bits.
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+
+
+def number(value: float | None) -> float | None:
+    """
+    Return *value*, an option whose range excludes what is infinite.
+
+    Raises:
+        typer.BadParameter: It is nan, which lies in every range since it compares with nothing.
+    """
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is no number.")
+    return value
+
+
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001, max=1e6, callback=number, help="Records a second; without it as fast as the stream takes them."
+    ),
+]
 
 
 def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "Clients":
@@ -116,13 +140,25 @@ def timestamp(text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> dat
     Return the time that *text* means, UTC if it names no zone.
 
     Raises:
-        UsageError: It is no ISO 8601 time.
+        UsageError: It is no ISO 8601 time, or at an end of the calendar.
     """
+    return parse_time(text, f"{text!r} is no time; wanted {wanted}")
+
+
+def written(option: str, path: Path) -> Path:
+    """
+    Return *path*, the value of *option*, where a file is written later.
+
+    Raises:
+        UsageError: No file can be written there.
+    """
+    from stream_consumer.whole_file import refuse_unwritable
+
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no time; wanted {wanted}") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        refuse_unwritable(path)
+    except OSError as error:
+        raise UsageError(f"{option} {path} cannot be written: {error.strerror}; name another file") from None
+    return path
 
 
 def share(text: str, *, all_of_it: bool = False) -> float:

@@ -4,7 +4,6 @@ import contextlib
 import difflib
 import functools
 import itertools
-import math
 import re
 import signal
 import threading
@@ -30,6 +29,7 @@ from stream_consumer.cli.dead_letter_options import (
 from stream_consumer.cli.progress import bar
 from stream_consumer.cli.terminal import complain, say
 from stream_consumer.errors import UsageError
+from stream_consumer.whole_file import read_whole
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -71,9 +71,7 @@ def redrive(  # noqa: PLR0913 (each is an option)
     stream: Annotated[
         str | None, typer.Option(help="Stream to put them on, by name or ARN; by default where they came from.")
     ] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="Records a second; without it as fast as the stream takes them.")
-    ] = None,
+    rate: options.Rate = None,
     delete: Annotated[
         bool, typer.Option("--delete", help="Then delete documents of which every letter was redriven, now or before.")
     ] = False,
@@ -93,8 +91,6 @@ def redrive(  # noqa: PLR0913 (each is an option)
     from stream_consumer.operate.preparation import Elsewhere, Preparation
     from stream_consumer.operate.redrive import Marks, Redrive
 
-    if rate is not None and not 0 < rate < math.inf:
-        raise UsageError(f"--rate {rate}: wanted a number of records a second, more than 0")
     wanted = selection(event_ids, reason, shard, since, until)
     clients = options.aws(endpoint_url, region, profile)
     prepare = Preparation(stream, _edit(edit), _schema(check, clients), Elsewhere(clients.kinesis))
@@ -131,7 +127,7 @@ def _edit(text: str | None) -> "Edit | None":
     if not text.startswith("@") or (_FORMAT.match(text) and not file.is_file()):
         return Edit(text)
     try:
-        return Edit(file.read_text(encoding="utf-8"))
+        return Edit(read_whole(file).decode())
     except (OSError, ValueError) as error:
         raise UsageError(f"--edit {text}: {error}") from None
 

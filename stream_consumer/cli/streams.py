@@ -10,7 +10,6 @@ import typer
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar, stages
 from stream_consumer.cli.terminal import Terminal, say
-from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.reader import Received
@@ -24,10 +23,8 @@ def put(  # noqa: PLR0913 (each is an option)
     rides: Annotated[list[str], typer.Argument(help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL.")],
     *,
     stream: Annotated[str, typer.Option(help="Stream to put the ride events on, by name or ARN.")] = "ride_events",
-    rate: Annotated[
-        float | None, typer.Option(help="Rides a second; without it as fast as the stream takes them.")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Put only the first so many.")] = None,
+    rate: options.Rate = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="Put only the first so many.")] = None,
     malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
     seed: options.Seed = 42,
     endpoint_url: options.EndpointUrl = None,
@@ -41,12 +38,10 @@ def put(  # noqa: PLR0913 (each is an option)
     """
     from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.local.demo.malformed_events import mixed_in
-    from stream_consumer.local.demo.ride_producer import Producer, ride_events
+    from stream_consumer.local.demo.ride_producer import NotPut, Producer, ride_events
     from stream_consumer.training.memory import machine_memory
     from stream_consumer.training.rides import load_rides
 
-    if rate is not None and rate <= 0:
-        raise UsageError(f"--rate {rate}: wanted a number of rides a second, more than 0")
     spoiled = options.share(malformed)
     with stages() as stage:
         # What serving would refuse is put all the same: it is for the consumer to sort out.
@@ -55,7 +50,10 @@ def put(  # noqa: PLR0913 (each is an option)
     entries, _ = mixed_in(events, spoiled, seed)
     sink = PredictionStream(options.aws(endpoint_url, region, profile).kinesis, stream)
     with bar("putting rides", len(entries)) as advance:
-        again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
+        try:
+            again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
+        except NotPut as error:
+            raise NotPut(f"{stream}: {error}") from error
     bad = len(entries) - len(events)
     say(f"{len(entries):,} records put on {stream}, {bad:,} of them malformed, {again:,} put again")
 
@@ -65,7 +63,7 @@ def tail(  # noqa: PLR0913 (each is an option)
     stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = "ride_predictions",
     start: Annotated[str, typer.Option("--from", help="TRIM_HORIZON, LATEST or a time in ISO 8601.")] = "LATEST",
     follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
-    limit: Annotated[int | None, typer.Option(help="Stop after so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as on the stream.")] = False,
     id_field: options.IdField = None,
     prediction_field: options.PredictionField = None,
@@ -91,7 +89,7 @@ def tail(  # noqa: PLR0913 (each is an option)
         start=options.start_at(start),
         follow=follow,
         envelope=envelope,
-        checkpoint=load_checkpoint(checkpoint) if checkpoint else None,
+        checkpoint=load_checkpoint(options.written("--checkpoint", checkpoint)) if checkpoint else None,
     )
     console = Terminal(soft_wrap=True)
     if not as_json:

@@ -5,13 +5,71 @@ The rule: nothing of what is said is obeyed, neither by the terminal nor as mark
 service may have written it. tests/cli/test_hostile_text.py holds every command to it.
 """
 
+import codecs
+import io
+import logging
 import sys
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
-from stream_consumer.contract.printable import printable
+from stream_consumer.contract.printable import escaped, printable
+from stream_consumer.errors import StreamConsumerError
+
+
+def open_output() -> None:
+    """
+    Make standard output and standard error take any text, whatever their encoding, and also where they are closed.
+
+    A character that the encoding lacks is escaped as in JSON, so JSON stays the JSON that it was.
+    """
+    codecs.register_error("json", _escape_missing)
+    logging.raiseExceptions = False  # a log line that cannot be written is no traceback
+    sys.stdout, sys.stderr = sys.stdout or _Nowhere(), sys.stderr or _Nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="json")
+
+
+def _escape_missing(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return escaped(error.object[error.start : error.end]), error.end
+
+
+def flush_output() -> OSError | None:
+    """Write what standard output still holds. If that fails, return why, and write nothing more to it."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = _Nowhere()
+        return error
+    return None
+
+
+class OutputFailed(StreamConsumerError):
+    """Standard output is closed or full."""
+
+
+def refuse_output(error: OSError) -> NoReturn:
+    """
+    End the command because of *error*, which standard output raised.
+
+    Raises:
+        SystemExit: Nobody reads it any more, such as ``head``, which is no news.
+        OutputFailed: It cannot be written for another reason.
+    """
+    if isinstance(error, BrokenPipeError):
+        raise SystemExit(1) from None
+    raise OutputFailed(f"standard output cannot be written: {error.strerror}") from error
+
+
+class _Nowhere(io.StringIO):
+    """Takes what nobody can be told."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
 
 
 class Terminal(Console):
@@ -19,6 +77,13 @@ class Terminal(Console):
 
     def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        try:
+            super().print(*objects, **how)
+        except OSError as error:
+            if not self.stderr:  # else nobody can be told
+                refuse_output(error)
 
     def render_str(self, text: str, **how: Any) -> Text:
         """Return *text*, also of a table's cell, with nothing in it but line feeds to obey."""
@@ -28,7 +93,10 @@ class Terminal(Console):
 
 def say(text: str, *, flush: bool = False, to: TextIO | None = None) -> None:
     """Print *text* as one line on standard output, or on another stream."""
-    print(printable(text), file=to, flush=flush)
+    try:
+        print(printable(text), file=to, flush=flush)
+    except OSError as error:
+        refuse_output(error)
 
 
 def hint(text: str) -> None:

@@ -39,7 +39,13 @@ def worker(  # noqa: PLR0913 (each is an option)
         bool, typer.Option("--exit-when-empty", help="Stop when polling for 20 s finds nothing; without it, go on.")
     ] = False,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that the object at hand has after SIGTERM or Ctrl-C.")
+        float,
+        typer.Option(
+            min=0,
+            max=86_400,
+            callback=options.number,
+            help="Seconds that the object at hand has after SIGTERM or Ctrl-C.",
+        ),
     ] = 20.0,
     # It counts from before the poll, and a third of it passes before each heartbeat, of which one may fail: less than
     # 30 s would be lost in passing. SQS hides nothing for longer than 43200 s.
@@ -117,9 +123,12 @@ def _log() -> "Log":
     """JSON where a machine reads it, as the functions log; lines for people in a terminal."""
     if sys.stdout.isatty():
         return _Lines()
-    from aws_lambda_powertools import Logger
+    from stream_consumer.environment_variables import powertools
 
-    return Logger(service=os.environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
+    made: Log = powertools(os.environ).Logger(
+        service=os.environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line
+    )
+    return made
 
 
 class _Lines:

@@ -1,11 +1,11 @@
 """The dead letter: an invalid record as one JSON line."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.contract.timestamps import iso_milliseconds
 
 _letter_encoder = msgspec.json.Encoder()
 
@@ -69,8 +69,3 @@ def decode_dead_letters(data: bytes) -> list[DeadLetter]:
         ValueError: A line is not a dead letter.
     """
     return [_decode_dead_letter(line) for line in data.splitlines()]
-
-
-def iso_milliseconds(seconds: float) -> str:
-    """Return Unix *seconds* as ``2026-11-21T01:02:03.456Z``."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

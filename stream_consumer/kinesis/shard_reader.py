@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
 from stream_consumer.aws.retry import is_transient
 from stream_consumer.contract.stream_arn import kinesis_stream
@@ -179,5 +185,7 @@ def answer(call: Callable[[], Answer], what: str) -> Answer:
     except ClientError as error:
         failure = ReadFailed if is_transient(error) else StreamUnreadable
         raise failure(f"{what}: {error}") from error
+    except (NoCredentialsError, PartialCredentialsError, ParamValidationError) as error:
+        raise StreamUnreadable(f"{what}: {' '.join(str(error).splitlines())}") from error
     except BotoCoreError as error:
         raise ReadFailed(f"{what}: {error}") from error

@@ -182,10 +182,17 @@ def _download_from_registry(location: str, scratch: str) -> Path:
         ) from error
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """Return the file of the SQLite store at *uri*, None if the store is of another kind or in memory."""
+    scheme, _, rest = uri.partition(":///")
+    path = rest.partition("?")[0]
+    return Path(path) if scheme.startswith("sqlite") and path not in {"", ":memory:"} else None
+
+
 def _refuse_missing_store(uri: str) -> None:
     """Raise FileNotFoundError if *uri* is a SQLite file that does not exist: mlflow would make it, on a read too."""
-    scheme, _, path = uri.partition(":///")
-    if scheme.startswith("sqlite") and not Path(path.partition("?")[0]).exists():
+    file = sqlite_file(uri)
+    if file and not file.exists():
         raise FileNotFoundError("this store does not exist")
 
 

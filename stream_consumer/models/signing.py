@@ -89,7 +89,7 @@ def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Pa
     """
     rows = rows_of(statement)
     columns = columns_of(rows)
-    aside = target.with_name(f".{target.name}.part")
+    aside = target.parent / f".{target.name}.part"
     try:
         if target.exists():
             raise ModelError(f"{target} is there already; name a folder that is not")

@@ -6,7 +6,7 @@ shards, cold starts and failing batches are not in them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from stream_consumer.errors import UsageError
@@ -26,6 +26,9 @@ POLL_SECONDS = 1.0
 
 CATCH_UP = 2.0
 """Capacity asked for, in multiples of the average rate: an outage is then caught up in the time that it lasted."""
+
+LARGEST = 10**9
+"""More of anything than a workload has."""
 
 HOURS_A_MONTH = 730
 SECONDS_A_MONTH = HOURS_A_MONTH * 3600
@@ -83,6 +86,13 @@ class Workload:
         at_least_zero = ("record_us", "window_seconds", "burst_minutes", "outage_minutes")
         faults += [
             f"{name} is {getattr(self, name)}, wanted 0 or more" for name in at_least_zero if getattr(self, name) < 0
+        ]
+        # nan is at most nothing.
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        faults += [
+            f"{name} is {value}, wanted at most {LARGEST:,}"
+            for name, value in given
+            if value is not None and not value <= LARGEST
         ]
         if self.peak < self.events_per_second:
             faults.append(f"peak_events_per_second is {self.peak:g}, below the average of {self.events_per_second:g}")
@@ -185,16 +195,11 @@ def _shards_for(rate: float, record_bytes: int) -> int:
 def _size(workload: Workload) -> tuple[int, int]:
     """Return the fewest shards, and for them the least factor, that take the peak and catch up in time."""
     wanted = max(workload.peak, CATCH_UP * workload.events_per_second)
-    shards = workload.shards or _shards_for(workload.peak, workload.event_bytes)
-    while True:
-        for factor in (
-            [workload.parallelization_factor] if workload.parallelization_factor else range(1, MAX_FACTOR + 1)
-        ):
-            if _capacity(workload, shards, factor) >= wanted:
-                return shards, factor
-        if workload.shards:
-            return shards, factor
-        shards += 1
+    least, most = (workload.parallelization_factor or bound for bound in (1, MAX_FACTOR))
+    needed = math.ceil(wanted / _capacity(workload, 1, most))
+    shards = workload.shards or max(needed, _shards_for(workload.peak, workload.event_bytes))
+    factors = (factor for factor in range(least, most) if _capacity(workload, shards, factor) >= wanted)
+    return shards, next(factors, most)
 
 
 def _capacity(workload: Workload, shards: int, factor: int) -> float:

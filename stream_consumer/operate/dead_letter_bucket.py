@@ -15,9 +15,10 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from stream_consumer.aws.retry import is_transient
-from stream_consumer.contract.dead_letter import decode_dead_letters, iso_milliseconds
+from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.stream_arn import stream_name
+from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.errors import NotAKinesisEvent
 from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
 

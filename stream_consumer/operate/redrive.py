@@ -19,7 +19,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.aws.retry import RetryPolicy, is_transient
-from stream_consumer.contract.dead_letter import iso_milliseconds
+from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.errors import StreamConsumerError
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_REQUEST_BYTES
 from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, Letter

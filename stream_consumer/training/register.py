@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import ModelError, UsageError
-from stream_consumer.models.files import default_s3
+from stream_consumer.models.files import default_s3, sqlite_file
 from stream_consumer.models.loading import load_model
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.plots import evaluation_plots
@@ -27,6 +28,7 @@ from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, log_record, re
 from stream_consumer.training.rides import BOUNDS, FEATURES, Rides
 from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
+from stream_consumer.whole_file import refuse_unwritable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,6 +82,7 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    _refuse_store(uri)
     with warnings.catch_warnings():
         for category, message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message, category)
@@ -93,7 +96,33 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
             mlflow.set_tracking_uri(uri)
             yield mlflow
         except (mlflow.MlflowException, SQLAlchemyError, BotoCoreError, ClientError, OSError) as error:
-            raise UsageError(f"MLflow at {shown(uri)} cannot be used: {error}") from error
+            # SQLAlchemy adds the query and an address in lines of their own.
+            reason = str(error).partition("\n")[0]
+            raise UsageError(f"MLflow at {shown(uri)} cannot be used: {reason}") from error
+
+
+def _refuse_store(uri: str) -> None:
+    """
+    Raise if *uri* is no URL, or of a SQLite file that cannot be made or written.
+
+    MLflow would try the latter for most of an hour.
+
+    Raises:
+        UsageError: Says so.
+    """
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        raise UsageError(f"MLflow at {shown(uri)} cannot be used: {error}") from None
+    file = sqlite_file(uri)
+    if file:
+        try:
+            refuse_unwritable(file)
+        except OSError as error:
+            raise UsageError(
+                f"MLflow's store {file} cannot be written: {error.strerror}; change to a folder that can be, or name "
+                "another store with MLFLOW_TRACKING_URI"
+            ) from None
 
 
 def find_champion(client: "MlflowClient", name: str) -> Champion | None:

@@ -30,7 +30,10 @@ _CHUNK_BYTES = 1 << 20
 
 def shown(source: str) -> str:
     """*source* fit for a message or a log: a URL without its user, password and query, which may be credentials."""
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError:  # it is no URL at all, and may hold a password all the same
+        return source.partition("://")[0] + "://…"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl() if parts.netloc else source
 
 
@@ -52,6 +55,19 @@ def expanded(sources: Sequence[str]) -> list[str]:
     return names
 
 
+def refuse_unreadable(sources: Sequence[str]) -> None:
+    """
+    Raise if it shows, without a download, that one of *sources* cannot be read.
+
+    Raises:
+        UsageError: There is no such local file, or the name is none of a file of rides.
+    """
+    for source in expanded(sources):
+        parts, _ = _parsed(source)
+        if not parts.scheme:
+            _local(Path(source))
+
+
 def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
     """
     The local file of *source*, downloaded into *directory* unless it is one already.
@@ -59,6 +75,18 @@ def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], 
     Raises:
         UsageError: No such file, object or page, an unknown scheme or suffix, no permission, no connection.
     """
+    parts, suffix = _parsed(source)
+    match parts.scheme:
+        case "":
+            return _local(Path(source))
+        case "s3":
+            return _from_s3(parts, directory / f"rides{suffix}", progress=progress, s3=s3)
+        case _:
+            return _from_http(source, directory / f"rides{suffix}", progress=progress)
+
+
+def _parsed(source: str) -> tuple[SplitResult, str]:
+    """Return the parts of *source*, of a scheme that is known, and its suffix."""
     try:
         parts = urlsplit(source) if "://" in source else SplitResult("", "", source, "", "")
     except ValueError as error:  # [::1 without its bracket
@@ -67,15 +95,9 @@ def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], 
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
     if suffix is None:
         raise UsageError(f"{shown(source)}: rides are read from {', '.join(SUFFIXES)} files; the name must end so")
-    match parts.scheme:
-        case "":
-            return _local(Path(source))
-        case "s3":
-            return _from_s3(parts, directory / f"rides{suffix}", progress=progress, s3=s3)
-        case "http" | "https":
-            return _from_http(source, directory / f"rides{suffix}", progress=progress)
-        case scheme:
-            raise UsageError(f"{shown(source)}: unknown scheme {scheme}://; give a path, s3:// or https://")
+    if parts.scheme not in {"", "s3", "http", "https"}:
+        raise UsageError(f"{shown(source)}: unknown scheme {parts.scheme}://; give a path, s3:// or https://")
+    return parts, suffix
 
 
 def _local(path: Path) -> Path:

@@ -23,6 +23,7 @@ from stream_consumer.training.register import (
     register,
 )
 from stream_consumer.training.rides import Rides, load_rides
+from stream_consumer.training.sources import refuse_unreadable
 from stream_consumer.training.trial import Trial, run_trial
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def train(
     Raises:
         UsageError: The rides or the tracking store cannot be used; the store is tried before the rides are read.
     """
+    refuse_unreadable(sources)  # a mistyped name makes no store
     return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress))
 
 

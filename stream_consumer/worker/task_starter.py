@@ -9,14 +9,15 @@ import hashlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-from aws_lambda_powertools import Logger
+from typing import TYPE_CHECKING, Any
 
 from stream_consumer.aws.clients import default_client
 from stream_consumer.contract.printable import log_line
-from stream_consumer.environment_variables import Field, integer, matching, read, refuse, some_text, url
+from stream_consumer.environment_variables import Field, integer, matching, powertools, read, refuse, some_text, url
 from stream_consumer.worker.errors import TasksNotStarted
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
 
 # Source: Amazon ECS API reference, "RunTask": count.
 _TASKS_A_REQUEST = 10
@@ -80,7 +81,7 @@ class StarterSettings:
         return cls(**values)
 
 
-def start_tasks(settings: StarterSettings, *, sqs: Any, ecs: Any, event_id: str, logger: Logger) -> dict[str, int]:
+def start_tasks(settings: StarterSettings, *, sqs: Any, ecs: Any, event_id: str, logger: "Logger") -> dict[str, int]:
     """
     Start as many tasks as :func:`tasks_to_start` says; return what it saw and did.
 
@@ -141,5 +142,7 @@ def lambda_handler(
     """Answer one invocation; what the event says does not matter, only whether it is the same again."""
     settings = StarterSettings.of(environ)
     event_id = str(event.get("id") or getattr(context, "aws_request_id", ""))
-    logger = Logger(service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line)
+    logger = powertools(environ).Logger(
+        service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line
+    )
     return start_tasks(settings, sqs=client("sqs"), ecs=client("ecs"), event_id=event_id, logger=logger)

@@ -272,8 +272,7 @@ def test_a_stream_that_is_not_there_takes_nothing(command: Command, laid: Client
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--rate", "0"), "error: --rate 0.0: wanted a number of records a second, more than 0\n"),
-        (("--rate", "nan"), "error: --rate nan: wanted a number of records a second, more than 0\n"),
+        (("--until", "9999-12-31T23:59:59-14:00"), "is out of range; wanted a time in the years 1970 to 9998\n"),
         (("--since", "noon"), "error: 'noon' is no time; wanted 2026-11-21T01:02:03Z\n"),
         (("--edit", ".a |"), "error: '.a |' is no jq program: jq: error: syntax error"),
         (("--edit", "@nosuch.jq"), "error: --edit @nosuch.jq: [Errno 2] No such file or directory: 'nosuch.jq'\n"),

@@ -106,7 +106,7 @@ def records_received(out: str) -> float:
     ("arguments", "message"),
     [
         (("put", "no-such-file.parquet"), "no-such-file.parquet"),
-        (("put", "rides.parquet", "--rate", "-1"), "--rate -1.0: wanted a number of rides a second"),
+        (("put", "rides.parquet", "--rate", "-1"), "Invalid value for '--rate'"),
         (("put", "rides.parquet", "--malformed", "2"), "'2' is no share; wanted 1% or 0.01"),
         (
             ("consume", "--on-failure", "somewhere"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letters, iso_milliseconds
+from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters, encode_dead_letters
 from stream_consumer.contract.prediction import Prediction, decode_prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.contract.stream_arn import kinesis_stream
@@ -128,19 +128,6 @@ def test_what_utf_8_cannot_say_does_not_keep_a_dead_letter_from_being_written() 
 @pytest.mark.parametrize(("ride_id", "key"), [(256, "256"), (-1, "-1"), ("256", "256"), ("🚕", "🚕")])
 def test_the_partition_key_is_the_ride_id_as_text(ride_id: int | str, key: str) -> None:
     assert Prediction("m", "1", RideDuration(1.0, ride_id), None).partition_key == key
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "1970-01-01T00:00:00.000Z"),
-        (1_795_222_923.456, "2026-11-21T01:02:03.456Z"),
-        (1_795_222_923.0, "2026-11-21T01:02:03.000Z"),
-        (1_795_222_923, "2026-11-21T01:02:03.000Z"),
-    ],
-)
-def test_arrival_is_iso_8601_in_utc_with_milliseconds(seconds: float, text: str) -> None:
-    assert iso_milliseconds(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """AWS's limits of a mapping."""
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,6 +73,7 @@ def test_waits_double_up_to_their_limit() -> None:
     assert [pace.backoff(failures) for failures in (1, 2, 3, 4, 5, 10_000)] == [1, 2, 4, 8, 10, 10]
 
 
-def test_negative_waits_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"poll_seconds is -1"):
-        Pace(poll_seconds=-1)
+@pytest.mark.parametrize("seconds", [-1, 86_401, math.inf, math.nan])
+def test_waits_that_are_negative_or_longer_than_a_day_are_refused(seconds: float) -> None:
+    with pytest.raises(UsageError, match=f"poll_seconds is {seconds}"):
+        Pace(poll_seconds=seconds)

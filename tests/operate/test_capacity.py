@@ -2,7 +2,7 @@
 
 import doctest
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -163,6 +163,13 @@ def test_every_fault_of_a_workload_is_named_at_once() -> None:
         "peak_events_per_second is 50, below the average of 100; shards is 0, wanted 1 or more; "
         "parallelization_factor is 11, wanted 1 to 10"
     )
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan, 1e10])
+@pytest.mark.parametrize("name", [field.name for field in fields(Workload)])
+def test_numbers_that_no_workload_has_are_refused(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"{name} is {value}, wanted at most 1,000,000,000"):
+        Workload(**{"events_per_second": 100} | {name: value})  # type: ignore[arg-type]
 
 
 @given(

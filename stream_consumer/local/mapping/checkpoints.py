@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stream_consumer.errors import UsageError
-from stream_consumer.whole_file import write_whole
+from stream_consumer.whole_file import read_whole, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,12 +69,12 @@ class FileCheckpoints:
 
     def load(self, stream_arn: str) -> Progress | None:
         try:
-            saved = json.loads(self._path.read_bytes())
+            saved = json.loads(read_whole(self._path))
             shards = {shard: Position(**position) for shard, position in saved["shards"].items()}
             progress = Progress(saved["stream_arn"], saved["started"], shards)
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise UsageError(f"{self._path} is not a checkpoint file ({error!r}); name another or remove it") from error
         if progress.stream_arn != stream_arn:
             raise UsageError(

@@ -12,6 +12,7 @@ from stream_consumer.errors import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
+_LONGEST_WAIT_SECONDS = 86_400
 STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
 
 
@@ -85,11 +86,10 @@ class Pace:
     """Between ListShards calls while a closed shard's children are not listed yet."""
 
     def __post_init__(self) -> None:
-        faults = [
-            f"{field.name} is {getattr(self, field.name)}" for field in fields(self) if getattr(self, field.name) < 0
-        ]
+        waits = [(field.name, getattr(self, field.name)) for field in fields(self)]
+        faults = [f"{name} is {seconds}" for name, seconds in waits if not 0 <= seconds <= _LONGEST_WAIT_SECONDS]
         if faults:
-            raise UsageError("waits cannot be negative: " + ", ".join(faults))
+            raise UsageError(f"a wait is 0 to {_LONGEST_WAIT_SECONDS} s: " + ", ".join(faults))
 
     def backoff(self, failures: int) -> float:
         """The wait after so many failures in a row, at least one."""

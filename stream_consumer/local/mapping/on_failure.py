@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.local.mapping.delivery_rules import Condition
 from stream_consumer.local.mapping.lambda_records import render_event
 
@@ -131,18 +132,14 @@ def document(discarded: "Discarded", origin: Origin) -> dict[str, Any]:
         },
         **({"responseContext": response_context} if answered else {}),
         "version": "1.0",
-        "timestamp": _iso(origin.time),
+        "timestamp": iso_milliseconds(origin.time),
         "KinesisBatchInfo": {
             "shardId": origin.shard_id,
             "startSequenceNumber": first.sequence_number,
             "endSequenceNumber": last.sequence_number,
-            "approximateArrivalOfFirstRecord": _iso(first.arrived),
-            "approximateArrivalOfLastRecord": _iso(last.arrived),
+            "approximateArrivalOfFirstRecord": iso_milliseconds(first.arrived),
+            "approximateArrivalOfLastRecord": iso_milliseconds(last.arrived),
             "batchSize": len(batch.records),
             "streamArn": origin.stream_arn,
         },
     }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -47,7 +47,7 @@ class FunctionConfig:
     def __post_init__(self) -> None:
         module, _, attribute = self.handler.rpartition(".")
         if not module or not attribute:
-            raise UsageError(f"handler {self.handler!r} is not of the form module.handler")
+            raise UsageError(f"the function's handler {self.handler!r} is not of the form module.handler")
         if not 0 < self.timeout_seconds <= 900:  # noqa: PLR2004 - Lambda's limit, said in the message
             raise UsageError(f"timeout of {self.timeout_seconds} s is outside Lambda's limits, more than 0 to 900")
         if not 128 <= self.memory_mb <= 10_240:  # noqa: PLR2004 - the same
