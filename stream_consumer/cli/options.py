@@ -43,6 +43,17 @@ IdField = Annotated[
 PredictionField = Annotated[
     str | None, typer.Option(help="Field of the predicted value. Default: PREDICTION_FIELD.", show_default=False)
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        envvar="BATCH_JOBS",
+        help="Chunks scored at once, by scikit-learn and ONNX models. Default: the cores that the process may use. "
+        "Other models score one at a time.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 
 
