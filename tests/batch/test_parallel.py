@@ -194,8 +194,9 @@ def test_a_model_that_is_not_known_to_be_safe_is_called_by_one_thread_in_order(
 
 
 @pytest.mark.parametrize("jobs", [1, *MANY])
-def test_few_chunks_are_held(jobs: int, model: Model) -> None:
-    """Memory grows with the number of jobs, not with the file."""
+@pytest.mark.parametrize("concurrent", [True, False])
+def test_few_chunks_are_held(jobs: int, model: Model, *, concurrent: bool) -> None:
+    """Memory grows with the number of threads, not with the file."""
     read = list[int]()
 
     def chunks() -> Iterator[Lines]:
@@ -204,11 +205,11 @@ def test_few_chunks_are_held(jobs: int, model: Model) -> None:
             yield Lines(np.array([at]), [b"{}"])
 
     most = 0
-    with decided(chunks(), Judge(dataclasses.replace(model, concurrent=True), "here"), jobs) as outcomes:
+    with decided(chunks(), Judge(dataclasses.replace(model, concurrent=concurrent), "here"), jobs) as outcomes:
         for taken, _ in enumerate(outcomes):
             most = max(most, len(read) - taken)
     assert len(read) == 100
-    assert most == (1 if jobs == 1 else jobs + 2)
+    assert most == (1 if jobs == 1 else (jobs if concurrent else 1) + 2)
 
 
 # --- the end before the end -------------------------------------------------------------------------------------------
