@@ -1,11 +1,13 @@
 """
-A file of rides through the model: the batch door, its floor, and two ways that others would write it.
+A file of rides through the model: this project with 1, 2, … jobs, its floor, and two ways that others would write it.
 
-The floor is ``model.predict`` of the same model on arrays that are in memory already, and nothing else: no file, no
+The floor is ``predict`` of the same estimator on an array that is in memory already, and nothing else: no file, no
 checks, no output. The others read the same Parquet file in the same chunks and write one, and check nothing; they are
-written as well as their libraries allow, a call for each chunk and none for a row.
+written as well as their libraries allow, a call for each chunk and none for a row. The floor and the others have as
+many threads as scikit-learn starts by itself, one for each core, since that is what a user would run.
 """
 
+import functools
 import os
 import statistics
 import tempfile
@@ -21,9 +23,10 @@ import numpy as np
 from benchmarks.contestants import Place
 from benchmarks.worker import Cost, Worker, peak_megabytes
 from benchmarks.workload import Say, Workload
+from stream_consumer.batch.parallel import cores
 from stream_consumer.training.rides import FEATURES
 
-OURS, FLOOR = "this project", "floor: predict on arrays in memory"
+FLOOR = "floor: predict on arrays in memory"
 PANDAS, MLFLOW = "loop of pandas and scikit-learn", "loop of pandas and mlflow pyfunc"
 _CHUNK = 65_536
 _GROUP = 1_000_000
@@ -48,6 +51,8 @@ class Batch:
     """Of one row, one for each round."""
     megabytes: Mapping[str, float]
     """Resident at most; that of this project is the larger of both files."""
+    jobs: Sequence[int]
+    """Numbers of jobs that this project was measured with: 1, 2, 4, … and the cores."""
 
     def rate(self, name: str) -> float:
         """Rows in a second of processor time."""
@@ -56,11 +61,20 @@ class Batch:
     def wall_rate(self, name: str) -> float:
         return 1 / statistics.median(cost.wall for cost in self.costs[name])
 
-    @property
-    def share(self) -> float:
-        """Of the floor's rate what this project reaches: the median of the rounds' ratios."""
-        pairs = zip(self.costs[FLOOR], self.costs[OURS], strict=True)
-        return statistics.median(floor.processor / ours.processor for floor, ours in pairs)
+    def faster(self, name: str) -> float:
+        """Return how much faster this project is on all cores than *name*: the median of the rounds' ratios."""
+        pairs = zip(self.costs[name], self.costs[ours_with(self.jobs[-1])], strict=True)
+        return statistics.median(other.wall / ours.wall for other, ours in pairs)
+
+
+def ours_with(jobs: int) -> str:
+    """Return the name of this project with so many jobs."""
+    return f"this project, --jobs {jobs}"
+
+
+def _numbers_of_jobs() -> list[int]:
+    most = cores()
+    return sorted({*(1 << power for power in range(most.bit_length())), most})
 
 
 def batch(workload: Workload, rows: int, rounds: int, say: Say) -> Batch:
@@ -70,21 +84,25 @@ def batch(workload: Workload, rows: int, rounds: int, say: Say) -> Batch:
     Raises:
         NotScored: See there.
     """
-    costs: dict[str, list[Cost]] = {name: [] for name in CONTESTANTS}
+    jobs = _numbers_of_jobs()
+    contestants = {ours_with(count): functools.partial(ours, jobs=count) for count in jobs} | OTHERS
+    costs: dict[str, list[Cost]] = {name: [] for name in contestants}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, ExitStack() as stack:
         files = [_rides(Path(folder) / f"{name}.parquet", workload, rows, size) for name, size in _groups(rows).items()]
         few = _rides(Path(folder) / "few.parquet", workload, max(1, rows // FEWER), _GROUP)
         place = Place(workload.models["default"], "")
-        workers = {name: stack.enter_context(Worker(make, place)) for name, make in CONTESTANTS.items()}
+        workers = {
+            name: stack.enter_context(Worker(make, place, every_core=True)) for name, make in contestants.items()
+        }
         for number in range(rounds):
             for name, worker in workers.items():
                 say(f"a file of {rows:,} rides, round {number + 1} of {rounds}: {name}")
-                path, wanted = (files[number % len(files)], rows) if name in {OURS, FLOOR} else (few, rows // FEWER)
+                path, wanted = (few, rows // FEWER) if name in LOOPS else (files[number % len(files)], rows)
                 cost, done = worker.run(_cost, str(path))
                 if done != wanted:
                     raise NotScored(f"{name} scored {done} of {wanted} rides")
                 costs[name].append(Cost(cost.processor / done, cost.wall / done))
-        return Batch(rows, costs, {name: worker.run(peak_megabytes) for name, worker in workers.items()})
+        return Batch(rows, costs, {name: worker.run(peak_megabytes) for name, worker in workers.items()}, jobs)
 
 
 def _groups(rows: int) -> dict[str, int]:
@@ -108,13 +126,14 @@ def _cost(score: Score, path: str) -> tuple[Cost, int]:
     return Cost(time.process_time() - processor, time.perf_counter() - wall), done
 
 
-def ours(place: Place) -> Score:
+def ours(place: Place, jobs: int) -> Score:
     """This project: everything that ``stream-consumer batch`` does after it has loaded the model."""
     from stream_consumer.batch.job import Job, run  # noqa: PLC0415
     from stream_consumer.batch.storage import Stores  # noqa: PLC0415
+    from stream_consumer.models.loading import load_model  # noqa: PLC0415
 
-    model = _model(place)
-    return lambda path: lambda: run(_job(Job, path), model=model, stores=Stores()).rows
+    model = load_model(str(place.model), s3=_nowhere)
+    return lambda path: lambda: run(_job(Job, path), model=model, stores=Stores(), jobs=jobs).rows
 
 
 def _job(make: Any, path: Path) -> Any:
@@ -122,29 +141,22 @@ def _job(make: Any, path: Path) -> Any:
 
 
 def floor(place: Place) -> Score:
-    """The same call on arrays, in chunks: on the whole of the rides at once it takes longer."""
+    """The same calls on an array, in chunks: on the whole of the rides at once it takes longer."""
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    predict = _model(place).predict
+    predict = _estimator(place).predict
 
     def prepared(path: Path) -> Callable[[], int]:
-        columns = [column.to_numpy() for column in pq.read_table(path, columns=list(FEATURES)).columns]
-
-        def work() -> int:
-            done = 0
-            for first in range(0, len(columns[0]), _CHUNK):
-                done += len(predict([column[first : first + _CHUNK] for column in columns]))
-            return done
-
-        return work
+        rows = pq.read_table(path, columns=list(FEATURES)).to_pandas().to_numpy()
+        return lambda: sum(len(predict(rows[first : first + _CHUNK])) for first in range(0, len(rows), _CHUNK))
 
     return prepared
 
 
-def _model(place: Place) -> Any:
-    from stream_consumer.models.loading import load_model  # noqa: PLC0415
+def _estimator(place: Place) -> Any:
+    from stream_consumer.models.skops_file import load_skops  # noqa: PLC0415
 
-    return load_model(str(place.model), s3=_nowhere)
+    return load_skops(place.model / "model.skops", str(place.model), pinned=False)
 
 
 def _nowhere() -> Any:
@@ -153,12 +165,7 @@ def _nowhere() -> Any:
 
 def pandas_loop(place: Place) -> Score:
     """Read chunks as DataFrames, predict each with the estimator, write."""
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
-    from stream_consumer.models.skops_file import load_skops  # noqa: PLC0415
-
-    estimator = load_skops(place.model / "model.skops", str(place.model), pinned=False)
-    threadpool_limits(1, "openmp")  # as all of them
+    estimator = _estimator(place)
     return _loop(lambda frame: estimator.predict(frame.to_numpy()))
 
 
@@ -191,9 +198,5 @@ def _loop(predict: Callable[[Any], Any]) -> Score:
     return lambda path: lambda: work(path)
 
 
-CONTESTANTS: Mapping[str, Callable[[Place], Score]] = {
-    OURS: ours,
-    FLOOR: floor,
-    PANDAS: pandas_loop,
-    MLFLOW: mlflow_loop,
-}
+LOOPS: Mapping[str, Callable[[Place], Score]] = {PANDAS: pandas_loop, MLFLOW: mlflow_loop}
+OTHERS = {FLOOR: floor, **LOOPS}

@@ -37,10 +37,10 @@ class Extent:
 
 
 FULL = Extent(
-    rounds=7, far_rounds=2, platform_seconds=20, file_rows=10_000_000, file_rounds=2, web_rounds=5, web_seconds=5
+    rounds=7, far_rounds=2, platform_seconds=20, file_rows=10_000_000, file_rounds=3, web_rounds=5, web_seconds=5
 )
 QUICK = Extent(
-    rounds=3, far_rounds=0, platform_seconds=0, file_rows=1_000_000, file_rounds=1, web_rounds=1, web_seconds=3
+    rounds=3, far_rounds=0, platform_seconds=0, file_rows=1_000_000, file_rounds=3, web_rounds=1, web_seconds=3
 )
 
 
@@ -83,6 +83,13 @@ def measure(extent: Extent, train: list[str], rides: list[str], say: Say) -> Mea
             platform=platform(work, extent.platform_seconds, say) if extent.platform_seconds else None,
             web=web(work, directory, extent.web_rounds, extent.web_seconds, say),
         )
+
+
+def measure_batch(extent: Extent, train: list[str], rides: list[str], say: Say) -> Batch:
+    """Run the part of a file of rides alone."""
+    os.environ |= ENVIRONMENT
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as scratch:
+        return batch(workload(Path(scratch), train, rides), extent.file_rows, extent.file_rounds, say)
 
 
 def _far_throughput(work: Workload, rounds: int, say: Say) -> Throughput:

@@ -3,14 +3,14 @@
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pyperf
 
 from benchmarks import batch, web
-from benchmarks.bars import Bar, bars
+from benchmarks.bars import Bar, bars, batch_bars
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measurement import Measurement
 from benchmarks.stages import AGGREGATE_KEYS, BATCH, FAR
@@ -29,7 +29,7 @@ def table(measured: Measurement) -> str:
             *_throughput(measured),
             *_stages(measured),
             *_rest(measured),
-            *_file(measured),
+            *_file(measured.batch),
             *_web(measured),
             *verdicts(measured),
         ]
@@ -42,12 +42,16 @@ def summary(measured: Measurement) -> str:
 
 
 def verdicts(measured: Measurement) -> Iterator[str]:
-    yield from ("", _row("to reach", ["bar", "reached", ""]))
-    for bar in bars(measured):
-        wanted = ("≥ " if bar.wanted == "at least" else "≤ ") + _number(bar.bar)
-        yield _row(_named(bar), [wanted, _number(bar.value), "yes" if bar.met else "NO"])
+    yield from _verdicts(bars(measured))
     if measured.web is None:
         yield "  web: NOT MEASURED, wrk is not installed"
+
+
+def _verdicts(reached: Iterable[Bar]) -> Iterator[str]:
+    yield from ("", _row("to reach", ["bar", "reached", ""]))
+    for bar in reached:
+        wanted = ("≥ " if bar.wanted == "at least" else "≤ ") + _number(bar.bar)
+        yield _row(_named(bar), [wanted, _number(bar.value), "yes" if bar.met else "NO"])
 
 
 def as_json(measured: Measurement) -> str:
@@ -145,11 +149,15 @@ def _rest(measured: Measurement) -> Iterator[str]:
         yield _row("", [_number(rate) for rate in rates.values()])
 
 
-def _file(measured: Measurement) -> Iterator[str]:
-    file = measured.batch
+def batch_table(measured: batch.Batch) -> str:
+    """Return what a file of rides took, and its bars."""
+    return "\n".join([*_file(measured), *_verdicts(batch_bars(measured))])
+
+
+def _file(file: batch.Batch) -> Iterator[str]:
     yield ""
     yield _row(f"rows/s of a Parquet file of {file.rows:,}, default model", ["processor", "wall", "peak MB"])
-    for name in batch.CONTESTANTS:
+    for name in file.costs:
         # The floor holds all rows, which is what it is for; its memory says nothing.
         peak = "" if name == batch.FLOOR else _number(file.megabytes[name])
         yield _row(f"  {name}", [_number(file.rate(name)), _number(file.wall_rate(name)), peak])

@@ -2,28 +2,30 @@
 A process for each contestant: fresh, on one core, one thread for linear algebra, nobody else's memory.
 
 The rule: what is compared is processor time, which other programs of the machine do not lengthen much, in rounds in
-which the contestants take turns.
+which the contestants take turns. A contestant that may use every core has as many threads as its libraries start by
+themselves, and its wall time is compared.
 """
 
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import NamedTuple, Self, TypeVar
 
 from benchmarks.contestants import Contestant, Place
 from benchmarks.startup import megabytes
 
+_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_SECRET_ACCESS_KEY": "test",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
     "PYTHONWARNINGS": "ignore",
+    **_THREADS,
 }
 
 _Result = TypeVar("_Result")
@@ -40,8 +42,12 @@ class Cost(NamedTuple):
 class Worker:
     """Context manager: a process that has made its subject (a contestant, say) and runs functions on it."""
 
-    def __init__(self, make: Callable[[Place], object], place: Place) -> None:
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=(make, place))
+    def __init__(self, make: Callable[[Place], object], place: Place, *, every_core: bool = False) -> None:
+        initial = make, place, every_core
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=initial)
+        if every_core:
+            with _default_threads():  # a process gets its environment when it starts
+                self._pool.submit(os.getpid).result()
 
     def run(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """What *function* of the subject and *arguments* returns in the process."""
@@ -54,9 +60,18 @@ class Worker:
         self._pool.shutdown()
 
 
-def _begin(make: Callable[[Place], object], place: Place) -> None:
+@contextmanager
+def _default_threads() -> Iterator[None]:
+    before = {name: os.environ.pop(name) for name in _THREADS if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ |= before
+
+
+def _begin(make: Callable[[Place], object], place: Place, every_core: bool) -> None:  # noqa: FBT001 (of a process)
     global _subject  # noqa: PLW0603 (the one thing that a worker process is for)
-    if hasattr(os, "sched_setaffinity"):
+    if hasattr(os, "sched_setaffinity") and not every_core:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # Metrics and logs are written as in Lambda, and nobody reads them.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -52,6 +52,11 @@ class Scorer:
             if column.name in model.categories
         ]
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether outcomes no longer depend on the batches before: the model has predicted its example, or any row."""
+        return self._proven or bool(self._model.example)
+
     def columns(self, events: Sequence[Event]) -> list[list[Any]]:
         return [list(map(getter, events)) for getter in self._getters]
 

@@ -40,6 +40,12 @@ class Judge:
         self._fast = all(column.type in NUMERIC for column in self._columns)
         self._decider = Decider(model)
         self._name = name
+        self.concurrent = model.concurrent
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the outcomes of a chunk no longer depend on the chunks before."""
+        return self._decider.scorer.is_proven
 
     def decide(self, chunk: Chunk) -> Outcomes:
         """
@@ -65,6 +71,8 @@ class Judge:
         rest = np.setdiff1d(np.arange(rows), sure, assume_unique=True)
         columns = [_values(table, column, sure) for column in self._columns] if len(sure) else [[]]
         scored = self._decider.scorer.score(columns, math.inf)
+        if len(sure) == rows and not any(type(one) is InvalidRecord for one in scored):
+            return Outcomes(table.numbers, table.ids, scored, [])
         events = as_events(table, rest, self._envelope)
         decision = self._exactly(events)
         # A prediction is never None: what stays None has a fault.

@@ -15,6 +15,10 @@ class StoreFailed(StreamConsumerError):
     """A file, object or database could not be read or written this time; nothing was committed."""
 
 
+class ChunkFailed(StreamConsumerError):
+    """The rows of a chunk could not be decided, for want of memory; nothing was committed."""
+
+
 class CountsDiffer(StreamConsumerError):
     """Rows read, predicted, rejected and written do not add up; nothing was committed."""
 

@@ -9,14 +9,15 @@ bytes.
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from stream_consumer.batch.chunk_scoring import Judge
-from stream_consumer.batch.chunks import Input, Progress, never, silent
+from stream_consumer.batch.chunks import Progress, never, silent
 from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected
 from stream_consumer.batch.locations import Location
+from stream_consumer.batch.parallel import Decided, decided
 from stream_consumer.batch.sources import Source, source_of
 from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
@@ -57,11 +58,12 @@ def run(  # noqa: PLR0913 (its parts, each named)
     stop: Callable[[], bool] = never,
     progress: Progress = silent,
     options: Options = Options(),
+    jobs: int = 1,
 ) -> Summary:
     """
     Score the rows of ``job.source`` and commit what became of each; return what was committed.
 
-    *stop* is asked between chunks.
+    *stop* is asked between chunks. Up to *jobs* chunks are scored at once, which changes nothing but the time.
 
     Raises:
         Stopped: *stop* turned true.
@@ -72,6 +74,7 @@ def run(  # noqa: PLR0913 (its parts, each named)
         TooManyRejected: See ``Options.max_rejected``.
         CountsDiffer: What was read, decided and written do not add up.
         ModelError: The model fails on its own example.
+        ChunkFailed: There is not enough memory.
 
         Nothing was committed, except that the summary of an earlier run may be gone after StoreFailed.
     """
@@ -83,7 +86,8 @@ def run(  # noqa: PLR0913 (its parts, each named)
         with source.open(model.schema, options.id_column, scratch, lambda: _go_on(stop)) as rows:
             output = writer(files[target.suffix], model, source.identity)
             letters, judge = Letters(files[REJECTED]), Judge(model, source.identity)
-            counts = _score(rows, judge, output=output, letters=letters, stop=stop, progress=progress)
+            with contextlib.closing(output), contextlib.closing(letters), decided(rows.chunks, judge, jobs) as outcomes:
+                counts = _written(outcomes, rows.rows, output=output, letters=letters, stop=stop, progress=progress)
         counts.check(source.label, options.max_rejected, rows.rows)
         _check_written(files[target.suffix], counts.predicted)
         _check_written(files[REJECTED], counts.rejected.total())
@@ -194,22 +198,26 @@ class _Counts:
         )
 
 
-def _score(  # noqa: PLR0913 (its parts)
-    rows: Input, judge: Judge, *, output: Writer, letters: Letters, stop: Callable[[], bool], progress: Progress
+def _written(  # noqa: PLR0913 (its parts)
+    chunks: Iterable[Decided],
+    announced: int | None,
+    *,
+    output: Writer,
+    letters: Letters,
+    stop: Callable[[], bool],
+    progress: Progress,
 ) -> _Counts:
     counts = _Counts(0, 0, Counter())
-    with contextlib.closing(output), contextlib.closing(letters):
-        for chunk in rows.chunks:
-            _go_on(stop)
-            outcomes = judge.decide(chunk)
-            output.write(outcomes)
-            letters.write(outcomes.letters)
-            counts.rows += len(chunk.numbers)
-            counts.predicted += len(outcomes.values)
-            counts.rejected.update(letter.reason for letter in outcomes.letters)
-            counts.fault = counts.fault or commonest_fault(outcomes.letters)
-            with contextlib.suppress(Exception):  # a display that fails must not fail the run
-                progress(counts.rows, rows.rows)
+    for rows, outcomes in chunks:
+        _go_on(stop)
+        output.write(outcomes)
+        letters.write(outcomes.letters)
+        counts.rows += rows
+        counts.predicted += len(outcomes.values)
+        counts.rejected.update(letter.reason for letter in outcomes.letters)
+        counts.fault = counts.fault or commonest_fault(outcomes.letters)
+        with contextlib.suppress(Exception):  # a display that fails must not fail the run
+            progress(counts.rows, announced)
     return counts
 
 

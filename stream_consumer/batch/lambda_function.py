@@ -20,6 +20,7 @@ import msgspec
 
 from stream_consumer.aws.warm_up import asks_for_nothing
 from stream_consumer.batch.job import Job, committed, run
+from stream_consumer.batch.parallel import jobs_of
 from stream_consumer.batch.schedule import Schedule
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.printable import log_line
@@ -45,19 +46,22 @@ _WANTED = (
 class Handler:
     """Answers Lambda's invocations."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts)
         self,
         model: Model,
         environ: Mapping[str, str],
         stores: Stores,
         logger: "Logger",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        jobs: int = 1,
     ) -> None:
         self._model = model
         self._environ = environ
         self._stores = stores
         self._logger = logger
         self._now = now
+        self._jobs = jobs
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """
@@ -73,7 +77,7 @@ class Handler:
             job = self._job(event)
             said |= {"input": job.source, "output": job.target}
             summary = committed(job, self._stores, model=self._model) or run(
-                job, model=self._model, stores=self._stores
+                job, model=self._model, stores=self._stores, jobs=self._jobs
             )
         except StreamConsumerError as error:
             # The runtime logs the traceback of what is raised.
@@ -127,14 +131,14 @@ def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> H
     Raises:
         InitError: The environment or the model is wrong.
     """
-    settings = Settings.of(environ)
+    settings, jobs = Settings.of(environ), jobs_of(environ)
     escape_logs()
     logger = powertools(environ).Logger(
         service=environ.get("POWERTOOLS_SERVICE_NAME", "stream-consumer"), json_serializer=log_line
     )
     model = load_model(settings.model_location, s3=s3, choice=settings.choice)
     logger.info("model loaded", extra={"model": model.name, "version": model.version, "digest": model.digest})
-    return Handler(model, environ, Stores(s3), logger)
+    return Handler(model, environ, Stores(s3), logger, jobs=jobs)
 
 
 @functools.cache

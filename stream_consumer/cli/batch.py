@@ -53,6 +53,7 @@ def batch(  # noqa: PLR0913 (each is an option)
             metavar="SHARE", help="Fail if more of the rows are rejected; by default only if all of 100 or more are."
         ),
     ] = None,
+    jobs: options.Jobs = None,
     date: Annotated[
         str | None,
         typer.Option(help="A date in the interval; without it DATE, or what ended last.", rich_help_panel=_SCHEDULE),
@@ -86,11 +87,12 @@ def batch(  # noqa: PLR0913 (each is an option)
     """
     from stream_consumer.batch.job import Options
     from stream_consumer.batch.job_list import plan
+    from stream_consumer.batch.parallel import cores
     from stream_consumer.batch.schedule import Schedule
     from stream_consumer.batch.storage import Stores
 
     schedule = Schedule.of(os.environ, datetime.now(UTC), date=date, bucket=bucket, interval=interval)
-    jobs = plan(*_filled(places or [schedule.source, schedule.target], schedule.names))
+    planned = plan(*_filled(places or [schedule.source, schedule.target], schedule.names))
     wanted = Options(
         id_column=id_column,
         query=query,
@@ -99,7 +101,7 @@ def batch(  # noqa: PLR0913 (each is an option)
     )
     clients = functools.cache(lambda: options.aws(endpoint_url, region, profile))
     loaded = options.chosen_model(model, lambda: clients().s3)
-    _run(jobs, loaded, Stores(lambda: clients().s3), wanted, resume=resume)
+    _run(planned, loaded, Stores(lambda: clients().s3), wanted, jobs=jobs or cores(), resume=resume)
 
 
 def _filled(places: list[str], names: "Names") -> tuple[list[str], str]:
@@ -109,16 +111,18 @@ def _filled(places: list[str], names: "Names") -> tuple[list[str], str]:
     return sources, target
 
 
-def _run(jobs: list["Job"], model: "Model", stores: "Stores", wanted: "Options", *, resume: bool) -> None:
+def _run(  # noqa: PLR0913 (each is an option)
+    planned: list["Job"], model: "Model", stores: "Stores", wanted: "Options", *, jobs: int, resume: bool
+) -> None:
     from stream_consumer.batch.job import committed, run
 
     done: list[tuple[Job, Summary, bool]] = []
     try:
-        for job in jobs:
+        for job in planned:
             earlier = committed(job, stores, model=model, options=wanted) if resume else None
             if earlier is None:
                 with row_bar(Location.parse(job.source).name) as progress:
-                    summary = run(job, model=model, stores=stores, progress=progress, options=wanted)
+                    summary = run(job, model=model, stores=stores, progress=progress, options=wanted, jobs=jobs)
             done.append((job, earlier or summary, earlier is not None))
     finally:
         # If one fails, those before it are committed all the same.

@@ -68,6 +68,17 @@ Rate = Annotated[
         min=0.001, max=1e6, callback=number, help="Records a second; without it as fast as the stream takes them."
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1024,
+        envvar="BATCH_JOBS",
+        help="Chunks scored at once, by scikit-learn and ONNX models. Default: the cores that the process may use. "
+        "Other models score one at a time.",
+        show_default=False,
+    ),
+]
 
 
 def aws(endpoint_url: str | None, region: str | None, profile: str | None) -> "Clients":

@@ -55,6 +55,7 @@ def worker(  # noqa: PLR0913 (each is an option)
             min=30, max=43200, help="Seconds until others get the work of a worker that died; renewed meanwhile."
         ),
     ] = 120,
+    jobs: options.Jobs = None,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -72,6 +73,7 @@ def worker(  # noqa: PLR0913 (each is an option)
 
       [bold]stream-consumer worker --queue https://… --exit-when-empty[/]
     """
+    from stream_consumer.batch.parallel import cores
     from stream_consumer.batch.storage import Stores
     from stream_consumer.worker.loop import Scoring, Worker, targets
     from stream_consumer.worker.queue import Queue
@@ -85,7 +87,7 @@ def worker(  # noqa: PLR0913 (each is an option)
 
     worker = Worker(
         Queue(clients.sqs, queue, hidden_seconds=lease),
-        Scoring.of(loaded, Stores(lambda: clients.s3), target),
+        Scoring.of(loaded, Stores(lambda: clients.s3), target, jobs or cores()),
         shutdown,
         log,
         lease_seconds=lease,

@@ -42,6 +42,8 @@ class Booster(NamedTuple):
     """Takes columns of n values each, in the model's own order."""
     columns: Sequence[str] = ()
     """Names of the columns it was fitted on; empty if it knows none."""
+    concurrent: bool = False
+    """Whether several threads may predict at once. Most libraries start threads of their own instead."""
 
 
 def load_xgboost(path: Path, facts: Mapping[str, Any]) -> Booster:
@@ -109,7 +111,8 @@ def load_onnx(path: Path, _facts: Mapping[str, Any]) -> Booster:
         found = session.run(outputs, {one.name: feed for one, feed in zip(inputs, feeds, strict=True)})
         return dict(zip(outputs, found, strict=True))
 
-    return Booster(predict, [one.name for one in inputs] if len(inputs) > 1 else ())
+    # Source: ONNX Runtime, C API, "OrtApi::Run": a session may be run by several threads at once.
+    return Booster(predict, [one.name for one in inputs] if len(inputs) > 1 else (), concurrent=True)
 
 
 def _one_of(module: Any, name: str, allowed: frozenset[str]) -> Any:

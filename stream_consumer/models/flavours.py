@@ -17,6 +17,7 @@ from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Predict
 from stream_consumer.models import boosters
 from stream_consumer.models.columns import columns_of
+from stream_consumer.models.concurrency import is_concurrent, on_one_thread
 from stream_consumer.models.feeding import Signature, classes_of, feed
 from stream_consumer.models.files import import_mlflow, is_installed, regular_file
 from stream_consumer.models.made_rows import seen_values
@@ -58,6 +59,8 @@ class Loaded:
     """Those that the model itself knows."""
     seen: Callable[[Sequence[str]], dict[str, Any]] = lambda _: {}
     """Returns a value of each of the named columns that the model has seen, where it tells."""
+    concurrent: bool = False
+    """Whether several threads may predict at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ def _estimator(files: Files, fact: str) -> Loaded:
         classes_of(estimator, files.method),
         columns_of(estimator),
         lambda names: seen_values(estimator, names),
+        is_concurrent(estimator),
     )
 
 
@@ -131,9 +135,9 @@ def _check_version(saved: str, location: str) -> None:
 
 
 def load_pickle(path: Path, location: str) -> Any:
-    """Load a pickled estimator, whose digest the settings pin."""
+    """Load a pickled estimator, whose digest the settings pin; it predicts on one thread."""
     try:
-        return importlib.import_module("cloudpickle").loads(path.read_bytes())
+        return on_one_thread(importlib.import_module("cloudpickle").loads(path.read_bytes()))
     except Exception as error:  # (unpickling may raise anything)
         raise ModelError(
             f"{path.name} of the model at {location} cannot be loaded: {type(error).__name__}: {error}"
@@ -163,7 +167,9 @@ def _booster(load: Callable[[Path, Mapping[str, Any]], boosters.Booster]) -> Cal
                 f"{type(error).__name__}: {error}"
             ) from error
         columns = [Column(name, "double") for name in booster.columns]
-        return Loaded(lambda signature, _: _in_order(booster, signature), columns=columns)
+        return Loaded(
+            lambda signature, _: _in_order(booster, signature), columns=columns, concurrent=booster.concurrent
+        )
 
     return loaded
 

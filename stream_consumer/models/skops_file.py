@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from stream_consumer.errors import ModelError
+from stream_consumer.models.concurrency import on_one_thread
 from stream_consumer.models.malformed import Malformed
 from stream_consumer.models.skops_nodes import is_as_written, nodes_of
 from stream_consumer.models.skops_types import foreign_types, named_types
@@ -32,7 +33,7 @@ _NPY = b"\x93NUMPY"
 
 def load_skops(path: Path, location: str, *, pinned: bool) -> Any:
     """
-    Load the estimator in the skops file at *path*.
+    Load the estimator in the skops file at *path*; it predicts on one thread.
 
     Args:
         path: The file.
@@ -47,7 +48,8 @@ def load_skops(path: Path, location: str, *, pinned: bool) -> Any:
         with zipfile.ZipFile(path) as archive:
             bound = max(_ANY_ARCHIVE_BYTES, _MOST_TIMES_ITS_SIZE * path.stat().st_size)
             _check_sizes(archive, bound)
-            return _load_trusted(path) if pinned else _load_untrusted(archive, bound)
+            estimator = _load_trusted(path) if pinned else _load_untrusted(archive, bound)
+            return on_one_thread(estimator)
     except (Malformed, _Refused) as error:
         raise ModelError(f"{path.name} of the model at {location} {error}") from error
     except Exception as error:  # (what a broken archive raises is not skops' contract)

@@ -65,7 +65,7 @@ _CALLABLES = (type, types.FunctionType, np.ufunc, type(np.mean))
 
 def check_structure(estimator: Any) -> None:
     """
-    Check *estimator* and all that it holds, and let it predict on one thread.
+    Check *estimator* and all that it holds.
 
     Raises:
         Malformed: Something of it would make a prediction read or write outside of an array.
@@ -140,13 +140,4 @@ def _attributes(value: Any) -> Iterable[Any]:
     kind: Any = type(value)
     if hidden := sorted(attributes.keys() & _class_attributes(kind)):
         raise Malformed(kind, f"hides what its class defines: {', '.join(hidden)}")
-    _serve_on_one_thread(attributes)
     return attributes.values()
-
-
-def _serve_on_one_thread(attributes: dict[str, Any]) -> None:
-    """Undo what training asked for: as many threads as the file says could be started, for a batch of milliseconds."""
-    if attributes.get("n_jobs") is not None:
-        attributes["n_jobs"] = None
-    if "_n_threads" in attributes:
-        attributes["_n_threads"] = 1

@@ -76,9 +76,9 @@ class Scoring:
     target: Callable[[NewObject], str]
 
     @classmethod
-    def of(cls, model: Model, stores: Stores, target: Callable[[NewObject], str]) -> "Scoring":
+    def of(cls, model: Model, stores: Stores, target: Callable[[NewObject], str], jobs: int = 1) -> "Scoring":
         return cls(
-            run=lambda job, stop: run(job, model=model, stores=stores, stop=stop),
+            run=lambda job, stop: run(job, model=model, stores=stores, stop=stop, jobs=jobs),
             committed=lambda job: committed(job, stores, model=model),
             target=target,
         )

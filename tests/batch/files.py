@@ -8,7 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+import pytest
 
+from stream_consumer.batch import job
+from stream_consumer.batch.parallel import decided
 from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
 
 RIDES: Mapping[str, Sequence[Any]] = {
@@ -42,6 +45,18 @@ def event(row: Mapping[str, Any]) -> dict[str, Any]:
 def parquet_file(path: Path, columns: Mapping[str, Any] = RIDES, **options: Any) -> Path:
     pq.write_table(pa.table(dict(columns)), path, **options)
     return path
+
+
+def jobs_asked(patch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list to which each run adds how many chunks it lets be scored at once."""
+    asked = list[int]()
+
+    def noted(chunks: Any, judge: Any, jobs: int) -> Any:
+        asked.append(jobs)
+        return decided(chunks, judge, jobs)
+
+    patch.setattr(job, "decided", noted)
+    return asked
 
 
 def rows(path: Path) -> list[dict[str, Any]]:

@@ -404,26 +404,28 @@ def progress(rows, total):
     if 0 < rows < total:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run(Job(*sys.argv[1:3]), model=load_model(sys.argv[3], s3=None), stores=Stores(), progress=progress)
+model = load_model(sys.argv[3], s3=None)
+run(Job(*sys.argv[1:3]), model=model, stores=Stores(), progress=progress, jobs=int(sys.argv[4]))
 """
 
 
 @pytest.mark.process
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_killed_run_leaves_no_half_output(
-    job: Job, model: Model, model_folder: str, stores: Stores, tmp_path: Path
+    jobs: int, job: Job, model: Model, model_folder: str, tmp_path: Path
 ) -> None:
-    count = 150_000
+    stores, count = Stores(), 300_000
     many = {name: np.ones(count, np.int64) for name in ("PULocationID", "DOLocationID", "trip_distance")}
     parquet_file(Path(job.source), {**many, "ride_id": np.arange(count)})
     killed = subprocess.run(  # noqa: S603 (our own script)
-        [sys.executable, "-c", KILLED, job.source, job.target, model_folder],
+        [sys.executable, "-c", KILLED, job.source, job.target, model_folder, str(jobs)],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         check=False,
         timeout=120,
     )
     assert killed.returncode == -signal.SIGKILL
     assert not Path(job.target).parent.exists()
-    run(job, model=model, stores=stores)
+    run(job, model=model, stores=stores, jobs=jobs)
     undisturbed = Job(job.source, str(tmp_path / "undisturbed" / "minutes.parquet"))
     run(undisturbed, model=model, stores=stores)
     assert made(job) == made(undisturbed)

@@ -18,7 +18,7 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.errors import SettingsError, UsageError
 from stream_consumer.model import Model
 from tests.batch.conftest import nowhere
-from tests.batch.files import rides_file, rows
+from tests.batch.files import jobs_asked, rides_file, rows
 
 Handle = Callable[..., dict[str, Any]]
 NOW = datetime(2021, 3, 1, 0, 30, tzinfo=UTC)
@@ -151,6 +151,16 @@ def test_init_loads_the_model_and_says_so(
     assert len(rows(tmp_path / "2021-02.parquet")) == 4
     with pytest.raises(SettingsError, match="MODEL_LOCATION is not set"):
         build_handler({}, nowhere)
+
+
+def test_the_environment_says_how_many_chunks_are_scored_at_once(
+    model_folder: str, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = jobs_asked(monkeypatch)
+    build_handler(environ | {"MODEL_LOCATION": model_folder, "BATCH_JOBS": "3"}, nowhere)({"date": "2021-02-01"}, None)
+    assert asked == [3]
+    with pytest.raises(SettingsError, match="BATCH_JOBS='none'"):
+        build_handler({"MODEL_LOCATION": model_folder, "BATCH_JOBS": "none"}, nowhere)
 
 
 def test_in_lambda_importing_the_module_is_init(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream_consumer.aws.clients import Clients
-from tests.batch.files import rides_file, rows
+from tests.batch.files import jobs_asked, rides_file, rows
 from tests.cli.conftest import Command
 from tests.cli.model import linear_model
 
@@ -201,11 +201,12 @@ main()
 
 
 @pytest.mark.process
-def test_an_interrupted_run_leaves_nothing(rides: Path, model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupted_run_leaves_nothing(jobs: str, rides: Path, model: str, tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     ran = subprocess.run(  # noqa: S603 (our own script)
-        [sys.executable, "-c", INTERRUPTED, "batch", str(rides), f"{tmp_path}/out/", "--model", model],
+        [sys.executable, "-c", INTERRUPTED, "batch", str(rides), f"{tmp_path}/out/", "--model", model, "--jobs", jobs],
         env=os.environ | {"TMPDIR": str(scratch)},
         capture_output=True,
         text=True,
@@ -215,6 +216,26 @@ def test_an_interrupted_run_leaves_nothing(rides: Path, model: str, tmp_path: Pa
     assert (ran.returncode, "Traceback" in ran.stderr) == (128 + signal.SIGINT, False), ran
     assert not (tmp_path / "out").exists()
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("said", [("3", "2", 3), (None, "2", 2), (None, "", 5)])
+def test_the_number_of_jobs_is_said_by_option_environment_or_cores(
+    said: tuple[str | None, str, int], command: Command, rides: Path, model: str
+) -> None:
+    option, environment, wanted = said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATCH_JOBS", environment)
+        patch.setattr("stream_consumer.batch.parallel.cpu_count", lambda: 5)
+        asked = jobs_asked(patch)
+        options = ["--jobs", option] if option else []
+        assert command("batch", rides, rides.with_name("out.csv"), "--model", model, *options).code == 0
+    assert asked == [wanted]
+
+
+@pytest.mark.parametrize("jobs", ["0", "many"])
+def test_a_number_of_jobs_that_is_none_is_refused(jobs: str, command: Command, rides: Path, model: str) -> None:
+    ran = command("batch", rides, rides.with_name("out.csv"), "--model", model, "--jobs", jobs)
+    assert (ran.code, "--jobs" in ran.err) == (2, True), ran
 
 
 def test_the_help_has_an_example(command: Command) -> None:

@@ -22,7 +22,7 @@ from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
 from stream_consumer.worker.notifications import NewObject
 from stream_consumer.worker.queue import Message, Queue
 from stream_consumer.worker.shutdown import Shutdown
-from tests.batch.files import parquet_file
+from tests.batch.files import jobs_asked, parquet_file
 from tests.worker.sqs import MAX_RECEIVES, Rides
 
 LEASE = 60
@@ -102,6 +102,15 @@ def bench(aws: EmbeddedAws, model: Model, request: pytest.FixtureRequest) -> Ben
 @pytest.fixture(scope="session")
 def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return parquet_file(tmp_path_factory.mktemp("files") / "rides.parquet")
+
+
+def test_a_worker_scores_as_many_chunks_at_once_as_it_is_told(
+    model: Model, rides_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = jobs_asked(monkeypatch)
+    scoring = Scoring.of(model, Stores(), targets("s3://out/{key}.parquet"), 3)
+    scoring.run(Job(str(rides_file), str(tmp_path / "out.csv")), lambda: False)
+    assert asked == [3]
 
 
 def test_a_new_object_is_scored_and_its_message_deleted(bench: Bench, rides_file: Path, tmp_path: Path) -> None:

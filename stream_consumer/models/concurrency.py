@@ -1,0 +1,73 @@
+"""
+Estimators that several threads may ask at once.
+
+The rule: only what scikit-learn, NumPy and SciPy define is known to be safe. Code of others may keep state between
+calls, and an estimator that draws random numbers gives other results in another order.
+"""
+
+import functools
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+_SAFE_PACKAGES = frozenset({"builtins", "functools", "numpy", "scipy", "sklearn"})
+_CODE = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType, np.ufunc)
+# Imputing and topic models continue the random numbers of their training.
+_CONTINUED = "random_state_"
+
+
+def is_concurrent(estimator: Any) -> bool:
+    """Return whether several threads may ask *estimator* at once, and get what one thread gets."""
+    return all(map(_is_safe, _reachable(estimator)))
+
+
+def on_one_thread(estimator: Any) -> Any:
+    """
+    Return *estimator* without the threads that training asked for: a file could ask for any number of them.
+
+    A forest adds up its trees in the order in which its threads end, so the last digit would differ from call to call.
+    """
+    for part in _reachable(estimator):
+        attributes = getattr(part, "__dict__", {})
+        if _package(type(part)) != "sklearn":
+            continue
+        if attributes.get("n_jobs") is not None:
+            attributes["n_jobs"] = None
+        if "_n_threads" in attributes:
+            attributes["_n_threads"] = 1
+    return estimator
+
+
+def _is_safe(part: Any) -> bool:
+    kind = part if isinstance(part, _CODE) else type(part)
+    return _package(kind) in _SAFE_PACKAGES and _CONTINUED not in getattr(part, "__dict__", ())
+
+
+def _package(kind: Any) -> str:
+    return str(getattr(kind, "__module__", None) or type(kind).__module__).partition(".")[0]
+
+
+def _reachable(estimator: Any) -> Iterator[Any]:
+    """Yield *estimator* and everything that it holds, each once."""
+    seen, waiting = dict[int, Any](), [estimator]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, (str, bytes, int, float, complex, type(None), np.generic)):
+            continue
+        seen[id(part)] = part  # kept, or another object could get its id
+        waiting += _held(part)
+        yield part
+
+
+def _held(part: Any) -> list[Any]:
+    if isinstance(part, np.ndarray):
+        return part.ravel().tolist() if part.dtype == object else []
+    if isinstance(part, dict):
+        return list(part.values())
+    if isinstance(part, (list, tuple, set, frozenset)):
+        return list(part)
+    if isinstance(part, functools.partial):
+        return [part.func, *part.args, *part.keywords.values()]
+    return [] if isinstance(part, _CODE) else list(getattr(part, "__dict__", {}).values())
