@@ -18,14 +18,14 @@ DEMO_ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
-	docs check lock wheel clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
+	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 # An environment that was not made whole, whose last installation was cut off, or whose Python or pip is gone, is made anew.
-VENVS := $(VENV) .venv-infra .venv-localstack
+VENVS := $(VENV) .venv-infra .venv-localstack .venv-spark
 .PHONY: $(foreach v,$(VENVS),$(if $(wildcard $v/.made),$(shell \
 	test ! -e $v/.unfinished && $v/bin/python -c 'import pip' 2>/dev/null || echo $v/.made)))
 $(VENVS:=/.made):
@@ -46,6 +46,7 @@ NEEDS_image-test := $(NEEDS_image)
 NEEDS_integration := docker
 NEEDS_integration-local := $(NEEDS_image) node npm
 NEEDS_web-test := node npm $(or $(CHROMIUM),chromium)
+NEEDS_spark-test := java
 NEEDS_workflows := node npm
 NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
@@ -149,7 +150,7 @@ image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean 
 .ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json
 	@npm ci --prefix .ci/node --ignore-scripts --no-audit --no-fund --silent
 
-SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web
+SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web --ignore integration_tests/spark
 
 integration: needs-integration $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
 	@$(SUITE) --tiers compose
@@ -159,6 +160,13 @@ integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.locals
 
 web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)
 	@SEED=$(SEED) $(BIN)/python -m pytest integration_tests/web
+
+.venv-spark/.spark: $(LOCKS)/spark.txt .venv-spark/.made pyproject.toml
+	$(call install,--project)
+
+# Its executors find the test's modules by PYTHONPATH.
+spark-test: needs-spark-test .venv-spark/.spark ## the backfill example on a Spark cluster on this machine, whose executors are killed (RIDES="paths")
+	@RIDES="$(RIDES)" PYTHONPATH="$(CURDIR)" .venv-spark/bin/python -m pytest integration_tests/spark --confcutdir integration_tests/spark
 
 workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
 	@node .ci/workflows.mjs .github/workflows/*.yml
