@@ -18,7 +18,7 @@ DEMO_ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
-	docs check lock wheel clean image image-test integration integration-local web-test workflows infra-test infra-apply-local \
+	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme deploy rollback
 
 help: ## list the targets
@@ -26,7 +26,7 @@ help: ## list the targets
 
 # An environment that was not made whole, whose last installation was cut off, or whose Python or pip is gone, is made anew.
 # So is one of another Python than the user names.
-VENVS := $(VENV) .venv-infra .venv-localstack
+VENVS := $(VENV) .venv-infra .venv-localstack .venv-spark
 IDENTITY := import sys; print(sys.version, sys.base_prefix)
 identity = "$$($1 -c '$(IDENTITY)' 2>/dev/null)"
 is_named = $(if $(filter-out file,$(origin PYTHON)),&& test $(call identity,$1/bin/python) = $(call identity,$(PYTHON)))
@@ -50,6 +50,7 @@ NEEDS_image-test := $(NEEDS_image)
 NEEDS_integration := docker
 NEEDS_integration-local := $(NEEDS_image) node npm
 NEEDS_web-test := node npm $(or $(CHROMIUM),chromium)
+NEEDS_spark-test := java
 NEEDS_workflows := node npm
 NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
@@ -154,7 +155,7 @@ image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean 
 .ci/node/node_modules/.package-lock.json: .ci/node/package-lock.json
 	@npm ci --prefix .ci/node --ignore-scripts --no-audit --no-fund --silent
 
-SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web
+SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web --ignore integration_tests/spark
 
 integration: needs-integration $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
 	@$(SUITE) --tiers compose
@@ -164,6 +165,13 @@ integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.locals
 
 web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)
 	@SEED=$(SEED) $(BIN)/python -m pytest integration_tests/web
+
+.venv-spark/.spark: $(LOCKS)/spark.txt .venv-spark/.made pyproject.toml
+	$(call install,--project)
+
+# Its executors find the test's modules by PYTHONPATH.
+spark-test: needs-spark-test .venv-spark/.spark ## the backfill example on a Spark cluster on this machine, whose executors are killed (RIDES="paths")
+	@RIDES="$(RIDES)" PYTHONPATH="$(CURDIR)" .venv-spark/bin/python -m pytest integration_tests/spark --confcutdir integration_tests/spark
 
 workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
 	@node .ci/workflows.mjs .github/workflows/*.yml

@@ -29,6 +29,7 @@ SETS = {
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, *PYTHONS],
     "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, *PYTHONS],
+    "spark": [*PACKAGE, BUILD, str(LOCKS / "spark.in"), *AS_DEV],
     "infra": [str(LOCKS / "infra.in"), *PYTHONS],
     "fuzz": [str(LOCKS / "fuzz.in"), "--no-deps"],
     "image": [str(LOCKS / "image.in"), *AS_DEV, "--no-deps"],

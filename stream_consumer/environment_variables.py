@@ -58,6 +58,8 @@ class Field(NamedTuple):
     """Whether its text must not be shown."""
     empty: bool = False
     """Whether an empty text is a value; otherwise an empty variable counts as not set."""
+    fallback: str = ""
+    """The variable of a platform, which is read where this one is not set."""
 
 
 some_text = matching(r"(?s).+", "some text")
@@ -130,12 +132,14 @@ def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[
     values: dict[str, Any] = {}
     faults = []
     for name, field in fields.items():
-        text = environ.get(field.variable, "").strip()
-        given = text or (field.empty and field.variable in environ)
+        variable, text = field.variable, environ.get(field.variable, "").strip()
+        if not text and field.fallback:
+            variable, text = field.fallback, environ.get(field.fallback, "").strip()
+        given = text or (field.empty and variable in environ)
         try:
             values[name] = field.parse(text) if given else field.default
         except ValueError as error:
-            faults.append(f"{field.variable}: {error}" if field.secret else f"{field.variable}={text!r}: {error}")
+            faults.append(f"{variable}: {error}" if field.secret else f"{variable}={text!r}: {error}")
             values[name] = text  # wrong, but not missing
     return values, faults
 

@@ -82,16 +82,27 @@ def _tables(file: ParquetBatches, layout: Layout) -> Iterator[Table]:
     first = 0
     # With nothing to read there would be no rows either.
     for batch in file.read(layout.read or layout.there[:1]):
-        numbers = np.arange(first, first + batch.num_rows)
+        yield table_of(batch, first, layout)
         first += batch.num_rows
-        columns = {name: plain(batch.column(name)) for name in layout.read}
-        ids = columns[layout.id_column] if layout.id_column else layout.made_ids(numbers)
-        if _is_binary(ids.type):
-            raise UnusableInput(
-                f"{layout.source} has ids of type {ids.type}, and an id is an integer or a text: write them as texts, "
-                "or name another column (--id-column)"
-            )
-        yield Table(numbers, {name: columns[name] for name in layout.columns}, ids)
+
+
+def table_of(batch: Any, first: int, layout: Layout) -> Table:
+    """
+    Return the rows of a ``pyarrow.RecordBatch`` whose first row has the number *first*.
+
+    Raises:
+        UnusableInput: The ids are of a binary type.
+        pyarrow.ArrowInvalid: A text is not UTF-8.
+    """
+    numbers = np.arange(first, first + batch.num_rows)
+    columns = {name: plain(batch.column(name)) for name in layout.read}
+    ids = columns[layout.id_column] if layout.id_column else layout.made_ids(numbers)
+    if _is_binary(ids.type):
+        raise UnusableInput(
+            f"{layout.source} has ids of type {ids.type}, and an id is an integer or a text: write them as texts, "
+            "or name another column (--id-column)"
+        )
+    return Table(numbers, {name: columns[name] for name in layout.columns}, ids)
 
 
 def _is_binary(kind: Any) -> bool:

@@ -56,16 +56,36 @@ class Columns:
         ids = self._column(outcomes.ids, outcomes)
         constant = pa.array(np.zeros(len(outcomes.values), np.int32))
         names = [pa.DictionaryArray.from_arrays(constant, pa.array([name])) for name in self._names()]
-        values = _arrays(outcomes.values, self._output)
-        return pa.table([ids, *values, *names], schema=self._schema(ids.type))
+        return pa.table([ids, *self.predictions(outcomes.values), *names], schema=self._schema(ids.type))
 
     def empty(self) -> Any:
         return self._schema(self._kind or pa.string()).empty_table()
 
+    @property
+    def id_name(self) -> str:
+        """The name of the column of ids."""
+        return self._model.schema.envelope.id or "event_id"
+
+    @property
+    def types(self) -> dict[str, Any]:
+        """The Arrow types of the columns of predictions, by name."""
+        columns = self._output.columns(self._model.schema.envelope.prediction)
+        return {name: _TYPES[kind] for name, kind in columns.items()}
+
+    def predictions(self, values: list[Any]) -> list[Any]:
+        """Return an array for each column of predictions: of *values*, or of their members."""
+        output = self._output
+        parts = [[value.get(name) for value in values] for name in output.names] if output.names else [values]
+        return [
+            pa.array(
+                [None if one is None else _json_text(one) for one in part] if kind == "json" else part, _TYPES[kind]
+            )
+            for part, kind in zip(parts, output.kinds, strict=True)
+        ]
+
     def _schema(self, ids: Any) -> Any:
-        envelope, name = self._model.schema.envelope, pa.dictionary(pa.int32(), pa.string())
-        values = [(column, _TYPES[kind]) for column, kind in self._output.columns(envelope.prediction).items()]
-        return pa.schema([(envelope.id or "event_id", ids), *values, ("model", name), ("version", name)])
+        name = pa.dictionary(pa.int32(), pa.string())
+        return pa.schema([(self.id_name, ids), *self.types.items(), ("model", name), ("version", name)])
 
     def _names(self) -> tuple[str, str]:
         return self._model.name, self._model.version
@@ -87,15 +107,6 @@ class Columns:
 
 
 _TYPES = {"boolean": pa.bool_(), "long": pa.int64(), "double": pa.float64(), "string": pa.string(), "json": pa.string()}
-
-
-def _arrays(values: list[Any], output: Output) -> list[Any]:
-    """Return an array for each of the output's columns: of the values, or of their members."""
-    parts = [[value.get(name) for value in values] for name in output.names] if output.names else [values]
-    return [
-        pa.array([None if one is None else _json_text(one) for one in part] if kind == "json" else part, _TYPES[kind])
-        for part, kind in zip(parts, output.kinds, strict=True)
-    ]
 
 
 def _json_text(value: Any) -> str:

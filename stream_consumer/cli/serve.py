@@ -19,7 +19,8 @@ def serve(  # noqa: PLR0913 (each is an option)
         str | None, typer.Option(help="Address to listen on, by default 127.0.0.1.", envvar="WEB_HOST")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on, by default 8080; 0 for any free one.", envvar="WEB_PORT")
+        int | None,
+        typer.Option(help="Port to listen on, by default PORT or 8080; 0 for any free one.", envvar="WEB_PORT"),
     ] = None,
     token: Annotated[
         str | None,

@@ -21,7 +21,13 @@ def _tokens(text: str) -> tuple[bytes, ...]:
 
 FIELDS = {
     "host": Field("WEB_HOST", matching(r"[\w.:-]+", "an address"), "127.0.0.1", "Address to listen on"),
-    "port": Field("WEB_PORT", integer(0, 65_535), 8080, "Port to listen on; `0`: any that is free"),
+    "port": Field(
+        "WEB_PORT",
+        integer(0, 65_535),
+        8080,
+        "Port to listen on; without it `PORT`, which Cloud Run and others set; `0`: any that is free",
+        fallback="PORT",
+    ),
     "tokens": Field(
         "WEB_TOKEN",
         _tokens,

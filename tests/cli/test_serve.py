@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command
 
 
@@ -21,3 +23,17 @@ def test_every_wrong_option_is_named_at_once(command: Command) -> None:
 def test_a_model_that_is_not_there_is_said_to_be_missing(command: Command, tmp_path: Path) -> None:
     ran = command("serve", "--model", tmp_path, "--no-auth", "--host", "0.0.0.0")  # noqa: S104 (nothing listens)
     assert (ran.code, "there is no MLflow model at" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"), [([], "PORT='5000a'"), (["--port", "65536"], "WEB_PORT='65536'"), (["--port", "80"], None)]
+)
+def test_the_option_of_the_port_wins_over_that_of_the_platform(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], wrong: str | None
+) -> None:
+    monkeypatch.setenv("PORT", "5000a")
+    ran = command("serve", *arguments)
+    assert ran.code == 1
+    assert "MODEL_LOCATION is not set" in ran.err
+    assert ("PORT=" in ran.err) == (wrong is not None)
+    assert (wrong or "") in ran.err

@@ -39,6 +39,25 @@ def test_a_fault_of_the_web_door_alone_is_named() -> None:
         settings(WEB_PORT="65536")
 
 
+@pytest.mark.parametrize(
+    ("environ", "port"),
+    [
+        ({"PORT": "9090"}, 9090),
+        ({"PORT": "9090", "WEB_PORT": "9191"}, 9191),
+        ({"PORT": "9090", "WEB_PORT": ""}, 9090),
+        ({"PORT": ""}, 8080),
+        ({"PORT": "http", "WEB_PORT": "0"}, 0),
+    ],
+)
+def test_the_port_of_a_platform_is_taken_where_no_other_is_set(environ: dict[str, str], port: int) -> None:
+    assert settings(**environ).port == port
+
+
+def test_a_platforms_port_that_is_none_is_named() -> None:
+    with pytest.raises(SettingsError, match="the environment is wrong: PORT='http': wanted a whole number"):
+        settings(PORT="http")
+
+
 def test_the_queue_takes_a_whole_request() -> None:
     with pytest.raises(SettingsError, match="WEB_QUEUE_ITEMS=999: wanted at least the 1000 of WEB_MAX_ITEMS"):
         settings(WEB_QUEUE_ITEMS="999", WEB_MAX_ITEMS="1000")

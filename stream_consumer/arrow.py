@@ -1,0 +1,164 @@
+"""
+Score Arrow record batches: what Spark's ``mapInArrow``, Ray Data's ``map_batches`` or a loop of your own calls.
+
+The rule: each row of the input is one row of the output, in order, predicted or rejected. The verdicts are those of
+``stream-consumer batch``, because the same ``Judge`` decides.
+
+    scorer = ArrowScorer("s3://taxi/models/7", digest="…", keep=("event_id",))
+    scored = rides.mapInArrow(scorer.batches, schema)                            # Spark
+    scored = rides.map_batches(scorer.table, batch_format="pyarrow")             # Ray Data
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from stream_consumer.batch.chunk_scoring import Judge, is_id
+from stream_consumer.batch.chunks import CHUNK_ROWS, Outcomes
+from stream_consumer.batch.errors import UnusableInput
+from stream_consumer.batch.readers import Layout, readable, table_of
+from stream_consumer.batch.writers import Columns
+from stream_consumer.contract.record import LARGEST_ID
+from stream_consumer.errors import UsageError
+from stream_consumer.model import Model
+from stream_consumer.models.loading import Choice, load_model
+
+REJECTION = ("reason", "path", "detail")
+"""The columns that say why a row was rejected; null where it was predicted."""
+_SOURCE = "the record batch"
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowScorer:
+    """
+    Scores record batches with the model at *location*, which each process loads once.
+
+    An instance is pickled to the workers of an engine. They need this package and access to the location. The digest is
+    required, so that no two workers score with different models; ``stream-consumer model LOCATION`` prints it.
+    """
+
+    location: str
+    digest: str
+    id_column: str | None = None
+    """The column of ids; by default the one that the model's envelope names, ``ride_id``."""
+    keep: tuple[str, ...] = ()
+    """Columns of the input that the output has, too: what recognises a row on a rerun, or partitions the output."""
+
+    def batches(self, rows: Iterable["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
+        """Score *rows* as :func:`score` does."""
+        return score(rows, _model(self.location, self.digest), id_column=self.id_column, keep=self.keep)
+
+    def table(self, rows: "pa.Table") -> "pa.Table":
+        """Score a table as :func:`score` scores its batches."""
+        return pa.Table.from_batches(self.batches(rows.to_batches()), self.schema(rows.schema))
+
+    def schema(self, rows: "pa.Schema") -> "pa.Schema":
+        """Return the schema of the output for *rows* of this schema."""
+        return _Schemas(_model(self.location, self.digest), rows, self.id_column, self.keep).schema
+
+
+def score(
+    rows: Iterable["pa.RecordBatch"], model: Model, *, id_column: str | None = None, keep: Sequence[str] = ()
+) -> Iterator["pa.RecordBatch"]:
+    """
+    Give each row of *rows* a prediction or the reason, path and detail of its rejection, in order.
+
+    The input has the columns of the model's signature and a column of ids; it may have others. The output has the id,
+    the columns of predictions as in the Parquet output of ``stream-consumer batch``, ``model``, ``version``,
+    ``reason``, ``path``, ``detail`` and the columns to *keep*.
+
+    Raises:
+        UsageError: The input lacks a column, its ids are neither integers nor texts, or a column to keep has the name
+            of one of the output's own.
+        ModelError: The model fails on its own example: no row is at fault.
+    """
+    judge = Judge(model, _SOURCE)
+    for batch in rows:
+        schemas = _Schemas(model, batch.schema, id_column, keep)
+        for start in range(0, batch.num_rows, CHUNK_ROWS):
+            yield schemas.scored(batch.slice(start, CHUNK_ROWS), judge)
+
+
+@functools.cache
+def _model(location: str, digest: str) -> Model:
+    return load_model(location, choice=Choice(digest=digest))
+
+
+class _Schemas:
+    """The schemas of the input and of the output."""
+
+    def __init__(self, model: Model, rows: "pa.Schema", id_column: str | None, keep: Sequence[str]) -> None:
+        self._model = model
+        self._layout = Layout(model.schema, rows.names, id_column, _SOURCE, "")
+        self._columns = Columns(model)
+        self._keep = list(keep)
+        own = {
+            self._columns.id_name: self._id_type(rows),
+            **self._columns.types,
+            **dict.fromkeys(["model", "version", *REJECTION], pa.string()),
+        }
+        if missing := [name for name in keep if name not in rows.names]:
+            raise UsageError(f"the columns to keep {missing} are not in {_SOURCE}; it has {rows.names}")
+        if taken := [name for name in keep if name in own]:
+            raise UsageError(f"the columns to keep {taken} have names of the output's own columns; rename them")
+        self.schema = pa.schema([*own.items(), *((name, rows.field(name).type) for name in keep)])
+
+    def _id_type(self, rows: "pa.Schema") -> Any:
+        if self._layout.id_column is None:
+            wanted = self._model.schema.envelope.id
+            raise UnusableInput(
+                f"{_SOURCE} has no column {wanted!r} of ids, it has {rows.names}; name one with id_column"
+                if wanted
+                else f"events of this model have no id; name a column of {rows.names} with id_column"
+            )
+        kind = rows.field(self._layout.id_column).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if isinstance(kind, pa.UuidType) or pa.types.is_string_view(kind):
+            return pa.string()
+        if not is_id(kind):
+            raise UnusableInput(f"the ids of {_SOURCE} are of type {kind}; cast them to int64 or string")
+        return pa.int64() if pa.types.is_integer(kind) else pa.string()
+
+    def scored(self, batch: "pa.RecordBatch", judge: Judge) -> "pa.RecordBatch":
+        with readable(_SOURCE, "Arrow"):
+            rows = table_of(batch, 0, self._layout)
+        outcomes = judge.decide(rows)
+        count = batch.num_rows
+        columns = [
+            _sayable(rows.ids).cast(self.schema.field(0).type),
+            *_spread(self._columns.predictions(outcomes.values), outcomes.numbers, count),
+            *(pa.repeat(name, count) for name in (self._model.name, self._model.version)),
+            *_spread(_rejections(outcomes), np.setdiff1d(rows.numbers, outcomes.numbers, assume_unique=True), count),
+            *(batch.column(name) for name in self._keep),
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _sayable(ids: Any) -> Any:
+    """Return *ids*, null where one is an integer that no output can hold: such a row is rejected."""
+    if not pa.types.is_uint64(ids.type):
+        return ids
+    return pc.if_else(pc.greater(ids, pa.scalar(LARGEST_ID, pa.uint64())), None, ids)
+
+
+def _rejections(outcomes: Outcomes) -> list[Any]:
+    """Return the arrays of :data:`REJECTION` for the rejected rows, in order."""
+    return [pa.array([getattr(letter, name) for letter in outcomes.letters], pa.string()) for name in REJECTION]
+
+
+def _spread(arrays: Iterable[Any], positions: Any, count: int) -> list[Any]:
+    """
+    Return arrays of *count* values: those of *arrays* at *positions*, null elsewhere.
+
+    >>> _spread([pa.array([5.0, 7.0])], np.array([0, 2]), 3)[0].to_pylist()
+    [5.0, None, 7.0]
+    """
+    at = np.full(count, -1)
+    at[positions] = np.arange(len(positions))
+    source = pa.array(at, mask=at < 0)
+    return [array.take(source) for array in arrays]
