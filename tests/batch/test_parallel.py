@@ -37,7 +37,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def chunks_of(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stream_consumer.batch.readers.CHUNK_ROWS", rows)
+    monkeypatch.setattr("stream_consumer.batch.parquet_batches.CHUNK_ROWS", rows)
     monkeypatch.setattr("stream_consumer.batch.chunks.CHUNK_LINES", rows)
     monkeypatch.setattr("stream_consumer.batch.csv_reader._BLOCK_BYTES", 64 * rows)
 
