@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 
 from stream_consumer.local.mapping.config import MappingConfig
-from tests.fakes import GARBLED, HANG_THEN_LATER, RESET_AFTER, Fault, rejecting
+from tests.fakes import GARBLED, HANG_THEN_LATER, READ_TIMEOUT_BEFORE, RESET_AFTER, Fault, rejecting
 from tests.faults.figures import Figures
 from tests.faults.invariants import INVARIANTS, Outcome
 from tests.faults.schedules import Again, Die, Restart, Schedule, Trouble, schedules
@@ -47,6 +47,12 @@ UNREADABLE_ANSWER_OF_THE_DESTINATION = Schedule(
 )
 
 
+A_HALF_OF_AN_AGGREGATE_TIMES_OUT = Schedule(
+    records=(("a", "aggregate of refusals"),), aggregate_keys=1, kinesis=(None, None, READ_TIMEOUT_BEFORE)
+)
+
+
+@example(schedule=A_HALF_OF_AN_AGGREGATE_TIMES_OUT)
 @example(schedule=SMALLER_DELIVERY_ENDS_LAST)
 @example(schedule=UNREADABLE_ANSWER_OF_THE_DESTINATION)
 @settings(max_examples=SCHEDULES, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])

@@ -54,24 +54,22 @@ class AggregatedStream:
         An aggregate that is refused is halved until the predictions at fault stand alone. Nothing is sent behind the
         stretch that holds one.
         """
-        # Half of the time at most: what is found to be at fault must still become a dead letter.
-        began = self._clock()
-        isolating_until = began + (deadline - began) / 2
         resent = 0
         for first in range(0, len(items), self._stretch):
             end = min(first + self._stretch, len(items))
             chunks = self._chunks(items, range(first, end))
-            unwritten, again = self._settle(items, chunks, deadline, isolating_until)
+            unwritten, again = self._settle(items, chunks, deadline)
             resent += again
             if unwritten:
                 untried = [Unwritten(at, NOT_SENT) for at in range(end, len(items))]
                 return Written(sorted(unwritten) + untried, resent)
         return Written(resent=resent)
 
-    def _settle(
-        self, items: Sequence[Entry], chunks: Sequence[Chunk], deadline: float, isolating_until: float
-    ) -> tuple[list[Unwritten], int]:
+    def _settle(self, items: Sequence[Entry], chunks: Sequence[Chunk], deadline: float) -> tuple[list[Unwritten], int]:
         """Write *chunks* in order, and the halves of those refused; what is left, and how many were sent again."""
+        # Half of the time at most: what is found to be at fault must still become a dead letter.
+        began = self._clock()
+        isolating_until = began + (deadline - began) / 2
         unwritten: list[Unwritten] = []
         resent = 0
         while chunks:
@@ -79,7 +77,8 @@ class AggregatedStream:
             resent += written.resent
             left = [(chunks[one.position], one) for one in written.unwritten]
             failed = any(not one.refused and not one.untried for _, one in left)
-            chunks, deadline = [], isolating_until
+            # The stream, too, isolates for half of the time that it is given: until then, and not for half of the rest.
+            chunks, deadline = [], 2 * isolating_until - self._clock()
             for chunk, one in left:
                 if one.refused and len(chunk) == 1:
                     unwritten.append(Unwritten(chunk[0], one.reason, refused=True))
