@@ -81,7 +81,7 @@ BASES: dict[str, Base] = {
     "serve": Base((), ("--model", "nosuch"), "nosuch"),
     "capacity": Base(("100",)),
     "model show": Base(("model",)),
-    "model sign": Base(("model",), ("--example", "events.ndjson", "--output", "signed")),
+    "model sign": Base(("model",), ("--example", "events.ndjson", "--output", "signed"), "the example events"),
     "dead-letters redrive": Base((event_id(0),), ("--bucket", "ride-failures")),
     "dead-letters list": Base((), ("--bucket", "ride-failures")),
     "dead-letters show": Base((event_id(0),), ("--bucket", "ride-failures"), "no letter"),
@@ -110,7 +110,7 @@ class Case:
 
     def asks_for(self, path: str) -> bool:
         """Whether the command line names *path*, a folder that it is in, or a file that it lies beside."""
-        return any(path.startswith(part.rstrip("/")) for part in self.line if part.strip("./"))
+        return any(path.startswith(str(Path(part))) for part in self.line if part.strip("./"))
 
 
 def options_of(group: Any, path: str = "") -> dict[str, list[str]]:
