@@ -92,7 +92,7 @@ def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Pa
     aside = target.parent / f".{target.name}.part"
     try:
         if target.exists():
-            raise ModelError(f"{target} is there already; name a folder that is not")
+            raise ModelError(f"the output {target} is there already; name a folder that is not")
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(directory, aside, ignore=shutil.ignore_patterns("__pycache__"))
         _describe(aside / "MLmodel", columns, statement)

@@ -81,7 +81,7 @@ BASES: dict[str, Base] = {
     "serve": Base((), ("--model", "nosuch"), "nosuch"),
     "capacity": Base(("100",)),
     "model show": Base(("model",)),
-    "model sign": Base(("model",), ("--example", "events.ndjson", "--output", "signed")),
+    "model sign": Base(("model",), ("--example", "events.ndjson", "--output", "signed"), "the example events"),
     "dead-letters redrive": Base((event_id(0),), ("--bucket", "ride-failures")),
     "dead-letters list": Base((), ("--bucket", "ride-failures")),
     "dead-letters show": Base((event_id(0),), ("--bucket", "ride-failures"), "no letter"),
@@ -109,8 +109,9 @@ class Case:
         return any(text in error.lower() for text in {*words, *map(str.lower, shown)})
 
     def asks_for(self, path: str) -> bool:
-        """Whether the command line names *path*, a folder that it is in, or a file that it lies beside."""
-        return any(path.startswith(part.rstrip("/")) for part in self.line if part.strip("./"))
+        """Whether the command line names *path*, a folder above or below it, or a file that it lies beside."""
+        told = [str(Path(part)) for part in self.line if part.strip("./")]
+        return any(path.startswith(part) or part.startswith(f"{path}/") for part in told)
 
 
 def options_of(group: Any, path: str = "") -> dict[str, list[str]]:
