@@ -6,6 +6,7 @@ invocation's whole event as payload. The rule: whatever else lies there is a val
 reading never stops at an object.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ class Letter(msgspec.Struct, frozen=True):
     data: bytes
     stream_arn: str | None = None
     """Names the account and region; None in older dead letters."""
+    copy: int = 0
+    """How many letters before it in the document have the same event, in two identical rows, say."""
 
     @property
     def is_row(self) -> bool:
@@ -70,8 +73,8 @@ class Letter(msgspec.Struct, frozen=True):
     def identity(self) -> Identity:
         """The same in every document that holds the record."""
         if self.is_row:
-            return of_row(self.document, self.event, sha256(self.data))
-        return of_record(self.stream_arn, self.stream, self.event)
+            return of_row(self.document, self.event, sha256(self.data), self.copy)
+        return of_record(self.stream_arn, self.stream, self.event, self.copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,20 @@ def _parsed(key: str, etag: str, body: bytes) -> Document | Foreign:
         found = _discarded(key, body) if key.startswith(MAPPING_PREFIX) else _dead_letters(key, body)
     except (ValueError, RecursionError, NotAKinesisEvent) as error:
         return Foreign(key, str(error))
-    return Document(key, etag, found) if found else Foreign(key, "no letter in it")
+    return Document(key, etag, _numbered(found)) if found else Foreign(key, "no letter in it")
+
+
+def _numbered(letters: Sequence[Letter]) -> list[Letter]:
+    """Return *letters* with their copies numbered: each was a record of its own, whatever they have in common."""
+    seen: Counter[Identity] = Counter()
+    numbered = []
+    for letter in letters:
+        # An older letter without its ARN may be of any stream of its name.
+        event = letter.identity._replace(stream_arn=None)
+        copy = seen[event]
+        seen[event] += 1
+        numbered.append(msgspec.structs.replace(letter, copy=copy) if copy else letter)
+    return numbered
 
 
 def _dead_letters(key: str, body: bytes) -> list[Letter]:

@@ -2,7 +2,8 @@
 What tells one letter's event from another, the same in every document that holds it.
 
 The rule: two letters that may be two events have two identities, since what counts as the same event as another is
-neither listed nor put back, and its document may be deleted.
+neither listed nor put back, and its document may be deleted. So the second of two letters in one document that have
+everything in common is the second copy, in every document that holds both.
 """
 
 import hashlib
@@ -19,17 +20,18 @@ class Identity(NamedTuple):
     """None if it was not kept; the stream's name says it then."""
     place: str | None
     event: str
+    copy: int = 0
 
 
-def of_record(stream_arn: str | None, stream: str | None, event: str) -> Identity:
+def of_record(stream_arn: str | None, stream: str | None, event: str, copy: int = 0) -> Identity:
     """Return the identity of a record that came by a stream, or by a direct invocation."""
     known = kinesis_stream(stream_arn) if stream_arn else None
-    return Identity(known.arn if known else stream_arn, stream, event)
+    return Identity(known.arn if known else stream_arn, stream, event, copy)
 
 
-def of_row(document: str, event: str, sha256: str) -> Identity:
+def of_row(document: str, event: str, sha256: str, copy: int = 0) -> Identity:
     """Return the identity of a file's row: files of one name in two folders give their rows the same event ids."""
-    return Identity(None, document, f"{event} {sha256}")
+    return Identity(None, document, f"{event} {sha256}", copy)
 
 
 def sha256(data: bytes) -> str:

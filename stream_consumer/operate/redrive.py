@@ -54,19 +54,22 @@ class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
     stream_arn: str | None = None
     sha256: str | None = None
     """Of a row's data: a row that came by no stream is known by its document, its event id and its content."""
+    copy: int = 0
 
     @classmethod
     def of(cls, order: Order, at: str) -> "Mark":
         letter = order.letter
         digest = sha256(letter.data) if letter.is_row else None
-        return cls(letter.stream, letter.event, letter.document, order.stream, at, letter.stream_arn, digest)
+        return cls(
+            letter.stream, letter.event, letter.document, order.stream, at, letter.stream_arn, digest, letter.copy
+        )
 
     @property
     def identity(self) -> Identity:
         """That of the letter."""
         if self.sha256 is not None:
-            return of_row(self.document, self.event, self.sha256)
-        return of_record(self.stream_arn, self.stream, self.event)
+            return of_row(self.document, self.event, self.sha256, self.copy)
+        return of_record(self.stream_arn, self.stream, self.event, self.copy)
 
 
 class Marks:

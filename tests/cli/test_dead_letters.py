@@ -103,6 +103,7 @@ def test_list_as_json_carries_everything(command: Command, laid: Clients) -> Non
         "arrival": "2026-11-21T01:02:04.456Z",
         "data": "/3BvaXNvbg==",
         "stream_arn": STREAM_ARN,
+        "copy": 0,
         "redriven": False,
     }
 

@@ -20,7 +20,7 @@ from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.operate.dead_letter_bucket import Letter, Selection, letters
 from stream_consumer.operate.jq_edit import Edit
-from stream_consumer.operate.preparation import Elsewhere, Preparation, Refused
+from stream_consumer.operate.preparation import Elsewhere, Order, Preparation, Refused
 from stream_consumer.operate.redrive import Marks, NotMarked, Outcome, Redrive, delete_redriven
 from stream_consumer.sinks import Entry
 from tests.fakes import (
@@ -257,6 +257,46 @@ def test_a_row_of_the_next_run_under_the_same_id_is_another_row() -> None:
     lay_raw(bench.s3, key, encode_dead_letters([row(b"february")]))
     assert delete(bench) == (0, [])
     assert bench.redrive(Preparation("ride_events")).put == 1
+
+
+COPIES: dict[str, list[DeadLetter]] = {
+    "identical rows": [row(b"one")] * 3,
+    "rows of one id": [row(b"one"), row(b"two"), row(b"one")],
+    "records of direct invocations": [
+        DeadLetter.of(Record(b"same"), InvalidRecord(Reason.SCHEMA, "$", "no ride"))
+    ] * 3,
+    "records of one event id": [dead_letter(0, b"one"), dead_letter(0, b"two"), dead_letter(0, b"one")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("copies", COPIES.values(), ids=COPIES)
+def test_letters_that_are_alike_in_one_document_each_go_back(copies: list[DeadLetter]) -> None:
+    """Each was a row or record of its own; the same document under another key brings none of a stream's again."""
+    bench = Bench()
+    lay_raw(bench.s3, "dead-letters/a/rejected.ndjson", encode_dead_letters(copies))
+    assert [letter.data for letter in bench.letters()] == [letter.data for letter in copies]
+    assert bench.redrive(Preparation("ride_events")) == Outcome(put=3, records=3)
+    assert [entry.data for entry in bench.stream] == [letter.data for letter in copies]
+    assert bench.redrive(Preparation("ride_events")) == Outcome(skipped=3)
+    assert delete(bench) == (1, [])
+
+
+def test_a_document_stays_while_one_of_its_copies_was_not_put_back() -> None:
+    bench = Bench()
+    lay_raw(bench.s3, "dead-letters/a/rejected.ndjson", encode_dead_letters([row(b"one")] * 2))
+    first = next(iter(bench.letters()))
+    bench.marks().add([Order(first, "ride_events", ())])
+    assert delete(bench) == (0, [])
+    assert bench.redrive(Preparation("ride_events")) == Outcome(put=1, records=1, skipped=1)
+    assert delete(bench) == (1, [])
+
+
+def test_a_redelivery_of_copies_is_not_put_back_again() -> None:
+    bench = Bench()
+    for key in "ab":
+        lay_raw(bench.s3, f"dead-letters/{key}.jsonl", encode_dead_letters([dead_letter(0)] * 2))
+    assert bench.redrive() == Outcome(put=2, records=2)
+    assert delete(bench) == (2, [])
 
 
 BOTH = b'{"ride_id":1}\n{"ride_id":2}\n'
