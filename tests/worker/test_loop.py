@@ -23,6 +23,7 @@ from stream_consumer.worker.notifications import NewObject
 from stream_consumer.worker.queue import Message, Queue
 from stream_consumer.worker.shutdown import Shutdown
 from tests.batch.files import jobs_asked, parquet_file
+from tests.batch.test_contents import FILES, VERDICTS, cases
 from tests.worker.sqs import MAX_RECEIVES, Rides
 
 LEASE = 60
@@ -185,6 +186,24 @@ def test_poison_reaches_the_dead_letter_queue_after_as_many_receives_as_the_poli
     assert all(reason in said["reason"] and said["message_id"] for _, said in bench.log.warnings)
     assert bench.queue.hidden == [1, 2, 4]
     assert bench.rides.objects() == []
+
+
+def test_a_content_is_scored_or_reaches_the_dead_letter_queue_with_what_it_is(bench: Bench, tmp_path: Path) -> None:
+    """As batch reads it or refuses it; nothing is tried for ever. The reader is that of batch, so some contents do."""
+    scored, refused = 0, dict[str, str]()
+    for number, (end, content) in enumerate(cases(VERDICTS)[::5]):
+        (tmp_path / f"{number}.{end}").write_bytes(FILES[end][content])
+        bench.put(f"rides/{number}.{end}", tmp_path / f"{number}.{end}")
+        verdict = VERDICTS[end][content]
+        if isinstance(verdict, str):
+            refused[f"{number}.{end}"] = verdict
+        else:
+            scored += 1
+    assert bench.drain().tally == Tally(scored=scored, left=MAX_RECEIVES * len(refused))
+    assert bench.rides.messages() == (0, 0)
+    assert bench.rides.messages(bench.rides.dead) == (len(refused), 0)
+    for _, said in bench.log.warnings:
+        assert re.search(refused[said["source"].rpartition("/")[2]], said["reason"])
 
 
 def test_a_message_that_is_no_notification_is_poison(bench: Bench) -> None:
