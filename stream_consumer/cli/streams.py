@@ -53,7 +53,7 @@ def put(  # noqa: PLR0913 (each is an option)
         try:
             again = Producer(sink, rate).put(entries, lambda chunk, _: advance(len(chunk)))
         except NotPut as error:
-            raise NotPut(f"{stream}: {error}") from error
+            raise NotPut(f"{stream!r}: {error}") from error
     bad = len(entries) - len(events)
     say(f"{len(entries):,} records put on {stream}, {bad:,} of them malformed, {again:,} put again")
 

@@ -105,7 +105,7 @@ class Case:
         words = {name, name.replace("-", "_"), name.replace("-", " "), *(word for word in name.split("-") if word[3:])}
         masked = self.value.partition("://")[0] + "://…"  # what a URL says of itself if it may hold a password
         shown = {printable(self.value).strip(), repr(self.value), repr(self.value)[1:-1].strip(), masked}
-        shown = (shown | {str(Path(self.value))}) - {"", "."}
+        shown = (shown | {f"{Path(self.value)} "}) - {""}  # a path, "." for one without a name
         return any(text in error.lower() for text in {*words, *map(str.lower, shown)})
 
     def asks_for(self, path: str) -> bool:
@@ -228,7 +228,7 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a stream that is not there": (
         ("put", "trips.csv", "--stream", "nosuch"),
         1,
-        "error: nosuch: 1 of 1 records were not put after 0 of 1: PutRecords was answered with ResourceNotFound",
+        "error: 'nosuch': 1 of 1 records were not put after 0 of 1: PutRecords was answered with ResourceNotFound",
     ),
     "no IPv6 address": (
         ("tail", "--endpoint-url", "http://[::1"),
