@@ -21,9 +21,10 @@ LAMBDA = ["-", *PYTHONS]  # standard input has what the lean image wants
 # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
 BUILD = str(LOCKS / "build.in")
 AS_DEV = ["--constraint", "dev.txt"]
+COMMANDS = ["--extra", "train", "--extra", "local", "--extra", "doors"]  # all but the clouds' libraries
 SETS = {
-    "dev": [*PACKAGE, BUILD, "--all-extras", "--group", "dev"],
-    "local": [*PACKAGE, BUILD, *AS_DEV, "--extra", "train", "--extra", "local", "--extra", "doors"],
+    "dev": [*PACKAGE, BUILD, *COMMANDS, "--group", "dev"],
+    "local": [*PACKAGE, BUILD, *AS_DEV, *COMMANDS],
     "wheel": [*PACKAGE, *AS_DEV],
     "runtime": [*LAMBDA, *AS_DEV],
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],

@@ -30,7 +30,7 @@ from stream_consumer.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its predictions go: paths, ``s3://`` URLs or database URLs."""
+    """One input and where its predictions go: paths, URLs of objects or database URLs."""
 
     source: str
     target: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from stream_consumer.clouds import in_a_cloud
 from stream_consumer.errors import UsageError
 
 
@@ -37,6 +38,7 @@ class Kind(Enum):
 
     FILE = "a file of this machine"
     OBJECT = "an object of S3"
+    CLOUD = "an object of Google Cloud Storage or Azure"
     DATABASE = "a database"
 
 
@@ -51,7 +53,7 @@ class Location:
     @classmethod
     def parse(cls, text: str) -> Self:
         """
-        Read a path, an ``s3://`` URL or a database's URL.
+        Read a path, the URL of an object (``s3://``, ``gs://``, ``abfs://``) or that of a database.
 
         Raises:
             UsageError: No summary could say it, since it is empty, is not UTF-8 or holds a null character.
@@ -66,6 +68,8 @@ class Location:
             raise UsageError(f"{text!r} holds a null character; rename it")
         if text.startswith("s3://"):
             return cls(Kind.OBJECT, text)
+        if in_a_cloud(text):
+            return cls(Kind.CLOUD, text)
         return cls(Kind.DATABASE if "://" in text and not text.startswith("file://") else Kind.FILE, text)
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
 """
-Where files are: on this machine or on S3.
+Where files are: on this machine, on S3 or, see ``cloud_store.py``, in another cloud.
 
 The rule: a whole file appears under its name, or nothing does. A local one is copied beside its name and renamed, an
 object is uploaded by ``upload_file``, which either completes or leaves nothing to be seen. An object carries the digest
@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Protocol
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stream_consumer import clouds
+from stream_consumer.batch.cloud_store import CloudStore
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.models.files import default_s3
@@ -78,14 +80,29 @@ class Store(Protocol):
 class Stores:
     """All of them; a location's kind says which."""
 
-    def __init__(self, s3: Callable[[], "S3Client"] = default_s3, scratch: Path | None = None) -> None:
-        """*s3* makes the client when the first S3 URL is met; *scratch* is where files are made (default: TMPDIR)."""
+    def __init__(
+        self,
+        s3: Callable[[], "S3Client"] = default_s3,
+        scratch: Path | None = None,
+        open_url: clouds.Open = clouds.open_url,
+    ) -> None:
+        """
+        Make the stores, of which none connects before its first URL.
+
+        Args:
+            s3: Makes the client when the first S3 URL is met.
+            scratch: Where files are made (default: TMPDIR).
+            open_url: Opens the file systems of other clouds.
+        """
         self._make_s3 = s3
         self._s3: Store | None = None
         self._local = LocalStore()
+        self._cloud = CloudStore(open_url)
         self._scratch = scratch
 
     def at(self, location: Location) -> Store:
+        if location.kind is Kind.CLOUD:
+            return self._cloud
         if location.kind is not Kind.OBJECT:
             return self._local
         self._s3 = self._s3 or S3Store(self._make_s3())

@@ -31,9 +31,9 @@ def batch(  # noqa: PLR0913 (each is an option)
         list[str] | None,
         typer.Argument(
             metavar="INPUT… OUTPUT",
-            help="Parquet, CSV or NDJSON, by the name's end (.parquet .csv .csv.gz .ndjson .jsonl): paths, s3:// URLs, "
-            "or a database's URL. An OUTPUT that ends in / gets a file for each INPUT. Without any: BATCH_INPUT and "
-            "BATCH_OUTPUT.",
+            help="Parquet, CSV or NDJSON, by the name's end (.parquet .csv .csv.gz .ndjson .jsonl): paths, URLs of "
+            "objects (s3://, gs://, abfs://), or a database's URL. An OUTPUT that ends in / gets a file for each "
+            "INPUT. Without any: BATCH_INPUT and BATCH_OUTPUT.",
             show_default=False,
         ),
     ] = None,

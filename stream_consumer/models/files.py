@@ -1,5 +1,5 @@
 """
-Where a model's files come from: a directory, an ``s3://`` prefix, MLflow's registry.
+Where a model's files come from: a directory, a prefix of an object store, MLflow's registry.
 
 The rule: what leaves here is a complete local directory that holds ``MLmodel``, or a ModelError that names the remedy.
 """
@@ -12,7 +12,7 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
+from stream_consumer import clouds
 from stream_consumer.aws.clients import default_client
 from stream_consumer.errors import ModelError
 
@@ -119,17 +120,22 @@ def _digest(hashes: Mapping[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def model_directory(location: str, s3: Callable[[], "S3Client"]) -> Iterator[Path]:
+def model_directory(
+    location: str, s3: Callable[[], "S3Client"], open_url: clouds.Open = clouds.open_url
+) -> Iterator[Path]:
     """
     Give the files of the model at *location* as a local directory; a fetched copy lasts as long as the context.
 
     Raises:
         ModelError: There is no model, or it cannot be fetched.
     """
-    if location.startswith(("s3://", "models:/", "runs:/")):
+    if location.startswith(("s3://", "models:/", "runs:/")) or clouds.in_a_cloud(location):
         with tempfile.TemporaryDirectory(prefix="model-") as scratch:
             if location.startswith("s3://"):
                 _download_from_s3(location, s3(), Path(scratch))
+                yield Path(scratch)
+            elif clouds.in_a_cloud(location):
+                _download_from_cloud(location, open_url, Path(scratch))
                 yield Path(scratch)
             else:
                 yield _download_from_registry(location, scratch)
@@ -149,23 +155,41 @@ def _download_from_s3(location: str, s3: "S3Client", scratch: Path) -> None:
     try:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
-        if f"{prefix}MLmodel" not in keys:
-            raise ModelError(
-                f"there is no MLflow model at {location}: {len(keys)} objects begin with it and none is MLmodel; "
-                "runs of MLflow 3 keep models under <experiment>/models/m-<id>/artifacts"
-            )
-        for key in keys:
-            relative = PurePosixPath(key.removeprefix(prefix))
-            if ".." in relative.parts or relative.is_absolute():
-                raise ModelError(f"the object {key!r} at {location} would be written outside the model's directory")
-            target = scratch / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
+        for key, target in _copies(keys, prefix, location, scratch):
             s3.download_file(bucket, key, str(target))
     except (Boto3Error, BotoCoreError, ClientError) as error:
         raise ModelError(
             f"the model at {location} cannot be read: {error}; the function needs s3:ListBucket on the bucket and "
             "s3:GetObject on the prefix"
         ) from error
+
+
+def _copies(keys: Sequence[str], prefix: str, location: str, scratch: Path) -> Iterator[tuple[str, Path]]:
+    """Give each of the objects at *location* and the file in *scratch* that it becomes, whose folder is made."""
+    if f"{prefix}MLmodel" not in keys:
+        raise ModelError(
+            f"there is no MLflow model at {location}: {len(keys)} objects begin with it and none is MLmodel; "
+            "runs of MLflow 3 keep models under <experiment>/models/m-<id>/artifacts"
+        )
+    for key in keys:
+        relative = PurePosixPath(key.removeprefix(prefix))
+        if ".." in relative.parts or relative.is_absolute():
+            raise ModelError(f"the object {key!r} at {location} would be written outside the model's directory")
+        target = scratch / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield key, target
+
+
+def _download_from_cloud(location: str, open_url: clouds.Open, scratch: Path) -> None:
+    try:
+        system, path = open_url(location)
+        prefix = path.rstrip("/") + "/"
+        for key, target in _copies(system.find(prefix), prefix, location, scratch):
+            system.get_file(key, str(target))
+    except ModelError:
+        raise
+    except Exception as error:  # (each of the libraries has exceptions of its own)
+        raise ModelError(f"the model at {location} cannot be read: {error}") from error
 
 
 def _download_from_registry(location: str, scratch: str) -> Path:

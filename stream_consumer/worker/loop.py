@@ -39,6 +39,7 @@ _POISON_SECONDS = 1
 _TRANSIENT_SECONDS = 30
 _RECEIVE_FAILED_SECONDS = 10
 _MOST_SECONDS = 3600
+_ONLY_S3 = "; the worker reads and writes objects of S3 alone: score those of other clouds with stream-consumer batch"
 
 
 class Log(Protocol):
@@ -101,9 +102,11 @@ def targets(template: str) -> Callable[[NewObject], str]:
         one, other = map(target, samples)
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         raise UsageError(f"--output {template!r}: {error!r}; wanted fields {{bucket}}, {{key}} and {{stem}}") from None
-    if Location.parse(one).kind is not Kind.OBJECT or one == other:
+    kind = Location.parse(one).kind
+    if kind is not Kind.OBJECT or one == other:
         raise UsageError(
             f"--output {template!r}: wanted an s3:// URL with {{key}} or {{stem}}, an output for each object"
+            f"{_ONLY_S3 if kind is Kind.CLOUD else ''}"
         )
     if one == samples[0].url:
         raise UsageError(
