@@ -10,6 +10,7 @@ import importlib.resources
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -55,13 +56,19 @@ _PAGE = {"/docs": ("page.html", b"text/html"), "/docs/page.js": ("page.js", b"te
 class WebApp:
     """One model, served; an ASGI application."""
 
-    def __init__(self, model: Model, settings: WebSettings, decide: Decide, inline: int) -> None:
-        """*inline* is :attr:`Limits.inline_items`."""
+    def __init__(
+        self, model: Model, settings: WebSettings, decide: Decide, inline: int, metrics_directory: Path | None = None
+    ) -> None:
+        """*inline* is :attr:`Limits.inline_items`; *metrics_directory* that of :func:`share_metrics`."""
         self._model = model
         self._example = example_records(model)
         self._draining = False
         self._metrics = Metrics(
-            queued=lambda: self._batcher.queued, model=model.name, version=model.version, digest=model.digest
+            queued=lambda: self._batcher.queued,
+            model=model.name,
+            version=model.version,
+            digest=model.digest,
+            shared=metrics_directory,
         )
         limits = Limits(min(settings.max_items, _CALL_ITEMS), settings.queue_items, settings.timeout_ms / 1000, inline)
         self._batcher = Batcher(decide, limits, observe=self._called)
@@ -110,6 +117,14 @@ class WebApp:
     def drain(self) -> None:
         """Say that no more should be sent; what comes all the same is still answered."""
         self._draining = True
+
+    def refresh_metrics(self) -> None:
+        self._metrics.refresh()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the model call that runs has taken longer than any request waits for it."""
+        return self._batcher.stuck
 
     def _called(self, called: Called) -> None:
         with contextlib.suppress(Exception):  # a call that cannot be counted is answered all the same
@@ -171,10 +186,10 @@ class WebApp:
         return authorized
 
 
-def web_app(model: Model, settings: WebSettings) -> WebApp:
+def web_app(model: Model, settings: WebSettings, metrics_directory: Path | None = None) -> WebApp:
     """Serve *model*; it is timed on its own example first, which also is its first, slowest call."""
     decide = Decider(model).decide
-    return WebApp(model, settings, decide, inline_items(decide, example_records(model)))
+    return WebApp(model, settings, decide, inline_items(decide, example_records(model)), metrics_directory)
 
 
 def example_records(model: Model) -> list[Record]:

@@ -1,9 +1,17 @@
-"""What Prometheus reads: each metric with its meaning; the batcher and the scoring endpoints fill them in."""
+"""
+What Prometheus reads: each metric with its meaning; the batcher and the scoring endpoints fill them in.
 
+The rule: of several worker processes any can be asked for the metrics of all. Each keeps its own in files that all
+read.
+"""
+
+import os
 from collections.abc import Callable
 from http import HTTPStatus
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from stream_consumer.contract.printable import printable
 from stream_consumer.contract.record import Reason
@@ -15,11 +23,26 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
-class Metrics:
-    """The metrics of one process."""
+def share_metrics(directory: Path, slot: int) -> None:
+    """
+    Keep the metrics that this process makes from now on in files of *directory*.
 
-    def __init__(self, *, queued: Callable[[], int], model: str, version: str, digest: str) -> None:
-        self._registry = registry = CollectorRegistry()
+    A process that takes the *slot* of one that ended goes on with its files, so that counters never fall and as many
+    files suffice as there are processes at once.
+    """
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+
+
+class Metrics:
+    """The metrics of one process, or of all that share a directory."""
+
+    def __init__(
+        self, *, queued: Callable[[], int], model: str, version: str, digest: str, shared: Path | None = None
+    ) -> None:
+        """*shared* is the directory of :func:`share_metrics`."""
+        self._queued = queued
+        registry = CollectorRegistry()
         self._requests = Counter(
             "stream_consumer_requests", "Scoring requests answered", ["path", "status"], registry=registry
         )
@@ -50,11 +73,30 @@ class Metrics:
         self._failed_calls = Counter(
             "stream_consumer_failed_calls", "Model calls that failed on every ride event", registry=registry
         )
-        waiting = Gauge("stream_consumer_queue_items", "Ride events that wait for the model", registry=registry)
-        waiting.set_function(queued)
-        Info("stream_consumer_model", "The model that is served", registry=registry).info(
-            {"name": printable(model), "version": printable(version), "digest": digest}
+        self._waiting = Gauge(
+            "stream_consumer_queue_items",
+            "Ride events that wait for the model",
+            multiprocess_mode="livesum",
+            registry=registry,
         )
+        Gauge(
+            "stream_consumer_workers",
+            "Worker processes that serve",
+            multiprocess_mode="livesum",
+            registry=registry,
+        ).set(1)
+        # Not an Info: the library adds up none. While workers are replaced, two versions may be served.
+        Gauge(
+            "stream_consumer_model_info",
+            "The model that is served",
+            ["name", "version", "digest"],
+            multiprocess_mode="livemax",
+            registry=registry,
+        ).labels(printable(model), printable(version), digest).set(1)
+        self._shown = registry
+        if shared is not None:
+            self._shown = CollectorRegistry()
+            MultiProcessCollector(self._shown, str(shared))  # type: ignore[no-untyped-call]
         self._statuses: dict[tuple[str, HTTPStatus], Counter] = {}
         self._paths: dict[str, Histogram] = {}
 
@@ -78,5 +120,10 @@ class Metrics:
         self._statuses[path, status].inc()
         self._paths[path].observe(seconds)
 
+    def refresh(self) -> None:
+        """Write down what is known only when it is asked for: another process may be asked."""
+        self._waiting.set(self._queued())
+
     def text(self) -> bytes:
-        return generate_latest(self._registry)
+        self.refresh()
+        return generate_latest(self._shown)
