@@ -1,11 +1,15 @@
 """``serve``: the model over HTTP."""
 
 import os
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_consumer.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from stream_consumer.web.settings import WebSettings
 
 _LIMITS = "Limits, also by the variables of docs/web.md"
 
@@ -29,6 +33,10 @@ def serve(  # noqa: PLR0913 (each is an option)
         ),
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Accept requests without a token on any address.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Number of worker processes on the port, by default 1.", envvar="WEB_WORKERS"),
+    ] = None,
     max_items: Annotated[
         int | None, typer.Option(help="Maximum number of events in a request.", rich_help_panel=_LIMITS)
     ] = None,
@@ -53,11 +61,8 @@ def serve(  # noqa: PLR0913 (each is an option)
     Serve predictions over HTTP: POST /predict, MLflow's and SageMaker's /invocations; /docs shows all.
 
     Binding to a non-loopback address requires a token, unless you pass --no-auth. SIGTERM and Ctrl-C finish what was
-    accepted.
+    accepted. With several workers SIGHUP loads the model anew and replaces them one after another.
     """
-    from stream_consumer.models.loading import load_model
-    from stream_consumer.web.app import web_app
-    from stream_consumer.web.server import serve as run
     from stream_consumer.web.settings import WebSettings
 
     given = {
@@ -66,6 +71,7 @@ def serve(  # noqa: PLR0913 (each is an option)
         "WEB_PORT": port,
         "WEB_TOKEN": token,
         "WEB_NO_AUTH": no_auth or None,
+        "WEB_WORKERS": workers,
         "WEB_MAX_ITEMS": max_items,
         "WEB_MAX_BODY_BYTES": max_body_bytes,
         "WEB_QUEUE_ITEMS": queue_items,
@@ -76,7 +82,24 @@ def serve(  # noqa: PLR0913 (each is an option)
         {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
     )
     settings.demand_auth()
-    served = load_model(settings.model.model_location, choice=settings.model.choice)
     console = Terminal(stderr=True, soft_wrap=True)
-    app = web_app(served, settings)
-    run(app, settings, lambda url: console.print(f"serving {served.name} {served.version} on {url} ({url}/docs)"))
+
+    def announce(model: str, url: str) -> None:
+        console.print(f"serving {model} on {url} ({url}/docs)")
+
+    if settings.workers > 1:
+        from stream_consumer.web.workers import serve_by_workers
+
+        serve_by_workers(settings, announce)
+    else:
+        _serve_here(settings, announce)
+
+
+def _serve_here(settings: "WebSettings", announce: Callable[[str, str], None]) -> None:
+    """Serve in this process."""
+    from stream_consumer.models.loading import load_model
+    from stream_consumer.web.app import web_app
+    from stream_consumer.web.server import serve as run
+
+    model = load_model(settings.model.model_location, choice=settings.model.choice)
+    run(web_app(model, settings), settings, lambda url: announce(f"{model.name} {model.version}", url))

@@ -2,42 +2,68 @@
 uvicorn around the application: how many connections it takes, and an end that loses nothing.
 
 The rule: after SIGTERM the server says that it will end, and serves on for the time to drain; then nothing new is
-accepted, what was accepted is answered within the time of grace, and the process exits with 0.
+accepted, what was accepted is answered within the time of grace, and the process exits with 0. A worker that was
+replaced accepts nothing more at once, and closes each of its connections behind an answer.
 """
 
 import gc
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
+from typing import Any, Protocol
 
 import uvicorn
 
-from stream_consumer.errors import StreamConsumerError
+from stream_consumer.web.accepting import Acceptor
 from stream_consumer.web.app import WebApp
+from stream_consumer.web.listener import BACKLOG, listener, url
 from stream_consumer.web.settings import WebSettings
-from stream_consumer.web.slow_clients import CLOSE, Protocol
+from stream_consumer.web.slow_clients import CLOSE
+from stream_consumer.web.slow_clients import Protocol as Connection
 
 # Longer than AWS's load balancers keep an idle connection (60 s), lest one send into it just as it is closed.
 _KEEP_ALIVE_SECONDS = 75
-_BACKLOG = 2_048
+
+RETIRE_SECONDS = 5
+"""How long a worker that was replaced waits for another request on the connections that it has."""
 
 
-class CannotListen(StreamConsumerError):
-    """The address is taken, or not of this machine."""
+class Parent(Protocol):
+    """The process that watches this one, as the server needs it."""
+
+    @property
+    def slot(self) -> int:
+        """The number of this worker among those that run."""
+
+    @property
+    def connections(self) -> MutableSequence[int]:
+        """The connections of each slot, in memory that all workers share."""
+
+    def serving(self) -> None:
+        """Learn that connections are accepted."""
+
+    def beat(self) -> None:
+        """Learn that the worker is well."""
+
+    def gone(self) -> bool:
+        """Return whether the parent has died."""
 
 
 class Server(uvicorn.Server):
     """uvicorn's own, which watches its connections, and says for a while that it will end before it does."""
 
-    def __init__(self, app: WebApp, settings: WebSettings) -> None:
+    def __init__(self, app: WebApp, settings: WebSettings, parent: Parent | None = None) -> None:
         self._app = app
+        self._parent = parent
         self._timeout_seconds = settings.timeout_ms / 1000
         self._drain_seconds = settings.drain_seconds
         self._leave_at: float | None = None
+        self._replaced = False
+        self._acceptor: Acceptor | None = None
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=Connection,
             loop="uvloop",
             ws="none",
             lifespan="off",
@@ -46,7 +72,7 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             limit_concurrency=settings.max_connections + 1,  # uvicorn refuses as many as this
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.grace_seconds,
@@ -55,22 +81,62 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._parent is None or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        [accepting] = sockets
+        accepting.listen(BACKLOG)
+        state = self.server_state
+        self._acceptor = Acceptor(
+            accepting,
+            lambda: Connection(self.config, state, {}),
+            lambda: len(state.connections),
+            self._parent.connections,
+            self._parent.slot,
+        )
+        self.servers.append(self._acceptor)  # type: ignore[arg-type]  # it is closed as those are
+        self._parent.serving()
+
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop serving: not at once when asked to, since what was sent before has to be read."""
+        if self._parent and self._parent.gone():
+            self.should_exit = True
         if not await super().on_tick(counter):
             return False
         if self._leave_at is None:
-            self._app.drain()
+            self._leave_at = time.monotonic() + self._last_seconds()
             # Now, and in what uvicorn makes of them each second: clients are to go elsewhere with what comes next.
             self.server_state.default_headers.append(CLOSE)
             self.config.encoded_headers.append(CLOSE)
-            self._leave_at = time.monotonic() + self._drain_seconds
             return False
-        return time.monotonic() >= self._leave_at or len(self._captured_signals) > 1
+        if self._replaced and not self.server_state.connections:
+            return True
+        patient_signals = 0 if self._replaced else 1
+        return time.monotonic() >= self._leave_at or len(self._captured_signals) > patient_signals
+
+    def _last_seconds(self) -> float:
+        """Begin to end, and return for how long connections are served yet."""
+        if not self._replaced:
+            self._app.drain()
+            return self._drain_seconds
+        for server in self.servers:
+            server.close()
+        return RETIRE_SECONDS
+
+    def retire(self, *_: Any) -> None:
+        """End because another worker serves in its place. A handler of signals."""
+        self._replaced = self.should_exit = True
 
     async def _watch(self) -> None:
+        self._app.refresh_metrics()
+        if self._acceptor:
+            self._acceptor.tell()
+        if self._parent and not self._app.stuck:
+            self._parent.beat()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Protocol):
+            if isinstance(connection, Connection):
                 connection.watch(self._timeout_seconds)
 
 
@@ -81,23 +147,17 @@ def serve(app: WebApp, settings: WebSettings, announce: Callable[[str], None]) -
     Raises:
         CannotListen: See there.
     """
-    listener = _listen(settings.host, settings.port)
+    accepting = listener(settings.host, settings.port)
     server = Server(app, settings)
+    prepare(server)
+    announce(url(accepting))
+    server.run([accepting])
+
+
+def prepare(server: Server) -> None:
+    """Make this process one that only serves."""
     # The libraries and the model are there for good; looking through them for garbage would hold up every request.
     gc.collect()
     gc.freeze()
     # Ended as asked is no failure: uvicorn raises the signal that ended it once more, when its own handler is gone.
     signal.signal(signal.SIGTERM, server.handle_exit)
-    host, port = listener.getsockname()[:2]
-    announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    server.run([listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise CannotListen(
-            f"cannot listen on {host}, port {port}: {error.strerror}; choose --host and --port"
-        ) from error

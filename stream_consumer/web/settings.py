@@ -47,7 +47,7 @@ FIELDS = {
         "Bytes of a request's body; the default is what SageMaker and Lambda let through",
     ),
     "queue_items": Field(
-        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 50_000, "Events that may wait for the model; beyond, 503"
+        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 50_000, "Events that may wait for a worker's model; beyond, 503"
     ),
     "timeout_ms": Field(
         "WEB_TIMEOUT_MS",
@@ -56,7 +56,13 @@ FIELDS = {
         "Time for a request to arrive whole, to be decided, and for its answer to be taken",
     ),
     "max_connections": Field(
-        "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections; with more, 503 to all"
+        "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections of a worker; with more, 503 to all"
+    ),
+    "workers": Field(
+        "WEB_WORKERS",
+        integer(1, 512),
+        1,
+        "Worker processes that share the port; more than 1 have a parent that starts, watches and replaces them",
     ),
     "drain_seconds": Field(
         "WEB_DRAIN_SECONDS",
@@ -82,6 +88,7 @@ class WebSettings:
     queue_items: int
     timeout_ms: int
     max_connections: int
+    workers: int
     drain_seconds: int
     grace_seconds: int
 

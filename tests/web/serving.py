@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stream_consumer.web import server as web_server
 from stream_consumer.web.app import WebApp
+from stream_consumer.web.listener import listener
 from tests.web.client import TOKEN, app, settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,10 +77,10 @@ def serving(model: Path, *arguments: str, **environ: str) -> Iterator[Server]:
 @contextlib.contextmanager
 def running(application: WebApp | None = None, **environ: str) -> Iterator[Address]:
     """Run a server in a thread, with a fake model: that takes no seconds to start, so a test may have its own."""
-    listener = web_server._listen("127.0.0.1", 0)  # noqa: SLF001 (the rest of serve() is for a process)
-    address = Address(*listener.getsockname())
+    accepting = listener("127.0.0.1", 0)
+    address = Address(*accepting.getsockname())
     server = web_server.Server(application or app(**environ), settings(**environ))
-    thread = threading.Thread(target=server.run, args=([listener],))
+    thread = threading.Thread(target=server.run, args=([accepting],))
     thread.start()
     try:
         yield address

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import signal
 import socket
@@ -17,6 +18,9 @@ import pytest
 from uvicorn.server import ServerState
 
 from stream_consumer.web import server as web_server
+from stream_consumer.web.accepting import NONE
+from stream_consumer.web.app import WebApp
+from stream_consumer.web.listener import CannotListen, listener
 from stream_consumer.web.slow_clients import Protocol
 from tests.example_models import EXAMPLE
 from tests.rides import ride_event
@@ -343,8 +347,8 @@ def test_grace_is_bounded(rides_model: Path) -> None:
 def test_a_port_that_is_taken_is_said_to_be() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(web_server.CannotListen, match=f"cannot listen on 127.0.0.1, port {port}: Address already"):
-            web_server._listen("127.0.0.1", port)  # noqa: SLF001 (all that happens before the loop runs)
+        with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1, port {port}: Address already"):
+            listener("127.0.0.1", port)
 
 
 @pytest.mark.process
@@ -363,3 +367,81 @@ def test_mlflows_own_client_finds_what_it_expects(boosted_rides_model: Path) -> 
         with pytest.raises(Exception, match=r"Invocation failed \(error code 400.*BAD_REQUEST"):
             client.invoke(frame * -1)
         assert json.loads(client.get_version())["model"] == "ride-duration"  # type: ignore[no-untyped-call]
+
+
+class Watching:
+    """A parent that is told what it would be, with one worker beside this one."""
+
+    slot = 0
+
+    def __init__(self) -> None:
+        self.connections = [NONE, 0]
+        self.is_serving, self.beats, self.is_gone = threading.Event(), 0, False
+
+    def serving(self) -> None:
+        self.is_serving.set()
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def gone(self) -> bool:
+        return self.is_gone
+
+
+@contextmanager
+def worker(parent: Watching, application: WebApp | None = None) -> Iterator[tuple[Address, web_server.Server]]:
+    """Run a worker in a thread, with a fake model; the test ends it."""
+    accepting = listener("127.0.0.1", 0, listening=False)
+    address = Address(*accepting.getsockname())
+    server = web_server.Server(application or app(), settings(), parent)
+    thread = threading.Thread(target=server.run, args=([accepting],))
+    thread.start()
+    try:
+        assert parent.is_serving.wait(PATIENCE)
+        yield address, server
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def test_a_worker_that_is_replaced_answers_on_the_connections_it_has_and_accepts_no_more() -> None:
+    parent = Watching()
+    with worker(parent) as (address, server), address.connect() as connection:
+        connection.sendall(get("/healthz"))
+        assert reply(connection)[0] == 200
+        server.retire()
+        until(lambda: parent.connections[0] == NONE)
+        with address.connect():  # which waits at the socket for another worker
+            connection.sendall(get("/readyz"))
+            assert replies(connection) == [200], "and it closes"
+            assert not server.server_state.connections
+
+
+def test_a_worker_without_connections_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_server, "RETIRE_SECONDS", 3_600)
+    with worker(Watching()) as (_, server):
+        server.retire()
+
+
+def test_a_worker_whose_parent_has_died_ends() -> None:
+    parent = Watching()
+    with worker(parent) as (address, _):
+        parent.is_gone = True
+        until(lambda: not address.accepts())
+
+
+def test_a_worker_says_each_second_that_it_is_well_unless_its_model_call_does_not_end() -> None:
+    application = app()
+
+    async def beats() -> list[int]:
+        parent = Watching()
+        server = web_server.Server(application, settings(), parent)
+        seen = []
+        for stuck_from in (math.inf, 0.0):
+            application._batcher._stuck_from = stuck_from  # noqa: SLF001 (a call that never ends would have to be waited for)
+            await server._watch()  # noqa: SLF001 (uvicorn's own tick calls it)
+            seen.append(parent.beats)
+        return seen
+
+    assert run(beats()) == [1, 1]

@@ -19,6 +19,7 @@ def test_defaults_are_for_a_laptop() -> None:
         queue_items=50_000,
         timeout_ms=5_000,
         max_connections=1_000,
+        workers=1,
         drain_seconds=0,
         grace_seconds=25,
     )

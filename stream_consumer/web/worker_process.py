@@ -1,0 +1,187 @@
+"""
+A worker process of ``serve --workers``: what its parent knows of it, and what it does.
+
+The rule: a worker is a fork of its parent, model included, only while the parent has a single thread. Threads do not
+come along into a fork: XGBoost, LightGBM and scikit-learn wait there forever for the OpenMP threads of the parent.
+"""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections.abc import MutableSequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.errors import StreamConsumerError
+from stream_consumer.log_escaping import escape_logs
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
+from stream_consumer.web.accepting import NONE
+from stream_consumer.web.app import web_app
+from stream_consumer.web.metrics import share_metrics
+from stream_consumer.web.server import Server, prepare
+from stream_consumer.web.settings import WebSettings
+
+_SPAWN, _FORK = multiprocessing.get_context("spawn"), multiprocessing.get_context("fork")
+
+# jemalloc, which pyarrow brings along, ends its thread before a fork and starts it again on both sides.
+_SURVIVES_A_FORK = frozenset({"jemalloc_bg_thd"})
+
+HANDLED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+"""The signals that parents and workers have handlers for."""
+
+
+def can_fork() -> bool:
+    """Return whether a fork of this process is whole. Only Linux tells."""
+    # A library that knows of forks, as OpenBLAS does, ends its threads before one.
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of Python 3.12, against threads
+        child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    try:
+        threads = [comm.read_text().strip() for comm in Path("/proc/self/task").glob("*/comm")]
+    except OSError:
+        return False
+    return len([name for name in threads if name not in _SURVIVES_A_FORK]) == 1
+
+
+def shared_counts(workers: int) -> MutableSequence[int]:
+    """Return the connections of each slot of so many workers and the one that replaces another."""
+    counts: MutableSequence[int] = _SPAWN.RawArray("i", [NONE] * (workers + 1))
+    return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A worker accepts connections."""
+
+    model: str
+    """Name and version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A worker cannot serve."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a worker is given."""
+
+    settings: WebSettings
+    listener: socket.socket
+    """Bound to the address. All workers accept connections on it."""
+    metrics_directory: Path
+    """That of :func:`stream_consumer.web.metrics.share_metrics`."""
+    connections: MutableSequence[int]
+    """See :func:`shared_counts`."""
+    model: Model | None = None
+    """As the parent loaded it. Without one the worker is a new process that loads it itself."""
+
+
+class WorkerProcess:
+    """A running worker, as its parent sees it. Its *slot* is a number that no other running worker has."""
+
+    def __init__(self, work: Work, slot: int) -> None:
+        context = _SPAWN if work.model is None else _FORK
+        self._reports, reports = context.Pipe(duplex=False)
+        # Shared memory, since nobody waits for it. A full pipe would stop the worker.
+        self._beat = context.RawValue("d", time.monotonic())
+        parent = _Parent(slot, work.connections, reports, self._beat, os.getpid())
+        self._process = context.Process(target=_serve, args=(work, parent))
+        # The worker handles signals when it has handlers of its own.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        reports.close()
+
+    @property
+    def pid(self) -> int:
+        return cast("int", self._process.pid)  # it has been started
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs, negative for the signal that ended it."""
+        return self._process.exitcode
+
+    def report(self) -> Serving | Refused | None:
+        """Return what the worker has said, once."""
+        with contextlib.suppress(EOFError, OSError):  # it has ended
+            if self._reports.poll():
+                said: Serving | Refused = self._reports.recv()
+                return said
+        return None
+
+    def silent_seconds(self) -> float:
+        """Return how long ago the worker was well."""
+        return time.monotonic() - float(self._beat.value)
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def close(self) -> None:
+        """Wait for its end, and forget it."""
+        self._process.join()
+        self._process.close()
+        self._reports.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """The parent, as a worker sees it."""
+
+    slot: int
+    connections: MutableSequence[int]
+    reports: Connection
+    last_beat: Any
+    pid: int
+    model: str = ""
+
+    def serving(self) -> None:
+        self.beat()
+        self.reports.send(Serving(self.model))
+
+    def beat(self) -> None:
+        self.last_beat.value = time.monotonic()
+
+    def gone(self) -> bool:
+        return os.getppid() != self.pid
+
+
+def _serve(work: Work, parent: _Parent) -> None:
+    """Do all that happens in the worker: serve until a signal ends it."""
+    os.setpgid(0, 0)  # Ctrl-C in the terminal is the parent's to handle
+    for number in HANDLED:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+
+    escape_logs()
+    share_metrics(work.metrics_directory, parent.slot)
+    settings = work.settings
+    try:
+        model = work.model or load_model(settings.model.model_location, choice=settings.model.choice)
+        app = web_app(model, settings, work.metrics_directory)
+    except (StreamConsumerError, ClientError, BotoCoreError) as error:
+        parent.reports.send(Refused(str(error)))
+        sys.exit(1)
+    server = Server(app, settings, dataclasses.replace(parent, model=f"{model.name} {model.version}"))
+    prepare(server)
+    signal.signal(signal.SIGHUP, server.retire)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it once more
+        server.run([work.listener])

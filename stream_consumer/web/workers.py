@@ -1,0 +1,129 @@
+"""
+``serve --workers``: a parent process and its workers on one port.
+
+The rule: the parent has the socket, the model and a single thread, and serves nothing itself.
+"""
+
+import dataclasses
+import gc
+import logging
+import signal
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+from prometheus_client.multiprocess import mark_process_dead
+
+from stream_consumer.errors import SettingsError, StreamConsumerError
+from stream_consumer.models.loading import load_model
+from stream_consumer.web.accepting import NONE
+from stream_consumer.web.listener import listener, url
+from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.supervisor import Plan, Supervisor
+from stream_consumer.web.worker_process import HANDLED, Work, WorkerProcess, can_fork, shared_counts
+
+_log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.1
+# A worker's own times are over before these are.
+_SPARE_SECONDS = 10.0
+_SILENT_SECONDS = 60.0
+
+
+def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]) -> None:
+    """
+    Serve until SIGTERM or Ctrl-C. *announce* is told the model and the address when all workers accept connections.
+
+    SIGHUP loads the model anew and replaces the workers one after another.
+
+    Raises:
+        CannotListen: See there.
+        ModelError: The model cannot be loaded.
+        SettingsError: There is no temporary folder.
+        WorkerFailed: A worker cannot start, and no other serves.
+    """
+    bound = listener(settings.host, settings.port, listening=False)
+    with bound, _metrics_folder() as metrics:
+        address = url(bound)
+        connections = shared_counts(settings.workers)
+        parent = _Parent(Work(settings, bound, Path(metrics), connections))
+        parent.load()
+        supervisor = Supervisor(
+            _plan(settings),
+            parent.start,
+            ended=parent.ended,
+            serving=lambda model: announce(model, address),
+        )
+        try:
+            ended_by = parent.watch(supervisor)
+        finally:
+            supervisor.kill()
+    if ended_by == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def _metrics_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="stream-consumer-metrics-")
+    except OSError as error:
+        raise SettingsError(
+            f"the workers have no temporary folder for their metrics ({error}); set TMPDIR to one that is writable"
+        ) from error
+
+
+def _plan(settings: WebSettings) -> Plan:
+    leave_seconds = settings.drain_seconds + settings.grace_seconds + _SPARE_SECONDS
+    return Plan(settings.workers, leave_seconds, _SILENT_SECONDS + settings.timeout_ms / 1000)
+
+
+class _Parent:
+    """This process: what its workers are started with, and the signals that it gets."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def load(self) -> None:
+        """Load the model, which the workers that start from now on share if this process can be forked."""
+        choice = self._work.settings.model
+        model = load_model(choice.model_location, choice=choice.choice)
+        self._work = dataclasses.replace(self._work, model=model if can_fork() else None)
+        # Garbage collection writes to every object that it looks at, and what a worker writes to it shares no more.
+        gc.collect()
+        gc.freeze()
+
+    def start(self, slot: int) -> WorkerProcess:
+        return WorkerProcess(self._work, slot)
+
+    def ended(self, slot: int) -> None:
+        """Take what a worker had out of what all share."""
+        self._work.connections[slot] = NONE
+        mark_process_dead(slot, self._work.metrics_directory)  # type: ignore[no-untyped-call]
+
+    def watch(self, supervisor: Supervisor) -> int:
+        """Watch the workers until a signal ends them, and return its number."""
+        signals: deque[int] = deque()
+        for number in HANDLED:
+            signal.signal(number, lambda number, _: signals.append(number))
+        ended_by = 0
+        while supervisor.step():
+            while signals:
+                asked = signals.popleft()
+                if asked != signal.SIGHUP:
+                    ended_by = ended_by or asked
+                    self._work.listener.close()  # or what no worker accepts any more would wait for one
+                    supervisor.stop(asked)
+                elif not ended_by:
+                    self._renew(supervisor)
+            time.sleep(_TICK_SECONDS)
+        return ended_by
+
+    def _renew(self, supervisor: Supervisor) -> None:
+        try:
+            self.load()
+        except (StreamConsumerError, ClientError, BotoCoreError) as error:
+            _log.error("the workers are not replaced: %s", error)
+        else:
+            supervisor.renew()
