@@ -4,6 +4,7 @@ What is to be reached, and what was.
 The rule: ratios of one run are checked, and memory; times are only shown: they are the machine's.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,7 @@ from benchmarks import batch, startup
 from benchmarks.contestants import FLOOR, LINEAGE, OURS, POWERTOOLS
 from benchmarks.measurement import Measurement
 from benchmarks.platform import RATE
-from benchmarks.web import CONNECTIONS, FLASK, MLFLOW
+from benchmarks.web import CONNECTIONS, RIVALS
 
 # How far below its bar a ratio may fall before the check fails: other programs share the machine that measures.
 _LENIENCE = 2 / 3
@@ -82,11 +83,11 @@ def bars(measured: Measurement) -> Iterator[Bar]:
         p50 = measured.platform.latencies[50]
         yield Bar(f"put to prediction, p50 at {RATE} rides/s", "at most", most, p50, "ms", checked=False)
     if measured.web:
-        for other in (MLFLOW, FLASK):
-            for connections in CONNECTIONS:
+        for ours, rivals in RIVALS.items():
+            for other, connections in itertools.product(rivals, CONNECTIONS):
                 who = f"this project / {other}, {connections}"
-                yield Bar(f"requests/s: {who}", "at least", 10, measured.web.faster(other, connections))
-                yield Bar(f"p99: {who}", "at most", 1, measured.web.later(other, connections))
+                yield Bar(f"requests/s: {who}", "at least", 10, measured.web.faster(ours, other, connections))
+                yield Bar(f"p99: {who}", "at most", 1, measured.web.later(ours, other, connections))
 
 
 def batch_bars(measured: batch.Batch) -> Iterator[Bar]:

@@ -1,8 +1,8 @@
 """
 The plain Flask application that most tutorials end with: JSON in, scikit-learn's own predict, JSON out.
 
-Waitress serves it, as Flask's documentation has it and faster here than Gunicorn with one worker.
-``python -m benchmarks.flask_app MODEL PORT``.
+Waitress serves it, as Flask's documentation has it and faster here than Gunicorn with one worker; with more than one
+Gunicorn does, since Waitress is one process. ``python -m benchmarks.flask_app MODEL PORT`` is the former.
 """
 
 import sys
@@ -14,8 +14,8 @@ from flask import Flask, Response, jsonify, request
 from stream_consumer.models.skops_file import load_skops
 
 
-def flask_app(model: Path) -> Flask:
-    predict = load_skops(model / "model.skops", str(model), pinned=False).predict
+def flask_app(model: str) -> Flask:
+    predict = load_skops(Path(model) / "model.skops", model, pinned=False).predict
     app = Flask(__name__)
 
     @app.post("/predict")
@@ -30,7 +30,7 @@ def flask_app(model: Path) -> Flask:
 
 
 def main(model: str, port: str) -> None:
-    waitress.serve(flask_app(Path(model)), host="127.0.0.1", port=int(port))
+    waitress.serve(flask_app(model), host="127.0.0.1", port=int(port))
 
 
 if __name__ == "__main__":

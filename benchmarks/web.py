@@ -1,8 +1,9 @@
 """
 The web door under load, beside MLflow's own server and a plain Flask application with the same model.
 
-The rule: each server is one process on one core, wrk has another, and they take turns. Each request is one ride; before
-the load every server has to predict rides as the model itself does, and no answer under load may be an error.
+The rule: a server of one process has one core and wrk another; one of two processes has two, and on a machine of two
+cores shares one of them with wrk. Servers take turns. Each request is one ride; before the load every server has to
+predict rides as the model itself does, and no answer under load may be an error.
 """
 
 import contextlib
@@ -26,6 +27,9 @@ from benchmarks.contestants import Place, native
 from benchmarks.workload import Say, Workload
 
 OURS, MLFLOW, FLASK = "this project", "mlflow models serve", "Flask, Waitress"
+OURS_2, MLFLOW_2, FLASK_2 = f"{OURS}, 2 workers", f"{MLFLOW}, 2 workers", "Flask, Gunicorn, 2 workers"
+RIVALS = {OURS: (MLFLOW, FLASK), OURS_2: (MLFLOW_2, FLASK_2)}
+"""Those that have as many processes."""
 CONNECTIONS = (32, 64)
 _RIDES = 1_000
 _CHECKED = 50
@@ -55,12 +59,13 @@ class WrongAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """How a server is started, asked and understood."""
+    """How a server is started, asked and understood, and how many cores it may use."""
 
     path: str
     command: Callable[[Path, int], list[str]]
     body: Callable[[dict[str, Any]], dict[str, Any]]
     minutes: Callable[[Any], float]
+    cores: int = 1
 
 
 def _event(ride: dict[str, Any]) -> dict[str, Any]:
@@ -71,27 +76,45 @@ def _python(*arguments: str) -> list[str]:
     return [sys.executable, "-W", "ignore", "-m", *arguments]
 
 
-CONTESTANTS = {
-    OURS: Contestant(
+def _ours(workers: int) -> Contestant:
+    return Contestant(
         "/predict",
-        lambda model, port: _python("stream_consumer", "serve", "--model", str(model), "--port", str(port)),
+        lambda model, port: _python(
+            "stream_consumer", "serve", "--model", str(model), "--port", str(port), "--workers", str(workers)
+        ),
         _event,
         lambda answer: float(answer["prediction"]["ride_duration"]),
-    ),
-    MLFLOW: Contestant(
+        workers,
+    )
+
+
+def _mlflow(workers: int) -> Contestant:
+    serve = ("mlflow", "models", "serve", "--env-manager", "local", "--workers", str(workers))
+    return Contestant(
         "/invocations",
-        lambda model, port: (
-            [*_python("mlflow", "models", "serve", "-m", str(model), "-p", str(port)), "--env-manager", "local"]
-        ),
+        lambda model, port: _python(*serve, "-m", str(model), "-p", str(port)),
         lambda ride: {"dataframe_records": [ride]},
         lambda answer: float(answer["predictions"][0]),
-    ),
-    FLASK: Contestant(
-        "/predict",
-        lambda model, port: _python("benchmarks.flask_app", str(model), str(port)),
-        _event,
-        lambda answer: float(answer["prediction"]["ride_duration"]),
-    ),
+        workers,
+    )
+
+
+def _flask(command: Callable[[Path, int], list[str]], workers: int) -> Contestant:
+    return Contestant("/predict", command, _event, lambda answer: float(answer["prediction"]["ride_duration"]), workers)
+
+
+def _gunicorn(model: Path, port: int) -> list[str]:
+    application = f"benchmarks.flask_app:flask_app({str(model)!r})"
+    return [*_python("gunicorn"), "--workers", "2", "--bind", f"127.0.0.1:{port}", application]
+
+
+CONTESTANTS = {
+    OURS: _ours(1),
+    MLFLOW: _mlflow(1),
+    FLASK: _flask(lambda model, port: _python("benchmarks.flask_app", str(model), str(port)), 1),
+    OURS_2: _ours(2),
+    MLFLOW_2: _mlflow(2),
+    FLASK_2: _flask(_gunicorn, 2),
 }
 
 
@@ -119,17 +142,17 @@ class Web:
         )
         return Load(statistics.median(rates), statistics.median(p50s), statistics.median(p99s))
 
-    def faster(self, other: str, connections: int) -> float:
-        """Requests a second of ours to those of *other*: the median of the rounds' ratios."""
-        return self._ratio(other, connections, lambda load: load.rate)
+    def faster(self, ours: str, other: str, connections: int) -> float:
+        """Requests a second of *ours* to those of *other*: the median of the rounds' ratios."""
+        return self._ratio(ours, other, connections, lambda load: load.rate)
 
-    def later(self, other: str, connections: int) -> float:
-        """Our 99th percentile to that of *other*."""
-        return self._ratio(other, connections, lambda load: load.p99)
+    def later(self, ours: str, other: str, connections: int) -> float:
+        """The 99th percentile of *ours* to that of *other*."""
+        return self._ratio(ours, other, connections, lambda load: load.p99)
 
-    def _ratio(self, other: str, connections: int, figure: Callable[[Load], float]) -> float:
-        pairs = zip(self.rounds[OURS][connections], self.rounds[other][connections], strict=True)
-        return statistics.median(figure(ours) / figure(theirs) for ours, theirs in pairs)
+    def _ratio(self, ours: str, other: str, connections: int, figure: Callable[[Load], float]) -> float:
+        pairs = zip(self.rounds[ours][connections], self.rounds[other][connections], strict=True)
+        return statistics.median(figure(one) / figure(another) for one, another in pairs)
 
 
 def web(workload: Workload, directory: Path, rounds: int, seconds: int, say: Say) -> Web | None:
@@ -166,18 +189,20 @@ def _rides(workload: Workload) -> list[dict[str, Any]]:
     ]
 
 
-def _core(at: int) -> list[str]:
-    """Return a prefix that holds a command to the first (0) or last (-1) of the cores that this process may use."""
-    return ["taskset", "-c", str(sorted(os.sched_getaffinity(0))[at])]
+def _on(cores: slice) -> list[str]:
+    """Return a prefix that holds a command to those of the cores that this process may use."""
+    return ["taskset", "-c", ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[cores])]
 
 
 @contextlib.contextmanager
 def _running(contestant: Contestant, model: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    command = [*_core(0), *contestant.command(model, port)]
-    # mlflow looks for uvicorn on the path; what it starts is ended with it, as a group.
-    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [*_on(slice(contestant.cores)), *contestant.command(model, port)]
+    # mlflow looks for uvicorn on the path; what it starts is ended with it, as a group. Two workers with two OpenMP
+    # threads each would wait for each other on two cores: Flask under Gunicorn answered once in three seconds.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environ = os.environ | {"PATH": path, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(  # noqa: S603 (ours)
         command, env=environ, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -232,7 +257,7 @@ def _load(name: str, script: Path, port: int, connections: int, seconds: int) ->
         str(script),
         f"http://127.0.0.1:{port}",
     ]
-    done = subprocess.run([*_core(-1), *load], check=True, capture_output=True, text=True)  # noqa: S603 (ours)
+    done = subprocess.run([*_on(slice(-1, None)), *load], check=True, capture_output=True, text=True)  # noqa: S603 (ours)
     seen = json.loads(done.stdout.splitlines()[-1])
     if seen["errors"]:
         raise WrongAnswer(f"{name}: {seen['errors']} of {seen['requests']} answers under load were errors")

@@ -71,6 +71,9 @@ MEASURED = Measurement(
             web.OURS: {at: [Load(9_000.0, 4.0, 9.0)] * 3 for at in web.CONNECTIONS},
             web.MLFLOW: {at: [Load(200.0, 300.0, 400.0)] * 3 for at in web.CONNECTIONS},
             web.FLASK: {at: [Load(500.0, 100.0, 200.0)] * 3 for at in web.CONNECTIONS},
+            web.OURS_2: {at: [Load(16_000.0, 2.0, 4.0)] * 3 for at in web.CONNECTIONS},
+            web.MLFLOW_2: {at: [Load(400.0, 150.0, 200.0)] * 3 for at in web.CONNECTIONS},
+            web.FLASK_2: {at: [Load(800.0, 50.0, 100.0)] * 3 for at in web.CONNECTIONS},
         }
     ),
 )
@@ -106,6 +109,14 @@ def test_every_bar_is_measured_against_its_figure() -> None:
         "p99: this project / Flask, Waitress, 32": (0.04, True),
         "requests/s: this project / Flask, Waitress, 64": (18.0, True),
         "p99: this project / Flask, Waitress, 64": (0.04, True),
+        "requests/s: this project / mlflow models serve, 2 workers, 32": (40.0, True),
+        "p99: this project / mlflow models serve, 2 workers, 32": (0.02, True),
+        "requests/s: this project / mlflow models serve, 2 workers, 64": (40.0, True),
+        "p99: this project / mlflow models serve, 2 workers, 64": (0.02, True),
+        "requests/s: this project / Flask, Gunicorn, 2 workers, 32": (20.0, True),
+        "p99: this project / Flask, Gunicorn, 2 workers, 32": (0.04, True),
+        "requests/s: this project / Flask, Gunicorn, 2 workers, 64": (20.0, True),
+        "p99: this project / Flask, Gunicorn, 2 workers, 64": (0.04, True),
     }
 
 
