@@ -103,9 +103,10 @@ def test_files_of_trip_records_are_trained_on_and_a_model_of_other_columns_is_no
 
 
 @pytest.mark.usefixtures("store")
-def test_a_store_that_cannot_be_used_is_refused_before_the_rides_are_read() -> None:
+def test_a_store_that_cannot_be_used_is_refused_before_the_rides_are_read(tmp_path: Path) -> None:
+    (tmp_path / "rides.parquet").write_bytes(b"no Parquet")
     with pytest.raises(UsageError, match=r"^MLflow at gopher://host/store cannot be used: "):
-        train(["no.parquet"], options=TrainingOptions(tracking_uri="gopher://user:secret@host/store"))
+        train([f"{tmp_path}/rides.parquet"], options=TrainingOptions(tracking_uri="gopher://user:secret@host/store"))
 
 
 @pytest.mark.process
