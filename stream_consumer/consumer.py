@@ -75,7 +75,7 @@ LARGE_BATCH = 100
 _REMEMBERED = 1_000
 _REMEDIES = {
     Reason.UNDECODABLE: "look at what the producers send",
-    Reason.SCHEMA: "deploy a model whose signature fits the events, or set ENTITY_FIELD and ID_FIELD",
+    Reason.SCHEMA: "deploy a model whose signature fits the events, or set ENTITY_FIELD, ID_FIELD or MODEL_COLUMNS",
     Reason.BOUNDS: "correct the bounds in the model's metadata, or the units that the producers send",
     Reason.UNSCORABLE: "deploy a model that predicts such events",
 }

@@ -94,7 +94,7 @@ def show(  # noqa: PLR0913 (each is an option)
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """Show a letter with its original bytes; rows of two files may share an id, and each is shown."""
+    """Show a letter with its original bytes; if several have the id, each is shown."""
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.redrive import Marks
 

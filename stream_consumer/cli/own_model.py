@@ -90,7 +90,7 @@ def _first_fault(data: bytes, schema: "EventSchema") -> str:
     fault = schema.decode(data)
     return (
         f"no event is valid, the first because of {fault.path}: {fault.detail}; `stream-consumer model` shows the "
-        "event that the model wants, ENTITY_FIELD and ID_FIELD name its fields"
+        "event that the model wants, ENTITY_FIELD, ID_FIELD and MODEL_COLUMNS name its fields"
     )
 
 
