@@ -141,7 +141,7 @@ def committed(
         return None
     same = (
         (summary.source, summary.source_version, summary.id_column) == (source.identity, version, options.id_column)
-        and (model is None or _names(model) == (summary.model, summary.model_version, summary.model_digest))
+        and (model is None or _identity(model) == _identity_in(summary))
         and sum(summary.rejected.values())
         <= summary.rows * (1 if options.max_rejected is None else options.max_rejected)
         and target.holds(summary.sizes)
@@ -149,8 +149,12 @@ def committed(
     return summary if same else None
 
 
-def _names(model: Model) -> tuple[str, str, str]:
-    return model.name, model.version, model.digest
+def _identity(model: Model) -> tuple[str | None, ...]:
+    return model.name, model.version, model.digest, model.schema.digest
+
+
+def _identity_in(summary: Summary) -> tuple[str | None, ...]:
+    return summary.model, summary.model_version, summary.model_digest, summary.schema_digest
 
 
 @dataclass(slots=True)
@@ -190,6 +194,7 @@ class _Counts:
             model=model.name,
             model_version=model.version,
             model_digest=model.digest,
+            schema_digest=model.schema.digest,
             id_column=id_column,
             rows=self.rows,
             predicted=self.predicted,

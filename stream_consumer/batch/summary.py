@@ -24,6 +24,8 @@ class Summary:
     model: str
     model_version: str
     model_digest: str
+    schema_digest: str | None = None
+    """That of :class:`EventSchema`, which the settings decide, too. None in a summary of an earlier version."""
     id_column: str | None
     rows: int
     predicted: int

@@ -7,6 +7,7 @@ The rule: no I/O, and no exception for the fault of one record. Whatever bytes a
 The model's MLflow signature is the schema: the structs that decode events are made when the model is loaded.
 """
 
+import hashlib
 import math
 import operator
 import re
@@ -76,6 +77,11 @@ class EventSchema:
     def event_type(self) -> Any:
         """The struct that a valid event decodes into; its JSON Schema is the wire contract of this model."""
         return self._strict.type
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the columns and the names of the envelope: what the settings may change of a schema."""
+        return hashlib.sha256(msgspec.json.encode((self.columns, self.envelope))).hexdigest()
 
     def id_of(self) -> Callable[[Event], int | str] | None:
         """Return what gives the identifier of a decoded event; None if events have none."""

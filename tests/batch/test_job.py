@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import boto3
+import msgspec
 import numpy as np
 import pyarrow.csv
 import pytest
@@ -24,6 +25,7 @@ from stream_consumer.batch.job import Job, Options, committed, run
 from stream_consumer.batch.locations import Location
 from stream_consumer.batch.storage import LocalStore, Stores
 from stream_consumer.batch.summary import Summary
+from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import decode_prediction
 from stream_consumer.contract.record import Reason
 from stream_consumer.errors import UsageError
@@ -96,6 +98,7 @@ def test_the_summary_says_what_was_scored_by_what(job: Job, model: Model, stores
         "model": "batch",
         "model_version": "run-batch",
         "model_digest": model.digest,
+        "schema_digest": model.schema.digest,
         "id_column": None,
         "rows": 4,
         "predicted": 2,
@@ -324,6 +327,37 @@ def test_another_input_model_or_output_is_not_committed(job: Job, model: Model, 
     assert committed(Job(str(parquet_file(tmp_path / "other.parquet")), job.target), stores) is None
     os.utime(job.source, (1, 1))
     assert committed(job, stores) is None
+
+
+def test_what_the_same_model_made_of_other_names_or_columns_is_not_there_already(
+    job: Job, model: Model, stores: Stores
+) -> None:
+    """The settings decide both: ENTITY_FIELD, ID_FIELD, PREDICTION_FIELD and MODEL_COLUMNS."""
+    run(job, model=model, stores=stores)
+    columns, envelope = model.schema.columns, model.schema.envelope
+    others = [
+        EventSchema(columns, msgspec.structs.replace(envelope, **{field: "other"}))
+        for field in ("entity", "id", "prediction")
+    ]
+    others.append(EventSchema([*columns[:-1], msgspec.structs.replace(columns[-1], required=False)], envelope))
+    for schema in others:
+        assert committed(job, stores, model=dataclasses.replace(model, schema=schema)) is None
+    same = EventSchema(columns, envelope)
+    assert committed(job, stores, model=dataclasses.replace(model, schema=same)) is not None
+
+
+def test_a_summary_of_before_that_does_not_tell_the_schema_is_scored_again(
+    job: Job, model: Model, stores: Stores
+) -> None:
+    run(job, model=model, stores=stores)
+    before = made(job)
+    path = Path(f"{job.target}.summary.json")
+    document = json.loads(path.read_bytes())
+    del document["schema_digest"]
+    path.write_text(json.dumps(document), encoding="utf-8")
+    assert committed(job, stores, model=model) is None
+    run(job, model=model, stores=stores)
+    assert made(job) == before
 
 
 @pytest.mark.parametrize("name", ["minutes.parquet", "minutes.parquet.rejected.jsonl", "minutes.parquet.summary.json"])
