@@ -92,6 +92,28 @@ class Model:
             )
         return values
 
+    def check_another_size(self) -> None:
+        """
+        Predict one row of the example, or its only row twice: k outputs could be taken for as many rows.
+
+        Raises:
+            ModelError: The shape of the predictions does not follow the number of rows.
+        """
+        if not self.example:
+            return
+        rows = [column[:1] if len(column) > 1 else [*column, *column] for column in self.example]
+        try:
+            raw = self.predict(rows)
+        except Exception:  # noqa: BLE001 (a model may take batches of one size alone, and those are checked)
+            return
+        try:
+            values_of(raw, len(rows[0]), self.names)
+        except ValueError as error:
+            raise ModelError(
+                f"the model at {self.location} fails on another number of rows than its input example has: {error}, "
+                "however many there are: return an array (n,) or (n, k), a list of n, or a mapping of k columns"
+            ) from error
+
 
 def _alike(values: Sequence[Any], expected: Sequence[Any]) -> bool:
     if len(values) != len(expected):

@@ -51,7 +51,8 @@ def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
     Return a JSON value for each of n *rows* of what a model returned: floats may still be infinite or NaN.
 
     Args:
-        raw: Array (n,), (n, 1) or (n, k), sparse matrix, list of n, mapping of k columns, or a DataFrame or Series.
+        raw: Array (n,), (n, 1) or (n, k), sparse matrix, list of n, mapping of k columns, or a DataFrame or Series. A
+            list of tables, (n, classes), is an output each: what ``predict_proba`` of several outputs returns.
         rows: n.
         names: Of k outputs; by default "0", "1", … or those that *raw* brings along.
 
@@ -62,6 +63,8 @@ def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
         raw = raw.toarray()
     if not isinstance(raw, np.ndarray) and hasattr(raw, "columns"):
         raw = {str(name): raw[name] for name in raw.columns}
+    if isinstance(raw, (list, tuple)) and any(getattr(one, "ndim", 0) > 1 for one in raw):
+        raw = _outputs_of(raw, rows, names)
     if isinstance(raw, Mapping):
         members = {str(name): values_of(column, rows) for name, column in raw.items()}
         return _objects(members, rows)
@@ -75,10 +78,22 @@ def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
     return [_json(value) for value in raw]
 
 
+def _outputs_of(tables: Sequence[Any], rows: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return outputs by name; a table a row is refused, or as many rows as outputs would be taken for it."""
+    for shape in (getattr(one, "shape", None) or np.shape(one) for one in tables):
+        if shape[:1] != (rows,):
+            raise ValueError(
+                f"the model returned a list with the shape {shape} for {rows} rows; a list of tables is an output each "
+                "and wants as many rows: return lists, not arrays, for a table a row"
+            )
+    return dict(zip(_named(names, len(tables)), tables, strict=True))
+
+
 def _of_array(array: NDArray[Any], rows: int, names: Sequence[str]) -> list[Any]:
-    if array.shape[:1] != (rows,) and array.size != rows:
+    one_a_row = array.size == rows and rows in (array.shape or (1,))
+    if array.shape[:1] != (rows,) and not one_a_row:
         raise ValueError(f"the model returned the shape {array.shape} for {rows} rows; wanted one prediction a row")
-    if array.size == rows:
+    if one_a_row:
         flat = array.ravel()
         if flat.dtype.kind in "bf":
             values: list[Any] = flat.tolist()
@@ -87,8 +102,12 @@ def _of_array(array: NDArray[Any], rows: int, names: Sequence[str]) -> list[Any]
             return np.datetime_as_string(flat).tolist() if flat.dtype.kind == "M" else flat.astype(float).tolist()
         return [_json(value) for value in flat.tolist()]
     wide = array.reshape(rows, -1)
-    named = [str(name) for name in names] if len(names) == wide.shape[1] else list(map(str, range(wide.shape[1])))
+    named = _named(names, wide.shape[1])
     return _objects({name: _of_array(wide[:, at], rows, ()) for at, name in enumerate(named)}, rows)
+
+
+def _named(names: Sequence[str], outputs: int) -> list[str]:
+    return list(map(str, names if len(names) == outputs else range(outputs)))
 
 
 def _objects(members: Mapping[str, list[Any]], rows: int) -> list[Any]:

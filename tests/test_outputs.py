@@ -28,6 +28,11 @@ RETURNED: dict[str, tuple[Any, list[Any]]] = {
         sparse.csr_matrix([[0.0, 1.0], [1.0, 0.0]]),
         [{"short": 0.0, "long": 1.0}, {"short": 1.0, "long": 0.0}],
     ),
+    "probabilities of two outputs": (
+        [np.array([[0.25, 0.75], [0.5, 0.5]]), np.array([[1.0], [0.0]])],
+        [{"short": {"0": 0.25, "1": 0.75}, "long": 1.0}, {"short": {"0": 0.5, "1": 0.5}, "long": 0.0}],
+    ),
+    "an array a row": ([np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
     "dates": (np.array(["2026-11-26", "2026-11-27"], "datetime64[D]"), ["2026-11-26", "2026-11-27"]),
 }
 
@@ -43,10 +48,26 @@ def test_outputs_without_names_are_numbered() -> None:
     assert values_of(np.array([[0.25, 0.75]]), 1) == [{"0": 0.25, "1": 0.75}]
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("table", [np.array, pd.DataFrame, sparse.csr_matrix])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_list_of_tables_is_an_output_each_for_any_number_of_rows(rows: int, kind: type, table: Any) -> None:
+    """``predict_proba`` of two outputs; as many rows as outputs must not be taken for a table a row."""
+    first, second = (np.array([[at, one] for one in range(rows)], float) for at in range(2))
+    assert values_of(kind([table(first), table(second)]), rows) == [
+        {"0": {"0": 0.0, "1": float(one)}, "1": {"0": 1.0, "1": float(one)}} for one in range(rows)
+    ]
+
+
+def test_a_scalar_is_the_prediction_of_one_row() -> None:
+    assert values_of(np.squeeze(np.array([[1.5]])), 1) == [1.5]
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "a row too few": (np.array([1.0]), r"the shape \(1,\) for 2 rows"),
     "no row": (np.zeros((0, 2)), r"the shape \(0, 2\) for 2 rows"),
     "a list too short": ([1.0], "1 values for 2 rows"),
+    "a table a row": ([np.zeros((3, 2)), np.zeros((3, 2))], r"the shape \(3, 2\) for 2 rows; .* return lists"),
     "nothing": (None, "a NoneType for 2 rows"),
     "one text": ("ab", "a str for 2 rows"),
     "bytes": ([b"a", b"b"], "returned a bytes; wanted a number, boolean, label or object of these"),
@@ -60,6 +81,11 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_what_is_not_a_prediction_a_row_is_a_value_error(raw: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         values_of(raw, 2)
+
+
+def test_an_array_of_as_many_values_as_rows_by_chance_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match=r"the shape \(2, 2\) for 4 rows"):
+        values_of(np.zeros((2, 2)), 4)
 
 
 @pytest.mark.parametrize(

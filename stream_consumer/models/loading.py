@@ -164,4 +164,5 @@ def _checked(model: Model, *, certain: bool) -> Model:
         if certain:
             raise
         return dataclasses.replace(model, example=())
+    model.check_another_size()
     return dataclasses.replace(model, output=Output.of(values[0])) if values else model

@@ -18,6 +18,7 @@ import skops.io
 import yaml
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 
 from stream_consumer.contract.event_schema import Column, EventSchema
@@ -334,6 +335,20 @@ def test_probabilities_have_the_names_of_their_labels(tmp_path: Path) -> None:
     assert probabilities == pytest.approx({"leaves": 0.5, "stays": 0.5})
 
 
+def test_probabilities_of_several_outputs_are_those_of_their_rows(tmp_path: Path) -> None:
+    """Two rows, as there are two outputs: each row has the probabilities that it has alone."""
+    inputs = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 3.0], [3.0, 2.0]])
+    fitted = MultiOutputClassifier(LogisticRegression()).fit(inputs, np.array([[0, 1], [0, 0], [1, 1], [1, 0]]))
+    signature = signature_of([("x", "double", True), ("y", "double", True)])
+    model = pinned(save(fitted, tmp_path / "model", **PICKLED, pyfunc_predict_fn="predict_proba", signature=signature))
+    wanted = fitted.predict_proba(inputs)
+    together = model.values([[0.0, 1.0], [1.0, 0.0]])
+    for row, value in enumerate(together):
+        for output in range(2):
+            assert list(value[str(output)].values()) == pytest.approx(wanted[output][row])
+    assert list(model.output.columns("p")) == ["p_0", "p_1"] if model.output else False
+
+
 def test_the_reference_solution_is_served_with_a_derived_column(tmp_path: Path) -> None:
     """Its course logs a pipeline of a DictVectorizer, pickled, that is fed with dicts."""
     rides = [{"PU_DO": "130_205", "trip_distance": 3.66}, {"PU_DO": "74_75", "trip_distance": 1.1}]
@@ -391,6 +406,37 @@ def test_a_model_that_fails_on_its_own_example_is_never_served(
         checked(predict, expected)
     assert says in str(caught.value)
     assert "here" in str(caught.value)
+
+
+ONE, TWO = [[1.0]], [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("example", [ONE, TWO])
+def test_a_model_whose_outputs_could_be_taken_for_rows_is_never_served(example: Any) -> None:
+    """A list of two columns, of two rows, looks like a list of two rows; of another number of rows it does not."""
+    [column] = example
+    with pytest.raises(ModelError, match=r"for (1|2) rows; wanted one prediction a row.*\(n, k\)"):
+        check_sizes(lambda columns: [np.array(columns[0])] * len(column), example)
+
+
+@pytest.mark.parametrize("example", [ONE, TWO])
+@pytest.mark.parametrize("outputs", [1, 2, 3])
+def test_a_row_of_outputs_for_each_row_passes(example: Any, outputs: int) -> None:
+    check_sizes(lambda columns: [np.zeros(outputs) for _ in columns[0]], example)
+    check_sizes(lambda columns: [np.zeros((len(columns[0]), 2))] * outputs, example)
+
+
+def test_a_model_that_takes_batches_of_one_size_passes() -> None:
+    def predict(columns: Any) -> Any:
+        return np.array(columns[0]).reshape(2)
+
+    check_sizes(predict, TWO)
+
+
+def check_sizes(predict: Callable[[Any], Any], example: Any) -> None:
+    model = Model("m", "1", "here", "0" * 64, EventSchema([Column("x", "double")]), predict, example=example)
+    model.check()
+    model.check_another_size()
 
 
 # --- other columns ----------------------------------------------------------------------------------------------------
