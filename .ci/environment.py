@@ -123,7 +123,7 @@ def _check_python() -> None:
     if sys.version_info < OLDEST:
         sys.exit(f"Python 3.11 or newer is needed, this is {version}; try make PYTHON=python3.13")
     if sys.version_info[:2] > NEWEST:
-        print(f"Python {version} is newer than 3.14, the newest that is tested", flush=True)
+        print(f"Python {version} is newer than 3.13, the newest that is tested", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

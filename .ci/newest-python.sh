@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# README's two commands on the newest Python that is supported, in a fresh clone on a bare machine: Debian forky's 3.14.
+# README's two commands on the newest Python that is supported, in a fresh clone on a bare machine: Debian trixie's 3.13.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/containers.sh
 
 install buildah podman runc mmdebstrap
-image=localhost/stream-consumer-newest-python
-debian_image "$image" forky git,make
+image=localhost/stream-consumer-newest-python-3.13
+debian_image "$image" trixie git,make
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 git clone --quiet . "$scratch/src"
@@ -19,7 +19,7 @@ cache=$(python3 -m pip cache dir)
 mkdir -p "$cache"
 podman run --rm --runtime runc --network host --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
   "${mounts[@]}" --volume "$cache:/pip-cache" --env PIP_CACHE_DIR=/pip-cache --workdir /src --env CI "$image" sh -euc '
-    python3 -c "import sys; assert sys.version_info[:2] == (3, 14), sys.version"
+    python3 -c "import sys; assert sys.version_info[:2] == (3, 13), sys.version"
     make test
     make demo'
 leave_nothing_behind
