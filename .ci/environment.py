@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OLDEST, NEWEST = (3, 11), (3, 14)
+OLDEST, NEWEST = (3, 11), (3, 13)
 _PIP = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
 _INSTALL = [*_PIP, "install", "--progress-bar", "off", "--no-compile", "--no-deps"]
 _REFRESH_SECONDS = 0.2
