@@ -31,8 +31,8 @@ def check_random_state(generator: Any) -> None:
 
 
 def check_spline(spline: Any) -> None:
-    type(spline)(spline._t, spline._c, spline.k)  # noqa: SLF001 (its constructor checks their sizes)
-    demand(spline, spline._t.dtype == spline._c.dtype == np.float64, "has other numbers than float64")  # noqa: SLF001
+    type(spline)(spline.t, spline.c, spline.k)  # its constructor checks their sizes
+    demand(spline, spline.t.dtype == spline.c.dtype == np.float64, "has other numbers than float64")
 
 
 def check_clusters(clusters: Any) -> None:

@@ -221,9 +221,9 @@ def test_an_interrupt_stops_code_of_the_model_in_every_thread(model: Model, stor
     def predict(columns: Columns) -> Any:
         if columns[2][0] < 2:
             return np.ones(len(columns[0]))
-        busy.release()
-        until = time.monotonic() + _SECONDS
         try:
+            busy.release()
+            until = time.monotonic() + _SECONDS
             while time.monotonic() < until:
                 pass
         except KeyboardInterrupt:
