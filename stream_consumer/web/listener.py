@@ -11,9 +11,9 @@ class CannotListen(StreamConsumerError):
     """The address is taken, or not of this machine."""
 
 
-def listener(host: str, port: int, *, listening: bool = True) -> socket.socket:
+def listener(host: str, port: int) -> socket.socket:
     """
-    Return a socket with that address. Unless it is *listening* it refuses connections until a server listens on it.
+    Return a socket that listens at that address. Connections wait at it until a server accepts them.
 
     Raises:
         CannotListen: See there.
@@ -24,8 +24,8 @@ def listener(host: str, port: int, *, listening: bool = True) -> socket.socket:
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind((host, port))
-        if listening:
-            made.listen(BACKLOG)
+        # Two sockets that do not listen may be bound to one address.
+        made.listen(BACKLOG)
     except OSError as error:
         made.close()
         raise CannotListen(

@@ -87,7 +87,6 @@ class Server(uvicorn.Server):
             return
         await super().startup([])
         [accepting] = sockets
-        accepting.listen(BACKLOG)
         state = self.server_state
         self._acceptor = Acceptor(
             accepting,

@@ -83,7 +83,7 @@ class Work:
 
     settings: WebSettings
     listener: socket.socket
-    """Bound to the address. All workers accept connections on it."""
+    """Listens at the address. All workers accept connections on it."""
     metrics_directory: Path
     """That of :func:`stream_consumer.web.metrics.share_metrics`."""
     connections: MutableSequence[int]

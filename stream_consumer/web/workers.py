@@ -37,6 +37,7 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
     """
     Serve until SIGTERM or Ctrl-C. *announce* is told the model and the address when all workers accept connections.
 
+    The port is held before the model is loaded, so connections wait until then.
     SIGHUP loads the model anew and replaces the workers one after another.
 
     Raises:
@@ -45,7 +46,7 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
         SettingsError: There is no temporary folder.
         WorkerFailed: A worker cannot start, and no other serves.
     """
-    bound = listener(settings.host, settings.port, listening=False)
+    bound = listener(settings.host, settings.port)
     with bound, _metrics_folder() as metrics:
         address = url(bound)
         connections = shared_counts(settings.workers)

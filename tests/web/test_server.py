@@ -392,7 +392,7 @@ class Watching:
 @contextmanager
 def worker(parent: Watching, application: WebApp | None = None) -> Iterator[tuple[Address, web_server.Server]]:
     """Run a worker in a thread, with a fake model; the test ends it."""
-    accepting = listener("127.0.0.1", 0, listening=False)
+    accepting = listener("127.0.0.1", 0)
     address = Address(*accepting.getsockname())
     server = web_server.Server(application or app(), settings(), parent)
     thread = threading.Thread(target=server.run, args=([accepting],))
