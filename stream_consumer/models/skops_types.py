@@ -32,6 +32,7 @@ _BASES = (
 _CLASSES = frozenset(
     {
         "scipy.interpolate._bsplines.BSpline",
+        "scipy.interpolate._bsplines._BSpline",
         "sklearn._loss.link.Interval",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.compose._column_transformer.make_column_selector",

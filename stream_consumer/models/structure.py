@@ -40,6 +40,7 @@ _TREE = "sklearn.tree._tree.Tree"
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "numpy.random.mtrand.RandomState": check_random_state,
     "scipy.interpolate._bsplines.BSpline": check_spline,
+    "scipy.interpolate._bsplines._BSpline": check_spline,  # what the other holds since SciPy 1.18
     "scipy.sparse._base._spbase": check_sparse,
     "sklearn.cluster._kmeans._BaseKMeans": check_clusters,
     "sklearn.ensemble._gb.BaseGradientBoosting": check_boosting,
@@ -60,7 +61,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     _DECISION_TREE: check_decision_tree,
 }
 _SCALARS = (str, bytes, int, float, complex, type(None), np.generic, np.dtype, slice)
-_CALLABLES = (type, types.FunctionType, np.ufunc, type(np.mean))
+_CODE = (type, types.FunctionType, types.ModuleType, np.ufunc, type(np.mean))
 
 
 def check_structure(estimator: Any) -> None:
@@ -99,7 +100,7 @@ def _reachable(estimator: Any) -> Iterator[Any]:
     waiting = [estimator]
     while waiting:
         value = waiting.pop()
-        if isinstance(value, (*_SCALARS, *_CALLABLES)) or id(value) in seen:
+        if isinstance(value, (*_SCALARS, *_CODE)) or id(value) in seen:
             continue
         seen[id(value)] = value
         yield value
