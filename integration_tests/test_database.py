@@ -72,7 +72,7 @@ def executed(url: str, statement: str) -> None:
 def test_a_query_is_scored_into_a_file(server: str, model: Model, tmp_path: Path) -> None:
     """A numeric is a number, a NaN is none, and neither colons nor per cent signs in the query mean anything."""
     target = tmp_path / "minutes.parquet"
-    summary = run(Job(server, str(target)), model=model, stores=Stores(), options=Options(query=QUERY))
+    summary = run(Job.of(server, str(target)), model=model, stores=Stores(), options=Options(query=QUERY))
     assert (summary.rows, summary.predicted) == (20_003, 20_000)
     assert summary.rejected == {Reason.SCHEMA: 2, Reason.BOUNDS: 1}
     assert pq.read_table(target)["ride_id"].to_pylist() == list(range(20_000))
@@ -80,7 +80,7 @@ def test_a_query_is_scored_into_a_file(server: str, model: Model, tmp_path: Path
 
 
 def test_predictions_replace_those_of_the_same_query(server: str, model: Model) -> None:
-    options, job = Options(query=QUERY, table="public.minutes"), Job(server, server)
+    options, job = Options(query=QUERY, table="public.minutes"), Job.of(server, server)
     for _ in range(2):
         run(job, model=model, stores=Stores(), options=options)
     assert selected(server, "select count(*), count(distinct ride_id) from minutes") == [(20_000, 20_000)]
@@ -94,7 +94,7 @@ def test_predictions_replace_those_of_the_same_query(server: str, model: Model) 
 
 def test_a_transaction_that_fails_changes_nothing(server: str, model: Model) -> None:
     """At its end, when all but the mark is written."""
-    options, job = Options(query=QUERY, table="trips"), Job(server, server)
+    options, job = Options(query=QUERY, table="trips"), Job.of(server, server)
     run(job, model=model, stores=Stores(), options=options)
     before = selected(server, "select xmin, * from trips order by ride_id limit 5")
     executed(server, "alter table trips_summaries add constraint no check (summary is null) not valid")
@@ -104,7 +104,7 @@ def test_a_transaction_that_fails_changes_nothing(server: str, model: Model) -> 
 
 
 def test_ids_are_not_cast_to_those_of_the_table(server: str, model: Model) -> None:
-    options, job = Options(query=QUERY, table="kept"), Job(server, server)
+    options, job = Options(query=QUERY, table="kept"), Job.of(server, server)
     run(job, model=model, stores=Stores(), options=options)
     texts = Options(query=QUERY.replace("*", "*, '0' || ride_id as name"), table="kept", id_column="name")
     with pytest.raises(MixedIds, match="the table kept has ride_id BIGINT and these ids are texts"):
@@ -114,7 +114,7 @@ def test_ids_are_not_cast_to_those_of_the_table(server: str, model: Model) -> No
 def test_two_reruns_at_once_leave_each_row_once(server: str, model: Model) -> None:
     """The second comes when the first has deleted what was there and not committed yet."""
     options = Options(query=QUERY.replace("order", "and ride_id < 100 order"), table="twice")
-    again = functools.partial(run, Job(server, server), model=model, stores=Stores(), options=options)
+    again = functools.partial(run, Job.of(server, server), model=model, stores=Stores(), options=options)
     again()
     others: list[threading.Thread] = []
 
@@ -163,7 +163,7 @@ def test_a_query_changes_nothing(query: str, server: str, model: Model, tmp_path
     executed(server, "create sequence if not exists counted")
     before = selected(server, "select count(*), (select last_value from counted) from rides")
     with pytest.raises(StoreFailed, match=r"read-only|syntax error|multiple commands|data-modifying"):
-        run(Job(server, str(tmp_path / "out.csv")), model=model, stores=Stores(), options=Options(query=query))
+        run(Job.of(server, str(tmp_path / "out.csv")), model=model, stores=Stores(), options=Options(query=query))
     assert selected(server, "select count(*), (select last_value from counted) from rides") == before
     assert list(tmp_path.iterdir()) == []
 
@@ -171,5 +171,5 @@ def test_a_query_changes_nothing(query: str, server: str, model: Model, tmp_path
 def test_a_refused_password_is_not_said(server: str, model: Model, tmp_path: Path) -> None:
     wrong = server.replace(PASSWORD, "wr0ng-one")
     with pytest.raises(StoreFailed, match="password authentication failed") as failure:
-        run(Job(wrong, str(tmp_path / "out.parquet")), model=model, stores=Stores(), options=Options(query=QUERY))
+        run(Job.of(wrong, str(tmp_path / "out.parquet")), model=model, stores=Stores(), options=Options(query=QUERY))
     assert "wr0ng-one" not in str(failure.value)

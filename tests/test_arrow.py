@@ -60,7 +60,7 @@ def test_each_row_is_predicted_or_says_why_not(location: str) -> None:
 def test_the_rows_of_a_file_are_those_of_a_batch_run(tmp_path: Path) -> None:
     source, target = rides_file(tmp_path / "rides.parquet"), tmp_path / "out" / "minutes.parquet"
     model = FakeModel()
-    run(Job(str(source), str(target)), model=model, stores=Stores(scratch=tmp_path))
+    run(Job.of(str(source), str(target)), model=model, stores=Stores(scratch=tmp_path))
     made = scored(pq.read_table(source).to_batches()[0], model)
     predicted = [{name: row[name] for name in rows(target)[0]} for row in made if row["reason"] is None]
     assert predicted == rows(target)

@@ -88,7 +88,7 @@ def test_the_web_predicts_it_in_either_form(model: Model, wanted: float) -> None
 @pytest.mark.parametrize("name", ["rides.parquet", "rides.ndjson", "rides.csv"])
 def test_so_does_a_run_of_files(model: Model, wanted: float, tmp_path: Path, name: str) -> None:
     table = {"PULocationID": [130, 1], "DOLocationID": [205, 2], "trip_distance": [None, 3.66], "ride_id": [1, 2]}
-    job = Job(str(rides_file(tmp_path / name, table)), str(tmp_path / "made.parquet"))
+    job = Job.of(str(rides_file(tmp_path / name, table)), str(tmp_path / "made.parquet"))
     summary = run(job, model=model, stores=Stores())
     assert (summary.predicted, summary.rejected) == (2, {})
     assert rows(tmp_path / "made.parquet")[0]["ride_duration"] == pytest.approx(wanted, rel=1e-12)

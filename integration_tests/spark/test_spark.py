@@ -87,7 +87,7 @@ def expected(folder: Path, months: list[Path], model: str) -> Rows:
     loaded, stores = load_model(model), Stores()
     for path in months:
         target = folder / "batch" / f"{path.stem}.ndjson"
-        run(Job(str(path), str(target)), model=loaded, stores=stores)
+        run(Job.of(str(path), str(target)), model=loaded, stores=stores)
         for line in target.read_bytes().splitlines():
             event = msgspec.json.decode(line)
             told = event["prediction"]["ride_id"], event["prediction"]["ride_duration"]

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Progress, never, silent
@@ -30,10 +31,20 @@ from stream_consumer.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its predictions go: paths, URLs of objects or database URLs."""
+    """One input and where its predictions go."""
 
-    source: str
-    target: str
+    source: Location
+    target: Location
+
+    @classmethod
+    def of(cls, source: str, target: str) -> Self:
+        """
+        Read paths, URLs of objects or database URLs.
+
+        Raises:
+            UsageError: One of them can be no name.
+        """
+        return cls(Location.parse(source), Location.parse(target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +115,8 @@ def run(  # noqa: PLR0913 (its parts, each named)
 
 
 def _ends(job: Job, stores: Stores, options: Options) -> tuple[Source, Target]:
-    source = source_of(Location.parse(job.source), options.query, stores)
-    return source, target_of(Location.parse(job.target), options.table, source, stores)
+    source = source_of(job.source, options.query, stores)
+    return source, target_of(job.target, options.table, source, stores)
 
 
 def _check_written(file: Path, expected: int) -> None:

@@ -24,7 +24,7 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
     read, output = [Location.parse(source) for source in sources], Location.parse(target)
     _refuse("the same input is there more than once", [Location(source.kind, source.identity) for source in read])
     if output.kind is Kind.DATABASE:
-        return [Job(source, target) for source in sources]
+        return [Job(source, output) for source in read]
     if target.endswith("/"):
         # A database's rows have no format of their own.
         ends = [".parquet" if source.kind is Kind.DATABASE else source.suffix for source in read]
@@ -44,7 +44,7 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
             raise UsageError(f"{over[0]} is an input and would be written over; name another output")
         if one.kind is Kind.FILE and os.path.isdir(one.text):  # noqa: PTH112 (false of a name that is too long)
             raise UsageError(f"{one} is a folder; end it with / to write into it")
-    return [Job(source.text, one.text) for source, one in zip(read, outputs, strict=True)]
+    return [Job(source, one) for source, one in zip(read, outputs, strict=True)]
 
 
 def _refuse(why: str, locations: Sequence[Location]) -> None:

@@ -75,7 +75,7 @@ class Handler:
             return {"scored": False, "model": self._model.name, "model_version": self._model.version}
         try:
             job = self._job(event)
-            said |= {"input": job.source, "output": job.target}
+            said |= {"input": str(job.source), "output": str(job.target)}
             summary = committed(job, self._stores, model=self._model) or run(
                 job, model=self._model, stores=self._stores, jobs=self._jobs
             )
@@ -91,7 +91,7 @@ class Handler:
 
     def _job(self, event: Any) -> Job:
         schedule = Schedule.of(self._environ, self._now(), **_times(event))
-        return Job(schedule.names.fill(schedule.source), schedule.names.fill(schedule.target))
+        return Job.of(schedule.names.fill(schedule.source), schedule.names.fill(schedule.target))
 
 
 def _times(event: Any) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Kind(Enum):
     DATABASE = "a database"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Location:
     """A path or URL whose kind is known; its text in a message is fit to be shown."""
 
@@ -81,6 +81,9 @@ class Location:
         except ValueError:  # it is no URL at all, and may hold a password all the same
             return self.text.partition("://")[0] + "://…"
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
     @property
     def path(self) -> Path:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from stream_consumer.batch.errors import NothingPredicted, StoreFailed
-from stream_consumer.batch.locations import Kind, Location
+from stream_consumer.batch.locations import Kind
 from stream_consumer.cli import options
 from stream_consumer.cli.progress import row_bar
 from stream_consumer.cli.terminal import OutputFailed, Terminal
@@ -121,14 +121,14 @@ def _run(  # noqa: PLR0913 (each is an option)
         for job in planned:
             earlier = committed(job, stores, model=model, options=wanted) if resume else None
             if earlier is None:
-                with row_bar(Location.parse(job.source).name) as progress:
+                with row_bar(job.source.name) as progress:
                     summary = run(job, model=model, stores=stores, progress=progress, options=wanted, jobs=jobs)
             done.append((job, earlier or summary, earlier is not None))
     finally:
         # If one fails, those before it are committed all the same.
         if done:
             _say(done)
-    nothing = [Location.parse(job.source).name for job, summary, _ in done if summary.rows and not summary.predicted]
+    nothing = [job.source.name for job, summary, _ in done if summary.rows and not summary.predicted]
     if nothing:
         raise NothingPredicted(f"no row could be predicted of {', '.join(nothing)}; the rejected rows say why")
 
@@ -150,13 +150,11 @@ def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
     table.add_column("", no_wrap=True)
     for job, summary, earlier in done:
         counts = [summary.rows, summary.predicted, summary.rows - summary.predicted]
-        table.add_row(
-            Location.parse(job.source).name, *(f"{count:,}" for count in counts), "there already" if earlier else ""
-        )
+        table.add_row(job.source.name, *(f"{count:,}" for count in counts), "there already" if earlier else "")
     console = Terminal()
     console.print(table)
     for job, summary, _ in done:
-        console.print(f"→ {Location.parse(job.target)}", soft_wrap=True)
+        console.print(f"→ {job.target}", soft_wrap=True)
         if summary.rejected:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary.rejected.items())
             console.print(f"  rejected: {reasons}, see {_letters(job)}", soft_wrap=True)
@@ -165,5 +163,4 @@ def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
 def _letters(job: "Job") -> str:
     from stream_consumer.batch.targets import REJECTED
 
-    target = Location.parse(job.target)
-    return "the table …_rejected" if target.kind is Kind.DATABASE else str(target.sibling(REJECTED))
+    return "the table …_rejected" if job.target.kind is Kind.DATABASE else str(job.target.sibling(REJECTED))

@@ -233,7 +233,7 @@ class Worker:
         def stop() -> bool:
             return self._shutdown.overdue or bool(lease.lost)
 
-        job = Job(new.url, self._scoring.target(new))
+        job = Job.of(new.url, self._scoring.target(new))
         # The grace is for an object that was begun; this one is more work, though its message may just have come.
         if self._shutdown.asked or lease.lost:
             raise Stopped
@@ -276,4 +276,4 @@ def _may_pass(error: ClientError | BotoCoreError) -> bool:
 
 
 def _named(job: Job, message: Message) -> dict[str, Any]:
-    return {"source": job.source, "target": job.target, "message_id": message.id}
+    return {"source": str(job.source), "target": str(job.target), "message_id": message.id}

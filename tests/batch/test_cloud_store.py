@@ -76,7 +76,7 @@ def test_a_run_downloads_its_input_and_uploads_what_it_made(
     cloud: Cloud, stores: Stores, model: Model, tmp_path: Path
 ) -> None:
     uploaded(cloud, tmp_path)
-    job = Job(RIDES.text, MINUTES.text)
+    job = Job.of(RIDES.text, MINUTES.text)
     summary = run(job, model=model, stores=stores)
     assert (summary.rows, summary.predicted, summary.source) == (4, 2, "gs://taxi/rides.parquet")
     cloud.get("/taxi/out", str(tmp_path / "down"), recursive=True)
@@ -92,17 +92,17 @@ def test_a_run_downloads_its_input_and_uploads_what_it_made(
 
 def test_an_input_that_is_not_there_is_said_to_be_missing(cloud: Cloud, stores: Stores, model: Model) -> None:
     with pytest.raises(UnusableInput, match=r"there is no object gs://taxi/rides\.parquet"):
-        run(Job(RIDES.text, MINUTES.text), model=model, stores=stores)
+        run(Job.of(RIDES.text, MINUTES.text), model=model, stores=stores)
     cloud.mkdirs("/taxi/rides.parquet")
     with pytest.raises(UnusableInput, match=r"there is no object gs://taxi/rides\.parquet"):
-        run(Job(RIDES.text, MINUTES.text), model=model, stores=stores)
+        run(Job.of(RIDES.text, MINUTES.text), model=model, stores=stores)
 
 
 def test_what_no_run_made_is_not_written_over(cloud: Cloud, stores: Stores, model: Model, tmp_path: Path) -> None:
     uploaded(cloud, tmp_path)
     cloud.pipe_file("/taxi/out/minutes.parquet", b"precious")
     with pytest.raises(UsageError, match="is there and no run of batch made it"):
-        run(Job(RIDES.text, MINUTES.text), model=model, stores=stores)
+        run(Job.of(RIDES.text, MINUTES.text), model=model, stores=stores)
     assert cloud.cat_file("/taxi/out/minutes.parquet") == b"precious"
 
 
@@ -110,7 +110,7 @@ def test_a_commit_that_fails_leaves_no_mark_and_the_next_run_the_same_bytes(
     cloud: Cloud, stores: Stores, model: Model, tmp_path: Path
 ) -> None:
     uploaded(cloud, tmp_path)
-    job = Job(RIDES.text, MINUTES.text)
+    job = Job.of(RIDES.text, MINUTES.text)
     run(job, model=model, stores=stores)
     made = {path: cloud.cat_file(path) for path in cloud.find("/taxi/out")}
     cloud.broken = {"put_file /taxi/out/minutes.parquet.rejected.jsonl": RuntimeError("503\n backend")}

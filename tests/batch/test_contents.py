@@ -170,7 +170,7 @@ def test_batch_reads_it_or_names_what_it_is(
 ) -> None:
     source = tmp_path / f"rides.{end}"
     source.write_bytes(FILES[end][content])
-    job, verdict = Job(str(source), str(tmp_path / "out.ndjson")), VERDICTS[end][content]
+    job, verdict = Job.of(str(source), str(tmp_path / "out.ndjson")), VERDICTS[end][content]
     if isinstance(verdict, str):
         with pytest.raises(UnusableInput, match=verdict) as refusal:
             run(job, model=model, stores=stores)
@@ -207,7 +207,7 @@ def test_nanoseconds_are_read_for_training(tmp_path: Path) -> None:
 def test_uuids_are_ids_as_people_write_them(model: Model, stores: Stores, tmp_path: Path) -> None:
     uuids = pa.array([bytes(range(16)), None, bytes(16), bytes(16)], pa.uuid())
     pq.write_table(pa.table(dict(RIDES) | {"ride_id": uuids}), tmp_path / "rides.parquet")
-    run(Job(str(tmp_path / "rides.parquet"), str(tmp_path / "out.parquet")), model=model, stores=stores)
+    run(Job.of(str(tmp_path / "rides.parquet"), str(tmp_path / "out.parquet")), model=model, stores=stores)
     assert rows(tmp_path / "out.parquet")[0]["ride_id"] == "00010203-0405-0607-0809-0a0b0c0d0e0f"
 
 
@@ -217,19 +217,19 @@ def test_ids_of_bytes_are_refused(kind: pa.DataType, model: Model, stores: Store
     ids = pa.array([b"ab", b"cd", b"ef", b"gh"], kind)
     pq.write_table(pa.table(dict(RIDES) | {"ride_id": ids}), tmp_path / "rides.parquet")
     with pytest.raises(UnusableInput, match="an id is an integer or a text: write them as texts"):
-        run(Job(str(tmp_path / "rides.parquet"), str(tmp_path / "out.parquet")), model=model, stores=stores)
+        run(Job.of(str(tmp_path / "rides.parquet"), str(tmp_path / "out.parquet")), model=model, stores=stores)
 
 
 def test_string_views_are_texts(model: Model, stores: Stores, tmp_path: Path) -> None:
     ids = pa.array(["a", "b", "c", "d"], pa.string_view())
     pq.write_table(pa.table(dict(RIDES) | {"ride_id": ids}), tmp_path / "rides.parquet")
-    run(Job(str(tmp_path / "rides.parquet"), str(tmp_path / "out.parquet")), model=model, stores=stores)
+    run(Job.of(str(tmp_path / "rides.parquet"), str(tmp_path / "out.parquet")), model=model, stores=stores)
     assert [row["ride_id"] for row in rows(tmp_path / "out.parquet")] == ["a", "b"]
 
 
 def test_a_line_of_another_length_is_said_in_words_of_csv(model: Model, stores: Stores, tmp_path: Path) -> None:
     (tmp_path / "rides.csv").write_text(CSV + "3,130,205,3.66,\n4,130\n", encoding="utf-8")
-    run(Job(str(tmp_path / "rides.csv"), str(tmp_path / "out.csv")), model=model, stores=stores)
+    run(Job.of(str(tmp_path / "rides.csv"), str(tmp_path / "out.csv")), model=model, stores=stores)
     assert [
         (letter.reason, letter.path, letter.detail, letter.data)
         for letter in letters(tmp_path / "out.csv.rejected.jsonl")
@@ -257,7 +257,7 @@ def test_what_never_ends_is_refused_in_one_line_and_in_the_memory_of_a_block(  #
 ) -> None:
     """By batch and by training, though gzip makes gigabytes of kilobytes."""
     reads: list[tuple[str, Callable[[Path], object]]] = [
-        (CSV, lambda path: run(Job(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)),
+        (CSV, lambda path: run(Job.of(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)),
         (TRIPS, lambda path: load_rides([str(path)])),
     ]
     before = pa.default_memory_pool().max_memory()
@@ -277,7 +277,7 @@ def test_lines_that_do_not_fit_the_header_are_not_held(model: Model, stores: Sto
     path.write_text(CSV + bad * 40_000 + "3,130,205,1\n", encoding="utf-8")
     tracemalloc.start()
     try:
-        summary = run(Job(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)
+        summary = run(Job.of(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -285,4 +285,4 @@ def test_lines_that_do_not_fit_the_header_are_not_held(model: Model, stores: Sto
     assert peak < 30e6
     path.write_text(CSV.splitlines(keepends=True)[0] + bad * 80_000, encoding="utf-8")
     with pytest.raises(UnusableInput, match="Expected 4 columns, got 5"):
-        run(Job(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)
+        run(Job.of(str(path), str(tmp_path / "out.csv")), model=model, stores=stores)

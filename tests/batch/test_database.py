@@ -41,7 +41,7 @@ def selected(url: str, query: str) -> list[Any]:
 
 
 def test_a_querys_rows_are_scored(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
-    job = Job(database, str(tmp_path / "minutes.parquet"))
+    job = Job.of(database, str(tmp_path / "minutes.parquet"))
     summary = run(job, model=model, stores=stores, options=Options(query=QUERY))
     assert (summary.rows, summary.predicted, summary.rejected) == (4, 2, {Reason.SCHEMA: 1, Reason.BOUNDS: 1})
     assert [(row["ride_id"], row["ride_duration"]) for row in rows(tmp_path / "minutes.parquet")] == [
@@ -56,20 +56,20 @@ def test_a_querys_rows_are_scored(database: str, model: Model, stores: Stores, t
 def test_nobody_knows_whether_a_query_would_still_select_the_same(
     database: str, model: Model, stores: Stores, tmp_path: Path
 ) -> None:
-    job, options = Job(database, str(tmp_path / "minutes.parquet")), Options(query=QUERY)
+    job, options = Job.of(database, str(tmp_path / "minutes.parquet")), Options(query=QUERY)
     run(job, model=model, stores=stores, options=options)
     assert committed(job, stores, options=options) is None
 
 
 def test_ids_are_made_of_the_databases_name(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     options = Options(query="select PULocationID, DOLocationID, trip_distance from rides where trip_distance > 1")
-    run(Job(database, str(tmp_path / "minutes.parquet")), model=model, stores=stores, options=options)
+    run(Job.of(database, str(tmp_path / "minutes.parquet")), model=model, stores=stores, options=options)
     assert rows(tmp_path / "minutes.parquet")[0]["ride_id"] == "taxi.db_0"
 
 
 def test_predictions_go_into_tables(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     source = str(rides_file(tmp_path / "rides.csv"))
-    job, options = Job(source, database), Options(table="minutes")
+    job, options = Job.of(source, database), Options(table="minutes")
     summary = run(job, model=model, stores=stores, options=options)
     assert selected(database, "select * from minutes") == [
         (source, 7, 12.0, "batch", "run-batch"),
@@ -87,7 +87,7 @@ def test_a_rerun_replaces_the_rows_of_its_input_alone(
 ) -> None:
     options = Options(table="minutes")
     for name in ("one.csv", "two.parquet", "one.csv"):
-        run(Job(str(rides_file(tmp_path / name)), database), model=model, stores=stores, options=options)
+        run(Job.of(str(rides_file(tmp_path / name)), database), model=model, stores=stores, options=options)
     found = selected(database, "select source, count(*) from minutes group by source order by source")
     assert found == [(str(tmp_path / "one.csv"), 2), (str(tmp_path / "two.parquet"), 2)]
     assert selected(database, "select count(*) from minutes_rejected") == [(4,)]
@@ -101,7 +101,7 @@ def test_files_of_one_name_in_two_folders_are_two_inputs(
         rides_file(tmp_path / folder / "rides.csv")
         monkeypatch.chdir(tmp_path / folder)
         for name in ("rides.csv", "./rides.csv"):
-            run(Job(name, database), model=model, stores=stores, options=Options(table="minutes"))
+            run(Job.of(name, database), model=model, stores=stores, options=Options(table="minutes"))
     found = selected(database, "select source, count(*) from minutes group by source order by source")
     assert found == [(str(tmp_path / folder / "rides.csv"), 2) for folder in ("april", "march")]
 
@@ -113,12 +113,12 @@ def test_ids_are_not_changed_into_those_of_the_rows_that_are_there(
     options = Options(table="minutes")
     texts = rides_file(tmp_path / "texts.parquet", {**RIDES, "ride_id": ["007", "x", "y", "z"]})
     integers = rides_file(tmp_path / "integers.parquet")
-    run(Job(str(integers), database), model=model, stores=stores, options=options)
+    run(Job.of(str(integers), database), model=model, stores=stores, options=options)
     with pytest.raises(MixedIds, match="the table minutes has ride_id BIGINT and these ids are texts"):
-        run(Job(str(texts), database), model=model, stores=stores, options=options)
-    run(Job(str(texts), database), model=model, stores=stores, options=Options(table="named"))
+        run(Job.of(str(texts), database), model=model, stores=stores, options=options)
+    run(Job.of(str(texts), database), model=model, stores=stores, options=Options(table="named"))
     with pytest.raises(MixedIds, match=r"the table named has ride_id VARCHAR\(256\) and these ids are integers"):
-        run(Job(str(integers), database), model=model, stores=stores, options=Options(table="named"))
+        run(Job.of(str(integers), database), model=model, stores=stores, options=Options(table="named"))
     assert selected(database, "select ride_id from minutes") == [(7,), (8,)]
 
 
@@ -127,10 +127,10 @@ def test_a_file_without_predictions_does_not_say_what_ids_are(
 ) -> None:
     options = Options(table="minutes")
     nothing = rides_file(tmp_path / "nothing.parquet", {name: values[2:] for name, values in RIDES.items()})
-    job = Job(str(nothing), database)
+    job = Job.of(str(nothing), database)
     summary = run(job, model=model, stores=stores, options=options)
     assert committed(job, stores, options=options) == summary
-    run(Job(str(rides_file(tmp_path / "some.parquet")), database), model=model, stores=stores, options=options)
+    run(Job.of(str(rides_file(tmp_path / "some.parquet")), database), model=model, stores=stores, options=options)
     run(job, model=model, stores=stores, options=options)
     assert selected(database, "select ride_id from minutes") == [(7,), (8,)]
 
@@ -143,7 +143,7 @@ def test_rows_of_a_query_are_held_by_their_bytes(tmp_path: Path, model: Model, s
     connection.close()
     seen: list[int] = []
     run(
-        Job(f"sqlite:///{tmp_path / 'long.db'}", str(tmp_path / "minutes.parquet")),
+        Job.of(f"sqlite:///{tmp_path / 'long.db'}", str(tmp_path / "minutes.parquet")),
         model=model,
         stores=stores,
         options=Options(query="select * from rides", max_rejected=1.0),
@@ -161,7 +161,7 @@ def test_one_query_of_two_servers_is_two_inputs() -> None:
 def test_two_queries_are_two_inputs(database: str, model: Model, stores: Stores) -> None:
     for low in (1, 2):
         options = Options(query=f"{QUERY.replace('order', f'where trip_distance > {low} order')}", table="minutes")
-        run(Job(database, database), model=model, stores=stores, options=options)
+        run(Job.of(database, database), model=model, stores=stores, options=options)
     [(first, count), (second, _)] = selected(
         database, "select source, count(*) from minutes group by source order by 2"
     )
@@ -169,7 +169,7 @@ def test_two_queries_are_two_inputs(database: str, model: Model, stores: Stores)
 
 
 def test_a_transaction_that_fails_changes_nothing(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
-    job, options = Job(str(rides_file(tmp_path / "rides.csv")), database), Options(table="minutes")
+    job, options = Job.of(str(rides_file(tmp_path / "rides.csv")), database), Options(table="minutes")
     run(job, model=model, stores=stores, options=options)
     with sqlite3.connect(tmp_path / "taxi.db") as connection:
         connection.execute("create trigger no before insert on minutes_summaries begin select raise(abort, 'no'); end")
@@ -197,7 +197,7 @@ def test_a_transaction_that_fails_changes_nothing(database: str, model: Model, s
 )
 def test_a_query_changes_nothing(query: str, database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     options = Options(query=query.format(other=tmp_path / "other.db"))
-    job = Job(database, str(tmp_path / "minutes.parquet"))
+    job = Job.of(database, str(tmp_path / "minutes.parquet"))
     with pytest.raises(StoreFailed, match="authoriz"):
         run(job, model=model, stores=stores, options=options)
     assert selected(database, "select count(*) from rides") == [(4,)]
@@ -207,7 +207,7 @@ def test_a_query_changes_nothing(query: str, database: str, model: Model, stores
 @pytest.mark.parametrize("name", ["taxi.db", "a b#%25.db"])
 def test_a_query_makes_no_file(name: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     """SQLite itself makes an empty database of any name that is opened."""
-    job, options = Job(f"sqlite:///{tmp_path / name}", str(tmp_path / "minutes.parquet")), Options(query=QUERY)
+    job, options = Job.of(f"sqlite:///{tmp_path / name}", str(tmp_path / "minutes.parquet")), Options(query=QUERY)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UnusableInput, match=r"there is no SQLite file /.*\.db"):
         run(job, model=model, stores=stores, options=options)
@@ -216,11 +216,14 @@ def test_a_query_makes_no_file(name: str, model: Model, stores: Stores, tmp_path
 
 def test_an_output_is_made_with_its_first_results(model: Model, stores: Stores, tmp_path: Path) -> None:
     """And not when a run looks for the results of an earlier one."""
-    job, options = Job(str(rides_file(tmp_path / "rides.csv")), f"sqlite:///{tmp_path / 'new.db'}"), Options(table="m")
+    job, options = (
+        Job.of(str(rides_file(tmp_path / "rides.csv")), f"sqlite:///{tmp_path / 'new.db'}"),
+        Options(table="m"),
+    )
     assert committed(job, stores, options=options) is None
     assert not (tmp_path / "new.db").exists()
     run(job, model=model, stores=stores, options=options)
-    assert selected(job.target, "select count(*) from m") == [(2,)]
+    assert selected(job.target.text, "select count(*) from m") == [(2,)]
 
 
 @pytest.mark.parametrize("name", ["a b?#%.db", "ähnlich.db"])
@@ -231,13 +234,13 @@ def test_a_query_reads_a_file_of_any_name_and_journal(name: str, model: Model, s
         connection.execute(f"create table rides as {row}")
     connection.close()
     url = f"sqlite:///{tmp_path / name.replace('%', '%25').replace('?', '%3F')}"
-    job = Job(url, str(tmp_path / "minutes.parquet"))
+    job = Job.of(url, str(tmp_path / "minutes.parquet"))
     assert run(job, model=model, stores=stores, options=Options(query="select * from rides")).predicted == 1
 
 
 def test_a_query_may_compute(database: str, model: Model, stores: Stores, tmp_path: Path) -> None:
     query = f"with recursive one as (select 1) select r.*, upper('x') from ({QUERY}) r, one"  # noqa: S608 (our own)
-    job = Job(database, str(tmp_path / "minutes.parquet"))
+    job = Job.of(database, str(tmp_path / "minutes.parquet"))
     assert run(job, model=model, stores=stores, options=Options(query=query)).predicted == 2
 
 
@@ -246,7 +249,7 @@ def test_missing_columns_are_named(query: str, database: str, model: Model, stor
     """And a colon or per cent sign in a query is nothing special."""
     with pytest.raises(UnusableInput, match="lacks the columns 'PULocationID', 'DOLocationID', 'trip_distance'"):
         run(
-            Job(database, str(tmp_path / "minutes.parquet")),
+            Job.of(database, str(tmp_path / "minutes.parquet")),
             model=model,
             stores=stores,
             options=Options(query=query),
@@ -268,7 +271,7 @@ def test_a_database_that_cannot_be_reached_is_said_without_its_password(
     url: str, said: str, model: Model, stores: Stores, tmp_path: Path
 ) -> None:
     with pytest.raises((StoreFailed, UsageError), match=said) as failure:
-        run(Job(url, str(tmp_path / "out.parquet")), model=model, stores=stores, options=Options(query=QUERY))
+        run(Job.of(url, str(tmp_path / "out.parquet")), model=model, stores=stores, options=Options(query=QUERY))
     assert "secret" not in str(failure.value)
     assert "secret" not in str(Location.parse(url))
 
@@ -276,10 +279,10 @@ def test_a_database_that_cannot_be_reached_is_said_without_its_password(
 @pytest.mark.parametrize(
     ("job", "options", "said"),
     [
-        (Job("sqlite:///taxi.db", "out.parquet"), Options(), "a database needs one"),
-        (Job("in.parquet", "out.parquet"), Options(query=QUERY), r"a query \(--query\) is for a database"),
-        (Job("in.parquet", "sqlite:///taxi.db"), Options(), "a database needs one"),
-        (Job("in.parquet", "out.parquet"), Options(table="minutes"), r"a table \(--table\) is for a database"),
+        (Job.of("sqlite:///taxi.db", "out.parquet"), Options(), "a database needs one"),
+        (Job.of("in.parquet", "out.parquet"), Options(query=QUERY), r"a query \(--query\) is for a database"),
+        (Job.of("in.parquet", "sqlite:///taxi.db"), Options(), "a database needs one"),
+        (Job.of("in.parquet", "out.parquet"), Options(table="minutes"), r"a table \(--table\) is for a database"),
     ],
 )
 def test_a_database_wants_a_query_and_a_table(

@@ -32,7 +32,7 @@ def scored(values: Sequence[float], folder: Path, name: str) -> tuple[list[Any],
     """Return the predictions of a run whose display fails, and how many rows were rejected."""
     table: dict[str, list[Any]] = {name: [value] * len(values) for name, value in COLUMNS.items()}
     table |= {"trip_distance": [float(at) for at in range(len(values))], "ride_id": list(range(len(values)))}
-    job = Job(str(parquet_file(folder / "rides.parquet", table)), str(folder / name))
+    job = Job.of(str(parquet_file(folder / "rides.parquet", table)), str(folder / name))
     summary = run(job, model=Extreme(values), stores=Stores(), progress=failing)
     assert summary.predicted + sum(summary.rejected.values()) == len(values)
     if name.endswith(".parquet"):

@@ -40,11 +40,11 @@ NAMES = ["rides.parquet", "rides.csv", "rides.csv.gz", "rides.ndjson", "rides.js
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    return Job(str(parquet_file(tmp_path / "rides.parquet")), str(tmp_path / "out" / "minutes.parquet"))
+    return Job.of(str(parquet_file(tmp_path / "rides.parquet")), str(tmp_path / "out" / "minutes.parquet"))
 
 
 def made(job: Job) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(job.target).parent.glob("*")}
+    return {path.name: path.read_bytes() for path in job.target.path.parent.glob("*")}
 
 
 def predicted(path: Path) -> list[tuple[Any, float]]:
@@ -62,7 +62,7 @@ def test_every_row_is_predicted_or_rejected(
 ) -> None:
     """Whatever goes in and comes out, the verdicts are those of the stream."""
     source, target = rides_file(tmp_path / given), tmp_path / "out" / wanted
-    summary = run(Job(str(source), str(target)), model=model, stores=stores)
+    summary = run(Job.of(str(source), str(target)), model=model, stores=stores)
     assert (summary.rows, summary.predicted, summary.rejected) == (4, 2, {Reason.SCHEMA: 1, Reason.BOUNDS: 1})
     assert predicted(target) == [(7, 12.0), (8, 7.0)]
     refused = letters(tmp_path / "out" / f"{wanted}.rejected.jsonl")
@@ -78,7 +78,7 @@ def test_every_row_is_predicted_or_rejected(
 
 def test_predictions_name_the_model(job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
-    assert rows(Path(job.target))[0] == {
+    assert rows(job.target.path)[0] == {
         "ride_id": 7,
         "ride_duration": 12.0,
         "model": "batch",
@@ -89,11 +89,11 @@ def test_predictions_name_the_model(job: Job, model: Model, stores: Stores) -> N
 def test_the_summary_says_what_was_scored_by_what(job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
     document = json.loads(made(job)["minutes.parquet.summary.json"])
-    status = Path(job.source).stat()
+    status = job.source.path.stat()
     names = {"minutes.parquet": ".parquet", "minutes.parquet.rejected.jsonl": ".rejected.jsonl"}
     sizes = {ending: len(made(job)[name]) for name, ending in names.items()}
     assert document == {
-        "source": job.source,
+        "source": str(job.source),
         "source_version": f"{status.st_size} bytes of {status.st_mtime_ns}",
         "model": "batch",
         "model_version": "run-batch",
@@ -109,7 +109,7 @@ def test_the_summary_says_what_was_scored_by_what(job: Job, model: Model, stores
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_rerun_makes_the_same_bytes(name: str, job: Job, model: Model, stores: Stores) -> None:
-    job = Job(job.source, str(Path(job.target).with_name(name)))
+    job = Job.of(job.source.text, str(job.target.path.with_name(name)))
     run(job, model=model, stores=stores)
     before = made(job)
     run(job, model=model, stores=stores)
@@ -124,14 +124,14 @@ def test_an_output_over_the_input_is_refused(name: str, model: Model, stores: St
     target = tmp_path / "in" / ".." / "in" / "rides.parquet"
     before = source.read_bytes()
     with pytest.raises(UsageError, match="is the input and would be written over"):
-        run(Job(str(source), str(target)), model=model, stores=stores)
+        run(Job.of(str(source), str(target)), model=model, stores=stores)
     assert source.read_bytes() == before
 
 
 def test_predictions_in_another_format_are_not_there_already(job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
     assert committed(job, stores, model=model) is not None
-    assert committed(Job(job.source, job.target.replace("minutes.parquet", "minutes.csv")), stores) is None
+    assert committed(Job.of(job.source.text, job.target.text.replace("minutes.parquet", "minutes.csv")), stores) is None
 
 
 def test_what_was_committed_with_more_rejected_than_allowed_is_not_there_already(
@@ -178,7 +178,7 @@ def test_two_runs_at_once_put_no_half_file(stores: Stores, tmp_path: Path, monke
 def test_outputs_of_one_stem_share_no_file(model: Model, stores: Stores, tmp_path: Path) -> None:
     """Each keeps its rejected rows and its summary."""
     out = tmp_path / "out"
-    jobs = [Job(str(rides_file(tmp_path / name)), str(out / name)) for name in NAMES]
+    jobs = [Job.of(str(rides_file(tmp_path / name)), str(out / name)) for name in NAMES]
     summaries = [run(job, model=model, stores=stores) for job in jobs]
     assert len(list(out.iterdir())) == 3 * len(NAMES)
     assert [committed(job, stores, model=model) for job in jobs] == summaries
@@ -192,7 +192,7 @@ def test_event_ids_name_the_whole_source(
     for folder in ("march", "april"):
         rides_file(tmp_path / folder / "part-0.csv")
         monkeypatch.chdir(tmp_path / folder)
-        run(Job("part-0.csv", "out.ndjson"), model=model, stores=stores)
+        run(Job.of("part-0.csv", "out.ndjson"), model=model, stores=stores)
         events = map(decode_prediction, Path("out.ndjson").read_bytes().splitlines())
         refused = letters(Path("out.ndjson.rejected.jsonl"))
         ids += [event.event_id for event in events] + [letter.event_id for letter in refused]
@@ -205,7 +205,7 @@ def test_event_ids_name_the_whole_source(
 def test_a_file_that_no_run_made_is_never_written_over(
     name: str, content: bytes, job: Job, model: Model, stores: Stores
 ) -> None:
-    mine = Path(job.target).with_name(name)
+    mine = job.target.path.with_name(name)
     mine.parent.mkdir()
     mine.write_bytes(content)
     with pytest.raises(UsageError, match=f"{name} is there and no run of batch made it"):
@@ -215,8 +215,8 @@ def test_a_file_that_no_run_made_is_never_written_over(
 
 def test_a_file_that_comes_while_rows_are_scored_is_not_written_over(job: Job, model: Model, stores: Stores) -> None:
     def meanwhile(*_: object) -> None:
-        Path(job.target).parent.mkdir()
-        Path(job.target).write_bytes(b"mine")
+        job.target.path.parent.mkdir()
+        job.target.path.write_bytes(b"mine")
 
     with pytest.raises(UsageError, match="no run of batch made it"):
         run(job, model=model, stores=stores, progress=meanwhile)
@@ -229,7 +229,7 @@ def test_the_results_of_another_source_are_not_written_over(
     run(job, model=model, stores=stores)
     before = made(job)
     with pytest.raises(UsageError, match=f"has the predictions of {job.source}; remove them, or name another"):
-        run(Job(str(rides_file(tmp_path / "other.csv")), job.target), model=model, stores=stores)
+        run(Job.of(str(rides_file(tmp_path / "other.csv")), job.target.text), model=model, stores=stores)
     assert made(job) == before
 
 
@@ -252,7 +252,7 @@ def test_a_run_that_ended_while_it_committed_is_finished_by_the_next(
         with pytest.raises(StoreFailed, match="killed"):
             run(job, model=model, stores=stores)
         monkeypatch.undo()
-        other = Job(str(rides_file(tmp_path / "other.csv")), job.target)
+        other = Job.of(str(rides_file(tmp_path / "other.csv")), job.target.text)
         with pytest.raises(UsageError, match="has the predictions of"):
             run(other, model=model, stores=stores)
         assert run(job, model=model, stores=stores) == expected
@@ -276,7 +276,7 @@ def test_two_runs_that_commit_at_once_leave_no_summary_of_the_others_predictions
     with pytest.raises(StoreFailed, match=r"minutes\.parquet was changed while it was committed: run again"):
         run(job, model=model, stores=stores)
     run(job, model=model, stores=stores)
-    assert {row["version"] for row in rows(Path(job.target))} == {"run-batch"}
+    assert {row["version"] for row in rows(job.target.path)} == {"run-batch"}
 
 
 def test_an_input_that_changes_during_the_commit_fails_the_run(
@@ -286,7 +286,7 @@ def test_an_input_that_changes_during_the_commit_fails_the_run(
     put = LocalStore.put
 
     def meanwhile(store: LocalStore, file: Path, location: Location) -> None:
-        os.utime(job.source, (1, 1))
+        os.utime(job.source.path, (1, 1))
         put(store, file, location)
 
     monkeypatch.setattr(LocalStore, "put", meanwhile)
@@ -297,15 +297,15 @@ def test_an_input_that_changes_during_the_commit_fails_the_run(
 def test_letters_of_an_earlier_run_do_not_stay(job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
     good = {"PULocationID": [1], "DOLocationID": [2], "trip_distance": [1.5], "ride_id": ["a"]}
-    rides_file(Path(job.source), good)
+    rides_file(job.source.path, good)
     assert run(job, model=model, stores=stores).rejected == {}
     assert sorted(made(job)) == ["minutes.parquet", "minutes.parquet.summary.json"]
 
 
 def test_no_rows_make_an_empty_output(job: Job, model: Model, stores: Stores) -> None:
-    rides_file(Path(job.source), {name: np.empty(0) for name in ("PULocationID", "DOLocationID", "trip_distance")})
+    rides_file(job.source.path, {name: np.empty(0) for name in ("PULocationID", "DOLocationID", "trip_distance")})
     summary = run(job, model=model, stores=stores)
-    assert (summary.rows, rows(Path(job.target))) == (0, [])
+    assert (summary.rows, rows(job.target.path)) == (0, [])
 
 
 def test_progress_tells_rows_and_how_many_there_are(job: Job, model: Model, stores: Stores) -> None:
@@ -324,8 +324,8 @@ def test_another_input_model_or_output_is_not_committed(job: Job, model: Model, 
     run(job, model=model, stores=stores)
     assert committed(job, stores, model=dataclasses.replace(model, version="4")) is None
     assert committed(job, stores, model=model, options=Options(id_column="PULocationID")) is None
-    assert committed(Job(str(parquet_file(tmp_path / "other.parquet")), job.target), stores) is None
-    os.utime(job.source, (1, 1))
+    assert committed(Job.of(str(parquet_file(tmp_path / "other.parquet")), job.target.text), stores) is None
+    os.utime(job.source.path, (1, 1))
     assert committed(job, stores) is None
 
 
@@ -363,16 +363,16 @@ def test_a_summary_of_before_that_does_not_tell_the_schema_is_scored_again(
 @pytest.mark.parametrize("name", ["minutes.parquet", "minutes.parquet.rejected.jsonl", "minutes.parquet.summary.json"])
 def test_what_lost_a_file_is_not_committed(name: str, job: Job, model: Model, stores: Stores) -> None:
     run(job, model=model, stores=stores)
-    Path(job.target).with_name(name).write_bytes(b"{}")
+    job.target.path.with_name(name).write_bytes(b"{}")
     assert committed(job, stores) is None
-    Path(job.target).with_name(name).unlink()
+    job.target.path.with_name(name).unlink()
     assert committed(job, stores) is None
 
 
 def test_a_stopped_run_leaves_nothing(job: Job, model: Model, stores: Stores, scratch: Path) -> None:
     with pytest.raises(Stopped):
         run(job, model=model, stores=stores, stop=lambda: True)
-    assert not Path(job.target).parent.exists()
+    assert not job.target.path.parent.exists()
     assert list(scratch.iterdir()) == []
 
 
@@ -387,34 +387,34 @@ def test_a_stopped_run_leaves_what_was_there(job: Job, model: Model, stores: Sto
 
 def test_an_input_that_is_gone_is_unusable(job: Job, model: Model, stores: Stores, tmp_path: Path) -> None:
     with pytest.raises(UnusableInput, match=r"there is no file .*gone\.parquet"):
-        run(Job(str(tmp_path / "gone.parquet"), job.target), model=model, stores=stores)
+        run(Job.of(str(tmp_path / "gone.parquet"), job.target.text), model=model, stores=stores)
     (tmp_path / "folder.parquet").mkdir()
     with pytest.raises(UnusableInput, match="is a folder"):
-        run(Job(str(tmp_path / "folder.parquet"), job.target), model=model, stores=stores)
+        run(Job.of(str(tmp_path / "folder.parquet"), job.target.text), model=model, stores=stores)
 
 
 def test_an_input_that_changes_meanwhile_is_not_committed(job: Job, model: Model, stores: Stores) -> None:
     with pytest.raises(StoreFailed, match="changed while it was read"):
-        run(job, model=model, stores=stores, progress=lambda *_: os.utime(job.source, (1, 1)))
-    assert not Path(job.target).parent.exists()
+        run(job, model=model, stores=stores, progress=lambda *_: os.utime(job.source.path, (1, 1)))
+    assert not job.target.path.parent.exists()
 
 
 @pytest.mark.parametrize(("source", "target"), [("rides.xlsx", "out.parquet"), ("rides.parquet", "out.json")])
 def test_a_name_that_tells_no_format_is_a_usage_error(source: str, target: str, model: Model, stores: Stores) -> None:
     with pytest.raises(UsageError, match=r"(xlsx|json): the format is told by the name's end; wanted one of \.parquet"):
-        run(Job(source, target), model=model, stores=stores)
+        run(Job.of(source, target), model=model, stores=stores)
 
 
 def test_an_output_that_cannot_be_written_fails_the_run(job: Job, model: Model, stores: Stores, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreFailed, match=r"minutes\.parquet cannot be written: .*/file is not a folder"):
-        run(Job(job.source, str(tmp_path / "file" / "minutes.parquet")), model=model, stores=stores)
+        run(Job.of(job.source.text, str(tmp_path / "file" / "minutes.parquet")), model=model, stores=stores)
 
 
 def test_too_many_rejected_rows_fail_the_run(job: Job, model: Model, stores: Stores) -> None:
     with pytest.raises(TooManyRejected, match=r"2 of 4 rows were rejected \(1 bounds, 1 schema\), more than 49\.0%"):
         run(job, model=model, stores=stores, options=Options(max_rejected=0.49))
-    assert not Path(job.target).parent.exists()
+    assert not job.target.path.parent.exists()
     assert run(job, model=model, stores=stores, options=Options(max_rejected=0.5)).predicted == 2
 
 
@@ -425,7 +425,7 @@ def test_counts_that_do_not_add_up_fail_the_run(
     monkeypatch.setattr("stream_consumer.batch.job.written", lambda _: 1)
     with pytest.raises(CountsDiffer, match=r"2 rows were written as \.parquet and 1 are there"):
         run(job, model=model, stores=stores)
-    assert not Path(job.target).parent.exists()
+    assert not job.target.path.parent.exists()
 
 
 KILLED = """
@@ -439,7 +439,7 @@ def progress(rows, total):
         os.kill(os.getpid(), signal.SIGKILL)
 
 model = load_model(sys.argv[3], s3=None)
-run(Job(*sys.argv[1:3]), model=model, stores=Stores(), progress=progress, jobs=int(sys.argv[4]))
+run(Job.of(*sys.argv[1:3]), model=model, stores=Stores(), progress=progress, jobs=int(sys.argv[4]))
 """
 
 
@@ -450,20 +450,20 @@ def test_a_killed_run_leaves_no_half_output(
 ) -> None:
     stores, count = Stores(), 300_000
     many = {name: np.ones(count, np.int64) for name in ("PULocationID", "DOLocationID", "trip_distance")}
-    parquet_file(Path(job.source), {**many, "ride_id": np.arange(count)})
+    parquet_file(job.source.path, {**many, "ride_id": np.arange(count)})
     killed = subprocess.run(  # noqa: S603 (our own script)
-        [sys.executable, "-c", KILLED, job.source, job.target, model_folder, str(jobs)],
+        [sys.executable, "-c", KILLED, job.source.text, job.target.text, model_folder, str(jobs)],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         check=False,
         timeout=120,
     )
     assert killed.returncode == -signal.SIGKILL
-    assert not Path(job.target).parent.exists()
+    assert not job.target.path.parent.exists()
     run(job, model=model, stores=stores, jobs=jobs)
-    undisturbed = Job(job.source, str(tmp_path / "undisturbed" / "minutes.parquet"))
+    undisturbed = Job.of(job.source.text, str(tmp_path / "undisturbed" / "minutes.parquet"))
     run(undisturbed, model=model, stores=stores)
     assert made(job) == made(undisturbed)
-    assert len(rows(Path(job.target))) == count
+    assert len(rows(job.target.path)) == count
 
 
 @pytest.fixture
@@ -476,7 +476,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
         yield client
 
 
-S3_JOB = Job("s3://rides/in/made.parquet", "s3://rides/out/minutes.parquet")
+S3_JOB = Job.of("s3://rides/in/made.parquet", "s3://rides/out/minutes.parquet")
 
 
 def lay(s3: "S3Client", path: Path, key: str = "in/made.parquet") -> None:
@@ -513,13 +513,13 @@ def test_an_object_that_changed_is_scored_anew(s3: "S3Client", model: Model, scr
 @pytest.mark.parametrize("source", ["s3://rides/in/gone.parquet", "s3://no-such-bucket/in/rides.parquet"])
 def test_an_object_that_is_gone_is_unusable(source: str, s3: "S3Client", model: Model) -> None:
     with pytest.raises(UnusableInput, match=f"there is no object {source}"):
-        run(Job(source, S3_JOB.target), model=model, stores=Stores(lambda: s3))
+        run(Job.of(source, S3_JOB.target.text), model=model, stores=Stores(lambda: s3))
 
 
 def test_a_bucket_that_is_gone_fails_the_run(s3: "S3Client", model: Model, tmp_path: Path) -> None:
     source = str(rides_file(tmp_path / "rides.parquet"))
     with pytest.raises(StoreFailed, match="s3://no-such-bucket/minutes"):
-        run(Job(source, "s3://no-such-bucket/minutes.parquet"), model=model, stores=Stores(lambda: s3))
+        run(Job.of(source, "s3://no-such-bucket/minutes.parquet"), model=model, stores=Stores(lambda: s3))
 
 
 def test_a_download_can_be_stopped(s3: "S3Client", model: Model, scratch: Path, tmp_path: Path) -> None:
@@ -556,7 +556,7 @@ def test_a_large_input_without_a_valid_row_commits_nothing(model: Model, stores:
     source.write_text('{"ride": {}, "ride_id": 1}\n' * 100)
     says = r"none of the 100 rows is valid: 100 have the fault schema at \$\.ride \(Object missing required field"
     with pytest.raises(TooManyRejected, match=says):
-        run(Job(str(source), str(target)), model=model, stores=stores)
+        run(Job.of(str(source), str(target)), model=model, stores=stores)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["rides.ndjson"]
-    summary = run(Job(str(source), str(target)), model=model, stores=stores, options=Options(max_rejected=1.0))
+    summary = run(Job.of(str(source), str(target)), model=model, stores=stores, options=Options(max_rejected=1.0))
     assert summary.rejected == {"schema": 100}

@@ -90,16 +90,16 @@ def test_what_is_no_date_or_interval_is_refused(given: dict[str, str]) -> None:
 
 def test_a_folder_gets_a_file_for_each_input() -> None:
     assert plan(["a/x.parquet", "s3://b/y.csv.gz", "sqlite:///z.db"], "out/") == [
-        Job("a/x.parquet", "out/x.parquet"),
-        Job("s3://b/y.csv.gz", "out/y.csv.gz"),
-        Job("sqlite:///z.db", "out/z.db.parquet"),
+        Job.of("a/x.parquet", "out/x.parquet"),
+        Job.of("s3://b/y.csv.gz", "out/y.csv.gz"),
+        Job.of("sqlite:///z.db", "out/z.db.parquet"),
     ]
 
 
 def test_a_database_takes_every_input() -> None:
     assert plan(["x.csv", "y.csv"], "sqlite:///z.db") == [
-        Job("x.csv", "sqlite:///z.db"),
-        Job("y.csv", "sqlite:///z.db"),
+        Job.of("x.csv", "sqlite:///z.db"),
+        Job.of("y.csv", "sqlite:///z.db"),
     ]
 
 

@@ -31,7 +31,7 @@ def test_an_input_that_no_name_leads_to_is_refused_in_one_line(
     name: str, loop: Path, model: Model, stores: Stores
 ) -> None:
     with pytest.raises(UnusableInput, match=r"cannot be read: |there is no file") as refusal:
-        run(Job(str(loop / name), str(loop / "out.csv")), model=model, stores=stores)
+        run(Job.of(str(loop / name), str(loop / "out.csv")), model=model, stores=stores)
     assert "\n" not in str(refusal.value)
     with pytest.raises(UsageError, match=r"cannot be read: |there is no file"):
         load_rides([str(loop / name)])
@@ -44,7 +44,7 @@ def test_an_output_that_cannot_be_made_is_said_before_anything_is_written(
     """The summary beside it has the longest name."""
     source, before = rides_file(loop / "rides.csv"), sorted(path.name for path in loop.iterdir())
     with pytest.raises((StoreFailed, UsageError)) as refusal:
-        run(Job(str(source), str(loop / name)), model=model, stores=stores)
+        run(Job.of(str(source), str(loop / name)), model=model, stores=stores)
     assert "\n" not in str(refusal.value)
     assert sorted(path.name for path in loop.iterdir()) == sorted({*before, "rides.csv", "scratch"})
 

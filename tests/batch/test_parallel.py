@@ -84,7 +84,7 @@ def test_any_number_of_jobs_makes_the_same_bytes(
 
 def files_made(source: Path, kind: str, model: Model, jobs: int) -> dict[str, bytes]:
     folder = source.parent / str(jobs)
-    job = Job(str(source), str(folder / f"minutes.{kind}"))
+    job = Job.of(str(source), str(folder / f"minutes.{kind}"))
     run(job, model=model, stores=Stores(), jobs=jobs, options=Options(max_rejected=1))
     return {path.name: path.read_bytes() for path in folder.glob("*")}
 
@@ -110,7 +110,7 @@ def test_the_first_error_in_the_order_of_the_rows_is_raised(
         file.write(b"x" * (1 << 24))
     with pytest.raises(ModelError, match=r"^rows 4 to 5: the model at .* fails on its own input example"):
         run(
-            Job(str(source), str(tmp_path / "out.csv")),
+            Job.of(str(source), str(tmp_path / "out.csv")),
             model=predicting(model, predict),
             stores=stores,
             jobs=jobs,
@@ -127,7 +127,7 @@ def test_what_cannot_be_read_is_said_after_what_was_read(
         file.write(b"x" * (1 << 24))
     with pytest.raises(UnusableInput, match=r"row 7 of .* is longer than"):
         run(
-            Job(str(source), str(tmp_path / "out.csv")),
+            Job.of(str(source), str(tmp_path / "out.csv")),
             model=model,
             stores=stores,
             jobs=jobs,
@@ -150,7 +150,7 @@ def test_a_model_without_an_example_proves_itself_in_the_order_of_the_rows(
     source = rides(tmp_path / "rides.parquet", [1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
     with pytest.raises(ModelError, match=r"^rows 0 to 1: .* has not predicted any row yet"):
         run(
-            Job(str(source), str(tmp_path / "out.csv")),
+            Job.of(str(source), str(tmp_path / "out.csv")),
             model=predicting(model, predict, proven=False),
             stores=stores,
             jobs=jobs,
@@ -168,7 +168,9 @@ def test_chunks_are_scored_at_once(model: Model, stores: Stores, tmp_path: Path)
         return np.ones(len(columns[0]))
 
     source = rides(tmp_path / "rides.parquet", [1.0] * 8)
-    summary = run(Job(str(source), str(tmp_path / "out.csv")), model=predicting(model, predict), stores=stores, jobs=2)
+    summary = run(
+        Job.of(str(source), str(tmp_path / "out.csv")), model=predicting(model, predict), stores=stores, jobs=2
+    )
     assert summary.predicted == 8
 
 
@@ -184,7 +186,7 @@ def test_a_model_that_is_not_known_to_be_safe_is_called_by_one_thread_in_order(
 
     source = rides(tmp_path / "rides.parquet", [float(at) for at in range(20)])
     run(
-        Job(str(source), str(tmp_path / "out.csv")),
+        Job.of(str(source), str(tmp_path / "out.csv")),
         model=predicting(model, predict, concurrent=False),
         stores=stores,
         jobs=4,
@@ -243,7 +245,7 @@ def test_an_interrupt_stops_code_of_the_model_in_every_thread(model: Model, stor
     source = rides(tmp_path / "rides.parquet", [float(at) for at in range(20)])
     with pytest.raises(KeyboardInterrupt):
         run(
-            Job(str(source), str(tmp_path / "out" / "minutes.csv")),
+            Job.of(str(source), str(tmp_path / "out" / "minutes.csv")),
             model=predicting(model, predict),
             stores=stores,
             progress=ctrl_c,
@@ -261,7 +263,7 @@ def test_want_of_memory_names_the_rows_and_the_remedy(model: Model, stores: Stor
 
     source = rides(tmp_path / "rides.parquet", [float(at) for at in range(20)])
     with pytest.raises(ChunkFailed, match=r"^rows 4 to 5: there is not enough memory \(Unable .*fewer chunks .*--jobs"):
-        run(Job(str(source), str(tmp_path / "out.csv")), model=predicting(model, predict), stores=stores, jobs=3)
+        run(Job.of(str(source), str(tmp_path / "out.csv")), model=predicting(model, predict), stores=stores, jobs=3)
 
 
 def test_a_fault_of_the_program_names_the_rows(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,20 +155,20 @@ class World:
 
     def committed_before(self, job: Job) -> Summary | None:
         with self.call():
-            found = self.committed.get(job.target)
+            found = self.committed.get(job.target.text)
         return cast("Summary", SimpleNamespace(rows=1, predicted=1)) if found else None
 
     def score(self, job: Job, stop: Callable[[], bool]) -> Summary:
         """Take a while, and commit at the end what depends on the source alone."""
-        if job.source in self.poison:
-            raise UnusableInput(f"{job.source} lacks a column")
+        if job.source.text in self.poison:
+            raise UnusableInput(f"{job.source.text} lacks a column")
         for _ in range(self.choose(6) + 1):
             self.pause((1.0, LEASE / 2, LEASE * 2)[self.choose(3)])
             if stop():
                 raise Stopped
         with self.call():
-            self.committed[job.target] = expected(job.source)
-            self.completed.append(job.source)
+            self.committed[job.target.text] = expected(job.source.text)
+            self.completed.append(job.source.text)
         return cast("Summary", SimpleNamespace(rows=1, predicted=1))
 
     def _start(self) -> None:

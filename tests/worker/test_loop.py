@@ -110,7 +110,7 @@ def test_a_worker_scores_as_many_chunks_at_once_as_it_is_told(
 ) -> None:
     asked = jobs_asked(monkeypatch)
     scoring = Scoring.of(model, Stores(), targets("s3://out/{key}.parquet"), 3)
-    scoring.run(Job(str(rides_file), str(tmp_path / "out.csv")), lambda: False)
+    scoring.run(Job.of(str(rides_file), str(tmp_path / "out.csv")), lambda: False)
     assert asked == [3]
 
 
