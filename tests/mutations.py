@@ -200,9 +200,15 @@ def killer(mutant: Mutant, tree: Path, schedules: int) -> str | None:
         raise SystemExit(f"mutant {mutant.rule!r}: its text is {source.count(mutant.old)} times in {mutant.module}.py")
     path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        return failure(tree, PROMISE, schedules) or failure(tree, UNITS, schedules)
+        return failure(tree, PROMISE, schedules) or failure(tree, _nearest_first(mutant), schedules)
     finally:
         path.write_text(source, encoding="utf-8")
+
+
+def _nearest_first(mutant: Mutant) -> list[str]:
+    """Return the unit tests, with those of the mutant's room or module before the others."""
+    room = mutant.module.partition("/")[0]
+    return sorted(UNITS, key=lambda tests: not re.search(rf"/(test_)?{room}\b", tests))
 
 
 def failure(tree: Path, tests: Sequence[str], schedules: int) -> str | None:
