@@ -18,7 +18,7 @@ from stream_consumer.contract.envelope import predicted_type
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord
-from stream_consumer.kinesis.aggregates import AggregatedStream
+from stream_consumer.kinesis.aggregate_writer import AggregatedStream
 from stream_consumer.kinesis.answer_parser import shorten
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
 from stream_consumer.model import Model

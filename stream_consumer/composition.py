@@ -14,7 +14,7 @@ from stream_consumer.consumer import Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.errors import ModelError
 from stream_consumer.inference import Decider
-from stream_consumer.kinesis.aggregates import AggregatedStream
+from stream_consumer.kinesis.aggregate_writer import AggregatedStream
 from stream_consumer.kinesis.answer_parser import shorten
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_ENTRY_BYTES, PredictionStream
 from stream_consumer.model import Model

@@ -22,7 +22,7 @@ from stream_consumer.contract import kpl
 from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.inference import Decider
-from stream_consumer.kinesis.aggregates import AggregatedStream
+from stream_consumer.kinesis.aggregate_writer import AggregatedStream
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
 from stream_consumer.lambda_function import Handler
 from stream_consumer.model import Model

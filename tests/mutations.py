@@ -30,7 +30,7 @@ UNITS = (
     "tests/models/test_loading.py",
     "tests/test_consumer.py",
     "tests/test_dead_letter_sink.py",
-    "tests/test_handler.py",
+    "tests/test_lambda_function.py",
     "tests/test_inference.py",
     "tests/test_scoring.py",
     "tests/test_telemetry.py",

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns
-from stream_consumer.models import anatomy
+from stream_consumer.models import estimator_parts
 from stream_consumer.models.cores import leave_cores_uncounted
 from stream_consumer.models.derived import Derived, python_values
 from stream_consumer.models.files import is_installed
@@ -100,25 +100,25 @@ def _with_derived(rows: Rows, signature: Signature) -> Rows:
 
 def _forms(estimator: Any, signature: Signature) -> list[Rows]:
     """Return the form of the rows, or the forms to try in order where the estimator does not tell."""
-    readers = list(anatomy.readers(estimator))
-    if any(map(anatomy.reads_texts, readers)):
+    readers = list(estimator_parts.readers(estimator))
+    if any(map(estimator_parts.reads_texts, readers)):
         return [_texts(signature)]
-    if any(map(anatomy.reads_dicts, readers)):
+    if any(map(estimator_parts.reads_dicts, readers)):
         return [_dicts(signature)]
-    parts = list(anatomy.parts(estimator))
-    columns = FittedColumns.of(signature.all_columns, None if any(map(anatomy.knows_none, parts)) else np.nan)
-    foreign = [part for reader in readers for part in anatomy.foreign(reader)]
-    fitted = {names for reader in [estimator, *readers] if (names := anatomy.names_of(reader)) is not None}
+    parts = list(estimator_parts.parts(estimator))
+    columns = FittedColumns.of(signature.all_columns, None if any(map(estimator_parts.knows_none, parts)) else np.nan)
+    foreign = [part for reader in readers for part in estimator_parts.foreign(reader)]
+    fitted = {names for reader in [estimator, *readers] if (names := estimator_parts.names_of(reader)) is not None}
     if len(fitted) == 1:
         (names,) = fitted
         columns = columns.reordered(names, _unread(readers), signature.location)
-    named = fitted or (foreign and any(map(anatomy.names_of, parts)))
+    named = fitted or (foreign and any(map(estimator_parts.names_of, parts)))
     if not named:
         return _unnamed(columns, signature, foreign)
-    if foreign or len(fitted) > 1 or any(map(anatomy.wants_dataframes, parts)):
+    if foreign or len(fitted) > 1 or any(map(estimator_parts.wants_dataframes, parts)):
         return [dataframe(columns, signature.location, foreign)]
     for part in parts:
-        anatomy.forget_names(part)
+        estimator_parts.forget_names(part)
     return [columns.frame()]
 
 
@@ -129,14 +129,14 @@ def _unnamed(columns: FittedColumns, signature: Signature, foreign: Sequence[Any
             f"the model at {signature.location} was fitted on arrays, so the place of the derived columns "
             f"{[one.column.name for one in signature.derived]} is not known; fit it on a DataFrame or on dicts"
         )
-    if all(map(anatomy.is_fitted_on_arrays, foreign)) or not is_installed("pandas"):
+    if all(map(estimator_parts.is_fitted_on_arrays, foreign)) or not is_installed("pandas"):
         return [columns.matrix()]
     return [dataframe(columns, signature.location, foreign), columns.matrix()]
 
 
 def _unread(readers: Sequence[Any]) -> set[str]:
     """Return the fitted columns that no reader needs."""
-    return set.intersection(*map(anatomy.dropped, readers)) if readers else set()
+    return set.intersection(*map(estimator_parts.dropped, readers)) if readers else set()
 
 
 def _texts(signature: Signature) -> Rows:

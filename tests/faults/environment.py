@@ -15,7 +15,7 @@ from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.errors import BatchFailed
 from stream_consumer.inference import Decider
-from stream_consumer.kinesis.aggregates import AggregatedStream
+from stream_consumer.kinesis.aggregate_writer import AggregatedStream
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.lambda_function import Handler
 from stream_consumer.local.runtime.functions import FunctionError, Invocation

@@ -2,7 +2,7 @@
 
 from stream_consumer.contract import kpl
 from stream_consumer.contract.kpl import SubRecord
-from tests.contract.test_envelope import CORRUPT, GOLDEN_BODY
+from tests.contract.test_lambda_event import CORRUPT, GOLDEN_BODY
 from tests.contract.test_verdicts import GOOD, INVALID
 from tests.fuzz.target import FOLDED, RAW, SEALED
 from tests.rides import ride_event

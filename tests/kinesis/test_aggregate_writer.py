@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream_consumer.contract import kpl
-from stream_consumer.kinesis.aggregates import MAX_AGGREGATE_BYTES, AggregatedStream
+from stream_consumer.kinesis.aggregate_writer import MAX_AGGREGATE_BYTES, AggregatedStream
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.sinks import Entry, Unwritten, Written
 from tests.fakes import (
