@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum, StrEnum
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.printable import log_line, printable
@@ -155,10 +155,11 @@ class Telemetry:
 
     def _measure(self, result: BatchResult, now: float) -> None:
         metrics = self._new_metrics()
-        for metric, value in _values(result, now):
+        predicted = [one.value for one in result.predictions]
+        for metric, value in _values(result, predicted, now):
             if abs(value) <= _LARGEST_VALUE:
                 metrics.add_metric(metric.label, metric.unit, value)
-        for label, count in _labels(result).items():
+        for label, count in _labels(predicted).items():
             metrics.add_metric(f"{Metric.PREDICTIONS.label}.{label}", Metric.PREDICTIONS.unit, count)
         if self._cold:
             metrics.add_metric(Metric.COLD_START.label, Metric.COLD_START.unit, 1)
@@ -192,7 +193,7 @@ class Telemetry:
             )
 
 
-def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
+def _values(result: BatchResult, predicted: Sequence[Any], now: float) -> Iterator[tuple[Metric, float]]:
     yield Metric.RECORDS_RECEIVED, len(result.records)
     yield Metric.PREDICTIONS_PUBLISHED, result.published
     yield Metric.DEAD_LETTERS, result.dead_letters_written
@@ -208,15 +209,15 @@ def _values(result: BatchResult, now: float) -> Iterator[tuple[Metric, float]]:
     oldest = result.oldest_arrival
     if oldest is not None:
         yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - oldest) * 1000)
-    numbers = sorted(one.value for one in result.predictions if type(one.value) in {int, float})
+    numbers = sorted(value for value in predicted if type(value) in {int, float})
     if numbers:
         yield Metric.PREDICTION_MEAN, _mean(numbers)
         yield Metric.PREDICTION_P95, numbers[-(-len(numbers) * 95 // 100) - 1]
 
 
-def _labels(result: BatchResult) -> Counter[str]:
+def _labels(predicted: Sequence[Any]) -> Counter[str]:
     """Count the predictions of each label; nothing where predictions are texts of any kind rather than a few labels."""
-    values = [str(one.value) for one in result.predictions if type(one.value) in {bool, str}]
+    values = [str(value) for value in predicted if type(value) in {bool, str}]
     counts = Counter(printable(value)[:_LONGEST_LABEL] for value in values)
     return counts if len(counts) <= _MOST_LABELS else Counter()
 

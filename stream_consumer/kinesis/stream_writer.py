@@ -79,7 +79,7 @@ class PredictionStream:
 
         Source: Amazon Kinesis Data Streams API reference, "PutRecords".
         """
-        sizes = [len(data) + len(key.encode()) for key, data in items]
+        sizes = [len(entry.data) + len(entry.partition_key.encode()) for entry in items]
         fitting = next((at for at, size in enumerate(sizes) if size > MAX_ENTRY_BYTES), len(items))
         # Half of the time at most: what is found to be at fault must still become a dead letter.
         began = self._retry.clock()
