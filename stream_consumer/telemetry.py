@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LARGEST_VALUE = 2.0**360
 
 # A metric for each label costs money, and a metric set holds 100.
+_NUMBERS, _LABELS = {int, float}, {bool, str}
 _MOST_LABELS = 20
 _LONGEST_LABEL = 100
 
@@ -209,7 +210,7 @@ def _values(result: BatchResult, predicted: Sequence[Any], now: float) -> Iterat
     oldest = result.oldest_arrival
     if oldest is not None:
         yield Metric.OLDEST_RECORD_AGE, round(max(0.0, now - oldest) * 1000)
-    numbers = sorted(value for value in predicted if type(value) in {int, float})
+    numbers = sorted(value for value in predicted if type(value) in _NUMBERS)
     if numbers:
         yield Metric.PREDICTION_MEAN, _mean(numbers)
         yield Metric.PREDICTION_P95, numbers[-(-len(numbers) * 95 // 100) - 1]
@@ -217,7 +218,7 @@ def _values(result: BatchResult, predicted: Sequence[Any], now: float) -> Iterat
 
 def _labels(predicted: Sequence[Any]) -> Counter[str]:
     """Count the predictions of each label; nothing where predictions are texts of any kind rather than a few labels."""
-    values = [str(value) for value in predicted if type(value) in {bool, str}]
+    values = [str(value) for value in predicted if type(value) in _LABELS]
     counts = Counter(printable(value)[:_LONGEST_LABEL] for value in values)
     return counts if len(counts) <= _MOST_LABELS else Counter()
 
