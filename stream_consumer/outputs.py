@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_consumer.contract.guarded_json import MAX_NESTING
+
 # Source: MLflow's column types; "json" is anything else that JSON can say, such as a list.
 _KINDS: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
 _LARGEST_INTEGER = 2**63 - 1
-# Encoders and readers of JSON have limits of their own, and those are higher.
-_DEEPEST = 100
+# A prediction event puts two objects around the value.
+_DEEPEST = MAX_NESTING - 2
 _FLOAT_BYTES = 8
 
 

@@ -124,8 +124,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "columns whose names are one text": ({0: [1, 2], "0": [3, 4]}, "2 outputs with the name '0'"),
     "members whose names are one text": ([{0: 1, "0": 2}, {}], "2 outputs with the name '0'"),
     "half a character in a name": ([{"\ud800": 1}, {}], "surrogates not allowed"),
-    "depths of lists": ([nested(5_000), 1], "nested more than 100 deep"),
-    "depths of columns": (columns_of_columns(5_000), "nested more than 100 deep"),
+    "depths of lists": ([nested(5_000), 1], "nested more than 62 deep"),
+    "depths of columns": (columns_of_columns(5_000), "nested more than 62 deep"),
     "complex numbers": (np.array([1j, 2j]), "returned a complex"),
 }
 
