@@ -25,6 +25,8 @@ _LARGEST_INTEGER = 2**63 - 1
 # A prediction event puts two objects around the value.
 _DEEPEST = MAX_NESTING - 2
 _FLOAT_BYTES = 8
+# NumPy's characters of types of which Python has the very values: booleans, floats and signed integers.
+_PLAIN = "?efdbhilq"
 
 
 class Output(NamedTuple):
@@ -97,6 +99,9 @@ def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
     Raises:
         ValueError: *raw* has another shape, two outputs of one name, or a value that JSON cannot say.
     """
+    if type(raw) is np.ndarray and raw.shape == (rows,) and raw.dtype.char in _PLAIN:  # as most models do
+        values: list[Any] = raw.tolist()
+        return values
     return _values_of(raw, rows, names, 0)
 
 
@@ -137,8 +142,8 @@ def _columns_of(raw: Any) -> list[Any] | None:
 def _distinct(names: Iterable[Any]) -> list[str]:
     """Return *names* as texts; two that are one text are refused, or one output would hide the other."""
     texts = [_text(str(name)) for name in names]
-    [(commonest, count)] = Counter(texts).most_common(1) or [("", 0)]
-    if count > 1:
+    if len(set(texts)) < len(texts):
+        [(commonest, count)] = Counter(texts).most_common(1)
         raise ValueError(f"the model returned {count} outputs with the name {commonest!r}; wanted a name for each")
     return texts
 
@@ -195,11 +200,10 @@ def _objects(members: Mapping[str, list[Any]], rows: int) -> list[Any]:
 
 def _json(value: Any, depth: int = 0) -> Any:
     """Return *value* with Python's types for NumPy's; only what JSON can say."""
-    _check_depth(depth)
-    if isinstance(value, (np.ndarray, np.longdouble, np.datetime64, np.timedelta64)):
-        value = _sayable(np.asanyarray(value)).tolist()
-    elif isinstance(value, np.generic):
-        value = value.item()
+    if type(value) is str:  # of the many, the ones that cost the most
+        return _text(value)
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = _sayable(np.asanyarray(value)).tolist() if isinstance(value, _NOT_PLAIN) else value.item()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, float):
@@ -210,6 +214,14 @@ def _json(value: Any, depth: int = 0) -> Any:
         if abs(value) > _LARGEST_INTEGER:
             raise ValueError(f"the model returned {value}; wanted an integer of at most 64 bits")
         return int(value)
+    return _nested(value, depth)
+
+
+_NOT_PLAIN = (np.ndarray, np.longdouble, np.datetime64, np.timedelta64)
+
+
+def _nested(value: Any, depth: int) -> Any:
+    _check_depth(depth + 1)
     if isinstance(value, Mapping):
         members = [_json(one, depth + 1) for one in value.values()]
         return dict(zip(_distinct(value), members, strict=True))
@@ -219,8 +231,9 @@ def _json(value: Any, depth: int = 0) -> Any:
 
 
 def _text(value: str) -> str:
-    value.encode()  # a lone surrogate is a ValueError
-    return str.__str__(value)  # of an enumeration, too, whose own is the name
+    if not value.isascii():
+        value.encode()  # a lone surrogate is a ValueError
+    return value if type(value) is str else str.__str__(value)  # an enumeration's own is its name
 
 
 def fault_of(value: Any) -> str | None:
