@@ -211,7 +211,7 @@ def _json(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        if abs(value) > _LARGEST_INTEGER:
+        if not ~_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
             raise ValueError(f"the model returned {value}; wanted an integer of at most 64 bits")
         return int(value)
     return _nested(value, depth)
