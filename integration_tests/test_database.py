@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import sqlalchemy as sa
 from infra.container.example_model import write_example_model
 from integration_tests.conftest import loaded
 from integration_tests.postgres import PASSWORD, binaries, postgres
-from stream_consumer.batch.errors import MixedIds, StoreFailed
+from stream_consumer.batch.errors import MixedIds, StoreFailed, UnfitTable
 from stream_consumer.batch.job import Job, Options, committed, run
 from stream_consumer.batch.storage import Stores
 from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
+from stream_consumer.outputs import Output
 
 RIDES = """
 create table rides as select
@@ -173,3 +175,41 @@ def test_a_refused_password_is_not_said(server: str, model: Model, tmp_path: Pat
     with pytest.raises(StoreFailed, match="password authentication failed") as failure:
         run(Job.of(wrong, str(tmp_path / "out.parquet")), model=model, stores=Stores(), options=Options(query=QUERY))
     assert "wr0ng-one" not in str(failure.value)
+
+
+def test_predictions_are_not_rounded_into_the_columns_that_are_there(server: str, model: Model, tmp_path: Path) -> None:
+    """PostgreSQL would make 12 of 12.3 in a column of integers."""
+    engine = sa.create_engine(server)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "create table whole (source text, ride_id bigint, ride_duration bigint, model text, version text)"
+        )
+    engine.dispose()
+    job, options = Job.of(server, server), Options(query=QUERY, table="whole")
+    with pytest.raises(UnfitTable, match="the table whole has ride_duration BIGINT and the model predicts DOUBLE"):
+        run(job, model=model, stores=Stores(scratch=tmp_path), options=options)
+    assert selected(server, "select count(*) from whole") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([2.5, 3.0], "double precision"), ([True], "boolean"), (["a"], "text"), ([2], "bigint")]
+)
+def test_a_table_that_was_made_for_predictions_takes_more_of_them(
+    server: str, model: Model, values: list[Any], kind: str, tmp_path: Path
+) -> None:
+    """And a member that some lack."""
+    answers = [{"value": values[0]}, {"value": values[-1], "note": "x"}, {}]
+    odd = replace(
+        model, predict=lambda columns: [answers[at % 3] for at in range(len(columns[0]))], output=Output.of(answers)
+    )
+    table = f"odd_{kind.partition(' ')[0]}"
+    for _ in range(2):
+        run(
+            Job.of(server, server),
+            model=odd,
+            stores=Stores(scratch=tmp_path),
+            options=Options(query=QUERY.replace("order by", "and ride_id < 300 order by"), table=table),
+        )
+    columns = "ride_duration_value, ride_duration_note, pg_typeof(ride_duration_value)::text"
+    found = selected(server, f"select distinct {columns} from {table}")  # noqa: S608 (our own)
+    assert set(found) == {(values[0], None, kind), (values[-1], "x", kind), (None, None, kind)}

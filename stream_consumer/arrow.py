@@ -21,8 +21,9 @@ import pyarrow.compute as pc
 from stream_consumer.batch.chunk_scoring import Judge, is_id
 from stream_consumer.batch.chunks import CHUNK_ROWS, Outcomes
 from stream_consumer.batch.errors import UnusableInput
+from stream_consumer.batch.prediction_columns import PredictionColumns
 from stream_consumer.batch.readers import Layout, readable, table_of
-from stream_consumer.batch.writers import Columns
+from stream_consumer.batch.writers import Columns, check_apart
 from stream_consumer.contract.record import LARGEST_ID
 from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
@@ -77,7 +78,7 @@ def score(
             of one of the output's own.
         ModelError: The model fails on its own example: no row is at fault.
     """
-    judge = Judge(model, _SOURCE)
+    judge = Judge(model, _SOURCE, PredictionColumns(model))
     for batch in rows:
         schemas = _Schemas(model, batch.schema, id_column, keep)
         for start in range(0, batch.num_rows, CHUNK_ROWS):
@@ -95,13 +96,14 @@ class _Schemas:
     def __init__(self, model: Model, rows: "pa.Schema", id_column: str | None, keep: Sequence[str]) -> None:
         self._model = model
         self._layout = Layout(model.schema, rows.names, id_column, _SOURCE, "")
-        self._columns = Columns(model)
         self._keep = list(keep)
-        own = {
-            self._columns.id_name: self._id_type(rows),
-            **self._columns.types,
-            **dict.fromkeys(["model", "version", *REJECTION], pa.string()),
-        }
+        fields = [
+            (Columns(model).id_name, self._id_type(rows)),
+            *PredictionColumns(model).types.items(),
+            *((name, pa.string()) for name in ("model", "version", *REJECTION)),
+        ]
+        check_apart([name for name, _ in fields])
+        own = dict(fields)
         if missing := [name for name in keep if name not in rows.names]:
             raise UsageError(f"the columns to keep {missing} are not in {_SOURCE}; it has {rows.names}")
         if taken := [name for name in keep if name in own]:
@@ -131,7 +133,7 @@ class _Schemas:
         count = batch.num_rows
         columns = [
             _sayable(rows.ids).cast(self.schema.field(0).type),
-            *_spread(self._columns.predictions(outcomes.values), outcomes.numbers, count),
+            *_spread(outcomes.columns, outcomes.numbers, count),
             *(pa.repeat(name, count) for name in (self._model.name, self._model.version)),
             *_spread(_rejections(outcomes), np.setdiff1d(rows.numbers, outcomes.numbers, assume_unique=True), count),
             *(batch.column(name) for name in self._keep),

@@ -8,16 +8,25 @@ are one object of named values.
     [{'stays': 0.25, 'leaves': 0.75}]
 """
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_consumer.contract.guarded_json import MAX_NESTING
+
 # Source: MLflow's column types; "json" is anything else that JSON can say, such as a list.
 _KINDS: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
 _LARGEST_INTEGER = 2**63 - 1
+# A prediction event puts two objects around the value.
+_DEEPEST = MAX_NESTING - 2
+_FLOAT_BYTES = 8
+# NumPy's characters of types of which Python has the very values: booleans, floats and signed integers.
+_PLAIN = "?efdbhilq"
 
 
 class Output(NamedTuple):
@@ -27,12 +36,28 @@ class Output(NamedTuple):
     """Of the object's members, in order; empty for one value."""
     kinds: tuple[str, ...]
     """boolean, long, double, string or json; one for each name, or the value's own."""
+    optional: frozenset[str] = frozenset()
+    """The names of members that some predictions lack, or have as null."""
 
     @classmethod
-    def of(cls, value: Any) -> "Output":
-        """Return the type of one prediction."""
-        members = value if isinstance(value, dict) else {"": value}
-        return cls(tuple(members) if isinstance(value, dict) else (), tuple(map(_kind, members.values())))
+    def of(cls, values: Sequence[Any]) -> "Output":
+        """
+        Return the type of *values*, predictions of some rows.
+
+        >>> Output.of([{"fare": 2, "tip": None}, {"fare": 2.5}])
+        Output(names=('fare', 'tip'), kinds=('double', 'json'), optional=frozenset({'tip'}))
+        """
+        objects = [value for value in values if isinstance(value, dict)]
+        names = tuple(dict.fromkeys(itertools.chain.from_iterable(objects)))
+        if not names or len(objects) < len(values):
+            return cls((), (_common_kind(values),))
+        members = _members(names, values)
+        optional = frozenset(name for name, part in zip(names, members, strict=True) if None in part)
+        return cls(names, tuple(map(_common_kind, members)), optional)
+
+    def parts(self, values: Sequence[Any]) -> list[Sequence[Any]]:
+        """Return the members of *values*, objects, by name, None where one is missing; or the values themselves."""
+        return _members(self.names, values) if self.names else [values]
 
     def columns(self, name: str) -> dict[str, str]:
         """Return the columns, by name, that predictions fill in a table; *name* is that of the prediction."""
@@ -42,7 +67,20 @@ class Output(NamedTuple):
         return list(zip(self.names or ("",), self.kinds, strict=True))
 
 
-def _kind(value: Any) -> str:
+def _members(names: Sequence[str], values: Sequence[Any]) -> list[Sequence[Any]]:
+    return [[value.get(name) for value in values] for name in names]
+
+
+def _common_kind(values: Sequence[Any]) -> str:
+    """Return the kind that holds each of *values* exactly; null is of any kind."""
+    kinds = {kind_of(value) for value in values if value is not None}
+    if kinds == {"long", "double"} and all(value is None or value == float(value) for value in values):
+        return "double"
+    return kinds.pop() if len(kinds) == 1 else "json"
+
+
+def kind_of(value: Any) -> str:
+    """Return the kind of one JSON value: boolean, long, double, string or json."""
     return _KINDS.get(type(value), "json")
 
 
@@ -56,18 +94,27 @@ def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
         rows: n.
         names: Of k outputs; by default "0", "1", … or those that *raw* brings along.
 
+    A time that is missing (NaT) is NaN, since neither is a prediction.
+
     Raises:
-        ValueError: *raw* has another shape, or a value that JSON cannot say.
+        ValueError: *raw* has another shape, two outputs of one name, or a value that JSON cannot say.
     """
+    if type(raw) is np.ndarray and raw.shape == (rows,) and raw.dtype.char in _PLAIN:  # as most models do
+        values: list[Any] = raw.tolist()
+        return values
+    return _values_of(raw, rows, names, 0)
+
+
+def _values_of(raw: Any, rows: int, names: Sequence[str], depth: int) -> list[Any]:
+    _check_depth(depth)
     if hasattr(raw, "toarray"):
         raw = raw.toarray()
-    if not isinstance(raw, np.ndarray) and hasattr(raw, "columns"):
-        raw = {str(name): raw[name] for name in raw.columns}
     if isinstance(raw, (list, tuple)) and any(getattr(one, "ndim", 0) > 1 for one in raw):
         raw = _outputs_of(raw, rows, names)
-    if isinstance(raw, Mapping):
-        members = {str(name): values_of(column, rows) for name, column in raw.items()}
-        return _objects(members, rows)
+    if (columns := _columns_of(raw)) is not None:
+        texts = _distinct(columns)
+        parts = (_values_of(raw[name], rows, (), depth + 1) for name in columns)
+        return _objects(dict(zip(texts, parts, strict=True)), rows)
     if not isinstance(raw, (list, tuple, np.ndarray)) and hasattr(raw, "to_numpy"):
         raw = raw.to_numpy()
     if isinstance(raw, np.ndarray):
@@ -75,7 +122,30 @@ def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
     if not isinstance(raw, (list, tuple)) or len(raw) != rows:
         shape = f"{len(raw)} values" if isinstance(raw, (list, tuple)) else f"a {type(raw).__name__}"
         raise ValueError(f"the model returned {shape} for {rows} rows; wanted one prediction a row")
-    return [_json(value) for value in raw]
+    return [_json(value, depth) for value in raw]
+
+
+def _check_depth(depth: int) -> None:
+    if depth > _DEEPEST:
+        raise ValueError(f"the model returned lists or objects that are nested more than {_DEEPEST} deep")
+
+
+def _columns_of(raw: Any) -> list[Any] | None:
+    """Return the names of the columns of a mapping, DataFrame or structured array; None for anything else."""
+    if isinstance(raw, np.ndarray):
+        return list(raw.dtype.names) if raw.dtype.names else None
+    if isinstance(raw, Mapping):
+        return list(raw)
+    return list(raw.columns) if hasattr(raw, "columns") else None
+
+
+def _distinct(names: Iterable[Any]) -> list[str]:
+    """Return *names* as texts; two that are one text are refused, or one output would hide the other."""
+    texts = [_text(str(name)) for name in names]
+    if len(set(texts)) < len(texts):
+        [(commonest, count)] = Counter(texts).most_common(1)
+        raise ValueError(f"the model returned {count} outputs with the name {commonest!r}; wanted a name for each")
+    return texts
 
 
 def _outputs_of(tables: Sequence[Any], rows: int, names: Sequence[str]) -> dict[str, Any]:
@@ -93,21 +163,30 @@ def _of_array(array: NDArray[Any], rows: int, names: Sequence[str]) -> list[Any]
     one_a_row = array.size == rows and rows in (array.shape or (1,))
     if array.shape[:1] != (rows,) and not one_a_row:
         raise ValueError(f"the model returned the shape {array.shape} for {rows} rows; wanted one prediction a row")
+    if isinstance(array, np.matrix):  # of which each part has two dimensions
+        array = np.asarray(array)
     if one_a_row:
-        flat = array.ravel()
-        if flat.dtype.kind in "bf":
-            values: list[Any] = flat.tolist()
-            return values
-        if flat.dtype.kind in "Mm":
-            return np.datetime_as_string(flat).tolist() if flat.dtype.kind == "M" else flat.astype(float).tolist()
-        return [_json(value) for value in flat.tolist()]
+        flat = _sayable(array.ravel())
+        values: list[Any] = flat.tolist()
+        return values if flat.dtype.kind in "bif" else [_json(value) for value in values]
     wide = array.reshape(rows, -1)
     named = _named(names, wide.shape[1])
     return _objects({name: _of_array(wide[:, at], rows, ()) for at, name in enumerate(named)}, rows)
 
 
+def _sayable(array: NDArray[Any]) -> NDArray[Any]:
+    """Return *array* with the types that Python has: what is masked as None, times as texts or numbers, NaT as NaN."""
+    if isinstance(array, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(array), np.array(None), _sayable(np.asarray(array)))
+    kind = array.dtype.kind
+    if kind in "mM":
+        times = np.array(np.datetime_as_string(array), object) if kind == "M" else array.astype(float)
+        return np.where(np.isnat(array), math.nan, times)
+    return array.astype(float) if kind == "f" and array.dtype.itemsize > _FLOAT_BYTES else array
+
+
 def _named(names: Sequence[str], outputs: int) -> list[str]:
-    return list(map(str, names if len(names) == outputs else range(outputs)))
+    return _distinct(names if len(names) == outputs else range(outputs))
 
 
 def _objects(members: Mapping[str, list[Any]], rows: int) -> list[Any]:
@@ -119,24 +198,42 @@ def _objects(members: Mapping[str, list[Any]], rows: int) -> list[Any]:
     return [dict(zip(members, row, strict=True)) for row in zip(*members.values(), strict=True)]
 
 
-def _json(value: Any) -> Any:
+def _json(value: Any, depth: int = 0) -> Any:
     """Return *value* with Python's types for NumPy's; only what JSON can say."""
-    if isinstance(value, str):
-        value.encode()  # a lone surrogate is a ValueError
-        return str(value)
-    if isinstance(value, np.ndarray):
-        return [_json(one) for one in value.tolist()]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-        raise ValueError(f"the model returned {value}; wanted an integer of at most 64 bits")
-    if isinstance(value, Mapping):
-        return {str(name): _json(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json(one) for one in value]
-    if value is None or isinstance(value, (bool, int, float)):
+    if type(value) is str:  # of the many, the ones that cost the most
+        return _text(value)
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = _sayable(np.asanyarray(value)).tolist() if isinstance(value, _NOT_PLAIN) else value.item()
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        if not ~_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+            raise ValueError(f"the model returned {value}; wanted an integer of at most 64 bits")
+        return int(value)
+    return _nested(value, depth)
+
+
+_NOT_PLAIN = (np.ndarray, np.longdouble, np.datetime64, np.timedelta64)
+
+
+def _nested(value: Any, depth: int) -> Any:
+    _check_depth(depth + 1)
+    if isinstance(value, Mapping):
+        members = [_json(one, depth + 1) for one in value.values()]
+        return dict(zip(_distinct(value), members, strict=True))
+    if isinstance(value, (list, tuple)):
+        return [_json(one, depth + 1) for one in value]
     raise ValueError(f"the model returned a {type(value).__name__}; wanted a number, boolean, label or object of these")
+
+
+def _text(value: str) -> str:
+    if not value.isascii():
+        value.encode()  # a lone surrogate is a ValueError
+    return value if type(value) is str else str.__str__(value)  # an enumeration's own is its name
 
 
 def fault_of(value: Any) -> str | None:
@@ -144,7 +241,7 @@ def fault_of(value: Any) -> str | None:
     if value is None:
         return "the model returned no prediction"
     if isinstance(value, float):
-        return None if isfinite(value) else f"the prediction is not finite: {value}"
+        return None if math.isfinite(value) else f"the prediction is not finite: {value}"
     if isinstance(value, dict):
         faults = {name: fault for name, one in value.items() if (fault := _member_fault(one))}
         return next((f"{name}: {fault}" for name, fault in faults.items()), None)
@@ -152,7 +249,7 @@ def fault_of(value: Any) -> str | None:
 
 
 def _member_fault(value: Any) -> str | None:
-    if isinstance(value, float) and not isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return f"the prediction is not finite: {value}"
     nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return next(filter(None, map(_member_fault, nested)), None)

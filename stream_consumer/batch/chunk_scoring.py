@@ -8,6 +8,7 @@ Such rows skip JSON and go to ``Scorer`` as arrays; a property test holds the tw
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -17,6 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from stream_consumer.batch.chunks import BadLines, Chunk, Outcomes, Table, event_id
+from stream_consumer.batch.prediction_columns import PredictionColumns, Unfit
 from stream_consumer.batch.row_events import as_events
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.event_schema import NUMERIC, Column, limits_of
@@ -33,13 +35,14 @@ _EXACT_IN_FLOAT64 = 2**53
 class Judge:
     """Decides the chunks of one input with one model."""
 
-    def __init__(self, model: Model, name: str) -> None:
-        """*name* is the input's, as event ids give it."""
+    def __init__(self, model: Model, name: str, predicted: PredictionColumns | None = None) -> None:
+        """*name* is the input's, as event ids give it; with *predicted*, predictions become such columns."""
         self._columns = model.schema.columns
         self._envelope = model.schema.envelope
         self._fast = all(column.type in NUMERIC for column in self._columns)
         self._decider = Decider(model)
         self._name = name
+        self._predicted = predicted
         self.concurrent = model.concurrent
 
     @property
@@ -54,6 +57,31 @@ class Judge:
         Raises:
             ModelError: The model fails on its own example: no row is at fault.
         """
+        outcomes = self._decided(chunk)
+        if self._predicted is None:
+            return outcomes
+        try:
+            columns = self._predicted.arrays(outcomes.values)
+        except Unfit:
+            outcomes = self._without(self._predicted.refused(outcomes.values), outcomes, chunk)
+            columns = self._predicted.arrays(outcomes.values)
+        return replace(outcomes, columns=columns)
+
+    def _without(self, refused: Mapping[int, InvalidRecord], outcomes: Outcomes, chunk: Chunk) -> Outcomes:
+        """Return *outcomes* with a letter in place of each *refused* prediction, by its position."""
+        at = np.array(list(refused), np.int64)
+        rows = np.searchsorted(chunk.numbers, outcomes.numbers[at])
+        data = as_events(chunk, rows, self._envelope) if isinstance(chunk, Table) else [chunk.data[row] for row in rows]
+        faults = dict(zip(rows.tolist(), refused.values(), strict=True))
+        letters = dict(zip(np.setdiff1d(chunk.numbers, outcomes.numbers).tolist(), outcomes.letters, strict=True))
+        new = self._letters(chunk.numbers, faults, dict(zip(faults, data, strict=True)))
+        letters |= zip(outcomes.numbers[at].tolist(), new, strict=True)
+        kept = np.setdiff1d(np.arange(len(outcomes.values)), at, assume_unique=True)
+        ids = [outcomes.ids[one] for one in kept] if isinstance(outcomes.ids, list) else outcomes.ids.take(kept)
+        values = [outcomes.values[one] for one in kept]
+        return Outcomes(outcomes.numbers[kept], ids, values, [letters[number] for number in sorted(letters)])
+
+    def _decided(self, chunk: Chunk) -> Outcomes:
         if isinstance(chunk, Table):
             return self._by_column(chunk)
         if isinstance(chunk, BadLines):

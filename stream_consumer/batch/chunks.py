@@ -5,7 +5,7 @@ The rule: a row keeps its number, counted from 0 in its input, through everythin
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,8 @@ class Outcomes:
     values: list[Any]
     """JSON values."""
     letters: list[DeadLetter]
+    columns: list[Any] = field(default_factory=list)
+    """The predictions as arrays, one for each column of a table; empty if no table is wanted."""
 
 
 Progress = Callable[[int, int | None], object]

@@ -21,9 +21,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from stream_consumer.batch.chunks import Input, in_chunks
-from stream_consumer.batch.errors import MixedIds, StoreFailed, UnusableInput
+from stream_consumer.batch.errors import MixedIds, StoreFailed, UnfitTable, UnusableInput
 from stream_consumer.batch.locations import Location
 from stream_consumer.batch.readers import Layout
+from stream_consumer.batch.writers import check_apart
 from stream_consumer.contract import text_cell
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.contract.event_schema import NUMERIC, EventSchema
@@ -121,19 +122,25 @@ class Tables:
 
         Raises:
             MixedIds: The ids of the rows that are there are of another type.
+            UsageError: Two columns have one name.
+            UnfitTable: A column that is there cannot hold the predictions exactly.
             StoreFailed: The database refused.
         """
         with pq.ParquetFile(predictions) as file, _engine(self._url) as engine, _told(self._url):
             schema = file.schema_arrow
             integers = pa.types.is_integer(schema.field(0).type)
+            names = ["source", *schema.names]
+            # Nearly all databases take names for one that differ in nothing but capitals.
+            check_apart(names if engine.dialect.name == "postgresql" else [name.casefold() for name in names])
             predicted, rejected, summaries = self._tables(schema)
             with engine.begin() as connection:
                 # The mark first: whoever commits the same at the same time waits there, and finds these rows or fails.
                 tables = [summaries, rejected]
-                there = _kind_of_ids(connection, predicted, schema.field(0).name)
+                there = _types_there(connection, predicted)
                 if file.metadata.num_rows:
-                    self._check_ids(schema.field(0).name, there, integers=integers)
-                if file.metadata.num_rows or there is not None:
+                    self._check_ids(schema.field(0).name, there.get(schema.field(0).name), integers=integers)
+                    self._check_columns(predicted, there)
+                if file.metadata.num_rows or there:
                     tables.append(predicted)
                 predicted.metadata.create_all(connection, tables)
                 for table in tables:
@@ -153,6 +160,16 @@ class Tables:
                 "another table"
             )
 
+    def _check_columns(self, predicted: sa.Table, there: Mapping[str, Any]) -> None:
+        """Databases would cast predictions, too, and round them."""
+        for column in list(predicted.columns)[2:]:
+            kind = there.get(column.name, column.type)
+            if not isinstance(kind, _HOLDING[type(column.type)]):
+                raise UnfitTable(
+                    f"the table {self._name} has {column.name} {kind} and the model predicts {column.type}; none may "
+                    "be changed: name another table"
+                )
+
     def _tables(self, schema: Any) -> tuple[sa.Table, sa.Table, sa.Table]:
         """Return the three tables; *schema* is that of a Parquet file of predictions."""
         metadata = sa.MetaData(schema=self._schema or None)
@@ -166,7 +183,8 @@ class Tables:
             source(),
             # An index may be wanted on an id, and not every database has one on a text without a length.
             sa.Column(schema.field(0).name, _column_type(schema.field(0).type, sa.String(256)), nullable=False),
-            *(sa.Column(field.name, _column_type(field.type, sa.Text()), nullable=False) for field in list(schema)[1:]),
+            # An object may lack a member; nothing else is ever null.
+            *(sa.Column(field.name, _column_type(field.type, sa.Text())) for field in list(schema)[1:]),
         )
         rejected = sa.Table(
             f"{self._name}_rejected",
@@ -194,13 +212,22 @@ def _column_type(kind: Any, text: Any) -> Any:
     return sa.Double() if pa.types.is_floating(kind) else text
 
 
-def _kind_of_ids(connection: sa.Connection, predicted: sa.Table, name: str) -> Any:
-    """Return the type of the column *name*, that of ids, of the table as it is; None without one."""
+# By the type of a column that is wanted: those that hold its values exactly. MySQL has no type of booleans, and SQLite
+# has columns without a type.
+_HOLDING: dict[Any, Any] = {
+    sa.Boolean: (sa.Boolean, sa.Integer, sa.NUMERIC, sa.types.NullType),
+    sa.BigInteger: (sa.Integer, sa.NUMERIC, sa.DECIMAL, sa.types.NullType),
+    sa.Double: (sa.Float, sa.Numeric, sa.types.NullType),
+    sa.Text: (sa.String, sa.types.NullType),
+}
+
+
+def _types_there(connection: sa.Connection, predicted: sa.Table) -> dict[str, Any]:
+    """Return the types of the columns of the table as it is, by name; empty without one."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(predicted.name, predicted.schema):
-        return None
-    columns = inspector.get_columns(predicted.name, predicted.schema)
-    return next((column["type"] for column in columns if column["name"] == name), None)
+        return {}
+    return {column["name"]: column["type"] for column in inspector.get_columns(predicted.name, predicted.schema)}
 
 
 def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:

@@ -11,6 +11,10 @@ class MixedIds(UnusableInput):
     """An input has both integer and string ids, and an output of columns has one type for them."""
 
 
+class UnfitTable(UnusableInput):
+    """A table of a database has a column of another type than the model's predictions."""
+
+
 class StoreFailed(StreamConsumerError):
     """A file, object or database could not be read or written this time; nothing was committed."""
 

@@ -23,7 +23,7 @@ from stream_consumer.batch.sources import Source, source_of
 from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
 from stream_consumer.batch.targets import REJECTED, SUMMARY, Target, target_of
-from stream_consumer.batch.writers import Letters, Writer, writer, written
+from stream_consumer.batch.writers import Letters, Writer, columns_of, writer, written
 from stream_consumer.consumer import LARGE_BATCH, commonest_fault
 from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
@@ -95,8 +95,9 @@ def run(  # noqa: PLR0913 (its parts, each named)
     with stores.scratch() as scratch:
         files = {ending: scratch / f"made{ending}" for ending in (target.suffix, REJECTED, SUMMARY)}
         with source.open(model.schema, options.id_column, scratch, lambda: _go_on(stop)) as rows:
-            output = writer(files[target.suffix], model, source.identity)
-            letters, judge = Letters(files[REJECTED]), Judge(model, source.identity)
+            made = files[target.suffix]
+            output, letters = writer(made, model, source.identity), Letters(files[REJECTED])
+            judge = Judge(model, source.identity, columns_of(made, model))
             with contextlib.closing(output), contextlib.closing(letters), decided(rows.chunks, judge, jobs) as outcomes:
                 counts = _written(outcomes, rows.rows, output=output, letters=letters, stop=stop, progress=progress)
         counts.check(source.label, options.max_rejected, rows.rows)

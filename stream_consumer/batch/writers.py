@@ -6,11 +6,11 @@ The rule: the same rows make the same bytes. And what a writer says it wrote, it
 
 import contextlib
 import gzip
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 from stream_consumer.batch.chunks import Outcomes, event_id
 from stream_consumer.batch.errors import MixedIds
 from stream_consumer.batch.locations import Format, Location
+from stream_consumer.batch.prediction_columns import PredictionColumns
 from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
 from stream_consumer.contract.envelope import predicted_type
 from stream_consumer.contract.prediction import Prediction, encode_prediction
+from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
-from stream_consumer.outputs import Output
 
 # A row group is written when it has so many rows or bytes, whichever comes first.
 _GROUP_ROWS = 1 << 20
@@ -49,14 +50,15 @@ class Columns:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._output = model.output or Output((), ("double",))
+        self._predicted = PredictionColumns(model)
         self._kind: Any = None
+        check_apart([self.id_name, *self._predicted.types, "model", "version"])
 
     def table(self, outcomes: Outcomes) -> Any:
         ids = self._column(outcomes.ids, outcomes)
         constant = pa.array(np.zeros(len(outcomes.values), np.int32))
         names = [pa.DictionaryArray.from_arrays(constant, pa.array([name])) for name in self._names()]
-        return pa.table([ids, *self.predictions(outcomes.values), *names], schema=self._schema(ids.type))
+        return pa.table([ids, *outcomes.columns, *names], schema=self._schema(ids.type))
 
     def empty(self) -> Any:
         return self._schema(self._kind or pa.string()).empty_table()
@@ -66,26 +68,9 @@ class Columns:
         """The name of the column of ids."""
         return self._model.schema.envelope.id or "event_id"
 
-    @property
-    def types(self) -> dict[str, Any]:
-        """The Arrow types of the columns of predictions, by name."""
-        columns = self._output.columns(self._model.schema.envelope.prediction)
-        return {name: _TYPES[kind] for name, kind in columns.items()}
-
-    def predictions(self, values: list[Any]) -> list[Any]:
-        """Return an array for each column of predictions: of *values*, or of their members."""
-        output = self._output
-        parts = [[value.get(name) for value in values] for name in output.names] if output.names else [values]
-        return [
-            pa.array(
-                [None if one is None else _json_text(one) for one in part] if kind == "json" else part, _TYPES[kind]
-            )
-            for part, kind in zip(parts, output.kinds, strict=True)
-        ]
-
     def _schema(self, ids: Any) -> Any:
         name = pa.dictionary(pa.int32(), pa.string())
-        return pa.schema([(self.id_name, ids), *self.types.items(), ("model", name), ("version", name)])
+        return pa.schema([(self.id_name, ids), *self._predicted.types.items(), ("model", name), ("version", name)])
 
     def _names(self) -> tuple[str, str]:
         return self._model.name, self._model.version
@@ -106,11 +91,19 @@ class Columns:
         return column.cast(kind)
 
 
-_TYPES = {"boolean": pa.bool_(), "long": pa.int64(), "double": pa.float64(), "string": pa.string(), "json": pa.string()}
+def check_apart(names: Sequence[str]) -> None:
+    """
+    Return if no two columns have one name.
 
-
-def _json_text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    Raises:
+        UsageError: One column would hide another.
+    """
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"the output would have several columns {twice[0]!r}: {list(names)}; name the fields of the envelope apart "
+            "with ID_FIELD or PREDICTION_FIELD, or write .ndjson"
+        )
 
 
 class ParquetWriter:
@@ -198,6 +191,11 @@ def _compressed(path: Path) -> Iterator[BinaryIO]:
     # Neither a name nor a time in it: the same rows make the same bytes.
     with path.open("wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as compressed:
         yield cast("BinaryIO", compressed)
+
+
+def columns_of(path: Path, model: Model) -> PredictionColumns | None:
+    """Return the columns of predictions in the format that *path* asks for; None if it has no columns."""
+    return None if Location.parse(path.name).format is Format.NDJSON else PredictionColumns(model)
 
 
 def writer(path: Path, model: Model, name: str) -> Writer:

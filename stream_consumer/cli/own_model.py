@@ -105,9 +105,8 @@ def prediction_rows(predictions: "Sequence[Prediction]", name: str) -> list[tupl
     if not predictions:
         return []
     values = [prediction.value for prediction in predictions]
-    output = Output.of(values[0])
-    members = [[value.get(member) for value in values] for member in output.names] if output.names else [values]
-    rows = list(zip(output.columns(name), map(_spread, members), strict=True))
+    output = Output.of(values)
+    rows = list(zip(output.columns(name), map(_spread, output.parts(values)), strict=True))
     first = [msgspec.json.encode(made.prediction).decode() for made in predictions[:_SHOWN]]
     return rows + [("first read" if not number else "", text) for number, text in enumerate(first)]
 

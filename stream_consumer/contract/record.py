@@ -25,7 +25,7 @@ class Reason(StrEnum):
     BOUNDS = "bounds"
     """The right shape with a value outside the bounds that the model declares."""
     UNSCORABLE = "unscorable"
-    """The model refuses the row, its prediction is not finite, or the output stream refuses the prediction."""
+    """The model refuses the row, its prediction is not finite, or the output refuses the prediction."""
 
 
 class InvalidRecord(msgspec.Struct, frozen=True):

@@ -165,4 +165,4 @@ def _checked(model: Model, *, certain: bool) -> Model:
             raise
         return dataclasses.replace(model, example=())
     model.check_another_size()
-    return dataclasses.replace(model, output=Output.of(values[0])) if values else model
+    return dataclasses.replace(model, output=Output.of(values)) if values else model

@@ -148,8 +148,11 @@ def _value(output: Output | None) -> Json:
     """Describe a prediction; anything if the model has not predicted yet."""
     if output is None:
         return {}
-    members = {name: _VALUES[kind] for name, kind in output.members()}
-    return _object(members) if output.names else members[""]
+    if not output.names:
+        return _VALUES[output.kinds[0]]
+    required = {name: _VALUES[kind] for name, kind in output.members() if name not in output.optional}
+    optional = {name: _any(_VALUES[kind], {"type": "null"}) for name, kind in output.members() if name not in required}
+    return _object(required, optional)
 
 
 def _row(whole: Json, components: Mapping[str, Json], schema: EventSchema) -> Json:

@@ -20,7 +20,11 @@ NAMES = ["made.parquet", "made.csv", "made.csv.gz", "made.ndjson", "made.jsonl"]
 
 
 def outcomes(ids: Any, first: int = 0) -> Outcomes:
-    return Outcomes(np.arange(first, first + len(ids)), ids, np.arange(0.5, len(ids)).tolist(), [])
+    return predicted(np.arange(first, first + len(ids)), ids, np.arange(0.5, len(ids)).tolist())
+
+
+def predicted(numbers: Any, ids: Any, values: list[float]) -> Outcomes:
+    return Outcomes(numbers, ids, values, [], [pa.array(values, pa.float64())])
 
 
 def write(path: Path, *chunks: Any) -> Path:
@@ -86,8 +90,8 @@ def test_whole_minutes_are_minutes(tmp_path: Path) -> None:
     with contextlib.closing(
         writer(tmp_path / "made.csv", FakeModel(name="rides", version="3"), "in.parquet")
     ) as output:
-        output.write(Outcomes(ids, pa.array(ids), [12.0] * len(ids), []))
-        output.write(Outcomes(ids[:1], pa.array(ids[:1]), [12.5], []))
+        output.write(predicted(ids, pa.array(ids), [12.0] * len(ids)))
+        output.write(predicted(ids[:1], pa.array(ids[:1]), [12.5]))
     assert written(tmp_path / "made.csv") == 60_001
 
 

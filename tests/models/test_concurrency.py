@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.decomposition import NMF, LatentDirichletAllocation
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor, VotingRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (lets it be imported)
 from sklearn.impute import IterativeImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from stream_consumer.models.concurrency import is_concurrent, on_one_thread
+from stream_consumer.models.concurrency import _DRAWING, is_concurrent, on_one_thread
+from tests.models.drawing import drawing
 from tests.models.estimators import ROWS, TARGETS, fitted_estimators, outputs
 from tests.models.test_skops_file import NOT_OF_NUMBERS, PARTS, dense
 
@@ -73,6 +76,49 @@ def test_code_of_others_is_asked_by_one_thread(name: str) -> None:
 
 def test_continued_random_numbers_are_drawn_by_one_thread() -> None:
     assert not is_concurrent(IterativeImputer(sample_posterior=True).fit(ROWS))
+
+
+GENERATOR = np.random.default_rng(7)
+DRAWING = {
+    "labels drawn evenly": DummyClassifier(strategy="uniform"),
+    "labels drawn by their share": DummyClassifier(strategy="stratified"),
+    "topics in any order": NMF(2, solver="cd", shuffle=True, max_iter=5),
+    "a step": make_pipeline(NMF(2, shuffle=True, max_iter=5), LinearRegression()),
+    "a function": make_pipeline(FunctionTransformer(np.random.permutation), LinearRegression()),
+    "a method of a generator": make_pipeline(FunctionTransformer(GENERATOR.permutation), LinearRegression()),
+    "a partial method": make_pipeline(FunctionTransformer(functools.partial(GENERATOR.normal, 0)), LinearRegression()),
+    "a method of an estimator": make_pipeline(
+        FunctionTransformer(LatentDirichletAllocation(2, max_iter=1).fit(ROWS).transform), LinearRegression()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWING)
+@pytest.mark.filterwarnings("ignore")
+def test_random_numbers_are_drawn_by_one_thread(name: str) -> None:
+    """What is drawn depends on what other threads drew before."""
+    assert not is_concurrent(DRAWING[name].fit(ROWS, TARGETS[1]))
+
+
+@pytest.mark.parametrize("state", [None, np.random.RandomState(7), 7, np.int64(7)])
+def test_a_seed_gives_each_call_the_same_random_numbers(state: Any) -> None:
+    guess = DummyClassifier(strategy="uniform", random_state=state).fit(ROWS, TARGETS[1])
+    once, again = guess.predict(np.zeros((1_000, 4))), guess.predict(np.zeros((1_000, 4)))
+    assert is_concurrent(guess) == np.array_equal(once, again)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [DummyClassifier(), DummyClassifier(strategy="constant", constant=1), NMF(2, max_iter=5), LogisticRegression()],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_only_training_drew_is_asked_by_several_threads(estimator: Any) -> None:
+    assert is_concurrent(estimator.fit(ROWS, TARGETS[1]))
+
+
+def test_every_estimator_that_draws_when_it_predicts_is_known() -> None:
+    """Sparse PCA solves by Cholesky and does not get to the random order of the other solvers."""
+    assert drawing() - {"SparsePCA", "MiniBatchSparsePCA"} == set(_DRAWING)
 
 
 def test_the_threads_of_training_are_not_those_of_predicting() -> None:

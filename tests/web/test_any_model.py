@@ -25,7 +25,7 @@ class Churn(ServedModel):
             envelope=envelope,
             example=[example[column.name] for column in columns],
         )
-        self.__dict__["output"] = Output.of(self.values(self.example)[0])
+        self.__dict__["output"] = Output.of(self.values(self.example))
 
 
 def label(tenure: int) -> str:
@@ -102,6 +102,17 @@ def test_the_document_says_what_is_predicted_and_its_examples_succeed(envelope: 
     answer = document["paths"]["/invocations"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answer["properties"]["predictions"] == {"type": "array", "items": kind.schema}
     assert set(statuses_of_examples(application, document)) == {200}
+
+
+def test_the_document_says_which_members_some_predictions_lack() -> None:
+    model = Churn(probabilities, NESTED)
+    model.__dict__["output"] = Output.of([{"stays": 1}, {"stays": 0.5, "why": "price"}])
+    document = ask(app(model), "GET", "/openapi.json").json
+    assert document["components"]["schemas"]["Predicted"]["properties"]["churn"] == {
+        "type": "object",
+        "required": ["stays"],
+        "properties": {"stays": {"type": "number"}, "why": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+    }
 
 
 def statuses_of_examples(application: WebApp, document: Any) -> list[int]:

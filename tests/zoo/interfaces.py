@@ -117,7 +117,7 @@ def _stream(model: Model, events: Events, _: Path) -> Answer:
 
 def _batch(model: Model, events: Events, scratch: Path) -> Answer:
     """``stream-consumer batch``: a file of NDJSON in, files of predictions and of rejects out."""
-    source, target, rejects = (scratch / name for name in ("in.ndjson", "out.ndjson", "out.rejected.jsonl"))
+    source, target, rejects = (scratch / name for name in ("in.ndjson", "out.ndjson", "out.ndjson.rejected.jsonl"))
     source.write_bytes(b"\n".join(events) + b"\n")
     run(Job.of(str(source), str(target)), model=model, stores=Stores(_no_s3, scratch))
     letters = decode_dead_letters(rejects.read_bytes()) if rejects.exists() else []
