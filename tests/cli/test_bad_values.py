@@ -158,6 +158,7 @@ def _place(mocked_aws: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     (tmp_path / "in").mkdir()
     monkeypatch.chdir(tmp_path / "in")
     monkeypatch.setenv("MODEL_LOCATION", linear_model(Path("model").absolute()))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # which MLflow itself sets for its store, in other tests
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("MOTO_ALLOW_NONEXISTENT_REGION", "true")
     Path("folder").mkdir()
