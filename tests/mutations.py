@@ -164,7 +164,7 @@ MUTANTS = (
     Mutant(
         "what was hashed is loaded",
         "models/loading",
-        "unchanging(directory) if pinned else (directory, directory_digest(directory))",
+        "unchanging(directory, choice.digest) if choice.digest else (directory, directory_digest(directory))",
         "(directory, directory_digest(directory))",
     ),
     # Verdicts and identity

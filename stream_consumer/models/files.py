@@ -49,25 +49,46 @@ def directory_digest(directory: Path) -> str:
     return _digest(hashes)
 
 
-def unchanging(directory: Path) -> tuple[Path, str]:
+def unchanging(directory: Path, pin: str) -> tuple[Path, str]:
     """
     Return a model directory whose files nobody can exchange any more, and its digest.
 
     It is *directory* itself where that is part of an image that is mounted to be read, as in Lambda. Elsewhere, and
     where Python's caches lie in it, it is a copy in a place of this process. The digest is that of the bytes that were
-    copied. The copy lasts as long as the process: a model may import code and read files when it first predicts.
+    copied. The copy lasts as long as the process: a model may import code and read files when it first predicts. So
+    a model that is loaded again shares the first copy. A copy whose digest is not *pin* is removed at once.
     """
     if _is_of_read_only_image(directory) and not any(directory.rglob(_CACHE)):
         return directory, directory_digest(directory)
-    copy = Path(tempfile.mkdtemp(prefix="model-"))
-    atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    hashes = {}
-    for name in _names(directory):
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        hashes[name] = _copied(directory / name, copy / name)
-    if (directory / REGISTRY_META).is_file():
-        _copied(directory / REGISTRY_META, copy / REGISTRY_META)
-    return copy, _digest(hashes)
+    with contextlib.ExitStack() as unless_kept:
+        copy = Path(tempfile.mkdtemp(prefix="model-"))
+        unless_kept.callback(shutil.rmtree, copy, ignore_errors=True)
+        hashes = {}
+        for name in _names(directory):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            hashes[name] = _copied(directory / name, copy / name)
+        if (directory / REGISTRY_META).is_file():
+            _copied(directory / REGISTRY_META, copy / REGISTRY_META)
+        digest = _digest(hashes)
+        if digest == pin and not _taken_over(copy, pin):
+            _COPIES[pin] = copy
+            atexit.register(unless_kept.pop_all().close)
+    return _COPIES.get(digest, copy), digest
+
+
+_COPIES: dict[str, Path] = {}
+"""The copies of this process, by digest."""
+
+
+def _taken_over(copy: Path, digest: str) -> bool:
+    """Return whether an earlier copy has the digest still. What the registry says of it today is added to it."""
+    earlier = _COPIES.get(digest)
+    if earlier is None or directory_digest(earlier) != digest:
+        return False
+    (earlier / REGISTRY_META).unlink(missing_ok=True)
+    if (copy / REGISTRY_META).exists():
+        (copy / REGISTRY_META).replace(earlier / REGISTRY_META)
+    return True
 
 
 def _is_of_read_only_image(directory: Path) -> bool:

@@ -233,7 +233,7 @@ def add_code(flavours: Mapping[str, Mapping[str, Any]], directory: Path) -> None
     Source: mlflow.utils.model_utils of 3.17, ``_add_code_from_conf_to_system_path``.
     """
     code = flavours.get("python_function", {}).get("code")
-    if isinstance(code, str):
+    if isinstance(code, str) and str(directory / code) not in sys.path:  # a model that is loaded again
         sys.path.insert(0, str(directory / code))
 
 

@@ -1,5 +1,6 @@
 """Loading a model: what is read from an MLflow model directory, and what is refused with which remedy."""
 
+import errno
 import importlib
 import json
 import math
@@ -7,6 +8,7 @@ import os
 import pickle
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -555,10 +557,67 @@ def test_a_file_exchanged_while_the_model_is_loaded_is_not_loaded(
 def test_a_cache_beside_the_code_of_a_model_is_not_run(rides_model: Path, tmp_path: Path) -> None:
     path = shutil.copytree(rides_model, tmp_path / "model")
     (path / "__pycache__").mkdir()
-    copy, digest = unchanging(path)
-    assert digest == directory_digest(rides_model)
+    pin = directory_digest(rides_model)
+    copy, digest = unchanging(path, pin)
+    assert digest == pin
     assert not (copy / "__pycache__").exists()
     assert copy.stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that copies of pinned models are made in, by a process that has made none."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("stream_consumer.models.files._COPIES", {})
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_a_pinned_model_that_is_loaded_again_has_one_copy_and_the_version_of_today(
+    rides_model: Path, tmp_path: Path, copies: Path
+) -> None:
+    """The first copy stays, since code may be imported from it later. What the pin lets through is the same bytes."""
+    path, digest = shutil.copytree(rides_model, tmp_path / "model"), directory_digest(rides_model)
+    versions = []
+    for registered in ("7", "8", None):
+        (path / "registered_model_meta").unlink(missing_ok=True)
+        if registered:
+            text = yaml.safe_dump({"model_name": "rides", "model_version": registered})
+            (path / "registered_model_meta").write_text(text, encoding="utf-8")
+        versions.append(load(path, digest=digest).version)
+        assert len(list(copies.iterdir())) == 1
+    assert versions == ["7", "8", digest[:12]]
+
+
+@pytest.mark.parametrize("harm", [lambda copy: (copy / "model.skops").write_bytes(b"other"), shutil.rmtree])
+def test_a_copy_that_is_not_whole_any_more_is_not_used_again(
+    rides_model: Path, copies: Path, harm: Callable[[Path], object]
+) -> None:
+    """Machines clean their temporary folders now and then."""
+    digest = directory_digest(rides_model)
+    load(rides_model, digest=digest)
+    [copy] = copies.iterdir()
+    harm(copy)
+    model = load(rides_model, digest=digest)
+    assert model.predict(model.example).tolist() == pytest.approx(model.expected)
+
+
+def test_no_copy_is_left_of_a_model_that_is_not_the_pinned_one(rides_model: Path, copies: Path) -> None:
+    refusal(rides_model, digest="0" * 64)
+    assert list(copies.iterdir()) == []
+
+
+def test_no_copy_is_left_where_there_is_no_room_for_one(
+    rides_model: Path, copies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_source: Path, target: Path) -> str:
+        target.write_bytes(b"as much as fits")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr("stream_consumer.models.files._copied", full)
+    assert "No space left on device" in refusal(rides_model, digest=directory_digest(rides_model))
+    assert list(copies.iterdir()) == []
 
 
 BOMBS = {
