@@ -2,7 +2,7 @@
 Which workers there should be: the parent's decisions, without a process.
 
 The rule: a worker is asked to leave only when the worker that replaces it serves. A start that fails ends everything as
-long as not all workers have served once, or if no worker serves. Otherwise it is tried again, ever more slowly.
+long as all workers have not served at one time, or if no worker serves. Otherwise it is tried again, ever more slowly.
 """
 
 import logging
@@ -60,6 +60,8 @@ class _Worker:
     process: Process
     slot: int
     generation: int
+    model: str = ""
+    """As it was told by the worker."""
     serving_since: float | None = None
     leave_by: float | None = None
 
@@ -72,7 +74,7 @@ class Supervisor:
         plan: See there.
         start: Starts a worker in a slot, a number that no other worker has.
         ended: Told the slot of a worker that has ended.
-        serving: Told the model, once, when all workers serve.
+        serving: Told the model when all workers serve, and again when they have been replaced by others.
         clock: Seconds, never going back.
     """
 
@@ -88,7 +90,9 @@ class Supervisor:
         self._plan, self._start, self._ended, self._serving, self._clock = plan, start, ended, serving, clock
         self._workers: list[_Worker] = []
         self._generation = 0
-        self._whole = self._stopping = False
+        self._told = -1
+        """The last generation that served alone."""
+        self._stopping = False
         self._failures, self._start_at = 0, clock()
 
     def step(self) -> bool:
@@ -100,6 +104,7 @@ class Supervisor:
         """
         for worker in list(self._workers):
             self._look_at(worker)
+        self._tell()
         if not self._stopping:
             self._start_and_replace()
         return bool(self._workers) or not self._stopping
@@ -125,8 +130,7 @@ class Supervisor:
         code = process.exit_code  # first: what it said before it ended is there by then
         report = process.report()
         if isinstance(report, Serving):
-            worker.serving_since = self._clock()
-            self._announce(report.model)
+            worker.model, worker.serving_since = report.model, self._clock()
         if code is not None or isinstance(report, Refused):
             self._bury(worker, code, report)
         elif worker.leave_by is not None:
@@ -136,10 +140,13 @@ class Supervisor:
             _log.error("worker %d does not respond and is killed", process.pid)
             process.signal(signal.SIGKILL)
 
-    def _announce(self, model: str) -> None:
-        if not self._whole and all(worker.serving_since is not None for worker in self._workers):
-            self._whole = True
-            self._serving(model)
+    def _tell(self) -> None:
+        """Tell the model if no worker is missing, none starts, and none of an earlier generation is left."""
+        if len(self._workers) == self._plan.workers and all(each.serving_since is not None for each in self._workers):
+            oldest = min(each.generation for each in self._workers)
+            if oldest > self._told:
+                self._told = oldest
+                self._serving(" and ".join(sorted({each.model for each in self._workers})))
 
     def _bury(self, worker: _Worker, code: int | None, report: Serving | Refused | None) -> None:
         ended = f"worker {worker.process.pid} ended with {_how(code)}"
@@ -157,9 +164,10 @@ class Supervisor:
 
     def _start_failed(self, reason: str) -> None:
         serving = [each for each in self._workers if each.serving_since is not None]
-        if not (self._whole and serving):
+        if self._told < 0 or not serving:
             raise WorkerFailed(reason)
         if len(self._staying()) >= self._plan.workers:
+            self._told = self._generation
             for each in self._workers:
                 each.generation = self._generation
             _log.error("the workers are not replaced: %s", reason)

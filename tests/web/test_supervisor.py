@@ -38,8 +38,8 @@ class FakeProcess:
     def close(self) -> None:
         self.closed = True
 
-    def serve(self) -> None:
-        self.reports.append(Serving("ride-duration 7"))
+    def serve(self, model: str = "ride-duration 7") -> None:
+        self.reports.append(Serving(model))
 
     def refuse(self, reason: str) -> None:
         self.reports.append(Refused(reason))
@@ -107,6 +107,43 @@ def test_the_model_is_told_once_when_all_of_them_serve(scene: Scene) -> None:
     scene.started[2].serve()
     scene.step()
     assert scene.announced == ["ride-duration 7"]
+
+
+def test_the_model_is_told_again_when_the_last_worker_with_another_has_ended(serving: Scene) -> None:
+    """Until then the workers do not serve one model. A worker that dies meanwhile makes no difference."""
+    first, second = serving.started
+    renew(serving)
+    for at, (old, told) in enumerate(((first, 1), (second, 1)), start=2):
+        serving.started[at].serve("ride-duration 8")
+        serving.step()
+        serving.step()
+        assert len(serving.announced) == told
+        old.exit_code = 0
+        serving.step()
+    assert serving.announced == ["ride-duration 7", "ride-duration 8"]
+    serving.started[2].exit_code = -9
+    serving.step()
+    serving.step(1)
+    serving.started[4].serve("ride-duration 8")
+    serving.step()
+    assert len(serving.announced) == 2
+
+
+def test_two_models_are_told_where_each_worker_loads_its_own(serving: Scene) -> None:
+    """The model may be exchanged while they start."""
+    first, second = serving.started
+    renew(serving)
+    serving.started[2].serve("ride-duration 8")
+    serving.step()
+    serving.step()
+    first.exit_code = 0
+    serving.step()
+    serving.started[3].serve("ride-duration 9")
+    serving.step()
+    serving.step()
+    second.exit_code = 0
+    serving.step()
+    assert serving.announced[1:] == ["ride-duration 8 and ride-duration 9"]
 
 
 def test_a_model_that_one_worker_cannot_load_ends_the_start_with_its_own_words(scene: Scene) -> None:
@@ -216,6 +253,7 @@ def test_a_replacement_that_cannot_start_leaves_the_others_as_they_are(
     serving.step(100)
     assert serving.running() == [100, 101]
     assert caplog.messages == ["the workers are not replaced: the model is of another version"]
+    assert serving.announced == ["ride-duration 7"], "nothing new"
 
 
 def test_a_worker_that_does_not_leave_is_killed(serving: Scene) -> None:
