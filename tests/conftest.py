@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import settings
 # Before scikit-learn is imported: its threads spin for each other while tests run on every core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from stream_consumer.web.signals import HANDLED
 from tests import example_models
 
 # The same examples in every run of CI; no time limit for one, since another job on the machine would break it.
@@ -19,6 +21,15 @@ settings.load_profile("repository")
 # A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that: a CI may be such a job.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def signal_handlers() -> Iterator[None]:
+    """Keep the handlers that this process has, whatever a server that runs in it does to them."""
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

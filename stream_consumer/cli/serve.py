@@ -1,15 +1,11 @@
 """``serve``: the model over HTTP."""
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stream_consumer.cli.terminal import Terminal
-
-if TYPE_CHECKING:
-    from stream_consumer.web.settings import WebSettings
 
 _LIMITS = "Limits, also by the variables of docs/web.md"
 
@@ -88,18 +84,7 @@ def serve(  # noqa: PLR0913 (each is an option)
         console.print(f"serving {model} on {url} ({url}/docs)")
 
     if settings.workers > 1:
-        from stream_consumer.web.workers import serve_by_workers
-
-        serve_by_workers(settings, announce)
+        from stream_consumer.web.workers import serve_by_workers as serve_settings
     else:
-        _serve_here(settings, announce)
-
-
-def _serve_here(settings: "WebSettings", announce: Callable[[str, str], None]) -> None:
-    """Serve in this process."""
-    from stream_consumer.models.loading import load_model
-    from stream_consumer.web.app import web_app
-    from stream_consumer.web.server import serve as run
-
-    model = load_model(settings.model.model_location, choice=settings.model.choice)
-    run(web_app(model, settings), settings, lambda url: announce(f"{model.name} {model.version}", url))
+        from stream_consumer.web.server import serve as serve_settings
+    serve_settings(settings, announce)

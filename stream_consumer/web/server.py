@@ -9,14 +9,17 @@ replaced accepts nothing more at once, and closes each of its connections behind
 import gc
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, MutableSequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import uvicorn
 
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
 from stream_consumer.web.accepting import Acceptor
-from stream_consumer.web.app import WebApp
+from stream_consumer.web.app import WebApp, web_app
 from stream_consumer.web.listener import BACKLOG, listener, url
 from stream_consumer.web.settings import WebSettings
 from stream_consumer.web.slow_clients import CLOSE
@@ -139,18 +142,35 @@ class Server(uvicorn.Server):
                 connection.watch(self._timeout_seconds)
 
 
-def serve(app: WebApp, settings: WebSettings, announce: Callable[[str], None]) -> None:
+def serve(settings: WebSettings, announce: Callable[[str, str], None]) -> None:
     """
-    Serve until SIGTERM or Ctrl-C; *announce* is told the address when connections are accepted.
+    Serve until SIGTERM or Ctrl-C. *announce* is told the model and the address when connections are answered.
+
+    The port is held before the model is loaded, so connections wait until then.
 
     Raises:
         CannotListen: See there.
+        ModelError: The model cannot be loaded.
+        SystemExit: SIGTERM came before.
     """
-    accepting = listener(settings.host, settings.port)
-    server = Server(app, settings)
-    prepare(server)
-    announce(url(accepting))
-    server.run([accepting])
+    signal.signal(signal.SIGTERM, _leave)
+    with listener(settings.host, settings.port) as accepting:
+        model = load_model(settings.model.model_location, choice=settings.model.choice)
+        server = Server(web_app(model, settings), settings)
+        prepare(server)
+        announce(called(model), url(accepting))
+        server.run([accepting])
+
+
+def _leave(*_: object) -> NoReturn:
+    """End, and remove the model's files that were fetched so far. A handler of signals."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not interrupt that
+    sys.exit(0)
+
+
+def called(model: Model) -> str:
+    """Return what tells the model that is served from all others."""
+    return f"{model.name} {model.version} (digest {model.digest})"
 
 
 def prepare(server: Server) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import MutableSequence
@@ -29,16 +30,14 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.web.accepting import NONE
 from stream_consumer.web.app import web_app
 from stream_consumer.web.metrics import share_metrics
-from stream_consumer.web.server import Server, prepare
+from stream_consumer.web.server import Server, called, prepare
 from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.signals import HANDLED
 
 _SPAWN, _FORK = multiprocessing.get_context("spawn"), multiprocessing.get_context("fork")
 
 # jemalloc, which pyarrow brings along, ends its thread before a fork and starts it again on both sides.
 _SURVIVES_A_FORK = frozenset({"jemalloc_bg_thd"})
-
-HANDLED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-"""The signals that parents and workers have handlers for."""
 
 
 def can_fork() -> bool:
@@ -67,7 +66,7 @@ class Serving:
     """A worker accepts connections."""
 
     model: str
-    """Name and version."""
+    """As :func:`stream_consumer.web.server.called` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +83,21 @@ class Work:
     settings: WebSettings
     listener: socket.socket
     """Listens at the address. All workers accept connections on it."""
-    metrics_directory: Path
-    """That of :func:`stream_consumer.web.metrics.share_metrics`."""
+    folder: Path
+    """For all that the parent and the workers make until they end."""
     connections: MutableSequence[int]
     """See :func:`shared_counts`."""
     model: Model | None = None
     """As the parent loaded it. Without one the worker is a new process that loads it itself."""
+
+    @property
+    def metrics_directory(self) -> Path:
+        """That of :func:`stream_consumer.web.metrics.share_metrics`."""
+        return self.folder / "metrics"
+
+    def temporary(self, slot: int) -> Path:
+        """Return the folder for the temporary files of one worker, which may be killed before it removes them."""
+        return self.folder / f"worker-{slot}"
 
 
 class WorkerProcess:
@@ -172,15 +180,17 @@ def _serve(work: Work, parent: _Parent) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
 
     escape_logs()
-    share_metrics(work.metrics_directory, parent.slot)
     settings = work.settings
     try:
+        work.temporary(parent.slot).mkdir(exist_ok=True)
+        tempfile.tempdir = str(work.temporary(parent.slot))
+        share_metrics(work.metrics_directory, parent.slot)
         model = work.model or load_model(settings.model.model_location, choice=settings.model.choice)
         app = web_app(model, settings, work.metrics_directory)
-    except (StreamConsumerError, ClientError, BotoCoreError) as error:
+    except (StreamConsumerError, ClientError, BotoCoreError, OSError) as error:
         parent.reports.send(Refused(str(error)))
         sys.exit(1)
-    server = Server(app, settings, dataclasses.replace(parent, model=f"{model.name} {model.version}"))
+    server = Server(app, settings, dataclasses.replace(parent, model=called(model)))
     prepare(server)
     signal.signal(signal.SIGHUP, server.retire)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it once more

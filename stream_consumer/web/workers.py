@@ -4,14 +4,15 @@
 The rule: the parent has the socket, the model and a single thread, and serves nothing itself.
 """
 
+import contextlib
 import dataclasses
 import gc
 import logging
+import shutil
 import signal
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,8 +23,9 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.web.accepting import NONE
 from stream_consumer.web.listener import listener, url
 from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.signals import Signals, StopAsked
 from stream_consumer.web.supervisor import Plan, Supervisor
-from stream_consumer.web.worker_process import HANDLED, Work, WorkerProcess, can_fork, shared_counts
+from stream_consumer.web.worker_process import Work, WorkerProcess, can_fork, shared_counts
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +39,8 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
     """
     Serve until SIGTERM or Ctrl-C. *announce* is told the model and the address when all workers accept connections.
 
-    The port is held before the model is loaded, so connections wait until then.
-    SIGHUP loads the model anew and replaces the workers one after another.
+    The port is held before the model is loaded, so connections wait until then. SIGHUP loads the model anew and
+    replaces the workers one after another, and *announce* is told when all of them serve it.
 
     Raises:
         CannotListen: See there.
@@ -46,12 +48,11 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
         SettingsError: There is no temporary folder.
         WorkerFailed: A worker cannot start, and no other serves.
     """
-    bound = listener(settings.host, settings.port)
-    with bound, _metrics_folder() as metrics:
+    signals = Signals()
+    signals.handle()
+    with listener(settings.host, settings.port) as bound, _temporary_folder() as folder:
         address = url(bound)
-        connections = shared_counts(settings.workers)
-        parent = _Parent(Work(settings, bound, Path(metrics), connections))
-        parent.load()
+        parent = _Parent(Work(settings, bound, folder, shared_counts(settings.workers)), signals)
         supervisor = Supervisor(
             _plan(settings),
             parent.start,
@@ -59,20 +60,32 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
             serving=lambda model: announce(model, address),
         )
         try:
-            ended_by = parent.watch(supervisor)
+            parent.load()
+            parent.watch(supervisor)
+        except StopAsked:
+            pass  # before any worker was started
         finally:
             supervisor.kill()
-    if ended_by == signal.SIGINT:
+    if signals.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
 
 
-def _metrics_folder() -> tempfile.TemporaryDirectory[str]:
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Give a folder that is removed in the end, and let all that is temporary in this process be made in it."""
     try:
-        return tempfile.TemporaryDirectory(prefix="stream-consumer-metrics-")
+        made = tempfile.TemporaryDirectory(prefix="stream-consumer-")
     except OSError as error:
         raise SettingsError(
             f"the workers have no temporary folder for their metrics ({error}); set TMPDIR to one that is writable"
         ) from error
+    before = tempfile.tempdir
+    with made as folder:
+        tempfile.tempdir = folder
+        try:
+            yield Path(folder)
+        finally:
+            tempfile.tempdir = before
 
 
 def _plan(settings: WebSettings) -> Plan:
@@ -83,13 +96,21 @@ def _plan(settings: WebSettings) -> Plan:
 class _Parent:
     """This process: what its workers are started with, and the signals that it gets."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: Work, signals: Signals) -> None:
+        self._work, self._signals = work, signals
+        work.metrics_directory.mkdir()
 
     def load(self) -> None:
-        """Load the model, which the workers that start from now on share if this process can be forked."""
+        """
+        Load the model, which the workers that start from now on share if this process can be forked.
+
+        Raises:
+            ModelError: See there.
+            StopAsked: See there.
+        """
         choice = self._work.settings.model
-        model = load_model(choice.model_location, choice=choice.choice)
+        with self._signals.ending_it():
+            model = load_model(choice.model_location, choice=choice.choice)
         self._work = dataclasses.replace(self._work, model=model if can_fork() else None)
         # Garbage collection writes to every object that it looks at, and what a worker writes to it shares no more.
         gc.collect()
@@ -102,29 +123,28 @@ class _Parent:
         """Take what a worker had out of what all share."""
         self._work.connections[slot] = NONE
         mark_process_dead(slot, self._work.metrics_directory)  # type: ignore[no-untyped-call]
+        shutil.rmtree(self._work.temporary(slot), ignore_errors=True)
 
-    def watch(self, supervisor: Supervisor) -> int:
-        """Watch the workers until a signal ends them, and return its number."""
-        signals: deque[int] = deque()
-        for number in HANDLED:
-            signal.signal(number, lambda number, _: signals.append(number))
-        ended_by = 0
+    def watch(self, supervisor: Supervisor) -> None:
+        """Watch the workers until a signal ends them."""
+        self._heed(supervisor)
         while supervisor.step():
-            while signals:
-                asked = signals.popleft()
-                if asked != signal.SIGHUP:
-                    ended_by = ended_by or asked
-                    self._work.listener.close()  # or what no worker accepts any more would wait for one
-                    supervisor.stop(asked)
-                elif not ended_by:
-                    self._renew(supervisor)
             time.sleep(_TICK_SECONDS)
-        return ended_by
+            self._heed(supervisor)
+
+    def _heed(self, supervisor: Supervisor) -> None:
+        while number := self._signals.stop():
+            self._work.listener.close()  # or what no worker accepts any more would wait for one
+            supervisor.stop(number)
+        if self._signals.reload() and not self._signals.stopped_by:
+            self._renew(supervisor)
 
     def _renew(self, supervisor: Supervisor) -> None:
         try:
             self.load()
         except (StreamConsumerError, ClientError, BotoCoreError) as error:
             _log.error("the workers are not replaced: %s", error)
+        except StopAsked:
+            pass  # and the workers are told so next
         else:
             supervisor.renew()

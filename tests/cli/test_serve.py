@@ -1,10 +1,13 @@
 """``serve``: refused by name before anything listens. tests/web/test_server.py has the server itself."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Command
+
+pytestmark = pytest.mark.usefixtures("signal_handlers")
 
 
 def test_it_does_not_listen_beyond_loopback_without_a_token(command: Command, rides_model: Path) -> None:
@@ -23,6 +26,17 @@ def test_every_wrong_option_is_named_at_once(command: Command) -> None:
 def test_a_model_that_is_not_there_is_said_to_be_missing(command: Command, tmp_path: Path) -> None:
     ran = command("serve", "--model", tmp_path, "--no-auth", "--host", "0.0.0.0")  # noqa: S104 (nothing listens)
     assert (ran.code, "there is no MLflow model at" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_that_is_taken_is_one_line_before_the_model_is_looked_for(
+    command: Command, tmp_path: Path, workers: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = command("serve", "--model", tmp_path, "--port", port, "--workers", workers)
+    reason = f"cannot listen on 127.0.0.1, port {port}: Address already in use; choose --host and --port"
+    assert (ran.code, ran.err) == (1, f"error: {reason}\n")
 
 
 @pytest.mark.parametrize(

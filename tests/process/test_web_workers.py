@@ -5,6 +5,7 @@ import http.client
 import itertools
 import json
 import os
+import pickle
 import re
 import signal
 import socket
@@ -16,11 +17,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stream_consumer.models.files import directory_digest
+from stream_consumer.models.skops_file import load_skops
+from tests.example_models import changed
 from tests.rides import ride_event
-from tests.web.serving import PATIENCE, ROOT, Server, get, post, reply, serving
+from tests.web.serving import PATIENCE, ROOT, Server, get, post, ready, reply, serving, starting
 
 pytestmark = pytest.mark.process
 
@@ -32,12 +37,11 @@ _SECOND_THREAD = "import threading\nthreading.Thread(target=threading.Event().wa
 
 @contextlib.contextmanager
 def two_workers(model: Path, *arguments: str, **environ: str) -> Iterator[Server]:
-    # A parent that is killed leaves its temporary folder behind.
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        serving(model, "--workers", "2", *arguments, TMPDIR=folder, **environ) as server,
-    ):
-        yield server
+    """Serve, and look that nothing is left behind by a parent that was not killed."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with serving(model, "--workers", "2", *arguments, TMPDIR=folder, **environ) as server:
+            yield server
+        assert server.process.returncode == -signal.SIGKILL or not any(Path(folder).iterdir())
 
 
 def workers(server: Server) -> set[int]:
@@ -114,7 +118,7 @@ def load(server: Server) -> Iterator[Load]:
 
 @pytest.fixture(params=["forked", "spawned"])
 def server(request: pytest.FixtureRequest, rides_model: Path, tmp_path: Path) -> Iterator[Server]:
-    environ = {}
+    environ = {"MODEL_DIGEST": directory_digest(rides_model)}
     if request.param == "spawned":
         (tmp_path / "sitecustomize.py").write_text(_SECOND_THREAD, encoding="utf-8")
         environ["PYTHONPATH"] = str(tmp_path)
@@ -153,6 +157,9 @@ def test_a_worker_killed_under_load_loses_what_was_in_its_hands_and_is_replaced(
         until(lambda: len(workers(server) - {killed}) == 2 and metrics(server)[WORKERS] == 2)
         until(lambda: seen.answered > answered + 10 * CLIENTS)
     assert seen.lost <= CLIENTS
+    [folder] = server_directories(server)
+    loaded = {pid for pid in workers(server) if b"multiprocessing.spawn" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    assert len(list(folder.parent.rglob("MLmodel"))) == 1 + len(loaded), "the pinned model's copies of those that run"
     assert server.stop() == 0
 
 
@@ -209,14 +216,12 @@ def test_a_signal_to_stop_finishes_what_every_worker_has_accepted(
         for connection in begun:
             connection.sendall(post(body[:10], b"Expect: 100-continue", length=len(body)))
             assert reply(connection)[0] == 100, "its head was read"
-        directory = next(iter(server_directories(server)))
         server.process.send_signal(number)
         until(lambda: not server.accepts())
         for connection in begun:
             connection.sendall(body[10:])
         assert [reply(connection)[0] for connection in begun] == [200] * 8
         assert server.process.wait(PATIENCE) == code
-        assert not directory.exists(), "the metrics' files are removed"
 
 
 def server_directories(server: Server) -> set[Path]:
@@ -253,3 +258,89 @@ def test_workers_that_cannot_start_are_one_line_of_error(
     assert ran.returncode == 1
     assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
     assert ("there is no MLflow model at" if option == "--model" else "cannot listen on") in ran.stderr
+
+
+@dataclass
+class HeldModel:
+    """A pinned model whose loading waits until the test lets it go on."""
+
+    path: Path
+    gate: socket.socket
+    """Each loading connects to it, and goes on when the connection is closed."""
+    environ: dict[str, str]
+    temporary: Path
+    """The process's ``TMPDIR``."""
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """Wait until a process loads it, and let that go on in the end."""
+        connection, _ = self.gate.accept()
+        with connection:
+            yield
+
+
+@pytest.fixture
+def held(rides_model: Path, tmp_path: Path) -> Iterator[HeldModel]:
+    estimator = load_skops(rides_model / "model.skops", "here", pinned=False)
+
+    class Gate:
+        def __reduce__(self) -> Any:
+            names = {"gate": gate.getsockname(), "estimator": estimator}
+            return eval, ("__import__('socket').create_connection(gate).recv(1) or estimator", names)
+
+    def pickled(content: dict[str, Any]) -> None:
+        content["flavors"]["sklearn"]["serialization_format"] = "cloudpickle"
+
+    with socket.create_server(("127.0.0.1", 0)) as gate:
+        gate.settimeout(PATIENCE)
+        path = changed(rides_model, tmp_path / "held", pickled)
+        (path / "model.skops").write_bytes(pickle.dumps(Gate()))
+        (temporary := tmp_path / "temporary").mkdir()
+        environ = {"MODEL_DIGEST": directory_digest(path), "TMPDIR": str(temporary)}
+        yield HeldModel(path, gate, environ, temporary)
+
+
+def test_sighup_while_the_model_is_loaded_loads_it_again_and_each_reload_says_what_is_served(held: HeldModel) -> None:
+    """Of the pinned model there is one copy, and nothing when it has ended."""
+    digest = held.environ["MODEL_DIGEST"]
+    with starting(held.path, "--workers", "2", **held.environ) as process:
+        with held.loading():
+            process.send_signal(signal.SIGHUP)
+        with held.loading():
+            process.send_signal(signal.SIGHUP)
+        with held.loading():
+            pass
+        server = ready(process)
+        assert process.stderr is not None
+        for _ in range(3):
+            process.send_signal(signal.SIGHUP)
+            with held.loading():
+                pass
+            told = f"serving ride-duration {digest[:12]} (digest {digest}) on http://{server.host}:{server.port} "
+            assert process.stderr.readline().startswith(told)
+            assert len(workers(server)) == 2
+            assert len(list(held.temporary.rglob("MLmodel"))) == 1
+        assert (server.stop(), list(held.temporary.iterdir())) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("count", "number", "code"), [("1", signal.SIGTERM, 0), ("2", signal.SIGTERM, 0), ("2", signal.SIGINT, 130)]
+)
+def test_a_signal_to_stop_while_the_model_is_loaded_ends_it_at_once_and_leaves_nothing(
+    held: HeldModel, count: str, number: signal.Signals, code: int
+) -> None:
+    with starting(held.path, "--workers", count, **held.environ) as process, held.loading():
+        assert list(held.temporary.iterdir()) != []
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, said, list(held.temporary.iterdir())) == (code, "", [])
+
+
+def test_a_signal_to_stop_ends_a_reload_and_the_workers(held: HeldModel) -> None:
+    with starting(held.path, "--workers", "2", **held.environ) as process:
+        with held.loading():
+            pass
+        server = ready(process)
+        process.send_signal(signal.SIGHUP)
+        with held.loading():
+            assert (server.stop(), list(held.temporary.iterdir())) == (0, [])

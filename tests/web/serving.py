@@ -58,20 +58,31 @@ class Server(Address):
 
 @contextlib.contextmanager
 def serving(model: Path, *arguments: str, **environ: str) -> Iterator[Server]:
+    with starting(model, *arguments, **environ) as process:
+        yield ready(process)
+
+
+@contextlib.contextmanager
+def starting(model: Path, *arguments: str, **environ: str) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "stream_consumer", "serve", *arguments]
     kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE")}
     given = kept | {"MODEL_LOCATION": str(model), "WEB_PORT": "0"} | environ
     with subprocess.Popen(command, cwd=ROOT, env=given, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 (ours)
-        assert process.stderr is not None
-        said = ""
         try:
-            while not (found := re.search(r" on http://([\d.]+):(\d+) ", said)):
-                line = process.stderr.readline()
-                assert line, f"it ended: {said}"
-                said += line
-            yield Server(found[1], int(found[2]), process)
+            yield process
         finally:
             process.kill()
+
+
+def ready(process: "subprocess.Popen[str]") -> Server:
+    """Wait until it says that it serves, and where."""
+    assert process.stderr is not None
+    said = ""
+    while not (found := re.search(r" on http://([\d.]+):(\d+) ", said)):
+        line = process.stderr.readline()
+        assert line, f"it ended: {said}"
+        said += line
+    return Server(found[1], int(found[2]), process)
 
 
 @contextlib.contextmanager

@@ -3,17 +3,21 @@
 import contextlib
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
 
 from stream_consumer.errors import ModelError, SettingsError
-from stream_consumer.web import workers
+from stream_consumer.web import server, workers
 from stream_consumer.web.listener import CannotListen, listener
 from stream_consumer.web.worker_process import can_fork
 from stream_consumer.web.workers import serve_by_workers
 from tests.web.client import settings
+
+pytestmark = pytest.mark.usefixtures("signal_handlers")
 
 
 def test_a_process_with_another_thread_is_not_forked() -> None:
@@ -28,7 +32,10 @@ def test_a_process_with_another_thread_is_not_forked() -> None:
         other.join()
 
 
-def test_the_port_is_held_while_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("module", "serve"), [(workers, serve_by_workers), (server, server.serve)])
+def test_the_port_is_held_while_the_model_is_loaded(
+    module: ModuleType, serve: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another server that starts at the same time is told so at once, not when both have loaded."""
     with contextlib.closing(listener("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -40,9 +47,9 @@ def test_the_port_is_held_while_the_model_is_loaded(monkeypatch: pytest.MonkeyPa
         told.append(str(refusal.value))
         raise ModelError("enough was seen")
 
-    monkeypatch.setattr(workers, "load_model", load)
+    monkeypatch.setattr(module, "load_model", load)
     with pytest.raises(ModelError, match="enough was seen"):
-        serve_by_workers(settings(WEB_PORT=str(port), WEB_WORKERS="2"), lambda _model, _url: None)
+        serve(settings(WEB_PORT=str(port), WEB_WORKERS="2"), lambda _model, _url: None)
     assert told == [f"cannot listen on 127.0.0.1, port {port}: Address already in use; choose --host and --port"]
 
 
