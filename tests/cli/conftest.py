@@ -36,7 +36,11 @@ Command = Callable[..., Ran]
 
 
 @pytest.fixture
-def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+def command(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    signal_handlers: None,  # noqa: ARG001
+) -> Iterator[Command]:
     """Run the command line with the arguments given, in a terminal of 80 columns."""
     before = dict(os.environ)
     for name in [name for name in os.environ if name.startswith("AWS_")]:

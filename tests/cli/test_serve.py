@@ -7,8 +7,6 @@ import pytest
 
 from tests.cli.conftest import Command
 
-pytestmark = pytest.mark.usefixtures("signal_handlers")
-
 
 def test_it_does_not_listen_beyond_loopback_without_a_token(command: Command, rides_model: Path) -> None:
     ran = command("serve", "--model", rides_model, "--host", "0.0.0.0")  # noqa: S104 (what must not be open)
