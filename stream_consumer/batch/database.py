@@ -116,6 +116,30 @@ class Tables:
             return text.encode() if text else None
         return None
 
+    def check(self) -> None:
+        """
+        Look at the tables before a run.
+
+        Raises:
+            UsageError: A table of that name is another's: its rows do not name their source.
+            StoreFailed: The database cannot be reached.
+        """
+        with (
+            contextlib.suppress(UnusableInput),  # a new file is made with the first results
+            _engine(self._url, reading=True) as engine,
+            _told(self._url),
+            engine.connect() as connection,
+        ):
+            inspector, schema = sa.inspect(connection), self._schema or None
+            for name in (self._name, f"{self._name}_rejected", f"{self._name}_summaries"):
+                if inspector.has_table(name, schema):
+                    columns = [column["name"] for column in inspector.get_columns(name, schema)]
+                    if "source" not in columns:
+                        raise UsageError(
+                            f"{self._url}: the table {name} is there and no run of batch made it: it has no column "
+                            "source; name another --table"
+                        )
+
     def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
         """
         Replace the results of *source*, in one transaction.

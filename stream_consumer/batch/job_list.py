@@ -34,7 +34,10 @@ def plan(sources: Sequence[str], target: str) -> list[Job]:
             [location for one in outputs for location in locations_written(one)],
         )
     elif len(sources) > 1:
-        raise UsageError(f"{len(sources)} inputs cannot go into one file, {target}; end it with / for a folder")
+        raise UsageError(
+            f"{len(sources)} inputs cannot go into one file, {target}; the last name is the OUTPUT: name a folder, "
+            "which ends with /"
+        )
     else:
         outputs = [output]
     taken = {source.identity for source in read}

@@ -95,8 +95,8 @@ class FileTarget:
         owner = self._owner()
         if owner is None:
             raise UsageError(
-                f"{there[0]} is there and no run of batch made it: it has no summary beside it; remove it, or name "
-                "another output"
+                f"{there[0]} is there and no run of batch made it: it has no summary beside it; the last name is the "
+                "OUTPUT: name another"
             )
         if owner != self.source:
             raise UsageError(f"{self.location} has the predictions of {owner}; remove them, or name another output")
@@ -151,7 +151,8 @@ class TableTarget:
         return ".parquet"
 
     def check(self) -> None:
-        """Each row names its source: no other source's rows are changed."""
+        """Look at the tables. Each row of ours names its source: no other source's rows are changed."""
+        self.tables.check()
 
     def summary(self) -> bytes | None:
         return self.tables.summary(self.source)

@@ -1,5 +1,6 @@
 """Databases, on SQLite; integration_tests has PostgreSQL."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,27 @@ def test_predictions_go_into_tables(database: str, model: Model, stores: Stores,
         (source, f"{source}:3", "schema", "$.ride.trip_distance"),
     ]
     assert committed(job, stores, model=model, options=options) == summary
+
+
+@pytest.mark.parametrize("table", ["rides", "zones"])
+def test_a_table_that_no_run_made_is_refused_before_a_row_is_read(
+    table: str, database: str, model: Model, stores: Stores
+) -> None:
+    """The input's own, for instance, or one whose name is that of the rejected rows of another."""
+    with contextlib.closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as connection:
+        connection.execute("create table zones_rejected (name)")
+    before = selected(database, "select name from sqlite_master"), selected(database, "select * from rides")
+    read: list[object] = []
+    with pytest.raises(UsageError, match=rf"taxi\.db: the table {table}\w* is there and no run of batch made it"):
+        run(
+            Job.of(database, database),
+            model=model,
+            stores=stores,
+            options=Options(query=QUERY, table=table),
+            progress=lambda *seen: read.append(seen),
+        )
+    after = selected(database, "select name from sqlite_master"), selected(database, "select * from rides")
+    assert (after, read) == (before, [])
 
 
 def test_a_rerun_replaces_the_rows_of_its_input_alone(

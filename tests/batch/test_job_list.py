@@ -109,7 +109,7 @@ def test_a_database_takes_every_input() -> None:
         (["x.csv", "./x.csv"], "out/", "the same input is there more than once"),
         (["a/x.csv", "b/x.csv"], "out/", "two inputs would write one file"),
         (["x.csv", "x.rejected.jsonl"], "out/", r"out/x\.rejected\.jsonl: rejected rows have such names"),
-        (["x.csv", "y.csv"], "out.csv", "2 inputs cannot go into one file, out.csv; end it with / for a folder"),
+        (["x.csv", "y.csv"], "out.csv", "2 inputs cannot go into one file, out.csv; the last name is the OUTPUT"),
         (["x.csv"], "./x.csv", r"\./x.csv is an input and would be written over"),
         (["out/x.csv"], "out/", "out/x.csv is an input and would be written over"),
         (["s3://b/x.csv"], "s3://b/x.csv", "is an input"),

@@ -71,12 +71,30 @@ def test_an_input_of_which_nothing_could_be_predicted_is_a_failure(
     assert (tmp_path / "out" / "rides.parquet.summary.json").exists()
 
 
-def test_several_inputs_do_not_write_over_the_last(command: Command, rides: Path, model: str) -> None:
-    """``batch *.parquet`` names inputs alone."""
-    last = rides_file(rides.with_name("zones.parquet"))
-    before = last.read_bytes()
-    ran = command("batch", rides, last, "--model", model)
-    assert (ran.code, "no run of batch made it" in ran.err, last.read_bytes()) == (2, True, before), ran
+NO_OUTPUT = "c.parquet is there and no run of batch made it: it has no summary beside it; the last name is the OUTPUT"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["b", "c"], NO_OUTPUT),
+        (["a", "b", "c"], "2 inputs cannot go into one file, "),
+        (["hardlink", "c"], NO_OUTPUT),
+        (["link", "c"], "c.parquet is an input and would be written over"),
+    ],
+)
+def test_several_inputs_do_not_write_over_the_last(
+    command: Command, model: str, tmp_path: Path, names: list[str], said: str
+) -> None:
+    """``batch *.parquet`` names inputs alone, and some may be one file."""
+    for name in ("a", "b", "c"):
+        rides_file(tmp_path / f"{name}.parquet")
+    os.link(tmp_path / "c.parquet", tmp_path / "hardlink.parquet")
+    (tmp_path / "link.parquet").symlink_to(tmp_path / "c.parquet")
+    before = {path: path.read_bytes() for path in tmp_path.glob("*.*")}
+    ran = command("batch", *(tmp_path / f"{name}.parquet" for name in names), "--model", model)
+    assert (ran.code, said in ran.err) == (2, True), ran
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 
 
 def test_a_pipe_is_refused(command: Command, model: str, tmp_path: Path) -> None:
