@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from stream_consumer.batch.chunks import CHUNK_ROWS
 from stream_consumer.batch.errors import UnusableInput
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column, EventSchema
@@ -57,6 +58,28 @@ def test_an_array_is_a_file_of_events(tmp_path: Path) -> None:
     assert [entry.partition_key for entry in entries] == ["c-9", "2"]
     indented = json.dumps(json.loads(EVENT), indent=2).encode()
     assert [entry.partition_key for entry in read(tmp_path / "one.json", indented)] == ["c-9"]
+
+
+def test_a_large_file_of_lines_is_read_as_far_as_it_is_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be larger than the memory. What is behind the last event that is wanted is not even looked at."""
+    monkeypatch.setattr("stream_consumer.local.demo.own_events._LARGEST_WHOLE", 1_000)
+    path = tmp_path / "e.ndjson"
+    path.write_bytes(b"\xef\xbb\xbf" + EVENT + b" \r\n\n" + ROW + b"\n" + b"[1]\n" * CHUNK_ROWS + b"x" * 2**24)
+    entries = own_events(path, WRAPPED, 3)
+    assert [entry.partition_key for entry in entries] == ["c-9", "2", "event-3"]
+    assert [entries[0].data, entries[2].data] == [EVENT + b" ", b"[1]"]
+    with pytest.raises(UnusableInput, match=r"row \d+ of .*e\.ndjson is longer than 16777216 bytes"):
+        own_events(path, WRAPPED)
+
+
+def test_an_array_that_is_too_large_to_be_read_whole_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_consumer.local.demo.own_events._LARGEST_WHOLE", 100)
+    with pytest.raises(
+        UsageError, match=r"e\.json: an array of 202 bytes; write a file of more than 100 bytes as NDJSON"
+    ):
+        read(tmp_path / "e.json", b"\n [" + EVENT + b",\n" + EVENT + b"," + EVENT + b"]")
 
 
 def test_rows_by_column_are_wrapped_with_the_id_of_their_column(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A file of anybody's events → records to put, each with the verdict that it mus
 The rule: an event goes as it stands. Only a bare row, which has no object of the model's input, is put into one.
 """
 
+import codecs
 import contextlib
 import itertools
 from collections import Counter
@@ -18,7 +19,7 @@ import numpy as np
 from stream_consumer.batch.chunks import Input, Table
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.locations import SUFFIXES, Format
-from stream_consumer.batch.readers import parquet
+from stream_consumer.batch.readers import ndjson, parquet
 from stream_consumer.batch.row_events import as_events
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.record import InvalidRecord, Reason
@@ -28,6 +29,8 @@ from stream_consumer.sinks import Entry
 _SUFFIXES = {**SUFFIXES, ".json": Format.NDJSON}
 _Open = Callable[[Path, EventSchema, str | None, str, str], AbstractContextManager[Input]]
 _TABLES: Mapping[Format, _Open] = {Format.PARQUET: parquet, Format.CSV: csv}
+_LARGEST_WHOLE = 1 << 26
+"""Bytes of a file of JSON that may be an array, which is read whole. A larger one is read by lines."""
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -49,7 +52,7 @@ def own_events(path: Path, schema: EventSchema, limit: int | None = None) -> lis
     if not path.is_file():
         raise UsageError(f"--events {path}: there is no such file")
     opener = _TABLES.get(_SUFFIXES[ending])
-    events = _table_events(opener, path, schema) if opener else _json_events(path.read_bytes(), schema)
+    events = _table_events(opener, path, schema) if opener else _json_events(path, schema)
     entries = [_entry(event, number, schema) for number, event in enumerate(itertools.islice(events, limit), start=1)]
     if not entries:
         raise UsageError(f"--events {path}: the file holds no event")
@@ -73,13 +76,27 @@ def _table_events(opener: _Open, path: Path, schema: EventSchema) -> Iterator[by
                 yield from chunk.data
 
 
-def _json_events(content: bytes, schema: EventSchema) -> Iterator[bytes]:
-    items = _items(content.removeprefix(b"\xef\xbb\xbf").strip())
+def _json_events(path: Path, schema: EventSchema) -> Iterator[bytes]:
+    whole = path.stat().st_size <= _LARGEST_WHOLE
+    items = _items(path.read_bytes().removeprefix(codecs.BOM_UTF8).strip()) if whole else _lines(path)
     for number, item in enumerate(filter(bytes.strip, items), start=1):
         try:
             yield _wrapped(item, _members(item), number, schema)
         except (ValueError, RecursionError):
             yield item
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with ndjson(path, f"--events {path}") as lines:
+        rows = (row.removesuffix(b"\r") for chunk in lines.chunks if not isinstance(chunk, Table) for row in chunk.data)
+        first = next(filter(bytes.strip, rows), b"")
+        if first.lstrip().startswith(b"["):
+            raise UsageError(
+                f"--events {path}: an array of {path.stat().st_size:,} bytes; write a file of more than "
+                f"{_LARGEST_WHOLE:,} bytes as NDJSON, an event a line"
+            )
+        yield first
+        yield from rows
 
 
 def _items(content: bytes) -> list[bytes]:
