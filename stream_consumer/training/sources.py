@@ -7,9 +7,10 @@ One rule: whatever the source, what leaves here is the path of a readable local 
 import glob
 import http.client
 import stat
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 HTTP_TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
+# A page may never end: a month of rides of any kind has less than a tenth of these bytes, and comes faster.
+_LARGEST_BYTES = 10_000_000_000
+_PATIENCE_SECONDS = 300.0
 
 
 def shown(source: str) -> str:
@@ -135,19 +139,46 @@ def _from_http(source: str, path: Path, *, progress: Progress) -> Path:
     progress(stage)
     try:
         # S310 warns of file:// and the like: the caller has let only http and https through.
-        with urllib.request.urlopen(source, timeout=HTTP_TIMEOUT_SECONDS) as response, path.open("wb") as file:  # noqa: S310
+        with urllib.request.urlopen(source, timeout=HTTP_TIMEOUT_SECONDS) as response:  # noqa: S310
             length = response.headers["Content-Length"]
             total = int(length) if length else None
-            while chunk := response.read(_CHUNK_BYTES):
-                file.write(chunk)
-                progress(stage, done=file.tell(), total=total)
-            received = file.tell()
+            _refuse_too_large(source, total or 0)
+            with path.open("wb") as file:
+                for chunk in _in_time(source, response):
+                    file.write(chunk)
+                    received = file.tell()
+                    _refuse_too_large(source, received)
+                    progress(stage, done=received, total=total)
+                received = file.tell()
     except urllib.error.HTTPError as error:
         error.close()
         raise UsageError(f"{shown(source)} cannot be downloaded: HTTP {error.code} {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise UsageError(f"{shown(source)} cannot be downloaded: {error}") from error
     # A connection that closes early ends a chunked read without an error.
     if total is not None and received < total:
         raise UsageError(f"{shown(source)} ended after {received} of {total} bytes; try again")
     return path
+
+
+def _refuse_too_large(source: str, size: int) -> None:
+    if size > _LARGEST_BYTES:
+        raise UsageError(
+            f"{shown(source)} is larger than the {_LARGEST_BYTES:,} bytes that are downloaded; name a smaller file"
+        )
+
+
+def _in_time(source: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Give what comes, as long as it is a chunk's size within the time that the patience lasts."""
+    since, behind = time.monotonic(), 0
+    # A read of a whole chunk would wait for as long as single bytes come.
+    while some := response.read1(_CHUNK_BYTES):
+        yield some
+        behind += len(some)
+        if behind >= _CHUNK_BYTES:
+            since, behind = time.monotonic(), 0
+        elif time.monotonic() > since + _PATIENCE_SECONDS:
+            raise UsageError(
+                f"{shown(source)} sent less than {_CHUNK_BYTES:,} bytes within {_PATIENCE_SECONDS:g} s; "
+                "download it, and name the file"
+            )

@@ -1,5 +1,6 @@
 """Fetching files: S3 and HTTP, what is said while they come, and what is not said of credentials."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +13,7 @@ from moto import mock_aws
 
 from stream_consumer.errors import UsageError
 from stream_consumer.models.files import default_s3
+from stream_consumer.training import sources
 from stream_consumer.training.progress import silent
 from stream_consumer.training.rides import load_rides
 from stream_consumer.training.sources import fetch, shown
@@ -32,7 +34,7 @@ class Stages:
 
 
 class Site(BaseHTTPRequestHandler):
-    """Serves the content of a file, less than it announces, or a 404."""
+    """Serves the content of a file, less than it announces, more and more of it without end, or a 404."""
 
     content = b""
 
@@ -42,11 +44,16 @@ class Site(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         self.send_response(200)
-        if path != "/unmeasured.parquet":
+        if path == "/unsound.parquet":
+            self.send_header("Content-Length", "many")
+        elif path not in {"/unmeasured.parquet", "/endless.parquet"}:
             missing = 10 if path == "/cut.parquet" else 0
             self.send_header("Content-Length", str(len(self.content) + missing))
         self.end_headers()
         self.wfile.write(self.content)
+        with contextlib.suppress(ConnectionError):
+            while path == "/endless.parquet":
+                self.wfile.write(self.content)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -100,6 +107,31 @@ def test_a_page_that_does_not_tell_its_size_is_read_to_its_end(site: str) -> Non
     assert len(load_rides([f"http://{site}/unmeasured.parquet"])) == 1
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"_LARGEST_BYTES": 100_000}, "is larger than the 100,000 bytes that are downloaded; name a smaller file"),
+        ({"_PATIENCE_SECONDS": 0.0}, "sent less than 1,048,576 bytes within 0 s; download it, and name the file"),
+    ],
+)
+def test_a_page_that_never_ends_is_given_up(
+    limits: dict[str, float], said: str, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its size where it is fast, and by its pace where each byte comes just in time."""
+    for name, value in limits.items():
+        monkeypatch.setattr(sources, name, value)
+    url = f"http://{site}/endless.parquet"
+    assert refusal(url, tmp_path) == f"{url} {said}"
+
+
+def test_a_page_that_says_that_it_is_too_large_is_not_downloaded(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_LARGEST_BYTES", 100)
+    assert "is larger than the 100 bytes" in refusal(f"http://{site}/green.parquet", tmp_path)
+    assert list(tmp_path.glob("rides*")) == []
+
+
 def test_a_page_that_is_not_there_is_refused_with_its_status(site: str, tmp_path: Path) -> None:
     assert refusal(f"http://{site}/missing.parquet", tmp_path) == (
         f"http://{site}/missing.parquet cannot be downloaded: HTTP 404 Not Found"
@@ -111,6 +143,11 @@ def test_a_download_that_ends_early_is_refused(site: str, tmp_path: Path) -> Non
     assert refusal(f"http://{site}/cut.parquet", tmp_path) == (
         f"http://{site}/cut.parquet ended after {size} of {size + 10} bytes; try again"
     )
+
+
+def test_a_size_that_is_no_number_is_one_line(site: str, tmp_path: Path) -> None:
+    url = f"http://{site}/unsound.parquet"
+    assert refusal(url, tmp_path) == f"{url} cannot be downloaded: invalid literal for int() with base 10: 'many'"
 
 
 def test_a_host_that_does_not_answer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
