@@ -58,8 +58,13 @@ def diagnose(data: bytes) -> str | None:
         return "no data at all"
     if data.startswith(kpl.MAGIC):
         return _aggregate(data)
-    packed = _packed(data)
-    return f"{packed}; {_WANTED}" if packed else _json(data)
+    instead = instead_of_text(data)
+    return f"{instead}; {_WANTED}" if instead else _json(data)
+
+
+def instead_of_text(data: bytes) -> str | None:
+    """Name the encoding or format of *data* if it begins as another than JSON or CSV in UTF-8."""
+    return _packed(data) or ("HTML or XML" if data.lstrip()[:1] == b"<" else None)
 
 
 def _aggregate(data: bytes) -> str:
@@ -107,8 +112,6 @@ def _base64(data: bytes) -> str | None:
 
 def _json(data: bytes) -> str | None:
     """Name what is wrong with *data* as JSON."""
-    if data.lstrip()[:1] == b"<":
-        return f"HTML or XML; {_WANTED}"
     if _SURROGATE.search(data):
         return "a lone surrogate in UTF-8, which no text has"
     try:

@@ -24,7 +24,7 @@ from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Record
 from stream_consumer.web.answer import Answer
 from stream_consumer.web.model_call import Outcome
-from stream_consumer.web.predict_format import ItemError, decoded, limited, read_items
+from stream_consumer.web.predict_format import ItemError, decoded, limited, naming, read_items
 from stream_consumer.web.problems import Kind, Problem, escaped_json
 
 JSON, CSV = "application/json", "text/csv"
@@ -64,8 +64,9 @@ def records(body: bytes, media_type: str, schema: EventSchema, max_items: int) -
     """
     read = _csv_rows if media_type == CSV else _json_rows
     body = body.removeprefix(codecs.BOM_UTF8)
-    decoded(body, bytes.decode)  # parsers skip what nobody reads, whatever bytes it has
-    rows = read(body, schema.columns, max_items)
+    with naming(body, media_type):
+        decoded(body, bytes.decode)  # parsers skip what nobody reads, whatever bytes it has
+        rows = read(body, schema.columns, max_items)
     names = {column.name for column in schema.columns}
     if not schema.envelope.entity and schema.envelope.id in names:  # each row brings its identifier
         return [Record(row) for row in rows]
@@ -170,9 +171,12 @@ def _csv_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[by
     try:
         lines = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
         # No further than it takes to see that there are too many.
-        header, *rows = itertools.islice(filter(None, lines), max_items + 2)
+        table = list(itertools.islice(filter(None, lines), max_items + 2))
     except (ValueError, csv.Error) as error:
         raise Problem(Kind.UNDECODABLE, f"not CSV in UTF-8 with a header: {error}") from None
+    if not table:
+        raise Problem(Kind.UNDECODABLE, "not CSV in UTF-8 with a header: it is empty")
+    header, *rows = table
     types = {column.name: column.type for column in columns}
     missing = [column.name for column in columns if column.required and column.name not in header]
     # Of the first row of a file without a header nothing else would ever be heard.

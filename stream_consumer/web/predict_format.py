@@ -4,13 +4,15 @@ Bodies ↔ records: what ``/predict`` reads and answers, without any I/O.
 The rule: a list is split, not decoded. Each item keeps its own bytes, so that the verdict on it is the core's alone.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from stream_consumer.contract.dead_letter import encodable
+from stream_consumer.contract.diagnosis import instead_of_text
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
@@ -57,7 +59,8 @@ def split(body: bytes, max_items: int) -> tuple[list[Record], bool]:
     """
     if not body.lstrip(b" \t\r\n").startswith(b"["):
         return [Record(body)], False
-    return [Record(bytes(item)) for item in limited(decoded(body, read_items), max_items)], True
+    with naming(body, "application/json"):
+        return [Record(bytes(item)) for item in limited(decoded(body, read_items), max_items)], True
 
 
 def decoded(body: bytes, decode: Any) -> Any:
@@ -73,6 +76,23 @@ def decoded(body: bytes, decode: Any) -> Any:
         raise Problem(Kind.UNDECODABLE, "JSON is nested too deeply to be read") from None
     except ValueError as error:
         raise Problem(Kind.UNDECODABLE, str(error)) from None
+
+
+@contextlib.contextmanager
+def naming(body: bytes, media_type: str) -> Iterator[None]:
+    """
+    Name what *body* is instead of *media_type*, if that is known, where it cannot be read.
+
+    Raises:
+        Problem: The one that was raised, or another that says more.
+    """
+    try:
+        yield
+    except Problem as problem:
+        instead = instead_of_text(body) if problem.kind is Kind.UNDECODABLE else None
+        if instead is None:
+            raise
+        raise Problem(Kind.UNDECODABLE, f"the body is {instead}; wanted {media_type} in UTF-8") from None
 
 
 def limited(items: list[Any], max_items: int) -> list[Any]:
