@@ -24,7 +24,7 @@ def put(  # noqa: PLR0913 (each is an option)
     *,
     stream: Annotated[str, typer.Option(help="Stream to put the ride events on, by name or ARN.")] = "ride_events",
     rate: options.Rate = None,
-    limit: Annotated[int | None, typer.Option(min=0, help="Put only the first so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, max=1_000_000_000, help="Put only the first so many.")] = None,
     malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
     seed: options.Seed = 42,
     endpoint_url: options.EndpointUrl = None,

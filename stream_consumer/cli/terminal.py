@@ -110,6 +110,5 @@ def complain(text: str) -> None:
 
 
 def error(text: str) -> None:
-    """Print *text*, which may be of several lines, on standard error as what ended the command."""
-    terminal = Terminal(stderr=True, soft_wrap=True)
-    terminal.print(Text.assemble(("error:", "bold red"), " ", terminal.render_str(text)))
+    """Print *text* as one line on standard error, as what ended the command. A file's name may have line ends."""
+    Terminal(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", printable(text)))

@@ -23,6 +23,7 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary
 from stream_consumer.errors import InitError, UsageError
 from stream_consumer.model import Model
+from stream_consumer.worker.errors import QueueUnusable
 from stream_consumer.worker.lease import Heart, Lease, heart
 from stream_consumer.worker.notifications import NewObject, Unintelligible, new_objects
 from stream_consumer.worker.queue import Message, Queue, ReceiptLost
@@ -167,7 +168,7 @@ class Worker:
         What other workers hold then is theirs: should one die, its message shows again, and is whoever's runs then.
 
         Raises:
-            ClientError, BotoCoreError: The queue cannot be received from, and trying again will not mend it.
+            QueueUnusable: See there.
             InitError: The model is at fault, which no object is to be blamed for.
         """
         empty = 0
@@ -177,7 +178,7 @@ class Worker:
                 message = self._queue.receive(POLL_SECONDS)
             except (ClientError, BotoCoreError) as error:
                 if not _may_pass(error):
-                    raise
+                    raise QueueUnusable(f"the queue {self._queue.url} cannot be received from: {error}") from error
                 self._log.warning("receive failed", extra={"reason": str(error)})
                 self._shutdown.wait(_RECEIVE_FAILED_SECONDS)
                 continue

@@ -41,7 +41,7 @@ class Queue:
     def __init__(self, sqs: "SQSClient", url: str, *, hidden_seconds: int) -> None:
         """*hidden_seconds*: how long a received or extended message is hidden from others."""
         self._sqs = sqs
-        self._url = url
+        self.url = url
         self._hidden_seconds = hidden_seconds
 
     def receive(self, wait_seconds: int) -> Message | None:
@@ -51,7 +51,7 @@ class Queue:
         A wait above 0 asks every server of the queue, so nothing means that there was nothing.
         """
         answer = self._sqs.receive_message(
-            QueueUrl=self._url,
+            QueueUrl=self.url,
             MaxNumberOfMessages=1,
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=self._hidden_seconds,
@@ -80,7 +80,7 @@ class Queue:
         """
         try:
             self._sqs.change_message_visibility(
-                QueueUrl=self._url,
+                QueueUrl=self.url,
                 ReceiptHandle=message.receipt,
                 VisibilityTimeout=min(round(seconds), MAX_HIDDEN_SECONDS),
             )
@@ -90,4 +90,4 @@ class Queue:
             raise ReceiptLost(f"message {message.id} is not ours any more: {error}") from error
 
     def delete(self, message: Message) -> None:
-        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+        self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message.receipt)

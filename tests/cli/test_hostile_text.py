@@ -124,10 +124,15 @@ def _raising(text: str) -> Callable[[], object]:
     return command
 
 
-@pytest.mark.parametrize("text", ["a [b] c", r"\[/red]", "[/]", r"\\[x]\\", "two\nlines"])
+@pytest.mark.parametrize("text", ["a [b] c", r"\[/red]", "[/]", r"\\[x]\\"])
 def test_an_error_is_shown_as_it_is(capfd: pytest.CaptureFixture[str], text: str) -> None:
     assert run(_raising(text)) == 2
     assert capfd.readouterr().err == f"error: {text}\n"
+
+
+def test_an_error_is_one_line_whatever_a_file_is_called(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(_raising("two\nlines")) == 2
+    assert capfd.readouterr().err == "error: two\\u000alines\n"
 
 
 @pytest.mark.parametrize(

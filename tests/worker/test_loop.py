@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 
 from stream_consumer.batch.errors import Stopped
 from stream_consumer.batch.job import Job
@@ -18,6 +18,7 @@ from stream_consumer.batch.summary import Summary
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.model import Model
+from stream_consumer.worker.errors import QueueUnusable
 from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
 from stream_consumer.worker.notifications import NewObject
 from stream_consumer.worker.queue import Message, Queue
@@ -302,7 +303,8 @@ def test_what_a_poll_brings_after_the_request_to_stop_is_handed_back_at_once(ben
 
 def test_a_queue_that_is_not_there_ends_the_worker(bench: Bench) -> None:
     bench.rides.clients.sqs.delete_queue(QueueUrl=bench.rides.queue)
-    with pytest.raises(ClientError, match=r"QueueDoesNotExist|NonExistentQueue"):
+    said = rf"the queue {bench.rides.queue} cannot be received from: .*(QueueDoesNotExist|NonExistentQueue)"
+    with pytest.raises(QueueUnusable, match=said):
         bench.drain()
 
 
