@@ -74,7 +74,7 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
 def _temporary_folder() -> Iterator[Path]:
     """Give a folder that is removed in the end, and let all that is temporary in this process be made in it."""
     try:
-        made = tempfile.TemporaryDirectory(prefix="stream-consumer-")
+        made = tempfile.TemporaryDirectory(prefix="stream-consumer-serve-")
     except OSError as error:
         raise SettingsError(
             f"the workers have no temporary folder for their metrics ({error}); set TMPDIR to one that is writable"
