@@ -133,7 +133,7 @@ def _edit(text: str | None) -> "Edit | None":
 
 
 def _schema(location: str | None, clients: "Clients") -> "EventSchema | None":
-    return options.chosen_model(location, lambda: clients.s3).schema if location else None
+    return options.chosen_model(location, lambda: clients.s3).schema if location is not None else None
 
 
 @contextlib.contextmanager
