@@ -38,7 +38,7 @@ class Edit:
             # which continues it over one line feed but not over two.
             self._program = jq.compile(f"[limit({MOST_VALUES + 1}; ({program}\n\n))] | map(tojson)")
         except ValueError as error:
-            raise UsageError(f"{program!r} is no jq program: {error}") from None
+            raise UsageError(f"{program!r} is no jq program: {' '.join(str(error).split())}") from None
 
     def __call__(self, data: bytes) -> list[bytes]:
         """

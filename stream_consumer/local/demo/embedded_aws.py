@@ -81,7 +81,7 @@ class EmbeddedAws:
             LocalPlatformError: It ended by itself.
         """
         self._exited.wait()
-        raise LocalPlatformError(f"the emulator ended; its last lines:\n{self._last_lines()}")
+        raise LocalPlatformError(f"the emulator ended; its last lines: {self._last_lines()}")
 
     def __enter__(self) -> Self:
         if importlib.util.find_spec("ministack") is None:
@@ -116,7 +116,7 @@ class EmbeddedAws:
         while not self._healthy():
             if self._exited.wait(POLL_SECONDS) or time.monotonic() > deadline:
                 fate = "did not start" if self._exited.is_set() else f"did not answer within {START_SECONDS:.0f} s"
-                raise LocalPlatformError(f"the emulator {fate} on {self.endpoint_url}:\n{self._last_lines()}")
+                raise LocalPlatformError(f"the emulator {fate} on {self.endpoint_url}: {self._last_lines()}")
 
     def _healthy(self) -> bool:
         try:
@@ -142,7 +142,7 @@ class EmbeddedAws:
                 raise UsageError(f"bucket {bucket!r} cannot be made: {error}") from error
 
     def _last_lines(self) -> str:
-        return "\n".join(self._lines) or "(it wrote nothing)"
+        return " | ".join(self._lines) or "(it wrote nothing)"
 
 
 def _free_port() -> int:
