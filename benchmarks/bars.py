@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks import batch, startup
-from benchmarks.contestants import FLOOR, LINEAGE, OURS, POWERTOOLS
-from benchmarks.measurement import Measurement
+from benchmarks.contestants import FLOOR, LINEAGE, OURS, POWERTOOLS, PYFUNC
+from benchmarks.measurement import PIPELINE, Measurement
 from benchmarks.platform import RATE
 from benchmarks.web import CONNECTIONS, RIVALS
 
@@ -19,7 +19,7 @@ from benchmarks.web import CONNECTIONS, RIVALS
 _LENIENCE = 2 / 3
 # Where others take the second core away, several jobs are no faster than one; but they are not much slower.
 _SHARED_CORES = 0.4
-_FULL = 10_000
+_FULL, _FRAMES = 10_000, 1_000
 # The bar of memory is for so many jobs, or fewer where there are fewer cores.
 _MEMORY_JOBS = 2
 
@@ -63,6 +63,9 @@ def bars(measured: Measurement) -> Iterator[Bar]:
         "this project / floor, default model, 10,000", "at most", 1.25, rates.ratio("default", OURS, FLOOR, _FULL)
     )
     yield Bar("a record's cost at 10,000 / at 1,000, default model", "at most", 1.15, rates.growth("default", OURS))
+    for what, other, least in (("per batch", PYFUNC, 2), ("per record", LINEAGE, 500)):
+        faster = measured.frames.ratio(PIPELINE, other, OURS, _FRAMES)
+        yield Bar(f"mlflow {what} / this project, pipeline, 1,000", "at least", least, faster)
     starts = measured.startup
     whole = starts.ratio(startup.OURS, startup.LINEAGE)
     # The imports of what predicts are more than either of these.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STREAM = "ride_predictions"
 OURS, FLOOR = "this project", "floor: predict + boto3, nothing else"
 POWERTOOLS, LINEAGE = "Powertools BatchProcessor, per record", "lineage: mlflow pyfunc, per record"
+PYFUNC = "mlflow pyfunc, per batch"
 PER_RECORD = frozenset({POWERTOOLS, LINEAGE})
 """They handle each record by itself, so that one costs the same at any batch size."""
 
@@ -97,6 +98,37 @@ def lineage(place: Place) -> Contestant:
     return lambda payload: lambda: consume(parse(payload))
 
 
+def pyfunc(place: Place) -> Contestant:
+    """A pyfunc call for a DataFrame of all rides of a batch, and PutRecords."""
+    import mlflow  # noqa: PLC0415
+    import pandas as pd  # noqa: PLC0415
+
+    model = mlflow.pyfunc.load_model(str(place.model))
+    kinesis = _client(place)
+    parse = runtime_parse()
+
+    def consume(event: Any) -> None:
+        events = [json.loads(base64.b64decode(record["kinesis"]["data"])) for record in event["Records"]]
+        minutes = model.predict(pd.DataFrame([one["ride"] for one in events]))
+        entries: Any = [
+            {
+                "Data": json.dumps(
+                    {
+                        "model": "ride-duration",
+                        "version": "1",
+                        "prediction": {"ride_duration": float(predicted), "ride_id": one["ride_id"]},
+                    }
+                ),
+                "PartitionKey": str(one["ride_id"]),
+            }
+            for one, predicted in zip(events, minutes, strict=True)
+        ]
+        for first in range(0, len(entries), _CHUNK):
+            kinesis.put_records(StreamName=STREAM, Records=entries[first : first + _CHUNK])
+
+    return lambda payload: lambda: consume(parse(payload))
+
+
 def powertools(place: Place) -> Contestant:
     """Powertools' BatchProcessor: a record handler that predicts natively and puts, for each record."""
     from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415
@@ -156,6 +188,9 @@ CONTESTANTS: dict[str, Callable[[Place], Contestant]] = {
     POWERTOOLS: powertools,
     LINEAGE: lineage,
 }
+
+ON_FRAMES: dict[str, Callable[[Place], Contestant]] = {OURS: ours, PYFUNC: pyfunc, LINEAGE: lineage}
+"""Those that serve a model that was fitted on a DataFrame."""
 
 
 def prediction_entry(ride_id: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePath
 
 from benchmarks.batch import Batch, batch
+from benchmarks.contestants import ON_FRAMES
 from benchmarks.platform import Platform, platform
 from benchmarks.stages import FAR, Stages, far_stream, stages
 from benchmarks.startup import Startup, startup
@@ -18,6 +19,9 @@ from benchmarks.throughput import Throughput, throughput
 from benchmarks.web import Web, web
 from benchmarks.worker import ENVIRONMENT
 from benchmarks.workload import Say, Workload, workload
+
+PIPELINE = "pipeline"
+FRAME_SIZES = (100, 1_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,8 @@ class Measurement:
     throughput: Throughput
     far_throughput: Throughput | None
     """With the default model, against a stream that takes ``stages.FAR`` to answer."""
+    frames: Throughput
+    """With a pipeline that was fitted on a DataFrame."""
     stages: Stages
     far_stream: Mapping[int, float]
     startup: Startup
@@ -76,6 +82,7 @@ def measure(extent: Extent, train: list[str], rides: list[str], say: Say) -> Mea
             models=work.description,
             throughput=throughput(work.models, work, stub, extent.rounds, say),
             far_throughput=_far_throughput(work, extent.far_rounds, say) if extent.far_rounds else None,
+            frames=_frames(work, stub, extent.rounds, say),
             stages=stages(work, stub, extent.rounds, say),
             far_stream=far_stream(work, extent.rounds, say),
             startup=startup(work, stub, directory, extent.rounds, say),
@@ -95,6 +102,11 @@ def measure_batch(extent: Extent, train: list[str], rides: list[str], say: Say) 
 def _far_throughput(work: Workload, rounds: int, say: Say) -> Throughput:
     with StubKinesis(FAR) as stub:
         return throughput({"default": work.models["default"]}, work, stub, rounds, say)
+
+
+def _frames(work: Workload, stub: StubKinesis, rounds: int, say: Say) -> Throughput:
+    models = {PIPELINE: work.pipeline}
+    return throughput(models, work, stub, rounds, say, contestants=ON_FRAMES, sizes=FRAME_SIZES)
 
 
 def machine() -> str:

@@ -11,8 +11,8 @@ import pyperf
 
 from benchmarks import batch, web
 from benchmarks.bars import Bar, bars, batch_bars
-from benchmarks.contestants import CONTESTANTS
-from benchmarks.measurement import Measurement
+from benchmarks.contestants import CONTESTANTS, ON_FRAMES
+from benchmarks.measurement import FRAME_SIZES, PIPELINE, Measurement
 from benchmarks.stages import AGGREGATE_KEYS, BATCH, FAR
 from benchmarks.throughput import SIZES, Throughput
 from benchmarks.worker import Cost
@@ -106,6 +106,10 @@ def _throughput(measured: Measurement) -> Iterator[str]:
     yield from _wall(measured.throughput, "0 ms")
     if measured.far_throughput:
         yield from _wall(measured.far_throughput, f"{FAR * 1000:.0f} ms")
+    yield ""
+    yield _row("records per processor-second, ColumnTransformer, batch of", [f"{size:,}" for size in FRAME_SIZES])
+    for name in ON_FRAMES:
+        yield _row(f"  {name}", [_number(measured.frames.rate(PIPELINE, name, size)) for size in FRAME_SIZES])
     peaks = measured.throughput.megabytes
     yield from ("", _row("peak memory with batches of 10,000, MB, model", list(peaks)))
     for name in CONTESTANTS:

@@ -1,12 +1,12 @@
 """What a record costs every contestant, in rounds in which they take turns, and the memory that they reach."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contestants import CONTESTANTS, PER_RECORD, Place
+from benchmarks.contestants import CONTESTANTS, PER_RECORD, Contestant, Place
 from benchmarks.stub import StubKinesis
 from benchmarks.worker import Cost, Worker, cost, peak_megabytes
 from benchmarks.workload import Say, Workload
@@ -49,9 +49,18 @@ class Throughput:
         return statistics.median(large.processor / small.processor for large, small in pairs)
 
 
-def throughput(models: Mapping[str, Path], workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Throughput:
+def throughput(  # noqa: PLR0913 (what is measured, and how)
+    models: Mapping[str, Path],
+    workload: Workload,
+    stub: StubKinesis,
+    rounds: int,
+    say: Say,
+    *,
+    contestants: Mapping[str, Callable[[Place], Contestant]] = CONTESTANTS,
+    sizes: Sequence[int] = SIZES,
+) -> Throughput:
     """
-    Measure all contestants with each of *models*.
+    Measure *contestants* with each of *models* and batches of *sizes*, of which one is 100.
 
     Raises:
         NotPublished: See there.
@@ -59,12 +68,12 @@ def throughput(models: Mapping[str, Path], workload: Workload, stub: StubKinesis
     figures: dict[str, dict[str, dict[int, list[Cost]]]] = {}
     megabytes: dict[str, dict[str, float]] = {}
     for model, path in models.items():
-        figures[model] = {name: {size: [] for size in SIZES} for name in CONTESTANTS}
+        figures[model] = {name: {size: [] for size in sizes} for name in contestants}
         with ExitStack() as stack:
             place = Place(path, stub.endpoint_url)
-            workers = {name: stack.enter_context(Worker(make, place)) for name, make in CONTESTANTS.items()}
+            workers = {name: stack.enter_context(Worker(make, place)) for name, make in contestants.items()}
             for number in range(rounds):
-                for size in SIZES:
+                for size in sizes:
                     say(f"{model} model, round {number + 1} of {rounds}, batches of {size:,}")
                     for name, worker in workers.items():
                         figure = figures[model][name]

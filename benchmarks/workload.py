@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from stream_consumer.local.demo.ride_producer import ride_events
 from stream_consumer.local.mapping.lambda_records import ShardSource, StreamRecord, fitting, render_event
@@ -37,6 +40,8 @@ class Workload:
     models: dict[str, Path]
     pickled: Path
     """The default model once more, in a form that is loaded only if MODEL_DIGEST pins it."""
+    pipeline: Path
+    """A pipeline with a ColumnTransformer that was fitted on a DataFrame, the commonest model in public code."""
     description: dict[str, str]
     """What each model is."""
     rides: Rides
@@ -65,6 +70,7 @@ def workload(directory: Path, train: Sequence[str], rides: Sequence[str]) -> Wor
             "linear": _saved(linear, directory / "linear", seen, {}),
         },
         pickled=_saved(fitted.model, directory / "pickled", seen, {}, "cloudpickle"),
+        pipeline=_saved(_pipeline(seen), directory / "pipeline", seen, {}),
         description={
             "default": f"HistGradientBoosting, {fitted.model.n_iter_} trees",
             "linear": "linear on the three columns",
@@ -74,14 +80,28 @@ def workload(directory: Path, train: Sequence[str], rides: Sequence[str]) -> Wor
     )
 
 
+def _pipeline(rides: Rides) -> Pipeline:
+    zones, distance = FEATURES[:2], FEATURES[2:]
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), list(zones)), (StandardScaler(), list(distance))
+    )
+    return make_pipeline(columns, LinearRegression()).fit(_frame(rides), rides.duration)
+
+
+def _frame(rides: Rides) -> Any:
+    from pandas import DataFrame  # noqa: PLC0415 (which only models fitted on it need)
+
+    return DataFrame({name: getattr(rides, name) for name in FEATURES})
+
+
 def _saved(estimator: Any, path: Path, rides: Rides, facts: dict[str, Any], form: str = "skops") -> Path:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow.sklearn  # noqa: PLC0415 (two seconds, after its environment is set)
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, Schema  # noqa: PLC0415
-    from pandas import DataFrame  # noqa: PLC0415
 
-    example = rides.matrix()[:5]
+    example = _frame(rides)[:5]
+    named = hasattr(estimator, "feature_names_in_")
     kinds = ("long", "long", "double")
     mlflow.sklearn.save_model(
         estimator,
@@ -92,14 +112,14 @@ def _saved(estimator: Any, path: Path, rides: Rides, facts: dict[str, Any], form
             inputs=Schema([ColSpec(kind, name) for kind, name in zip(kinds, FEATURES, strict=True)]),
             outputs=Schema([ColSpec("double")]),
         ),
-        input_example=DataFrame({name: getattr(rides, name)[:5] for name in FEATURES}),
+        input_example=example,
         pip_requirements=[],
         metadata={
             "stream_consumer": facts
             | {
                 "name": "ride-duration",
                 "bounds": {name: dict(bounds) for name, bounds in BOUNDS.items()},
-                "example_predictions": estimator.predict(example).tolist(),
+                "example_predictions": estimator.predict(example if named else example.to_numpy()).tolist(),
             }
         },
     )

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks import batch, startup, web
 from benchmarks.bars import Bar, bars
-from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, OURS, POWERTOOLS
-from benchmarks.measurement import Measurement
+from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, ON_FRAMES, OURS, POWERTOOLS, PYFUNC
+from benchmarks.measurement import FRAME_SIZES, PIPELINE, Measurement
 from benchmarks.platform import Platform
 from benchmarks.report import WIDTH, as_json, as_pyperf, summary, table, write
 from benchmarks.stages import Stages
@@ -22,6 +22,7 @@ from benchmarks.worker import Cost
 
 MICROS = {OURS: 10.0, FLOOR: 9.0, POWERTOOLS: 2_000.0, LINEAGE: 4_000.0}
 
+FRAMES = {OURS: 20.0, PYFUNC: 50.0, LINEAGE: 12_000.0}
 FILE = {
     **{batch.ours_with(jobs): 8.0 / jobs for jobs in (1, 2, 4)},
     batch.FLOOR: 1.8,
@@ -46,6 +47,10 @@ MEASURED = Measurement(
         {model: dict.fromkeys(CONTESTANTS, 200.0) for model in ("default", "linear")},
     ),
     far_throughput=None,
+    frames=Throughput(
+        {PIPELINE: {name: {size: [cost(FRAMES[name])] * 3 for size in FRAME_SIZES} for name in ON_FRAMES}},
+        {PIPELINE: dict.fromkeys(ON_FRAMES, 200.0)},
+    ),
     stages=Stages({"parse": 1.0, "predict": 4.0, "publish": 2.0}, whole=8.5, aggregated=1.5),
     far_stream={1: 20_000.0, 4: 60_000.0},
     startup=Startup(
@@ -88,6 +93,8 @@ def test_every_bar_is_measured_against_its_figure() -> None:
         "Powertools / this project, default model, 10,000": (200.0, True),
         "this project / floor, default model, 10,000": (1.11, True),
         "a record's cost at 10,000 / at 1,000, default model": (1.0, True),
+        "mlflow per batch / this project, pipeline, 1,000": (2.5, True),
+        "mlflow per record / this project, pipeline, 1,000": (600.0, True),
         "init: this project / mlflow": (0.37, False),
         "init: this project / import sklearn + client": (1.1, True),
         "init: this project / its imports + client": (1.1, True),
