@@ -15,7 +15,7 @@ import pytest
 
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.models.files import directory_digest
-from tests.batch.files import parquet_file
+from tests.batch.files import RIDES, parquet_file
 from tests.cli.conftest import Command
 from tests.cli.gate import Gated
 from tests.cli.model import linear_model
@@ -51,10 +51,11 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     location = gated_model(tmp_path / "model")
     gate = tmp_path / "gate"
     gate.touch()
+    four = {name: [*values[:2], *values[:2]] for name, values in RIDES.items()}
+    body = parquet_file(tmp_path / "rides.parquet", four).read_bytes()
     with EmbeddedAws() as aws:
         rides = Rides.make(aws.clients(), "gated", max_receives=20)
         for name in "ab":
-            body = parquet_file(tmp_path / "rides.parquet").read_bytes()
             rides.clients.s3.put_object(Bucket=rides.bucket, Key=f"rides/{name}.parquet", Body=body)
         environment = {
             **os.environ,
