@@ -133,11 +133,12 @@ def ours(place: Place, jobs: int) -> Score:
     from stream_consumer.models.loading import load_model  # noqa: PLC0415
 
     model = load_model(str(place.model), s3=_nowhere)
-    return lambda path: lambda: run(_job(Job, path), model=model, stores=Stores(), jobs=jobs).rows
 
+    def score(path: Path) -> Callable[[], int]:
+        job = Job.of(str(path), str(path.parent / "out" / path.name))
+        return lambda: run(job, model=model, stores=Stores(), jobs=jobs).rows
 
-def _job(make: Any, path: Path) -> Any:
-    return make(str(path), str(path.parent / "out" / path.name))
+    return score
 
 
 def floor(place: Place) -> Score:
