@@ -120,10 +120,11 @@ def _runs_on(process: "subprocess.Popen[bytes]") -> bool:
 
 def _check_python() -> None:
     version = sys.version.split()[0]
+    oldest, newest = (".".join(map(str, supported)) for supported in (OLDEST, NEWEST))
     if sys.version_info < OLDEST:
-        sys.exit(f"Python 3.11 or newer is needed, this is {version}; try make PYTHON=python3.13")
+        sys.exit(f"Python {oldest} or newer is needed, this is {version}; try make PYTHON=python{newest}")
     if sys.version_info[:2] > NEWEST:
-        print(f"Python {version} is newer than 3.13, the newest that is tested", flush=True)
+        print(f"Python {version} is newer than {newest}, the newest that is tested", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

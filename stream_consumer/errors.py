@@ -18,6 +18,11 @@ def described(error: BaseException) -> str:
         return f"{type(error).__name__}, whose message cannot be read"
 
 
+def in_one_line(error: BaseException) -> str:
+    """Return the message of *error*, which a library may have made of several lines."""
+    return " ".join(str(error).split())
+
+
 class InitError(StreamConsumerError):
     """Init fails: nothing is consumed, nothing is dead-lettered, and the operator has something to change."""
 

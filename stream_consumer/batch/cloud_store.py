@@ -15,7 +15,7 @@ from typing import Any
 from stream_consumer import clouds
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.locations import Location
-from stream_consumer.errors import StreamConsumerError
+from stream_consumer.errors import StreamConsumerError, in_one_line
 
 
 class CloudStore:
@@ -84,7 +84,7 @@ class CloudStore:
                 raise UnusableInput(f"there is no object {location}") from error
             raise StoreFailed(f"{location} cannot be {done}: there is no such bucket or container") from error
         except Exception as error:  # (each of the libraries has exceptions of its own)
-            said = " ".join(str(error).split()) or type(error).__name__
+            said = in_one_line(error) or type(error).__name__
             raise StoreFailed(f"{location} cannot be {done}: {said}") from error
 
 

@@ -130,15 +130,13 @@ class Tables:
             _told(self._url),
             engine.connect() as connection,
         ):
-            inspector, schema = sa.inspect(connection), self._schema or None
             for name in (self._name, f"{self._name}_rejected", f"{self._name}_summaries"):
-                if inspector.has_table(name, schema):
-                    columns = [column["name"] for column in inspector.get_columns(name, schema)]
-                    if "source" not in columns:
-                        raise UsageError(
-                            f"{self._url}: the table {name} is there and no run of batch made it: it has no column "
-                            "source; name another --table"
-                        )
+                there = _types_there(connection, name, self._schema or None)
+                if there is not None and "source" not in there:
+                    raise UsageError(
+                        f"{self._url}: the table {name} is there and no run of batch made it: it has no column "
+                        "source; name another --table"
+                    )
 
     def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
         """
@@ -160,7 +158,7 @@ class Tables:
             with engine.begin() as connection:
                 # The mark first: whoever commits the same at the same time waits there, and finds these rows or fails.
                 tables = [summaries, rejected]
-                there = _types_there(connection, predicted)
+                there = _types_there(connection, predicted.name, predicted.schema) or {}
                 if file.metadata.num_rows:
                     self._check_ids(schema.field(0).name, there.get(schema.field(0).name), integers=integers)
                     self._check_columns(predicted, there)
@@ -246,12 +244,12 @@ _HOLDING: dict[Any, Any] = {
 }
 
 
-def _types_there(connection: sa.Connection, predicted: sa.Table) -> dict[str, Any]:
-    """Return the types of the columns of the table as it is, by name; empty without one."""
+def _types_there(connection: sa.Connection, name: str, schema: str | None) -> dict[str, Any] | None:
+    """Return the types of the columns of the table *name* as it is, by name; None without one."""
     inspector = sa.inspect(connection)
-    if not inspector.has_table(predicted.name, predicted.schema):
-        return {}
-    return {column["name"]: column["type"] for column in inspector.get_columns(predicted.name, predicted.schema)}
+    if not inspector.has_table(name, schema):
+        return None
+    return {column["name"]: column["type"] for column in inspector.get_columns(name, schema)}
 
 
 def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:

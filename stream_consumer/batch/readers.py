@@ -19,6 +19,7 @@ from stream_consumer.batch.chunks import Chunk, Input, Table, in_chunks
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.parquet_batches import LONGEST_ROW, ParquetBatches
 from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.errors import in_one_line
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
 
@@ -179,5 +180,4 @@ def readable(source: str, kind: str) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreFailed(f"{source} cannot be read: {error.strerror}") from error
-        said = " ".join(str(error).split())
-        raise UnusableInput(f"{source} cannot be read as {kind}: {said}") from error
+        raise UnusableInput(f"{source} cannot be read as {kind}: {in_one_line(error)}") from error

@@ -71,7 +71,10 @@ def load_directory(directory: Path, location: str, choice: Choice) -> Model:
     """
     pinned = choice.digest is not None
     # A model without a pin holds only data, so nothing depends on its digest.
-    path, digest = unchanging(directory, choice.digest) if choice.digest else (directory, directory_digest(directory))
+    if choice.digest is None:
+        path, digest = directory, directory_digest(directory)
+    else:
+        path, digest = unchanging(directory, choice.digest)
     if pinned and digest != choice.digest:
         raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {choice.digest}")
     description = describe(path, location)

@@ -11,7 +11,7 @@ number by ``.ride.trip_distance |= tonumber``, each letter's own; a patch could 
 import jq
 
 from stream_consumer.contract import kpl
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import UsageError, in_one_line
 
 MOST_VALUES = 500
 """Of one letter: a program may never end."""
@@ -38,7 +38,7 @@ class Edit:
             # which continues it over one line feed but not over two.
             self._program = jq.compile(f"[limit({MOST_VALUES + 1}; ({program}\n\n))] | map(tojson)")
         except ValueError as error:
-            raise UsageError(f"{program!r} is no jq program: {' '.join(str(error).split())}") from None
+            raise UsageError(f"{program!r} is no jq program: {in_one_line(error)}") from None
 
     def __call__(self, data: bytes) -> list[bytes]:
         """

@@ -143,13 +143,12 @@ def _from_http(source: str, path: Path, *, progress: Progress) -> Path:
             length = response.headers["Content-Length"]
             total = int(length) if length else None
             _refuse_too_large(source, total or 0)
+            received = 0
             with path.open("wb") as file:
                 for chunk in _in_time(source, response):
-                    file.write(chunk)
-                    received = file.tell()
+                    received += file.write(chunk)
                     _refuse_too_large(source, received)
                     progress(stage, done=received, total=total)
-                received = file.tell()
     except urllib.error.HTTPError as error:
         error.close()
         raise UsageError(f"{shown(source)} cannot be downloaded: HTTP {error.code} {error.reason}") from error

@@ -17,7 +17,7 @@ from pyarrow.csv import ISO8601
 
 from stream_consumer.batch.csv_reader import csv_numbers, csv_pieces
 from stream_consumer.batch.parquet_batches import ParquetBatches
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import UsageError, in_one_line
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
 _PLACES = ("PULocationID", "DOLocationID", "trip_distance")
@@ -51,7 +51,7 @@ def read_trips(path: Path, name: str, most: int) -> Trips:
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} cannot be read as trip records: it is {not_utf8(error)}") from error
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{name} cannot be read as trip records: {' '.join(str(error).split())}") from error
+        raise UsageError(f"{name} cannot be read as trip records: {in_one_line(error)}") from error
     if not len(trips.pickup_time):
         raise UsageError(f"{name} has no rows")
     return trips
