@@ -164,8 +164,8 @@ MUTANTS = (
     Mutant(
         "what was hashed is loaded",
         "models/loading",
-        "unchanging(directory, choice.digest) if choice.digest else (directory, directory_digest(directory))",
-        "(directory, directory_digest(directory))",
+        "path, digest = unchanging(directory, choice.digest)",
+        "path, digest = directory, directory_digest(directory)",
     ),
     # Verdicts and identity
     Mutant(
