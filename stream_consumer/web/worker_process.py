@@ -48,11 +48,14 @@ def can_fork() -> bool:
     if not child:
         os._exit(0)
     os.waitpid(child, 0)
-    try:
-        threads = [comm.read_text().strip() for comm in Path("/proc/self/task").glob("*/comm")]
-    except OSError:
-        return False
-    return len([name for name in threads if name not in _SURVIVES_A_FORK]) == 1
+    # A thread that was joined is still listed until the kernel has released it.
+    for seconds in (0.0, 0.01, 0.1):
+        time.sleep(seconds)
+        with contextlib.suppress(OSError):  # one ended between listing and reading
+            threads = [comm.read_text().strip() for comm in Path("/proc/self/task").glob("*/comm")]
+            if len([name for name in threads if name not in _SURVIVES_A_FORK]) == 1:
+                return True
+    return False
 
 
 def shared_counts(workers: int) -> MutableSequence[int]:

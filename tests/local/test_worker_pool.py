@@ -41,11 +41,16 @@ def pid_of(function: RuntimeFunction) -> int:
     return pid
 
 
-def is_running(pid: int) -> bool:
+def state_of(pid: int) -> str:
+    """Return the letter of proc(5) for what that process does, "X" where it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # the second where it is reaped between open and read
+        return "X"
+
+
+def is_running(pid: int) -> bool:
+    return state_of(pid) not in "XZ"
 
 
 def until(condition: Callable[[], bool]) -> bool:
@@ -251,7 +256,7 @@ def test_environments_work_beside_each_other_in_processes_of_their_own(tmp_path:
 def test_a_frozen_environment_thaws_for_its_next_invocation() -> None:
     with running("handlers.misbehave", freeze=True) as function:
         pid = pid_of(function)
-        assert until(lambda: Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] == "T")
+        assert until(lambda: state_of(pid) == "T")
 
         assert pid_of(function) == pid
 
