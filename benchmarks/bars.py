@@ -88,7 +88,7 @@ def bars(measured: Measurement) -> Iterator[Bar]:
     if measured.web:
         for ours, rivals in RIVALS.items():
             for other, connections in itertools.product(rivals, CONNECTIONS):
-                who = f"this project / {other}, {connections}"
+                who = f"ours / {other}, {connections}"
                 yield Bar(f"requests/s: {who}", "at least", 10, measured.web.faster(ours, other, connections))
                 yield Bar(f"p99: {who}", "at most", 1, measured.web.later(ours, other, connections))
 
