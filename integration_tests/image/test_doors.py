@@ -100,8 +100,9 @@ def test_it_serves_until_it_is_told_to_stop(engine: Engine, doors: str, model: M
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     name, url = f"serve-{uuid.uuid4().hex[:12]}", f"http://127.0.0.1:{port}"
-    options = [*on_this_network(engine), *JAIL, *TMP, "--name", name]
-    command = engine.run_command(options, doors, ["serve", "--port", str(port)])
+    # Cloud Run and others say the port by this name.
+    options = [*on_this_network(engine), *JAIL, *TMP, "--name", name, "--env", f"PORT={port}"]
+    command = engine.run_command(options, doors, ["serve"])
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as serving:  # noqa: S603
         try:
             assert serving.stderr
