@@ -51,7 +51,7 @@ app = typer.Typer(
     epilog="Start with: stream-consumer demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # its tables cut options and defaults at 80 columns
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)

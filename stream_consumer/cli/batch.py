@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     from stream_consumer.batch.summary import Summary
     from stream_consumer.model import Model
 
-_SCHEDULE, _DATABASE = "By interval", "Databases"
-
 
 def batch(  # noqa: PLR0913 (each is an option)
     places: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT… OUTPUT",
+            metavar="INPUT... OUTPUT",
             help="Parquet, CSV or NDJSON, by the name's end (.parquet .csv .csv.gz .ndjson .jsonl): paths, URLs of "
             "objects (s3://, gs://, abfs://), or a database's URL. An OUTPUT that ends in / gets a file for each "
             "INPUT. Without any: BATCH_INPUT and BATCH_OUTPUT.",
@@ -56,34 +54,32 @@ def batch(  # noqa: PLR0913 (each is an option)
     jobs: options.Jobs = None,
     date: Annotated[
         str | None,
-        typer.Option(help="A date in the interval; without it DATE, or what ended last.", rich_help_panel=_SCHEDULE),
+        typer.Option(help="A date in the interval of {date}; without it DATE, or the interval that ended last."),
     ] = None,
     interval: Annotated[
-        str | None, typer.Option(help="month, day or hour; without it BATCH_INTERVAL.", rich_help_panel=_SCHEDULE)
+        str | None, typer.Option(help="Length of the interval: month, day or hour; without it BATCH_INTERVAL.")
     ] = None,
-    bucket: Annotated[str | None, typer.Option(help="{bucket}; without it BUCKET.", rich_help_panel=_SCHEDULE)] = None,
-    query: Annotated[
-        str | None, typer.Option(metavar="SQL", help="What to select from the INPUT.", rich_help_panel=_DATABASE)
-    ] = None,
+    bucket: Annotated[str | None, typer.Option(help="Value of {bucket}; without it BUCKET.")] = None,
+    query: Annotated[str | None, typer.Option(metavar="SQL", help="Query of an INPUT that is a database.")] = None,
     table: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Table for predictions in the OUTPUT.", rich_help_panel=_DATABASE)
+        str | None, typer.Option(metavar="NAME", help="Table for predictions in an OUTPUT that is a database.")
     ] = None,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Score whole files: predictions into OUTPUT, refused rows with their reason beside it.
+    Score whole files.
 
-    [bold]stream-consumer batch rides.parquet minutes.parquet --model model/[/]
+    stream-consumer batch rides.parquet minutes.parquet --model model/
 
-    It makes minutes.parquet (ride_id, ride_duration, model, version), if need be
-    minutes.parquet.rejected.jsonl, and last minutes.parquet.summary.json, the sign that
-    all is there. Running it again makes the same bytes.
+    Predictions go to minutes.parquet (ride_id, ride_duration, model, version). Rejected rows go to
+    minutes.parquet.rejected.jsonl with their reason. Last comes minutes.parquet.summary.json, the sign that everything
+    is there. Running it again makes the same bytes.
 
     Names may hold {bucket} and {date:%Y-%m-%d}, the beginning of an interval:
 
-    [bold]stream-consumer batch 's3://{bucket}/rides/{date:%Y-%m}.parquet' 's3://{bucket}/out/' --date 2021-03-01[/]
+    stream-consumer batch 's3://{bucket}/{date:%Y-%m}.csv' out/ --date 2021-03-01
     """
     from stream_consumer.batch.job import Options
     from stream_consumer.batch.job_list import plan

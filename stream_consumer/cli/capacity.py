@@ -23,7 +23,7 @@ def capacity(  # noqa: PLR0913 (each is an option)
     factor: Annotated[int | None, typer.Option(help="Parallelization factor; without it as it takes.")] = None,
 ) -> None:
     """
-    Estimate shards, concurrency, iterator age and cost of a workload.
+    Estimate shards, concurrency, iterator age and cost.
 
     The formulae, the prices and their date are in docs/capacity.md.
     """

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 OWN_HANDLER = "stream_consumer.lambda_function.lambda_handler"
 _TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d+:.+")
-_MAPPING = "Event source mapping, named as AWS names it"
 
 
 def consume(  # noqa: PLR0913 (each is an option)
     *,
     stream: Annotated[str, typer.Option(help="Stream to consume, by name or ARN.")] = "ride_events",
     function: Annotated[
-        str, typer.Option(metavar="MODULE.HANDLER", help="Anybody's handler; ours by default.")
+        str,
+        typer.Option(metavar="MODULE.HANDLER", help="Handler of the function.", show_default="that of stream_consumer"),
     ] = OWN_HANDLER,
     runtime: Annotated[
         bool, typer.Option("--runtime", help="Run it as Lambda does: in processes, with timeout and memory limit.")
@@ -40,29 +40,22 @@ def consume(  # noqa: PLR0913 (each is an option)
     timeout: Annotated[float, typer.Option(help="Seconds of an invocation.")] = 60,
     memory: Annotated[int, typer.Option(help="MB of an environment (with --runtime).")] = 1024,
     starting_position: Annotated[
-        str, typer.Option(help="TRIM_HORIZON, LATEST or a time in ISO 8601.", rich_help_panel=_MAPPING)
+        str, typer.Option(help="TRIM_HORIZON, LATEST or a time in ISO 8601.")
     ] = "TRIM_HORIZON",
-    batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.", rich_help_panel=_MAPPING)] = 100,
-    batching_window: Annotated[
-        float, typer.Option(help="Seconds to gather a batch, 0 to 300.", rich_help_panel=_MAPPING)
-    ] = 0,
-    parallelization_factor: Annotated[
-        int, typer.Option(help="Batches of a shard at once, 1 to 10.", rich_help_panel=_MAPPING)
-    ] = 1,
-    maximum_retry_attempts: Annotated[int, typer.Option(help="-1 for no end.", rich_help_panel=_MAPPING)] = -1,
-    maximum_record_age: Annotated[float, typer.Option(help="Seconds, or -1 for any.", rich_help_panel=_MAPPING)] = -1,
-    bisect: Annotated[
-        bool, typer.Option("--bisect", help="Halve a batch whose invocation failed.", rich_help_panel=_MAPPING)
-    ] = False,
-    report_batch_item_failures: Annotated[
-        bool, typer.Option(help="Read batchItemFailures from the response.", rich_help_panel=_MAPPING)
-    ] = True,
+    batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.")] = 100,
+    batching_window: Annotated[float, typer.Option(help="Seconds to gather a batch, 0 to 300.")] = 0,
+    parallelization_factor: Annotated[int, typer.Option(help="Batches of a shard at once, 1 to 10.")] = 1,
+    maximum_retry_attempts: Annotated[int, typer.Option(help="Retries of a failed batch, or -1 for no end.")] = -1,
+    maximum_record_age: Annotated[
+        float, typer.Option(help="Seconds after which a record is given up, or -1 for never.")
+    ] = -1,
+    bisect: Annotated[bool, typer.Option("--bisect", help="Halve a batch whose invocation failed.")] = False,
+    report_batch_item_failures: Annotated[bool, typer.Option(help="Read batchItemFailures from the response.")] = True,
     on_failure: Annotated[
         str | None,
         typer.Option(
             metavar="DESTINATION",
             help="s3://BUCKET, an SQS queue's URL or an SNS topic's ARN.",
-            rich_help_panel=_MAPPING,
         ),
     ] = None,
     poll: Annotated[float, typer.Option(help="Seconds between reads of a shard with nothing new; AWS: 1.")] = 1.0,
@@ -77,11 +70,13 @@ def consume(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Consume a stream with a Lambda function on this machine, as an event source mapping does.
+    Consume a stream as an event source mapping does.
 
-    The function's settings are environment variables, as on Lambda: MODEL_LOCATION, PREDICTIONS_STREAM_NAME, … Its log
-    lines go to standard output, what the mapping does to standard error. A terminal shows the first log lines in short
-    and a summary of the metrics. Ctrl-C finishes the batch at hand and stops.
+    The Lambda function runs on this machine. The options from --starting-position to --on-failure are the mapping's,
+    named as AWS names them. The function's settings are environment variables, as on Lambda: MODEL_LOCATION,
+    PREDICTIONS_STREAM_NAME and the others. Its log lines go to standard output, what the mapping does to standard
+    error. A terminal shows the first log lines in short and a summary of the metrics. Ctrl-C finishes the batch at hand
+    and stops.
     """
     from stream_consumer.kinesis.shard_reader import list_shards, stream_arn
     from stream_consumer.local.mapping.checkpoints import FileCheckpoints

@@ -17,23 +17,16 @@ Item = TypeVar("Item")
 Bucket = Annotated[str, typer.Option(envvar="DEAD_LETTER_BUCKET", help="Bucket of the dead letters.")]
 Prefix = Annotated[str, typer.Option(envvar="DEAD_LETTER_PREFIX", help="Key prefix of our own documents.")]
 
-_FILTERS = "Which letters (the first two may be given several times)"
-
 Reasons = Annotated[
     list[str] | None,
     typer.Option(
         "--reason",
-        help=f"{', '.join(Reason)}, or why the mapping gave up: RetryAttemptsExhausted, …",
-        rich_help_panel=_FILTERS,
+        help=f"{', '.join(Reason)}, or why the mapping gave up: RetryAttemptsExhausted and others. May be repeated.",
     ),
 ]
-Shards = Annotated[list[str] | None, typer.Option("--shard", help="Shard id.", rich_help_panel=_FILTERS)]
-Since = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Arrived at or after it (ISO 8601).", rich_help_panel=_FILTERS)
-]
-Until = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Arrived before it (ISO 8601).", rich_help_panel=_FILTERS)
-]
+Shards = Annotated[list[str] | None, typer.Option("--shard", help="Shard id. May be repeated.")]
+Since = Annotated[str | None, typer.Option(metavar="TIME", help="Arrived at or after it (ISO 8601).")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Arrived before it (ISO 8601).")]
 
 
 def selection(

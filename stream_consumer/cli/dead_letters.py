@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="dead-letters",
-    help="List, show and put back the records that were not scored: dead letters, and what the mapping gave up on.",
+    help="List, show and put back records that were not scored.\n\n"
+    "They are dead letters, and records that the event source mapping gave up on.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
 )
 app.command("redrive")(redrive.redrive)
 
@@ -49,7 +49,7 @@ def list_(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    List letters, each event once, with the totals by reason.
+    List dead letters, each event once, and totals by reason.
 
     Both kinds of document are read: our dead letters, and the documents of the event source mapping's on-failure
     destination. An object that is neither is named on standard error, and the exit code is 1.
@@ -94,7 +94,11 @@ def show(  # noqa: PLR0913 (each is an option)
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """Show a letter with its original bytes; if several have the id, each is shown."""
+    """
+    Show a dead letter with its original bytes.
+
+    If several dead letters have the id, each is shown.
+    """
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.redrive import Marks
 

@@ -44,9 +44,7 @@ def demo(  # noqa: PLR0913 (each is an option)
             "Default: the champion, or a first model of half of --rides."
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="The model to serve: a directory, s3:// or models:/name@alias.")
-    ] = CHAMPION,
+    model: Annotated[str, typer.Option(help="Model: a directory, s3:// or models:/name@alias.")] = CHAMPION,
     events: Annotated[
         Path | None,
         typer.Option(
@@ -73,11 +71,11 @@ def demo(  # noqa: PLR0913 (each is an option)
     ] = False,
     shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream.")] = 2,
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Records of a batch.")] = 500,
-    report: Annotated[Path, typer.Option(help="Where to write the HTML report.")] = Path("demo-report.html"),
+    report: Annotated[Path, typer.Option(help="HTML report.")] = Path("demo-report.html"),
     seed: options.Seed = 42,
 ) -> None:
     """
-    Run the main job on this machine: rides in, predictions out, everything counted.
+    Run the main job on this machine and count everything.
 
     Trains a model if there is none, starts an embedded Kinesis and S3, puts rides, consumes them with the Lambda
     function through the local event source mapping, reads the predictions back and checks that every record that was

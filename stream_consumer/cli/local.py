@@ -6,7 +6,7 @@ import typer
 
 from stream_consumer.cli.terminal import Terminal
 
-app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True)
 
 _HELP = """\
 Kinesis and S3 are up on {url} (Ctrl-C stops them). In another terminal:
@@ -31,7 +31,11 @@ def up(
     stream: Annotated[list[str] | None, typer.Option(help="Streams to create; may be repeated.")] = None,
     bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
 ) -> None:
-    """Run Kinesis and S3 on loopback until Ctrl-C, with the streams and buckets that the defaults expect."""
+    """
+    Run Kinesis and S3 on loopback until Ctrl-C.
+
+    They hold the streams and the bucket that the other commands expect by default.
+    """
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
     from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 

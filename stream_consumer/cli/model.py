@@ -41,9 +41,10 @@ def show(
     profile: options.Profile = None,
 ) -> None:
     """
-    Load a model as the function would, check it, and show its columns, bounds, output and digest.
+    Load a model as the function would, and describe it.
 
-    Set MODEL_DIGEST to the digest to pin the model. A pickled model is loaded only with its pin:
+    Its columns, bounds, output and digest are shown. Set MODEL_DIGEST to the digest to pin the model. A pickled model
+    is loaded only with its pin:
 
     export MODEL_DIGEST=$(stream-consumer model LOCATION --digest)
     """
@@ -109,11 +110,11 @@ def sign(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Write a copy of a model with a signature, an input example and the names of its envelope.
+    Write a copy of a model with a signature.
 
-    Column types are those of the example events. The copy is loaded and predicts the example before it gets its name.
-    For a pickled model, set MODEL_DIGEST to the digest of the original. Names that are given neither here nor in the
-    environment are those that the model carries.
+    It also gets an input example and the names of its envelope. Column types are those of the example events. The copy
+    is loaded and predicts the example before it gets its name. For a pickled model, set MODEL_DIGEST to the digest of
+    the original. Names that are given neither here nor in the environment are those that the model carries.
     """
     from stream_consumer.contract.envelope import Envelope
     from stream_consumer.models import signing

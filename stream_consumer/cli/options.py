@@ -20,16 +20,12 @@ if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.model import Model
 
-_AWS = "AWS, as the AWS CLI takes them"
-
 EndpointUrl = Annotated[
     str | None,
-    typer.Option("--endpoint-url", metavar="URL", help="Endpoint of an emulator.", rich_help_panel=_AWS),
+    typer.Option("--endpoint-url", metavar="URL", help="Endpoint of an emulator of AWS."),
 ]
-Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="Region.", rich_help_panel=_AWS)]
-Profile = Annotated[
-    str | None, typer.Option("--profile", metavar="NAME", help="Profile of ~/.aws/config.", rich_help_panel=_AWS)
-]
+Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="AWS region.")]
+Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile, of ~/.aws/config.")]
 EntityField = Annotated[
     str | None,
     typer.Option(

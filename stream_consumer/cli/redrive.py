@@ -80,11 +80,12 @@ def redrive(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Put letters back on their stream, with their bytes and partition key, each event once.
+    Put dead letters back on their stream, each event once.
 
-    What was put is marked under redriven/ in the bucket, and the next run passes it over: run the same command again
-    after a failure. Ctrl-C stops after the chunk at hand. What goes back is a new record with a new event id; if it is
-    still invalid it becomes a new dead letter. A crash between a put and its mark puts at most 500 records twice.
+    They keep their bytes and partition key. What was put is marked under redriven/ in the bucket, and the next run
+    passes it over: run the same command again after a failure. Ctrl-C stops after the chunk at hand. What goes back is
+    a new record with a new event id; if it is still invalid it becomes a new dead letter. A crash between a put and its
+    mark puts at most 500 records twice.
     """
     from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket

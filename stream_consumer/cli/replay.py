@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from stream_consumer.operate.replay import Stretch
     from stream_consumer.sinks import Entry, Sink
 
-_RESULT = "What comes of it (one of these)"
 _RECORD = re.compile(r"(shardId-\d+):(\d+)(?:\.\d+)?")
-_PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-…:4963…)"
+_PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-...:4963...)"
 
 
 def replay(  # noqa: PLR0913 (each is an option)
@@ -51,19 +50,19 @@ def replay(  # noqa: PLR0913 (each is an option)
     ] = None,
     output_stream: Annotated[
         str | None,
-        typer.Option(help="Publish the predictions on it, by name or ARN.", rich_help_panel=_RESULT),
+        typer.Option(help="Publish the predictions on it, by name or ARN."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the predictions to it, NDJSON; - for here.", rich_help_panel=_RESULT),
+        typer.Option(metavar="FILE", help="Write the predictions to it, NDJSON; - for here."),
     ] = None,
     compare: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Report how this model's predictions differ.", rich_help_panel=_RESULT),
+        typer.Option(metavar="MODEL", help="Report how this model's predictions differ."),
     ] = None,
     compare_digest: Annotated[str | None, typer.Option(help="Digest of the model to compare.")] = None,
     keep: Annotated[int, typer.Option(min=0, help="How many of the largest differences to name.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="The comparison as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
     dead_letters: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write invalid records to it; by default they are only counted.")
     ] = None,
@@ -72,10 +71,11 @@ def replay(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Feed a stretch of the input stream through the consumer again: its predictions go to another stream or a file.
+    Score a range of the input stream again.
 
-    They carry the event ids of the first time, so a reader that keeps the first of each event_id recognises what was
-    there. With --compare nothing is published: both models score the same records, and how they differ is reported.
+    Give one of --output-stream, --output and --compare. The predictions carry the event ids of the first time, so a
+    reader that keeps the first of each event_id recognises what was there. With --compare nothing is published: both
+    models score the same records, and how they differ is reported.
     """
     from stream_consumer.contract.dead_letter import encode_dead_letters
     from stream_consumer.kinesis.stream_writer import PredictionStream

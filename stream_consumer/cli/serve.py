@@ -7,8 +7,6 @@ import typer
 
 from stream_consumer.cli.terminal import Terminal
 
-_LIMITS = "Limits, also by the variables of docs/web.md"
-
 
 def serve(  # noqa: PLR0913 (each is an option)
     *,
@@ -33,31 +31,26 @@ def serve(  # noqa: PLR0913 (each is an option)
         int | None,
         typer.Option(help="Number of worker processes on the port, by default 1.", envvar="WEB_WORKERS"),
     ] = None,
-    max_items: Annotated[
-        int | None, typer.Option(help="Maximum number of events in a request.", rich_help_panel=_LIMITS)
-    ] = None,
-    max_body_bytes: Annotated[
-        int | None, typer.Option(help="Maximum size of a request body, in bytes.", rich_help_panel=_LIMITS)
-    ] = None,
-    queue_items: Annotated[
-        int | None, typer.Option(help="Maximum number of waiting events; more get a 503.", rich_help_panel=_LIMITS)
-    ] = None,
+    max_items: Annotated[int | None, typer.Option(help="Maximum number of events in a request.")] = None,
+    max_body_bytes: Annotated[int | None, typer.Option(help="Maximum size of a request body, in bytes.")] = None,
+    queue_items: Annotated[int | None, typer.Option(help="Maximum number of waiting events; more get a 503.")] = None,
     timeout_ms: Annotated[
         int | None,
-        typer.Option(
-            help="Time limit for a request to arrive and to be decided, in milliseconds.", rich_help_panel=_LIMITS
-        ),
+        typer.Option(help="Time limit for a request to arrive and to be decided, in milliseconds."),
     ] = None,
     grace_seconds: Annotated[
         int | None,
-        typer.Option(help="Time to finish accepted requests after SIGTERM, in seconds.", rich_help_panel=_LIMITS),
+        typer.Option(help="Time to finish accepted requests after SIGTERM, in seconds."),
     ] = None,
 ) -> None:
     """
-    Serve predictions over HTTP: POST /predict, MLflow's and SageMaker's /invocations; /docs shows all.
+    Serve predictions over HTTP.
 
-    Binding to a non-loopback address requires a token, unless you pass --no-auth. SIGTERM and Ctrl-C finish what was
-    accepted. With several workers SIGHUP loads the model anew and replaces them one after another.
+    The paths are /predict, /invocations as MLflow and SageMaker have it, and /docs, which shows all of them.
+
+    Binding to a non-loopback address requires a token or --no-auth. Each limit also has a variable, named in
+    docs/web.md. SIGTERM and Ctrl-C finish what was accepted. With several workers SIGHUP loads the model anew and
+    replaces them one after another.
     """
     from stream_consumer.web.settings import WebSettings
 

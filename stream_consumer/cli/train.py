@@ -20,7 +20,7 @@ def train(  # noqa: PLR0913 (each is an option)
     ],
     *,
     name: Annotated[str, typer.Option(help="Registered model.")] = "ride-duration",
-    experiment: Annotated[str, typer.Option(help="Experiment to log the run in.")] = "ride-duration",
+    experiment: Annotated[str, typer.Option(help="Experiment of the run.")] = "ride-duration",
     tracking_uri: Annotated[
         str | None,
         typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's store; by default mlflow.db in this directory."),
@@ -31,10 +31,11 @@ def train(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Train a model on trip records, test it on the last of them, and register it with MLflow.
+    Train a model on trip records, and register it with MLflow.
 
-    Several months are trained on but for the last, which is held out; of a single one the last fifth is. The alias
-    champion moves to the new version only if it beats the present champion on the same rides.
+    It is tested on the last of the records. Several months are trained on but for the last, which is held out; of a
+    single one the last fifth is. The alias champion moves to the new version only if it beats the present champion on
+    the same rides.
     """
     from stream_consumer.training.train import TrainingOptions
     from stream_consumer.training.train import train as fit

@@ -61,17 +61,16 @@ def worker(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Score each object that a queue tells of: bucket → notification → SQS → here.
+    Score each object that an SQS queue announces.
 
-    Run as many as you like. A message is deleted when the outputs of its objects
-    are committed. What fails goes back, and after as many receives as the
-    queue's redrive policy says it is in the dead-letter queue; give it one.
-    SIGTERM lets the object at hand finish within --grace, or hands it back;
-    a second one does not wait.
+    A bucket sends its notifications to the queue. Run as many workers as you like. A message is deleted when the
+    outputs of its objects are committed. What fails goes back to the queue. After as many receives as the queue's
+    redrive policy says, it goes to the dead-letter queue, so give the queue one. SIGTERM lets the object at hand
+    finish within --grace, or hands it back. A second SIGTERM does not wait.
 
     In a container that starts when there is work:
 
-      [bold]stream-consumer worker --queue https://… --exit-when-empty[/]
+    stream-consumer worker --queue URL --exit-when-empty
     """
     from stream_consumer.batch.parallel import cores
     from stream_consumer.batch.storage import Stores
