@@ -35,6 +35,8 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with _progress() as progress:
         task = progress.add_task(printable(label), total=total)
         yield lambda steps: progress.advance(task, steps)
+        if total is None:
+            progress.update(task, total=progress.tasks[task].completed)
 
 
 @contextlib.contextmanager
@@ -47,6 +49,7 @@ def row_bar(label: str) -> Iterator["Rows"]:
             progress.update(task, completed=rows, total=total)
 
         yield show
+        progress.update(task, total=progress.tasks[task].completed)
 
 
 @contextlib.contextmanager
@@ -74,10 +77,17 @@ def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
         yield show
 
 
-def _progress() -> Progress:
-    return _display(
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """Show bars, which are taken away if the work fails: its error says what became of it."""
+    with _display(
         SpinnerColumn(), _label(18, 28), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
-    )
+    ) as progress:
+        try:
+            yield progress
+        except BaseException:
+            progress.live.transient = True
+            raise
 
 
 def _label(least: int | None = None, most: int | None = None) -> TextColumn:
