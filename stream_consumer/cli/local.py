@@ -41,5 +41,5 @@ def up(
 
     streams = stream or [INPUT_STREAM, OUTPUT_STREAM]
     with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=bucket or [BUCKET]) as aws:
-        Terminal(soft_wrap=True).print(_HELP.format(url=aws.endpoint_url, input=streams[0]))
+        Terminal().print(_HELP.format(url=aws.endpoint_url, input=streams[0]), soft_wrap=True)
         aws.wait()

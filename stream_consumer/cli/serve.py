@@ -71,7 +71,7 @@ def serve(  # noqa: PLR0913 (each is an option)
         {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
     )
     settings.demand_auth()
-    console = Terminal(stderr=True, soft_wrap=True)
+    console = Terminal(stderr=True, lines=True)
 
     def announce(model: str, url: str) -> None:
         console.print(f"serving {model} on {url} ({url}/docs)")

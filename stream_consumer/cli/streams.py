@@ -91,7 +91,7 @@ def tail(  # noqa: PLR0913 (each is an option)
         envelope=envelope,
         checkpoint=load_checkpoint(options.written("--checkpoint", checkpoint)) if checkpoint else None,
     )
-    console = Terminal(soft_wrap=True)
+    console = Terminal(lines=True)
     if not as_json:
         console.print(
             f"{'arrival':<13}{envelope.id or 'event_id':>14}{'prediction':>12}  {'model and version'}", style="bold"

@@ -9,6 +9,7 @@ import codecs
 import io
 import logging
 import sys
+import textwrap
 from typing import Any, NoReturn, TextIO
 
 from rich.console import Console
@@ -73,17 +74,32 @@ class _Nowhere(io.StringIO):
 
 
 class Terminal(Console):
-    """A console that shows text as it is. Its own styles are arguments, never markup."""
+    """
+    A console that shows text as it is. Its own styles are arguments, never markup.
 
-    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False) -> None:
-        super().__init__(stderr=stderr, soft_wrap=soft_wrap, highlight=False, markup=False, emoji=False)
+    With *lines* each text is one line for a file or a pipe. A terminal gets it wrapped between words, and a longer
+    word, such as a path, whole.
+    """
+
+    def __init__(self, *, stderr: bool = False, lines: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+        self._lines = lines
 
     def print(self, *objects: Any, **how: Any) -> None:
+        if self._lines:
+            how = {"soft_wrap": True} | how
+            objects = tuple(map(self._wrapped, objects)) if self.file.isatty() else objects
         try:
             super().print(*objects, **how)
         except OSError as error:
             if not self.stderr:  # else nobody can be told
                 refuse_output(error)
+
+    def _wrapped(self, text: str | Text) -> Text:
+        wrapped = self.render_str(text) if isinstance(text, str) else text.copy()
+        # Rich would break a long word, too, so that it could not be copied.
+        wrapped.plain = textwrap.fill(wrapped.plain, self.width, break_long_words=False, break_on_hyphens=False)
+        return wrapped
 
     def render_str(self, text: str, **how: Any) -> Text:
         """Return *text*, also of a table's cell, with nothing in it but line feeds to obey."""
@@ -106,9 +122,9 @@ def hint(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print *text* as one line on standard error."""
-    Terminal(stderr=True, soft_wrap=True).print(printable(text))
+    Terminal(stderr=True, lines=True).print(printable(text))
 
 
 def error(text: str) -> None:
     """Print *text* as one line on standard error, as what ended the command. A file's name may have line ends."""
-    Terminal(stderr=True, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", printable(text)))
+    Terminal(stderr=True, lines=True).print(Text.assemble(("error:", "bold red"), " ", printable(text)))

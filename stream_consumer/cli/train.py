@@ -60,4 +60,4 @@ def show(result: "TrainingResult") -> None:
     moved = "moved here" if result.verdict.promoted else "stays"
     table.add_row("champion", f"{moved}: {result.verdict.reason}")
     table.add_row("tracking", result.tracking_uri)
-    Terminal(soft_wrap=True).print(table)
+    Terminal().print(table, soft_wrap=True)

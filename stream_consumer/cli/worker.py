@@ -134,7 +134,7 @@ def _log() -> "Log":
 
 class _Lines:
     def __init__(self) -> None:
-        self._console = Terminal(soft_wrap=True)
+        self._console = Terminal(lines=True)
 
     def info(self, msg: object, *, extra: dict[str, Any]) -> None:
         self._say(msg, extra)

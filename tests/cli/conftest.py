@@ -19,6 +19,7 @@ from stream_consumer.cli.app import app, run
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.synthetic import synthetic_rides
+from tests.cli.terminal import Tty
 
 RIDES = 120
 
@@ -114,3 +115,11 @@ def mocked_aws(
         for stream in ("ride_events", "ride_predictions"):
             clients.kinesis.create_stream(StreamName=stream, ShardCount=1)
         yield clients
+
+
+@pytest.fixture
+def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
+    """Return a terminal of 80 columns, to which a test redirects a standard stream."""
+    for name, value in (("COLUMNS", "80"), ("LINES", "24"), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(name, value)
+    return Tty()

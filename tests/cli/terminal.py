@@ -5,6 +5,7 @@ The rule: an escape sequence that the screen does not know fails the test, so th
 """
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -124,3 +125,13 @@ def screen(output: str) -> list[str]:
             case action, _:
                 raise AssertionError(f"the screen does not know CSI {piece['count']}{action}")
     return [line.rstrip() for line in lines]
+
+
+class Tty(io.StringIO):
+    """A terminal in this process."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        return [line for line in screen(self.getvalue().replace("\n", "\r\n")) if line]

@@ -1,33 +1,15 @@
 """What a display of progress leaves on a terminal of 80 columns."""
 
 import contextlib
-import io
 from collections.abc import Callable
 
 import pytest
 
 from stream_consumer.cli.progress import bar, row_bar, run_bars
 from stream_consumer.errors import UsageError
-from tests.cli.terminal import screen
+from tests.cli.terminal import Tty
 
 Display = Callable[[], contextlib.AbstractContextManager[object]]
-
-
-class Tty(io.StringIO):
-    """A terminal in this process."""
-
-    def isatty(self) -> bool:
-        return True
-
-    def lines(self) -> list[str]:
-        return [line for line in screen(self.getvalue().replace("\n", "\r\n")) if line]
-
-
-@pytest.fixture
-def tty(monkeypatch: pytest.MonkeyPatch) -> Tty:
-    for name, value in (("COLUMNS", "80"), ("LINES", "24"), ("TERM", "xterm-256color")):
-        monkeypatch.setenv(name, value)
-    return Tty()
 
 
 def is_finished(line: str, label: str, count: str) -> bool:

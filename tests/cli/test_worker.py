@@ -151,7 +151,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_drains_the_queue_and_ends(
     command: Command, aws: EmbeddedAws, drained: Rides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a terminal it says so in lines for people; --output names the outputs."""
+    """In a terminal it says so in lines for people, wrapped between words; --output names the outputs."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     model = linear_model(tmp_path / "model")
     body = parquet_file(tmp_path / "rides.parquet").read_bytes()
@@ -160,7 +160,9 @@ def test_it_drains_the_queue_and_ends(
     options = ("--queue", drained.queue, "--model", model, "--output", output, "--exit-when-empty")
     ran = command("worker", *options, "--endpoint-url", aws.endpoint_url)
     assert (ran.code, ran.err) == (0, "")
-    assert "scored: source s3://drained/rides/a.parquet, target s3://drained/out/rides/a.parquet.csv" in ran.out
+    assert "scored: source s3://drained/rides/a.parquet, target s3://drained/out/rides/a.parquet.csv" in " ".join(
+        ran.out.split()
+    )
     assert ran.out.splitlines()[-1] == "worker ends: scored 1, already 0, left 0"
     assert "out/rides/a.parquet.csv.summary.json" in drained.objects("out/")
 
