@@ -1,5 +1,6 @@
 """``dead-letters``: what was not scored, and why; ``redrive`` puts it back."""
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,8 @@ def list_(  # noqa: PLR0913 (each is an option)
         if not (pending and is_redriven):
             totals[letter.reason] += 1
             redriven += is_redriven
-            say(_json(letter, redriven=is_redriven) if as_json else _row(letter, redriven=is_redriven))
+            for line in [_json(letter, redriven=is_redriven)] if as_json else _row(letter, redriven=is_redriven):
+                say(line)
     if not as_json:
         counts = "".join(f", {count:,} {name}" for name, count in totals.most_common())
         say(f"{totals.total():,} in all, {redriven:,} redriven{counts}")
@@ -78,9 +80,11 @@ def _json(letter: "Letter", *, redriven: bool) -> str:
     return msgspec.json.encode({**msgspec.structs.asdict(letter), "redriven": redriven}).decode()
 
 
-def _row(letter: "Letter", *, redriven: bool) -> str:
-    about = f"{letter.reason:<23} {letter.path or '-':<22} {letter.event_id or '-'}"
-    return f"{letter.arrival or '-':<24} {'redriven' if redriven else '':<8} {about}"
+def _row(letter: "Letter", *, redriven: bool) -> list[str]:
+    """Return one line or, for a terminal, two: an event id alone takes nearly 80 columns."""
+    when = f"{letter.arrival or '-':<24} {'redriven' if redriven else '':<8}"
+    about, event_id = f"{when} {letter.reason:<23} {letter.path or '-':<22}", letter.event_id or "-"
+    return [about.rstrip(), f"  {event_id}"] if sys.stdout.isatty() else [f"{about} {event_id}"]
 
 
 @app.command("show")

@@ -1,5 +1,6 @@
 """``dead-letters list|show|redrive`` as an operator types them."""
 
+import contextlib
 import json
 import signal
 from pathlib import Path
@@ -15,6 +16,7 @@ from stream_consumer.cli.redrive import finishing
 from stream_consumer.contract.record import Reason
 from tests.cli.conftest import Command, Ran
 from tests.cli.model import linear_model
+from tests.cli.terminal import Tty
 from tests.operate.bucket import MAPPINGS, OURS, Account, ReadableS3, dead_letter, event_id, lay_mappings, lay_ours
 from tests.rides import SHARD, STREAM_ARN, ride_event, sequence_number
 
@@ -85,6 +87,17 @@ def test_list_shows_both_kinds_of_letter(
     command: Command, filters: tuple[str, ...], rows: list[int], totals: str
 ) -> None:
     assert command("dead-letters", "list", *filters) == Ran(0, "".join(ROWS[row] for row in rows) + totals, "")
+
+
+@pytest.mark.usefixtures("laid")
+def test_a_terminal_shows_an_event_id_on_a_line_of_its_own(command: Command, tty: Tty) -> None:
+    with contextlib.redirect_stdout(tty):
+        assert command("dead-letters", "list", "--reason", "schema").code == 0
+    row, identifier, total = tty.lines()
+    assert row == "2026-11-21T01:02:03.456Z          schema                  $.ride.trip_distance"
+    assert identifier == f"  {event_id(0)}"
+    assert total == "1 in all, 0 redriven, 1 schema"
+    assert max(map(len, tty.lines())) <= 80
 
 
 def test_list_as_json_carries_everything(command: Command, laid: Clients) -> None:
