@@ -52,7 +52,7 @@ class Options:
     """What else may be asked of a run."""
 
     id_column: str | None = None
-    """The column of ids; without one ``ride_id``, or ``<input stem>_<row>`` where there is no such column."""
+    """The column of ids; without one the events' id field, or ``<input stem>_<row>`` where there is no such column."""
     query: str | None = None
     """What to select, if the source is a database."""
     table: str | None = None

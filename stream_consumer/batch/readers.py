@@ -32,7 +32,7 @@ class Layout:
         """
         Look for the signature's columns among those that are *there*.
 
-        Without *id_column* ids are those of the column ``ride_id``, or made from *stem* if there is none.
+        Without *id_column* ids are those of the events' id field, or made from *stem* if there is no such column.
 
         Raises:
             UnusableInput: A required column is not there, or *id_column* is not, or one of them is there twice.

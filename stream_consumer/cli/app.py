@@ -22,6 +22,7 @@ from stream_consumer.cli import (
     train,
     worker,
 )
+from stream_consumer.cli.options import MODEL_SETTINGS
 from stream_consumer.cli.terminal import error as show_error
 from stream_consumer.cli.terminal import flush_output, open_output, refuse_output
 from stream_consumer.errors import StreamConsumerError, UsageError
@@ -54,16 +55,16 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut options and defaults at 80 columns
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
+app.command("demo", epilog=MODEL_SETTINGS)(demo.demo)
 app.command("train")(train.train)
 app.add_typer(model.app, name="model")
 app.command("put")(streams.put)
-app.command("consume")(consume.consume)
+app.command("consume", epilog=MODEL_SETTINGS)(consume.consume)
 app.command("tail")(streams.tail)
-app.command("replay")(replay.replay)
-app.command("batch")(batch.batch)
-app.command("worker")(worker.worker)
-app.command("serve")(serve.serve)
+app.command("replay", epilog=MODEL_SETTINGS)(replay.replay)
+app.command("batch", epilog=MODEL_SETTINGS)(batch.batch)
+app.command("worker", epilog=MODEL_SETTINGS)(worker.worker)
+app.command("serve", epilog=MODEL_SETTINGS)(serve.serve)
 app.command("capacity")(capacity.capacity)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(local.app, name="local")

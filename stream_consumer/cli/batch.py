@@ -43,7 +43,8 @@ def batch(  # noqa: PLR0913 (each is an option)
         bool, typer.Option("--resume", help="Skip inputs whose results of this model are there already.")
     ] = False,
     id_column: Annotated[
-        str | None, typer.Option(help="Column of ids; without it ride_id, or <input>_<row> where there is none.")
+        str | None,
+        typer.Option(help="Column of ids. Default: ID_FIELD, or <input>_<row> if the input has no such column."),
     ] = None,
     max_rejected: Annotated[
         str | None,

@@ -31,7 +31,7 @@ app = typer.Typer(
     "They are dead letters, and records that the event source mapping gave up on.",
     no_args_is_help=True,
 )
-app.command("redrive")(redrive.redrive)
+app.command("redrive", epilog=options.MODEL_SETTINGS)(redrive.redrive)
 
 
 @app.command("list")

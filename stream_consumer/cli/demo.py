@@ -82,8 +82,7 @@ def demo(  # noqa: PLR0913 (each is an option)
     put came out once: as a prediction or as a dead letter. The rides put are rides that the model was not trained on.
     Exit code 1 if the counts do not add up.
 
-    With --model and --events the same is done with a model and events of your own. The function's settings
-    MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD and PREDICTION_FIELD hold here, too.
+    With --model and --events the same is done with a model and events of your own.
     """
     if train and model != CHAMPION:
         raise UsageError("--train makes a model and --model names one: give one of the two")

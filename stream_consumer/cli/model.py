@@ -28,10 +28,14 @@ class _ShowByDefault(TyperGroup):
         return super().resolve_command(ctx, args if known or args[0].startswith("-") else ["show", *args])
 
 
-app = typer.Typer(cls=_ShowByDefault, no_args_is_help=True, help="Look at a model, or give it a signature.")
+app = typer.Typer(
+    cls=_ShowByDefault,
+    no_args_is_help=True,
+    help="Look at a model, or give it a signature.\n\nmodel LOCATION is short for model show LOCATION.",
+)
 
 
-@app.command("show")
+@app.command("show", epilog=options.MODEL_SETTINGS)
 def show(
     location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
     *,

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.model import Model
 
+MODEL_SETTINGS = (
+    "Environment variables of the model: MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD and PREDICTION_FIELD. "
+    "docs/your-model.md explains them."
+)
+"""What the help of each command that loads a model ends with."""
+
 EndpointUrl = Annotated[
     str | None,
     typer.Option("--endpoint-url", metavar="URL", help="Endpoint of an emulator of AWS."),

@@ -9,6 +9,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from stream_consumer.cli.app import app
+from stream_consumer.settings import FIELDS
 from tests.cli.test_output import commands_of
 
 COMMANDS = list(commands_of(get_command(app)))
@@ -51,3 +52,22 @@ def test_paragraphs_are_filled_and_no_sentence_is_cut(words: tuple[str, ...]) ->
         assert not line.strip() or not word or len(line) + len(word) >= 77, (line, after)
     assert [line for line in said.partition("Commands:")[2].splitlines() if line.endswith("...")] == []
     assert not re.search(r"\[/?(bold)?\]", said)
+
+
+LOADING = ["demo", "consume", "replay", "batch", "worker", "serve", "model show", "dead-letters redrive"]
+OF_A_MODEL = ["model_digest", "model_columns", "entity_field", "id_field", "prediction_field"]
+
+
+@pytest.mark.parametrize("command", LOADING)
+def test_a_command_that_loads_a_model_names_the_variables_that_say_more_of_it(command: str) -> None:
+    said = shown(tuple(command.split()))
+    assert [FIELDS[name].variable for name in OF_A_MODEL if FIELDS[name].variable not in said] == []
+
+
+def test_the_help_of_model_says_that_a_location_will_do() -> None:
+    assert "model LOCATION is short for model show LOCATION." in shown(("model",))
+
+
+def test_the_help_of_batch_takes_ids_from_where_they_come_from() -> None:
+    said = " ".join(shown(("batch",)).split())
+    assert "Column of ids. Default: ID_FIELD, or <input>_<row> if the input has no such column." in said
