@@ -22,7 +22,9 @@ DEMO_ARGS ?=
 	infra-readme deploy rollback
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("%-19s", $$1); n = split($$2, words, " "); \
+	  for (i = 1; i <= n; i++) { if (length(line) + length(words[i]) > 79) { print line; line = sprintf("%19s", "") } \
+	    line = line " " words[i] } print line }' $(MAKEFILE_LIST)
 
 # An environment that was not made whole, whose last installation was cut off, or whose Python or pip is gone, is made anew.
 # So is one of another Python than the user names.
@@ -72,7 +74,7 @@ rides_as_options = set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rid
 demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES="paths or URLs" TRAIN="paths or URLs")
 	@$(rides_as_options); $(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
 
-test: $(VENV)/.dev ## the unit tests, under two minutes
+test: $(VENV)/.dev ## the unit tests
 	@$(BIN)/python -m pytest -n auto
 
 coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fall below the bar in pyproject.toml
@@ -111,7 +113,7 @@ mutated-models: $(VENV)/.dev ## load mutated skops files, which may not end the 
 soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
-figures: $(VENV)/.dev ## both of these, and write their tables into docs/delivery.md and README.md
+figures: $(VENV)/.dev ## invariants and soak, and write their tables into docs/delivery.md and README.md
 	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED) --write
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --write
 
@@ -133,7 +135,7 @@ imports: $(VENV)/.dev ## import-linter: imports only point down the house
 docs: $(VENV)/.dev ## write the tables of README.md and docs/ from the code
 	@$(BIN)/python .ci/docs.py
 
-check: lint types imports test ## all of the above
+check: lint types imports test ## lint, types, imports and test
 
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow; what it needs, uv.
 CUSTOM = $(MODEL)$(EXTRA)$(SKLEARN)
@@ -160,7 +162,7 @@ SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/ima
 integration: needs-integration $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
 	@$(SUITE) --tiers compose
 
-integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.localstack .ci/node/node_modules/.package-lock.json ## the same tests without Docker, on emulators of three kinds
+integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.localstack .ci/node/node_modules/.package-lock.json ## the tests of integration without Docker, on emulators of three kinds
 	@$(SUITE) --tiers ministack,kinesis-local,localstack
 
 web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)

@@ -292,6 +292,20 @@ def test_rides_are_split_as_a_shell_splits_words(bare: Project, target: str) -> 
     ]
 
 
+def test_the_help_fits_80_columns_and_leaves_out_no_word(bare: Project) -> None:
+    help_ = bare.make("help").stdout
+    assert [line for line in help_.splitlines() if len(line) > 80] == []
+    documented = re.findall(r"^([a-z-]+):.*## (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(documented) > 20
+    assert help_.split() == [word for target, meaning in documented for word in (target, *meaning.split())]
+
+
+def test_the_help_of_a_target_names_others_by_their_names(bare: Project) -> None:
+    """A target's place in the list may change, and others come between."""
+    assert not re.search(r"of the above|both of these|the same tests", " ".join(bare.make("help").stdout.split()))
+    assert "check lint, types, imports and test" in " ".join(bare.make("help").stdout.split())
+
+
 ENGINE = "docker or podman or buildah"
 
 
