@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.prediction import Prediction, encode_prediction
@@ -117,12 +118,23 @@ class _Watch:
             )
 
 
-def commonest_fault(letters: Sequence[DeadLetter]) -> str:
+class Faulty(Protocol):
+    """A dead letter, as it is written or as it is read back."""
+
+    @property
+    def reason(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+
+
+def commonest_fault(letters: Sequence[Faulty]) -> str:
     """Return how many of *letters* have their commonest fault, which it is and its remedy; empty without letters."""
     if not letters:
         return ""
     [((reason, path, detail), count)] = Counter((one.reason, one.path, one.detail) for one in letters).most_common(1)
-    return f"{count:,} have the fault {reason} at {path} ({unquoted(detail)}); {_REMEDIES[reason]}"
+    return f"{count:,} have the fault {reason} at {path} ({unquoted(detail)}); {_REMEDIES[Reason(reason)]}"
 
 
 class Consumer:

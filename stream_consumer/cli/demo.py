@@ -181,6 +181,7 @@ def _summary(outcome: "Outcome", name: str) -> list[tuple[str, str]]:
     if len(outcome.actual):
         rows.append(("RMSE", f"{outcome.rmse:.2f} min against the true durations"))
     else:
+        rows += [("commonest fault", outcome.fault)] if outcome.fault else []
         rows += prediction_rows(outcome.predictions, name)
     invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0):,.0f} ms in the model"
     if outcome.failed_invocations:

@@ -158,6 +158,8 @@ def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_p
     said = rows(ran.out)
     assert said["adds up"] == "yes: 25 = 20 + 5 + 0"
     assert said["dead letters"] == "5: 4 undecodable, 1 schema"
+    fault = "1 have the fault schema at $.customer.fee (Expected `float`, got `str`); deploy a model whose signature"
+    assert f"commonest fault {fault} fits the events, or set" in " ".join(ran.out.split())
     assert said["fate"] == "stays: 10, leaves: 10"
     assert said["first event"] == '{"customer":{"plan":"basic","fee":0},"customer_id":"c-0"}'
     # The first five that came; which ones these are depends on which shard was read first.
@@ -166,6 +168,7 @@ def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_p
     assert max(map(len, ran.out.splitlines())) <= 80
     report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png;base64,") == 2, "latencies, and nothing of rides"
+    assert f"<th>commonest fault</th><td>{fault}" in report
     assert "Put-to-prediction latency" in report
 
 
@@ -181,6 +184,7 @@ def test_events_without_an_id_and_predictions_that_are_numbers_run(
     assert ran.code == 0, ran
     assert rows(ran.out)["adds up"] == "yes: 4 = 4 + 0 + 0"
     assert rows(ran.out)["minutes"] == "mean 13, p95 22.9"
+    assert "commonest fault" not in ran.out
     assert "put-to-prediction" not in rows(ran.out), "nothing tells which event a prediction is of"
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_consumer.consumer import commonest_fault
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Reason
@@ -26,7 +27,7 @@ from stream_consumer.local.mapping.event_source_mapping import EventSourceMappin
 from stream_consumer.local.mapping.events import Event, Invoked, Tally
 from stream_consumer.local.mapping.on_failure import S3Destination
 from stream_consumer.local.runtime.functions import EMPTY_BATCH, started
-from stream_consumer.operate.dead_letter_bucket import MAPPING_PREFIX, DeadLetterBucket, Selection, letters
+from stream_consumer.operate.dead_letter_bucket import MAPPING_PREFIX, DeadLetterBucket, Letter, Selection, letters
 from stream_consumer.reader import PredictionReader, Received
 from stream_consumer.sinks import Entry
 
@@ -88,6 +89,8 @@ class Outcome:
     """What the function last failed with; empty if it never did."""
     metrics: Mapping[str, float]
     """Sums of the function's own metrics."""
+    fault: str
+    """Commonest fault of the dead letters and its remedy; of those that are JSON, if any is."""
     predictions: Sequence[Prediction] = field(repr=False)
     """In the order in which they were read."""
     actual: NDArray[np.float64] = field(repr=False)
@@ -225,14 +228,14 @@ def run(
         consuming.stop()
     reading.finish()
     show(progress)
-    counts = tally.counts
+    counts, dead_letters = tally.counts, _dead_letters(clients)
     at = np.array([when for _, when in reading.received])
     return Outcome(
         put=len(entries),
         put_again=put_again,
         predicted=len(reading.received),
         duplicates=reading.duplicates,
-        dead_letters=_dead_letters(clients),
+        dead_letters=Counter(Reason(letter.reason) for letter in dead_letters),
         expected_dead_letters=plan.expected,
         discarded=counts.records_discarded,
         seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
@@ -240,6 +243,7 @@ def run(
         failed_invocations=counts.errors,
         last_error=tally.last_error,
         metrics=metrics.sums(),
+        fault=commonest_fault([one for one in dead_letters if one.reason != Reason.UNDECODABLE] or dead_letters),
         **_measures(plan, reading.received, put_at, begun),
     )
 
@@ -302,12 +306,12 @@ class _Consuming:
         self._thread.join()
 
 
-def _dead_letters(clients: "Clients") -> Counter[Reason]:
+def _dead_letters(clients: "Clients") -> list[Letter]:
     bucket = DeadLetterBucket(clients.s3, BUCKET, DEAD_LETTER_PREFIX)
     # An object that holds no letters leaves the counts short, which is a fault of its own.
     found = letters(bucket.documents(bucket.keys()), Selection(), lambda _: None)
     # What the mapping gave up on is counted where it did.
-    return Counter(Reason(letter.reason) for letter in found if not letter.document.startswith(MAPPING_PREFIX))
+    return [letter for letter in found if not letter.document.startswith(MAPPING_PREFIX)]
 
 
 def _measures(
