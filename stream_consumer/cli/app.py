@@ -1,8 +1,9 @@
 """The application: its commands, and what becomes of an error: one line, no traceback, an exit code that says whose."""
 
+import io
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,8 +24,8 @@ from stream_consumer.cli import (
     worker,
 )
 from stream_consumer.cli.options import MODEL_SETTINGS
+from stream_consumer.cli.terminal import complain, flush_output, open_output, refuse_output
 from stream_consumer.cli.terminal import error as show_error
-from stream_consumer.cli.terminal import flush_output, open_output, refuse_output
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.log_escaping import escape_logs
 
@@ -33,6 +34,17 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 class _Commands(TyperGroup):
     """The commands. None gets an argument that no message, request or name of a file can hold."""
+
+    def main(self, *args: Any, **how: Any) -> Any:
+        """Run a command, and say what Typer refuses as any other error is said: lines that a terminal wraps."""
+        try:
+            sys.exit(super().main(*args, **how | {"standalone_mode": False}) or 0)
+        except typer.TyperException as refused:
+            said = io.StringIO()
+            cast("Any", refused).show(said)
+            for line in said.getvalue().splitlines():
+                complain(line)
+            sys.exit(refused.exit_code)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         for argument in args:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from stream_consumer.cli.terminal import Terminal, complain, error
+from tests.cli.conftest import Command
 from tests.cli.terminal import Tty
 
 SENTENCE = "MODEL_LOCATION is not set; name a directory, an s3:// prefix or models:/NAME@ALIAS, as the docs say"
@@ -27,3 +28,17 @@ def test_only_a_terminal_wraps_a_line_and_only_between_words(tty: Tty, say: Call
     with contextlib.redirect_stderr(io.StringIO()) as file:
         say(SAID)
     assert file.getvalue() == f"{before}{SAID}\n"
+
+
+def test_so_is_what_is_said_of_a_wrong_argument(command: Command, tty: Tty) -> None:
+    with contextlib.redirect_stderr(tty):
+        assert command("put", "rides.parquet", "--limit", "9" * 40).code == 2
+    assert max(map(len, tty.lines())) <= 80
+    said = "Error: Invalid value for '--limit': Input should be less than or equal to 1000000000"
+    assert " ".join(tty.lines()).endswith(said)
+    assert f"\n{said}\n" in command("put", "rides.parquet", "--limit", "9" * 40).err
+
+
+def test_a_command_without_a_subcommand_shows_its_help(command: Command) -> None:
+    ran = command("model")
+    assert (ran.code, ran.err.startswith("Usage: ")) == (2, True), ran
