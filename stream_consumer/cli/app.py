@@ -1,8 +1,9 @@
 """The application: its commands, and what becomes of an error: one line, no traceback, an exit code that says whose."""
 
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,7 +28,7 @@ from stream_consumer.cli.terminal import flush_output, open_output, refuse_outpu
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.log_escaping import escape_logs
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class _Commands(TyperGroup):
@@ -70,16 +71,22 @@ app.add_typer(local.app, name="local")
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit. SIGTERM ends a command as Ctrl-C does: its temporary files are removed."""
+    signal.signal(signal.SIGTERM, _terminate)
     escape_logs()
     sys.exit(run(app))
+
+
+def _terminate(*_: object) -> NoReturn:
+    sys.exit(TERMINATED)
 
 
 def run(command: Callable[[], object]) -> int:
     """
     Run *command* and return its exit code: 0 done, 1 failed, 2 asked for something impossible.
 
-    An interrupted command exits with 130. A reader of standard output that is gone, such as `head`, is no news.
+    An interrupted command exits with 130, one that SIGTERM ended with 143. A reader of standard output that is gone,
+    such as `head`, is no news.
     """
     open_output()
     code = _exit_code(command)
