@@ -230,7 +230,7 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
         lambda content: content["flavors"]["sklearn"].pop("serialization_format"),
         "can run code from its files",
     ),
-    "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files"),
+    "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files; if you trust it, pin"),
     "other predictions than training recorded": (
         with_metadata({"example_predictions": [1.0, 2.0]}),
         "but training recorded [1.0, 2.0]; other library versions load it than saved it",
@@ -258,7 +258,7 @@ def test_a_patch_release_of_scikit_learn_is_no_other_version(rides_model: Path, 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("MLmodel", None, "does not exist; MODEL_LOCATION is the directory that holds it"),
+        ("MLmodel", None, "does not exist; name the directory that holds it, an s3:// prefix or"),
         ("MLmodel", b"", "Expected `object`, got `null`"),
         ("MLmodel", b"- a\n- b", "Expected `object`, got `array`"),
         ("MLmodel", b"{", "MLmodel of the model at"),
