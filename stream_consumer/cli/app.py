@@ -48,7 +48,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     name="stream-consumer",
-    help="Score Kinesis records with a scikit-learn model on AWS Lambda, and try all of it on this machine.",
+    help="Score Kinesis records with an MLflow model on AWS Lambda, and try all of it on this machine.",
     epilog="Start with: stream-consumer demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
