@@ -91,7 +91,8 @@ class PredictionReader:
             stream_name: The stream of predictions, by name or ARN.
             start: Where to begin in shards that *checkpoint* does not know; by default at the oldest record.
             follow: Go on for ever; else stop when every shard has been read to its tip.
-            envelope: The names of a prediction's fields.
+            envelope: The names of a prediction's fields, where they are not those of rides:
+                ``Envelope(id="customer_id", prediction="churned")``. The environment is not asked.
             remember: How many identifiers to keep, some 100 bytes each.
             checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
                 if it is of another stream.

@@ -185,7 +185,7 @@ def test_another_model_than_the_digest_names_is_refused(location: str) -> None:
     [
         (BATCH.drop_columns("ride_id"), {}, UnusableInput, "has no column 'ride_id' of ids, .*id_column"),
         (BATCH, {"id_column": "trip_distance"}, UnusableInput, "ids of the record batch are of type double; cast"),
-        (BATCH.drop_columns("trip_distance"), {}, UnusableInput, "lacks the columns 'trip_distance'"),
+        (BATCH.drop_columns("trip_distance"), {}, UnusableInput, "lacks the column 'trip_distance'"),
         (BATCH, {"keep": ["tip"]}, UsageError, r"the columns to keep \['tip'\] are not in the record batch"),
         (BATCH, {"keep": ["ride_id"]}, UsageError, r"columns to keep \['ride_id'\] have names of the output's own"),
     ],

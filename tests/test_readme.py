@@ -44,9 +44,3 @@ def test_the_examples_of_the_contract_are_byte_exact() -> None:
     fields = list(msgspec.json.decode(letter.replace("<the original bytes, base64>", "")))
     sample = DeadLetter("e", Reason.SCHEMA, "$", "d", "s", "s", "1", "1", None, b"", "arn:aws:kinesis:r:1:stream/s")
     assert fields == list(msgspec.json.decode(encode_dead_letters([sample])))
-
-
-def test_the_python_of_the_readme_compiles() -> None:
-    assert blocks("python")
-    for block in blocks("python"):
-        compile(block, "README.md", "exec")

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 from stream_consumer.models.description import _Ours
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,11 +37,16 @@ def sections() -> Iterator[tuple[str, list[Block]]]:
         yield section.partition("\n")[0], blocks(section)
 
 
+LOCAL_UP = "http://127.0.0.1:4566"
+"""Where the tutorial's other terminal runs Kinesis and S3."""
+
+
 class Shell:
     """An empty folder, and a shell whose variables outlive a block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, endpoint_url: str) -> None:
         self.folder = folder
+        self.endpoint_url = endpoint_url
         kept = {name: value for name, value in os.environ.items() if not re.match("AWS_|MLFLOW_|MODEL_|PYTEST_", name)}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.variables = kept | {"PATH": path, "COLUMNS": "80", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
@@ -47,7 +54,7 @@ class Shell:
     def run(self, commands: str) -> tuple[int, str]:
         """Return the exit code and what was said on both outputs."""
         done = subprocess.run(  # noqa: S603 (the tutorial's own)
-            ["bash", "-c", f"trap 'env -0 > .variables' EXIT\nset -e\n{commands}"],  # noqa: S607
+            ["bash", "-c", f"trap 'env -0 > .variables' EXIT\nset -e\n{commands.replace(LOCAL_UP, self.endpoint_url)}"],  # noqa: S607
             cwd=self.folder,
             env=self.variables,
             stdout=subprocess.PIPE,
@@ -89,9 +96,10 @@ def test_five_commands_lead_to_predictions_and_mention_no_ride() -> None:
 
 @pytest.mark.process
 def test_the_whole_tutorial_works_in_an_empty_folder(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
-    for _, lesson in sections():
-        shell.follow(lesson)
+    with EmbeddedAws(streams=dict.fromkeys([INPUT_STREAM, OUTPUT_STREAM], 2), buckets=[BUCKET]) as aws:
+        shell = Shell(tmp_path, aws.endpoint_url)
+        for _, lesson in sections():
+            shell.follow(lesson)
 
 
 def test_the_refusals_are_those_of_the_code() -> None:

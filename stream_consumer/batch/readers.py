@@ -6,6 +6,8 @@ The rule: memory does not grow with the file, nor with one row group of it.
 
 import codecs
 import contextlib
+import functools
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,9 +20,12 @@ from numpy.typing import NDArray
 from stream_consumer.batch.chunks import Chunk, Input, Table, in_chunks
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.parquet_batches import LONGEST_ROW, ParquetBatches
-from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.event_schema import EventSchema, counted
+from stream_consumer.contract.printable import printable
 from stream_consumer.errors import in_one_line
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Layout:
@@ -40,8 +45,10 @@ class Layout:
         wanted = [column.name for column in schema.columns if column.required] + ([id_column] if id_column else [])
         missing = [name for name in wanted if name not in there]
         if missing:
-            lacking, having = (", ".join(map(repr, names)) for names in (missing, there))
-            raise UnusableInput(f"{source} lacks the columns {lacking}; it has {having}")
+            raise UnusableInput(f"{source} lacks {counted(missing)}; it has {', '.join(map(repr, there))}")
+        optional = tuple(column.name for column in schema.columns if column.name not in there)
+        if optional:
+            _warn_of_absent(source, optional, tuple(there))
         self.there = list(there)
         self.envelope = schema.envelope
         self.columns = [column.name for column in schema.columns if column.name in there]
@@ -57,6 +64,16 @@ class Layout:
     def made_ids(self, numbers: NDArray[np.int64]) -> Any:
         """Return ids for rows that bring none."""
         return pc.binary_join_element_wise(f"{self._stem}_", pa.array(numbers).cast(pa.string()), "")
+
+
+@functools.lru_cache(maxsize=256)  # each batch of a table from Spark is a table of its own, and is warned of once
+def _warn_of_absent(source: str, absent: tuple[str, ...], there: tuple[str, ...]) -> None:
+    _LOGGER.warning(
+        "%s lacks the optional %s, which the model gets as missing; it has %s",
+        printable(source),
+        printable(counted(absent).removeprefix("the ")),
+        printable(", ".join(map(repr, there))),
+    )
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
 """The application: its commands, and what becomes of an error: one line, no traceback, an exit code that says whose."""
 
 import io
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,7 +30,7 @@ from stream_consumer.cli.terminal import error as show_error
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.log_escaping import escape_logs
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class _Commands(TyperGroup):
@@ -60,7 +61,7 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     cls=_Commands,
     name="stream-consumer",
-    help="Score Kinesis records with a scikit-learn model on AWS Lambda, and try all of it on this machine.",
+    help="Score Kinesis records with an MLflow model on AWS Lambda, and try all of it on this machine.",
     epilog="Start with: stream-consumer demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -83,16 +84,22 @@ app.add_typer(local.app, name="local")
 
 
 def main() -> None:
-    """Run the command line and exit."""
+    """Run the command line and exit. SIGTERM ends a command as Ctrl-C does: its temporary files are removed."""
+    signal.signal(signal.SIGTERM, _terminate)
     escape_logs()
     sys.exit(run(app))
+
+
+def _terminate(*_: object) -> NoReturn:
+    sys.exit(TERMINATED)
 
 
 def run(command: Callable[[], object]) -> int:
     """
     Run *command* and return its exit code: 0 done, 1 failed, 2 asked for something impossible.
 
-    An interrupted command exits with 130. A reader of standard output that is gone, such as `head`, is no news.
+    An interrupted command exits with 130, one that SIGTERM ended with 143. A reader of standard output that is gone,
+    such as `head`, is no news.
     """
     open_output()
     code = _exit_code(command)

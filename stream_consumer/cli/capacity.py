@@ -50,8 +50,8 @@ def capacity(  # noqa: PLR0913 (each is an option)
     table.add_row("capacity", f"{answer.capacity:,.0f} events/s")
     table.add_row("a batch", f"{answer.records_per_batch:,.0f} records, {answer.batch_ms:,.0f} ms")
     table.add_row("iterator age", f"{answer.iterator_age:,.1f} s when keeping up")
-    for what, backlog in (("burst", answer.burst), ("outage", answer.outage)):
-        table.add_row(f"after a {what}", f"{backlog.iterator_age:,.0f} s behind, {backlog.catch_up:,.0f} s to catch up")
+    for what, backlog in (("a burst", answer.burst), ("an outage", answer.outage)):
+        table.add_row(f"after {what}", f"{backlog.iterator_age:,.0f} s behind, {backlog.catch_up:,.0f} s to catch up")
     if answer.given_up:
         table.add_row("", "[bold red]the outage outlasts the mapping's maximum record age[/]")
     cost = answer.cost

@@ -9,17 +9,26 @@ from stream_consumer.cli.terminal import Terminal
 app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True)
 
 _HELP = """\
-Kinesis and S3 are up on {url} (Ctrl-C stops them). In another terminal:
+Kinesis and S3 are up on {url} (Ctrl-C stops them).
+In another terminal:
 
   export AWS_ENDPOINT_URL={url} AWS_DEFAULT_REGION=us-east-1
   export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  export AWS_CBOR_DISABLE=true CBOR_ENABLED=false  # for Java clients, SDK 1 and 2
+  export AWS_CBOR_DISABLE=true CBOR_ENABLED=false  # Java clients, SDK 1 and 2
 
+A ride, by the AWS CLI (`stream-consumer put FILE` puts the rides of a file):
+
+  printf %s '{{"ride": {{"PULocationID": 130, "DOLocationID": 205,' \\
+      ' "trip_distance": 3.66}}, "ride_id": 256}}' > event.json
   aws kinesis put-record --stream-name {input} --partition-key 1 \\
       --data fileb://event.json
-  stream-consumer put RIDES --stream {input}
-  stream-consumer consume --stream {input}
-  stream-consumer tail --from TRIM_HORIZON
+
+Predictions, by the model that `make demo` leaves or by one of your own:
+
+  export MODEL_LOCATION=models:/ride-duration@champion
+  export DEAD_LETTER_BUCKET={bucket} PREDICTIONS_STREAM_NAME={output}
+  stream-consumer consume --stream {input} --drain
+  stream-consumer tail --stream {output} --from TRIM_HORIZON --no-follow
 """
 
 
@@ -39,7 +48,9 @@ def up(
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
     from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 
-    streams = stream or [INPUT_STREAM, OUTPUT_STREAM]
-    with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=bucket or [BUCKET]) as aws:
-        Terminal().print(_HELP.format(url=aws.endpoint_url, input=streams[0]), soft_wrap=True)
+    streams, buckets = stream or [INPUT_STREAM, OUTPUT_STREAM], bucket or [BUCKET]
+    output = [*streams, OUTPUT_STREAM][1]
+    with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=buckets) as aws:
+        text = _HELP.format(url=aws.endpoint_url, input=streams[0], output=output, bucket=buckets[0])
+        Terminal().print(text, soft_wrap=True)
         aws.wait()

@@ -68,6 +68,8 @@ def show(
 
 
 def _describe(model: "Model") -> None:
+    from stream_consumer.models.made_rows import made_row
+
     rows = len(model.example[0]) if model.example else 0
     check = f"predicts {'its example' if rows > 1 else 'a row'}" if rows else "has no row to predict before events come"
     envelope = model.schema.envelope
@@ -75,7 +77,7 @@ def _describe(model: "Model") -> None:
     facts = {"model": model.name, "version": model.version, "location": model.location, "self-check": check}
     for name, value in facts.items():
         say(f"{name:<13}{value}")
-    say(f"event        {model.schema.envelope.event({'…': '…'}, '…').decode()}")
+    say(f"event        {envelope.event(made_row(model.schema.columns, {}, model.categories), '1').decode()}")
     for column in model.schema.columns:
         needed = "required" if column.required else "optional"
         say(f"column       {column.name}: {column.type}, {needed}{_bounds(column)}")

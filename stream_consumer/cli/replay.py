@@ -17,7 +17,7 @@ from stream_consumer.cli import options
 from stream_consumer.cli.progress import bar
 from stream_consumer.cli.terminal import complain, say
 from stream_consumer.contract.stream_arn import stream_name
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import StreamUnreadable, UsageError
 from stream_consumer.kinesis.shard_reader import Start, stream_arn
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def replay(  # noqa: PLR0913 (each is an option)
         raise UsageError("wanted one of --output-stream, --output and --compare: what should come of the replay")
     stretch = _stretch(start, until)
     clients = options.aws(endpoint_url, region, profile)
-    if output_stream and _same(clients, output_stream, stream):
-        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
+    if output_stream:
+        _refuse_unusable(clients, output_stream, stream)
     loaded = _load(model, digest, clients)
     records = batches(clients.kinesis, stream, stretch)
     if compare is not None:
@@ -125,6 +125,23 @@ def _stretch(start: str, until: str | None) -> "Stretch":
         end = options.timestamp(until, wanted=_PLACE).timestamp() if until else time.time()
     either = first or last
     return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
+
+
+def _refuse_unusable(clients: "Clients", output_stream: str, stream: str) -> None:
+    """
+    Raise UsageError if *output_stream* is the input *stream*, or does not exist.
+
+    A client that may not describe the output stream may still put records on it.
+    """
+    if _same(clients, output_stream, stream):
+        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
+    try:
+        stream_arn(clients.kinesis, output_stream)
+    except StreamUnreadable as error:
+        if isinstance(error.__cause__, clients.kinesis.exceptions.ResourceNotFoundException):
+            raise UsageError(
+                f"--output-stream {output_stream}: there is no such stream; create it, or name one that exists"
+            ) from None
 
 
 def _same(clients: "Clients", one: str, other: str) -> bool:

@@ -198,3 +198,13 @@ def _bounded_type(column: Column) -> Any:
 
 
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def counted(names: Sequence[str]) -> str:
+    """
+    Return *names* of columns as messages name them.
+
+    >>> counted(["fee"]), counted(["fee", "plan"])
+    ("the column 'fee'", "the columns 'fee', 'plan'")
+    """
+    return f"the column{'' if len(names) == 1 else 's'} {', '.join(map(repr, names))}"

@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -165,7 +166,7 @@ def model_directory(
     if not (path / "MLmodel").is_file():
         raise ModelError(
             f"there is no MLflow model at {location}: the file {path / 'MLmodel'} does not exist; "
-            "MODEL_LOCATION is the directory that holds it"
+            "name the directory that holds it, an s3:// prefix or models:/NAME@ALIAS"
         )
     yield path
 
@@ -221,9 +222,11 @@ def _download_from_registry(location: str, scratch: str) -> Path:
         )
         return Path(mlflow.artifacts.download_artifacts(location, dst_path=scratch))
     except Exception as error:  # (every store of MLflow has exceptions of its own)
+        rides = re.match("models:/ride-duration[@/]", location)
+        remedy = "make one with `stream-consumer train`" if rides else "correct the name, log the model there"
         raise ModelError(
             f"the model {location} cannot be fetched from {mlflow.get_tracking_uri()}: {error}; "
-            "`stream-consumer train` makes one, MLFLOW_TRACKING_URI says where to look"
+            f"{remedy}, or say with MLFLOW_TRACKING_URI where to look"
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stream_consumer.contract.event_schema import Column
+from stream_consumer.contract.event_schema import Column, counted
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns
 from stream_consumer.models.frame import Array, matrix_dtype, matrix_of, rows_of, typed
@@ -43,8 +43,9 @@ class FittedColumns:
         lacking = [name for name in names if name not in positions and name not in unread]
         if lacking:
             raise ModelError(
-                f"the model at {location} was fitted on the columns {lacking}, which its signature does not have "
-                f"beside {list(positions)}; log it with a signature of all columns that it was fitted on"
+                f"the model at {location} was fitted on {counted(lacking)}, which its signature or MODEL_COLUMNS does "
+                f"not have beside {list(positions)}; correct MODEL_COLUMNS if that names the columns, else log the "
+                "model with a signature of all columns that it was fitted on"
             )
         columns = [self.columns[positions[name]] if name in positions else Column(name, "string") for name in names]
         return FittedColumns(columns, [positions.get(name) for name in names], self.missing_text)

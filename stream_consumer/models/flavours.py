@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stream_consumer.contract.event_schema import Column
+from stream_consumer.contract.event_schema import Column, counted
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Predict
 from stream_consumer.models import boosters
@@ -180,8 +180,9 @@ def _in_order(booster: boosters.Booster, signature: Signature) -> Predict:
     lacking = sorted(set(booster.columns) - set(names))
     if lacking:
         raise ModelError(
-            f"the model at {signature.location} was fitted on {lacking}, which its signature {names} lacks; log it "
-            "with the signature of the columns it was fitted on"
+            f"the model at {signature.location} was fitted on {counted(lacking)}, which its signature or MODEL_COLUMNS "
+            f"does not have beside {names}; correct MODEL_COLUMNS if that names the columns, else log the model with a "
+            "signature of all columns that it was fitted on"
         )
     order = [names.index(name) for name in booster.columns] if booster.columns else list(range(len(names)))
     return lambda columns: booster.predict([columns[at] for at in order])

@@ -104,11 +104,10 @@ def _loaded(path: Path, location: str, description: Description, *, pinned: bool
     flavour = flavour_of(description.flavours, location)
     facts = description.flavours[flavour.name]
     if not pinned and not flavour.is_safe(facts):
-        raise ModelError(
-            f"loading the model at {location} can run code from its files; save it with "
-            'mlflow.sklearn.log_model(…, serialization_format="skops"), or, if you trust it, pin it with MODEL_DIGEST, '
-            f"which `stream-consumer model {location}` prints"
-        )
+        pin = f"if you trust it, pin it with MODEL_DIGEST, which `stream-consumer model {location}` prints"
+        skops = 'save it with mlflow.sklearn.log_model(…, serialization_format="skops"), or, '
+        remedy = f"{skops if flavour.name == 'sklearn' else ''}{pin}"
+        raise ModelError(f"loading the model at {location} can run code from its files; {remedy}")
     if description.derived and flavour.name != "sklearn":
         raise ModelError(f"the model at {location} has derived columns, which only scikit-learn models are given")
     if pinned:

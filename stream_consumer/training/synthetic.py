@@ -33,7 +33,7 @@ def synthetic_rides(count: int, *, seed: int, days: int = 59) -> Rides:
     rush = 1 + 0.2 * np.sin(seconds / 86_400 * 4 * np.pi) ** 2  # two slow periods a day, which the model cannot see
     driving = distance**0.8 / _MILES_PER_MINUTE * slowness.ravel()[pair] * rush * random.lognormal(0, 0.2, count)
     return Rides(
-        origin=f"{count} synthetic rides, seed {seed}",
+        origin=f"{count:,} synthetic rides, seed {seed}",
         counts=RowCounts(count, count, {}),
         ride_id=np.arange(count),
         PULocationID=pickup_zone + 1,

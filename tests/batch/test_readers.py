@@ -20,7 +20,8 @@ from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, BadLines, Chunk, Lines, Table
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
-from stream_consumer.batch.readers import ndjson, parquet, readable
+from stream_consumer.batch.readers import Layout, ndjson, parquet, readable
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column, EventSchema
 from tests.batch.files import parquet_file
 from tests.batch.test_chunk_scoring import COLUMNS, MODEL, expected, verdicts
@@ -101,13 +102,26 @@ def test_the_column_of_ids_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("read", [read_parquet, lambda path: read_csv(path, "PULocationID,fare\n1,2\n")])
 def test_missing_columns_are_named_with_those_that_are_there(read: Any, tmp_path: Path) -> None:
     path = parquet_file(tmp_path / "rides", {"PULocationID": [1], "fare": [2.0]})
-    with pytest.raises(UnusableInput, match=r"in/rides\.\w+ lacks the columns 'zone'; it has 'PULocationID', 'fare'"):
+    with pytest.raises(UnusableInput, match=r"in/rides\.\w+ lacks the column 'zone'; it has 'PULocationID', 'fare'"):
         read(path)
+
+
+def test_an_optional_column_that_is_not_there_is_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The header may be mistyped. A table from Spark is read in many parts, each with the same columns."""
+    schema = EventSchema([Column("zone", "long"), Column("city", "string", required=False)], Envelope())
+    for _ in range(2):
+        Layout(schema, ["zone", "citty"], None, f"{tmp_path}/flats.csv", "flats")
+    [warning] = caplog.messages
+    assert warning.endswith(
+        "flats.csv lacks the optional column 'city', which the model gets as missing; it has 'zone', 'citty'"
+    )
 
 
 def test_a_named_column_of_ids_must_be_there(tmp_path: Path) -> None:
     path = parquet_file(tmp_path / "rides.parquet", {"zone": [1]})
-    with pytest.raises(UnusableInput, match="lacks the columns 'trip'"):
+    with pytest.raises(UnusableInput, match="lacks the column 'trip'"):
         read_parquet(path, id_column="trip")
 
 

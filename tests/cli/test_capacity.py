@@ -9,6 +9,7 @@ def test_the_page_s_example_fits_a_terminal(command: Command) -> None:
     assert ran.code == 0, ran
     assert "concurrency to reserve  6" in ran.out
     assert "3,797 events/s" in ran.out
+    assert "after an outage" in ran.out
     assert "480 s to catch up" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
 

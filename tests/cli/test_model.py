@@ -25,13 +25,16 @@ def test_a_model_is_shown_with_its_columns_bounds_and_digest(command: Command, r
     assert ran.code == 0
     assert directory_digest(rides_model) in ran.out
     assert "column       PULocationID: long, required, 1 to 265" in ran.out
-    assert max(len(line) for line in ran.out.splitlines() if not line.startswith("location")) <= 80
+    lines = {line[:13].rstrip(): line for line in ran.out.splitlines()}
+    assert served(rides_model, lines["event"][13:].encode()) > 0
+    del lines["location"], lines["event"]  # each is to be copied, so no line is broken
+    assert max(map(len, lines.values())) <= 80
 
 
 def test_what_is_no_model_is_said_with_the_remedy(command: Command, tmp_path: Path) -> None:
     ran = command("model", tmp_path)
     assert ran.code == 1
-    assert "MODEL_LOCATION is the directory that holds it" in ran.err
+    assert "name the directory that holds it, an s3:// prefix or models:/NAME@ALIAS" in ran.err
 
 
 def test_training_prints_the_errors_beside_the_baseline(
@@ -99,7 +102,7 @@ def test_the_settings_of_the_envelope_are_heeded(
     for name, value in {"ENTITY_FIELD": "", "ID_FIELD": "trip", "PREDICTION_FIELD": "minutes"}.items():
         monkeypatch.setenv(name, value)
     shown = command("model", rides_model)
-    assert 'event        {"…":"…","trip":"…"}' in shown.out
+    assert 'event        {"PULocationID":130,"DOLocationID":205,"trip_distance":1.0,"trip":"1"}\n' in shown.out
     assert "prediction   minutes: double" in shown.out
 
 
@@ -151,7 +154,7 @@ def test_names_of_the_envelope_are_written_into_the_copy(
     for name in ("ENTITY_FIELD", "ID_FIELD", "PREDICTION_FIELD"):
         monkeypatch.delenv(name, raising=False)
     shown = command("model", tmp_path / "signed")
-    assert 'event        {"…":"…","trip":"…"}' in shown.out
+    assert 'event        {"PULocationID":1,"DOLocationID":1,"trip_distance":1.0,"trip":"1"}\n' in shown.out
     assert "prediction   minutes: double" in shown.out
     assert "column       trip:" not in shown.out, "the identifier is no column"
     assert "column       trip_distance: double, required, 0.0 to 2000.0" in shown.out, "bounds stay"

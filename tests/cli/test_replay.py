@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from stream_consumer.aws.clients import Clients
+from stream_consumer.cli import replay
 from stream_consumer.cli.app import app
+from stream_consumer.model import Model
 from stream_consumer.reader import PredictionReader
 from tests.cli.conftest import Command, Ran
 from tests.cli.model import linear_model
@@ -179,7 +181,11 @@ def test_a_comparison_is_had_as_json(command: Command, model: str, tmp_path: Pat
         (("--output", "-", "--from", "shardId-000000000009:1"), 1, "has no shard 'shardId-000000000009'"),
         (("--output", "-", "--stream", "nosuch"), 1, "error: the stream 'nosuch': An error occurred (ResourceNotFound"),
         (("--output", "nosuch/made.ndjson"), 1, "error: nosuch/made.ndjson cannot be written: [Errno 2] No such file"),
-        (("--output-stream", "nosuch"), 1, "error: the replay stopped at shardId-000000000000:"),
+        (
+            ("--output-stream", "nosuch"),
+            2,
+            "error: --output-stream nosuch: there is no such stream; create it, or name",
+        ),
         (("--output", "-", "--digest", "0000"), 1, "MODEL_DIGEST pins 0000"),
         (("--compare", "nosuch"), 1, "error: there is no MLflow model at nosuch"),
     ],
@@ -194,10 +200,22 @@ def test_what_cannot_be_done_is_one_line(
     assert "Traceback" not in done.err
 
 
-def test_a_file_that_was_not_finished_does_not_take_its_name(
-    command: Command, mocked_aws: Clients, event_ids: list[str], model: str, tmp_path: Path
+def test_a_file_that_was_not_finished_does_not_take_its_name(  # noqa: PLR0913, PLR0917 (fixtures)
+    command: Command,
+    mocked_aws: Clients,
+    event_ids: list[str],
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mocked_aws.kinesis.delete_stream(StreamName="ride_predictions")
+    """The output stream is deleted while the model is loaded."""
+    load = replay._load  # noqa: SLF001 (the time between check and use)
+
+    def deleting(location: str, digest: str | None, clients: Clients) -> Model:
+        mocked_aws.kinesis.delete_stream(StreamName="ride_predictions")
+        return load(location, digest, clients)
+
+    monkeypatch.setattr(replay, "_load", deleting)
     failed = tmp_path / "failed.ndjson"
     done = command("replay", "--model", model, "--output-stream", "ride_predictions", "--dead-letters", str(failed))
     assert done == Ran(1, "", done.err)

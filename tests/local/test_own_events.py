@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_said_with_its_name(tmp_path: Path) -> None:
             read(tmp_path / name, content)
     with pytest.raises(UsageError, match="there is no such file"):
         own_events(tmp_path / "none.json", WRAPPED)
-    with pytest.raises(UnusableInput, match="lacks the columns 'fee'"):
+    with pytest.raises(UnusableInput, match="lacks the column 'fee'"):
         read(tmp_path / "e.csv", b"plan\nbasic\n")
     with pytest.raises(UnusableInput, match="cannot be read as Parquet"):
         read(tmp_path / "e.parquet", b"PAR0")

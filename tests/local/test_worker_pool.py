@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -204,6 +205,30 @@ def test_an_init_beyond_its_limit_may_still_succeed_in_the_invocation(tmp_path: 
     config = FunctionConfig("second_time.handler", task_root=tmp_path)
     with RuntimeFunction(config, environment={}, init_seconds=1.0) as function:
         assert function.invoke(b"{}").payload == b'"ready"'
+    (tmp_path / "mark").unlink()
+    with RuntimeFunction(config, environment={}, init_seconds=1.0) as function:
+        assert function.warm_up() is None
+
+
+def test_warming_up_tells_how_long_a_slow_init_was_given_and_the_remedy() -> None:
+    with running("slow_module.handler", timeout=0.3, init_seconds=0.2) as function:
+        error = function.warm_up()
+    assert error == FunctionError("Sandbox.Timedout", "init timed out after 0.3 seconds; raise the function's timeout")
+
+
+def test_what_a_killed_worker_left_in_its_temporary_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "leaving.py").write_text(
+        "import tempfile\ndef handler(event, context):\n    return tempfile.mkdtemp(prefix='model-')\n"
+    )
+    config = FunctionConfig("leaving.handler", task_root=tmp_path)
+    with RuntimeFunction(config, environment={}) as function:
+        left = Path(json.loads(function.invoke(b"{}").payload))
+        assert left.is_relative_to(tmp_path / "temporary")
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_warming_up_tells_an_init_error_at_once() -> None:

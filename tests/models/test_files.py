@@ -150,16 +150,24 @@ def test_a_registered_model_is_loaded_by_its_alias(
         assert (model.name, model.version, model.location) == ("rides", "1", "models:/rides@champion")
         assert model.digest == directory_digest(rides_model)
         with pytest.raises(
-            ModelError, match=r"models:/rides@absent cannot be fetched from sqlite:///.*stream-consumer train"
+            ModelError,
+            match=r"models:/rides@absent cannot be fetched from sqlite:///.*; correct the name, log the model",
         ):
             load_model("models:/rides@absent", s3=no_s3)
     finally:
         mlflow.set_tracking_uri(before)
 
 
-@pytest.mark.parametrize("location", ["models:/rides@champion", "runs:/0123/model"])
+@pytest.mark.parametrize(
+    ("location", "remedy"),
+    [
+        ("models:/ride-duration@champion", "make one with `stream-consumer train`"),
+        ("models:/rides@champion", "correct the name, log the model there"),
+        ("runs:/0123/model", "correct the name, log the model there"),
+    ],
+)
 def test_a_registry_that_does_not_exist_is_not_made_by_a_read(
-    location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    location: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     before = mlflow.get_tracking_uri()
@@ -172,7 +180,7 @@ def test_a_registry_that_does_not_exist_is_not_made_by_a_read(
         mlflow.set_tracking_uri(before)
     assert str(caught.value) == (
         f"the model {location} cannot be fetched from {store}: this store does not exist; "
-        "`stream-consumer train` makes one, MLFLOW_TRACKING_URI says where to look"
+        f"{remedy}, or say with MLFLOW_TRACKING_URI where to look"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -230,7 +230,7 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
         lambda content: content["flavors"]["sklearn"].pop("serialization_format"),
         "can run code from its files",
     ),
-    "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files"),
+    "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files; if you trust it, pin"),
     "other predictions than training recorded": (
         with_metadata({"example_predictions": [1.0, 2.0]}),
         "but training recorded [1.0, 2.0]; other library versions load it than saved it",
@@ -258,7 +258,7 @@ def test_a_patch_release_of_scikit_learn_is_no_other_version(rides_model: Path, 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("MLmodel", None, "does not exist; MODEL_LOCATION is the directory that holds it"),
+        ("MLmodel", None, "does not exist; name the directory that holds it, an s3:// prefix or"),
         ("MLmodel", b"", "Expected `object`, got `null`"),
         ("MLmodel", b"- a\n- b", "Expected `object`, got `array`"),
         ("MLmodel", b"{", "MLmodel of the model at"),
@@ -317,8 +317,9 @@ def test_columns_come_to_the_estimator_in_the_order_in_which_it_was_fitted(tmp_p
     swapped = signature_of((("b", "double", True), ("unused", "double", True), ("a", "double", True)))
     model = load(save(fitted, tmp_path / "swapped", signature=swapped))
     assert model.predict([[1.0], [7.0], [3.0]]).tolist() == pytest.approx([3.0])
-    assert "was fitted on the columns ['b'], which its signature does not have beside ['a']" in refusal(
-        save(fitted, tmp_path / "short", signature=signature_of([("a", "double", True)]))
+    assert (
+        "was fitted on the column 'b', which its signature or MODEL_COLUMNS does not have beside ['a']; correct"
+        in refusal(save(fitted, tmp_path / "short", signature=signature_of([("a", "double", True)])))
     )
 
 

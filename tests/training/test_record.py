@@ -51,7 +51,7 @@ def test_a_ride_that_differs_in_one_value_is_unseen(trial: Trial, record: Traini
 
 
 def test_the_record_tells_source_period_and_error(trial: Trial, record: TrainingRecord) -> None:
-    assert (record.origin, record.synthetic) == ("2000 synthetic rides, seed 42", True)
+    assert (record.origin, record.synthetic) == ("2,000 synthetic rides, seed 42", True)
     assert (record.first, record.last) == ("2021-01-01", "2021-01-31")
     assert (record.rmse, record.test_rides) == (trial.model.rmse, len(trial.test))
 

@@ -48,7 +48,7 @@ def test_the_first_training_registers_the_tested_model_as_champion(result: Train
 
 def test_the_result_tells_what_was_trained_on_and_tested_on(result: TrainingResult) -> None:
     trial = result.trial
-    assert (trial.origin, trial.seed) == ("2000 synthetic rides, seed 42", 7)
+    assert (trial.origin, trial.seed) == ("2,000 synthetic rides, seed 42", 7)
     assert trial.holdout == "2021-02, the last of 2 months"
     assert trial.training_rides + len(trial.test) == trial.rows.kept == 2_000
     assert trial.model.rmse < trial.baseline.rmse == trial.bounded_baseline.rmse
@@ -57,7 +57,7 @@ def test_the_result_tells_what_was_trained_on_and_tested_on(result: TrainingResu
 def test_the_run_has_the_parameters_that_would_repeat_it(result: TrainingResult) -> None:
     with mlflow_at(result.tracking_uri) as mlflow:
         params = mlflow.MlflowClient().get_run(result.run_id).data.params
-    assert params["rides"] == "2000 synthetic rides, seed 42"
+    assert params["rides"] == "2,000 synthetic rides, seed 42"
     assert (params["rows_read"], params["rows_kept"], params["seed"]) == ("2000", "2000", "7")
     assert params["rows dropped: trip_distance out of bounds"] == "0"
     assert params["max_iter"] == "56"

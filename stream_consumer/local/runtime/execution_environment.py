@@ -8,6 +8,7 @@ lifecycle"; the texts of the errors are Lambda's.
 
 import signal
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from stream_consumer.local.runtime.runtime_api import Request, RuntimeApi
 WATCH_SECONDS = 0.02
 """How often a working process's memory is looked at."""
 
+_TIMED_OUT = "Sandbox.Timedout"
 _GONE = FunctionError("Runtime.ExitError", "Runtime exited without providing a reason")
 
 
@@ -75,6 +77,8 @@ class _Worker:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
+        # Lambda's /tmp goes with its environment. What a killed worker wrote, such as a copy of the model, must go too.
+        self._scratch = tempfile.TemporaryDirectory(prefix="environment-", ignore_cleanup_errors=True)
         self.api = RuntimeApi(self._freeze if config.freeze else lambda: None)
         with self.api.changed:  # nothing may ask for the child before there is one
             self.child = config.start(Launch(config.function, self._environment(), config.log, self._exited))
@@ -92,6 +96,7 @@ class _Worker:
     def close(self) -> None:
         self.child.stop()
         self.api.close()
+        self._scratch.cleanup()
 
     def hand_over(self, request: Request) -> None:
         with self.api.changed:  # together: a worker frozen between the two would never see the request
@@ -104,7 +109,7 @@ class _Worker:
         if self.child.resident_bytes() > self._config.function.memory_mb * 1024 * 1024:
             return FunctionError("Runtime.OutOfMemory", "Runtime exited with error: signal: killed")
         if time.monotonic() >= deadline:
-            return FunctionError("Sandbox.Timedout", "")
+            return FunctionError(_TIMED_OUT, "")
         return None
 
     def _freeze(self) -> None:
@@ -129,6 +134,7 @@ class _Worker:
             "AWS_LAMBDA_RUNTIME_API": self.api.address,
             "AWS_REGION": function.region,
             "LAMBDA_TASK_ROOT": str(function.task_root.resolve()),
+            "TMPDIR": self._scratch.name,
             "TZ": ":UTC",
         }
 
@@ -141,8 +147,19 @@ class Environment:
         self._worker: _Worker | None = None
 
     def warm_up(self) -> FunctionError | None:
-        """Init now, if it is not done; returns the error if it failed. The next invocation inits anew."""
-        return self._init(self._config.init_seconds)
+        """
+        Init now, if it is not done; returns the error if it failed. The next invocation inits anew.
+
+        A slow init is repeated against the function's timeout, as within an invocation.
+        """
+        timeout = self._config.function.timeout_seconds
+        error = self._init(self._config.init_seconds)
+        if error is None or error.error_type != _TIMED_OUT:
+            return error
+        error = self._init(timeout)
+        if error is None or error.error_type != _TIMED_OUT:
+            return error
+        return FunctionError(_TIMED_OUT, f"init timed out after {timeout:g} seconds; raise the function's timeout")
 
     def invoke(self, payload: bytes) -> Invocation:
         request_id = str(uuid.uuid4())
@@ -195,7 +212,7 @@ def _how(returncode: int) -> str:
 
 def _worded(error: FunctionError, request_id: str, timeout: float) -> FunctionError:
     """A fault of the environment as Lambda words it; what the runtime client reported stays as it is."""
-    if error.error_type not in {"Runtime.ExitError", "Runtime.OutOfMemory", "Sandbox.Timedout"}:
+    if error.error_type not in {"Runtime.ExitError", "Runtime.OutOfMemory", _TIMED_OUT}:
         return error
-    message = f"Task timed out after {timeout:.2f} seconds" if error.error_type == "Sandbox.Timedout" else error.message
+    message = f"Task timed out after {timeout:.2f} seconds" if error.error_type == _TIMED_OUT else error.message
     return FunctionError(error.error_type, f"RequestId: {request_id} Error: {message}")
