@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infra.tests import doors, policies, readme, rules, scan
+from infra.tests import doors, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
@@ -107,6 +107,17 @@ class Checks:
         }
 
     @cached_property
+    def twins(self) -> dict[str, dict[str, Any]]:
+        """Every environment from the same variables: the example of dev, with the doors and a key that is made."""
+        doors_too = _doors_of(self.tree / "envs" / "prod")
+        example = self.tree / "envs" / "dev" / "terraform.tfvars.example"
+        given = [f"-var=image_digest={DIGEST}", *doors_too]
+        return {root.name: self._planned(root, example, *given) for root in self.roots}
+
+    def names(self) -> str:
+        return names.apart(resources(self.twins["dev"]), resources(self.twins["prod"]))
+
+    @cached_property
     def scanned_plans(self) -> list[Path]:
         """The plans as files, in the tree: the scanners look up there what a plan was made from."""
         plans = {self.tree / "envs" / name: plan for name, plan in self.plans.items()}
@@ -125,8 +136,7 @@ class Checks:
     @cached_property
     def key(self) -> Key:
         """The key that dev makes for itself, under the ARN that the plans were given."""
-        dev = self.tree / "envs" / "dev"
-        made = resources(self._planned(dev, dev / "terraform.tfvars.example", f"-var=image_digest={DIGEST}"))
+        made = resources(self.twins["dev"])
         [policy] = [resource.values["policy"] for resource in made if resource.kind == "aws_kms_key"]
         return Key(KEY, json.loads(policy.replace("-dev-", "-prod-")))
 
@@ -282,8 +292,9 @@ def main(arguments: Sequence[str]) -> int:
         print(checks.readmes(write=True))
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
-    run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.policies]
-    return report([*run, checks.door_policies, checks.widened, checks.checkov, checks.trivy, checks.readmes])
+    run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
+    run += [checks.policies, checks.door_policies, checks.widened, checks.checkov, checks.trivy, checks.readmes]
+    return report(run)
 
 
 if __name__ == "__main__":

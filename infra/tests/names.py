@@ -1,4 +1,4 @@
-"""Names on which infra and the code must agree, and nobody would notice: environment variables and metrics."""
+"""Names: those on which infra and the code must agree, and those that two environments may not share."""
 
 import json
 import re
@@ -42,6 +42,33 @@ def agree(found: Iterable[Resource]) -> str:
     if unknown or not (settings and metrics and of_doors):
         raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
     return f"{len(settings)} settings, {len(of_doors)} of the doors and {len(metrics)} metrics that the code knows"
+
+
+def apart(dev: Iterable[Resource], prod: Iterable[Resource]) -> str:
+    """
+    Return how many names each of two environments has for itself, both made from the same variables.
+
+    Raises:
+        CheckFailed: Names the resources that both would make in one account.
+    """
+    ours, theirs = set(_named(dev)), set(_named(prod))
+    if both := ours & theirs:
+        listed = "\n".join(sorted(" ".join(name) for name in both))
+        raise CheckFailed(f"dev and prod in one account would both make:\n{listed}")
+    if not ours or len(ours) != len(theirs):
+        raise CheckFailed(f"dev has {len(ours)} names and prod {len(theirs)}, from the same variables")
+    kinds = {kind for kind, *_ in ours}
+    return f"{len(ours)} names of {len(kinds)} kinds, none shared by dev and prod"
+
+
+# What names a resource within its account; some are named within another, as an alias within its function.
+_NAMING = ("alarm_name", "bucket", "dashboard_name", "family", "function_name", "group_name", "name", "role", "rule")
+
+
+def _named(found: Iterable[Resource]) -> Iterator[tuple[str, ...]]:
+    for resource in found:
+        if naming := [str(resource.values[name]) for name in _NAMING if resource.values.get(name)]:
+            yield resource.kind, *naming
 
 
 def _given(resource: Resource) -> Iterator[str]:

@@ -4,14 +4,15 @@ locals {
   prefix = "${var.name}-${var.environment}"
 
   function_names = { for name in keys(var.consumers) : name => "${local.prefix}-${name}" }
-  output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, length(var.consumers) == 1 ? "ride_predictions" : "ride_predictions_${name}") }
+  output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, "${local.prefix}-${name}-predictions") }
+  input_name     = coalesce(var.input.name, "${local.prefix}-events")
   function_arns  = [for name in concat(values(local.function_names), local.door_function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
 }
 
 module "input" {
   source = "../stream"
 
-  name                       = var.input.name
+  name                       = local.input_name
   account                    = var.account
   kms_key_arn                = local.kms_key_arn
   capacity                   = { mode = var.input.mode, shards = var.input.shards, expected_shards = var.input.expected_shards }
@@ -92,7 +93,7 @@ module "observability" {
   account      = var.account
   kms_key_arn  = local.kms_key_arn
   emails       = var.emails
-  input_stream = { name = var.input.name, shards = module.input.stream.shards, mode = var.input.mode }
+  input_stream = { name = local.input_name, shards = module.input.stream.shards, mode = var.input.mode }
 
   consumers = { for name, c in var.consumers : name => {
     function_name              = module.consumer[name].function_name

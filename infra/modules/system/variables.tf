@@ -69,7 +69,7 @@ variable "architecture" {
 variable "input" {
   description = "The input stream."
   type = object({
-    name                = optional(string, "ride_events")
+    name                = optional(string)              # null: <name>-<environment>-events
     mode                = optional(string, "ON_DEMAND") # ON_DEMAND or PROVISIONED
     shards              = optional(number)              # PROVISIONED only
     expected_shards     = optional(number, 4)           # ON_DEMAND only: shards to size consumers for
@@ -89,7 +89,7 @@ variable "consumers" {
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
     output = optional(object({
-      name            = optional(string) # null: ride_predictions for one consumer, ride_predictions_<consumer> for several
+      name            = optional(string) # null: <name>-<environment>-<consumer>-predictions
       mode            = optional(string, "ON_DEMAND")
       shards          = optional(number)
       retention_hours = optional(number, 24)
@@ -137,7 +137,7 @@ variable "consumers" {
   }
 
   validation {
-    condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "ride_predictions_${name}")])) == length(var.consumers)
+    condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "${var.name}-${var.environment}-${name}-predictions")])) == length(var.consumers)
     error_message = "Two consumers put on one output stream, and readers could not tell their predictions apart: give each an output.name of its own."
   }
 }

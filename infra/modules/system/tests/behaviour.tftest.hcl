@@ -58,8 +58,8 @@ variables {
 run "each_consumer_has_its_own_stream_dead_letters_and_image" {
   assert {
     condition = { for name, consumer in output.consumers : name => [consumer.function_name, consumer.output_stream, consumer.dead_letters] } == {
-      rides = ["stream-consumer-test-rides", "ride_predictions_rides", "s3://stream-consumer-test-failures-123456789012/dead-letters/rides/"]
-      trial = ["stream-consumer-test-trial", "ride_predictions_trial", "s3://stream-consumer-test-failures-123456789012/dead-letters/trial/"]
+      rides = ["stream-consumer-test-rides", "stream-consumer-test-rides-predictions", "s3://stream-consumer-test-failures-123456789012/dead-letters/rides/"]
+      trial = ["stream-consumer-test-trial", "stream-consumer-test-trial-predictions", "s3://stream-consumer-test-failures-123456789012/dead-letters/trial/"]
     }
     error_message = "Consumers of one stream share nothing that they write."
   }
@@ -70,14 +70,22 @@ run "each_consumer_has_its_own_stream_dead_letters_and_image" {
   }
 }
 
-run "one_consumer_keeps_the_lineages_stream_names" {
+run "streams_carry_the_environment" {
+  assert {
+    condition     = output.input_stream == "stream-consumer-test-events"
+    error_message = "Two environments in one account would otherwise share the input stream."
+  }
+}
+
+run "streams_take_the_names_they_are_given" {
   variables {
-    consumers = { rides = {} }
+    input     = { name = "ride_events" }
+    consumers = { rides = { output = { name = "ride_predictions" } } }
   }
 
   assert {
     condition     = output.input_stream == "ride_events" && output.consumers["rides"].output_stream == "ride_predictions"
-    error_message = "ride_events in, ride_predictions out."
+    error_message = "An explicit name is used as it stands."
   }
 }
 

@@ -79,6 +79,16 @@ run "two_consumers_on_one_output" {
   expect_failures = [var.consumers]
 }
 
+run "output_with_the_default_name_of_another" {
+  command = plan
+
+  variables {
+    consumers = { a = {}, b = { output = { name = "stream-consumer-test-a-predictions" } } }
+  }
+
+  expect_failures = [var.consumers]
+}
+
 run "release_of_an_unknown_consumer" {
   command = plan
 
