@@ -32,8 +32,9 @@ def agree(found: Iterable[Resource]) -> str:
             of_doors.update(_given(resource))
         elif resource.kind == "aws_lambda_function":
             settings.update(_given(resource))
-        elif resource.kind == "aws_cloudwatch_metric_alarm" and values["namespace"] == _NAMESPACE:
-            metrics.add(values["metric_name"])
+        elif resource.kind == "aws_cloudwatch_metric_alarm":
+            over = [metric for query in values["metric_query"] for metric in query["metric"]]
+            metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
     unknown = settings - {field.variable for field in FIELDS.values()} - _POWERTOOLS

@@ -103,6 +103,8 @@ module "observability" {
     memory_mb                  = module.consumer[name].memory_mb
     timeout_seconds            = module.consumer[name].timeout_seconds
     maximum_record_age_seconds = c.mapping.maximum_record_age_seconds
+    window_seconds             = module.consumer[name].window_seconds
+    filtered                   = module.consumer[name].filtered
     alarms                     = c.alarms
   } }
 }
