@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from infra import release
-from infra.tests import arrivals, doors, emulated, names, policies, ride
+from infra.tests import arrivals, changes, doors, emulated, names, policies, ride
+from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
 from infra.tests.report import report
 from infra.tests.situations import Key, consumers
@@ -43,6 +44,7 @@ class Steps:
 
     terraform: Terraform
     endpoint: str
+    alarms: AlarmService
 
     def aws(self, service: str) -> Any:
         return emulated.session().client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload] # any service
@@ -68,12 +70,7 @@ class Steps:
     def no_drift(self) -> str:
         self.terraform.run("plan", "-input=false", "-no-color", "-out=again.tfplan")
         seen = emulated.drift(self.terraform.show("again.tfplan"))
-        kinds = {"aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm"}
-        planned = resources(self.terraform.show("release.tfplan"))
-        alarms = [resource.values for resource in planned if resource.kind in kinds]
-        [topic] = [resource.values["arn"] for resource in self.resources if resource.kind == "aws_sns_topic"]
-        count = emulated.alarms_as_planned(self.aws("cloudwatch"), alarms, topic)
-        return f"only what the emulator is known for ({', '.join(seen)}); {count} alarms read back as planned"
+        return f"only what the emulator is known for ({', '.join(seen)}); {len(self.alarms.held)} alarms as planned"
 
     def policies(self) -> str:
         found = self.resources
@@ -97,8 +94,7 @@ class Steps:
         return arrivals.through(self.aws, self.environment.outputs()["batch"])
 
     def rollback(self) -> str:
-        # Else every release would also mend what the emulator does not show.
-        with _shell({**self.shell, "TF_CLI_ARGS_plan": "-refresh=false"}):
+        with _shell(self.shell):
             doors_stay = {"doors_image_digest": self.environment.outputs()["doors_image_digest"]}
             self.environment.apply({"image_digest": _NEXT_DIGEST, **doors_stay, "releases": {}})
             before = self._live()
@@ -115,9 +111,12 @@ class Steps:
         )
         return alias["FunctionVersion"]
 
+    def changes(self) -> str:
+        return changes.through(self.terraform)
+
     def destroy(self) -> str:
         self.terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
-        if left := emulated.leftovers(self.aws):
+        if left := [*emulated.leftovers(self.aws), *self.alarms.held]:
             raise CheckFailed(f"left behind: {', '.join(left)}")
         return "nothing left"
 
@@ -156,9 +155,10 @@ def main() -> int:
         return 2
     tree = copy_of_infra(_BUILD)
     root = tree / "envs" / "dev"
-    with EmbeddedAws(region=emulated.REGION) as embedded:
-        offline(root, tree / "tests" / "local.tfvars", endpoint=embedded.endpoint_url)
-        steps = Steps(Terraform(root, provider_folder()), embedded.endpoint_url)
+    alarms = AlarmService()
+    with EmbeddedAws(region=emulated.REGION) as embedded, serving(alarms, embedded.endpoint_url) as cloudwatch:
+        offline(root, tree / "tests" / "local.tfvars", endpoint=embedded.endpoint_url, cloudwatch=cloudwatch)
+        steps = Steps(Terraform(root, provider_folder()), embedded.endpoint_url, alarms)
         run = [
             steps.deploy,
             steps.no_drift,
@@ -167,6 +167,7 @@ def main() -> int:
             steps.ride,
             steps.arrival,
             steps.rollback,
+            steps.changes,
             steps.destroy,
         ]
         return report(run, each_rests_on_the_last=True)

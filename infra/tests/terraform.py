@@ -115,9 +115,10 @@ def environment() -> dict[str, str]:
     return ours | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 
-def offline(root: Path, variables: Path | None, *, endpoint: str | None = None) -> None:
+def offline(root: Path, variables: Path | None, *, endpoint: str | None = None, cloudwatch: str | None = None) -> None:
     """Make the copied *root* run on *variables*, if any, with fake credentials, against *endpoint* if there is one."""
-    lines = "".join(f'    {service} = "{endpoint}"\n' for service in _SERVICES)
+    urls = dict.fromkeys(_SERVICES, endpoint) | {"cloudwatch": cloudwatch or endpoint}
+    lines = "".join(f'    {service} = "{url}"\n' for service, url in urls.items())
     endpoints = f"  s3_use_path_style = true\n\n  endpoints {{\n{lines}  }}\n" if endpoint else ""
     (root / "override.tf").write_text(_OVERRIDE % (ACCOUNT, endpoints), encoding="utf-8")
     if variables:

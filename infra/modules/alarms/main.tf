@@ -32,6 +32,11 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   datapoints_to_alarm = each.value.breaching
   treat_missing_data  = each.value.missing
 
+  lifecycle {
+    # CloudWatch refuses to delete an alarm that a composite alarm names, so the composite forgets it first.
+    create_before_destroy = true
+  }
+
   dynamic "metric_query" {
     for_each = each.value.expression[*]
 
