@@ -19,7 +19,7 @@ DEMO_ARGS ?=
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme deploy rollback
+	infra-readme deploy rollback destroy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -56,6 +56,7 @@ NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
 NEEDS_deploy := ENV= terraform $(NEEDS_image)
 NEEDS_rollback := ENV= terraform
+NEEDS_destroy := ENV= terraform
 
 found = $(if $(filter %=,$1),$($(patsubst %=,%,$1)),$(shell for c in $(subst |, ,$1); do command -v $$c; done 2>/dev/null; :))
 missing = $(strip $(foreach need,$(NEEDS_$1),$(if $(call found,$(need)),,$(need))))
@@ -211,6 +212,9 @@ deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a
 
 rollback: needs-rollback $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
 	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
+
+destroy: needs-destroy $(VENV)/.local ## take an environment down; what holds data stays with its key and policy (ENV=dev APPROVE=1)
+	@$(BIN)/python -m infra.teardown "$(ENV)"
 
 clean: ## remove everything that make made
 	@rm -rf $(VENV) .venv-infra .venv-localstack .ci/node/node_modules build dist *.egg-info \

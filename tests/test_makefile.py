@@ -300,6 +300,7 @@ ENGINE = "docker or podman or buildah"
     [
         ("deploy", f"ENV=, terraform, {ENGINE}"),
         ("rollback", "ENV=, terraform"),
+        ("destroy", "ENV=, terraform"),
         ("web-test", "node, npm, chromium"),
         ("workflows", "node, npm"),
         ("integration-local", f"{ENGINE}, node, npm"),

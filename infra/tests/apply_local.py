@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from infra import release
-from infra.tests import arrivals, changes, doors, emulated, names, policies, ride
+from infra.state import resources
+from infra.tests import arrivals, changes, doors, emulated, keeping, names, policies, ride
 from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
 from infra.tests.report import report
@@ -30,7 +31,6 @@ from infra.tests.terraform import (
     environment,
     offline,
     provider_folder,
-    resources,
 )
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 
@@ -114,6 +114,12 @@ class Steps:
     def changes(self) -> str:
         return changes.through(self.terraform)
 
+    def kept(self) -> str:
+        root = self.terraform.directory.parent.parent / "tests" / "kept"
+        offline(root, None, endpoint=self.endpoint)
+        with _shell(self.shell):
+            return keeping.through(self.aws, Terraform(root, self.terraform.plugins))
+
     def destroy(self) -> str:
         self.terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
         if left := [*emulated.leftovers(self.aws), *self.alarms.held]:
@@ -168,6 +174,7 @@ def main() -> int:
             steps.arrival,
             steps.rollback,
             steps.changes,
+            steps.kept,
             steps.destroy,
         ]
         return report(run, each_rests_on_the_last=True)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from infra.state import resources
 from infra.tests import doors, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
@@ -28,7 +29,6 @@ from infra.tests.terraform import (
     copy_of_infra,
     offline,
     provider_folder,
-    resources,
     runs,
 )
 

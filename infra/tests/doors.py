@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.state import Resource
 from infra.tests.situations import Key, situation
-from infra.tests.terraform import ACCOUNT, REGION, CheckFailed, Resource
+from infra.tests.terraform import ACCOUNT, REGION, CheckFailed
 
 _LAMBDA, _TASKS, _SCHEDULER = "lambda.amazonaws.com", "ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"
 

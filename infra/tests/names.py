@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import stream_consumer
+from infra.state import Resource
 from infra.tests.doors import is_of_a_door
-from infra.tests.terraform import CheckFailed, Resource
+from infra.tests.terraform import CheckFailed
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
 

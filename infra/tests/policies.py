@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from infra.state import Resource
 from infra.tests.situations import Consumer
-from infra.tests.terraform import INFRA, CheckFailed, Resource
+from infra.tests.terraform import INFRA, CheckFailed
 
 TRIED_SERVICES = (
     "cloudwatch", "ecr", "ecs", "iam", "kinesis", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.tests.terraform import resources
+from infra.state import resources
 
 _BLOCK = re.compile(r'^(variable|output) "(?P<name>[\w-]+)" \{\n(?P<body>.*?)^\}', re.MULTILINE | re.DOTALL)
 _DESCRIPTION = re.compile(r'^  description += "(.*)"$', re.MULTILINE)

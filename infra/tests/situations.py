@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.tests.terraform import Resource
+from infra.state import Resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -123,25 +123,6 @@ def offline(root: Path, variables: Path | None, *, endpoint: str | None = None, 
     (root / "override.tf").write_text(_OVERRIDE % (ACCOUNT, endpoints), encoding="utf-8")
     if variables:
         shutil.copy(variables, root / "terraform.tfvars")
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One resource of a plan or a state."""
-
-    address: str
-    kind: str
-    values: Mapping[str, Any]
-
-
-def resources(shown: Mapping[str, Any]) -> Iterator[Resource]:
-    """Yield every resource of what :meth:`Terraform.show` returned."""
-    modules = [(shown.get("planned_values") or shown["values"])["root_module"]]
-    while modules:
-        module = modules.pop()
-        modules.extend(module.get("child_modules", ()))
-        for item in module.get("resources", ()):
-            yield Resource(item["address"], item["type"], item.get("values", {}))
 
 
 def runs(said: str) -> int:

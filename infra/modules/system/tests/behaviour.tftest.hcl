@@ -41,6 +41,7 @@ mock_provider "aws" {
 }
 
 variables {
+  disposable   = true # what is kept cannot be taken down after the runs
   environment  = "test"
   account      = { id = "123456789012", region = "eu-west-1" }
   image_digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
