@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.state import Resource
 from infra.tests import terraform
+from infra.tests.bill import idle_bill, table
 from infra.tests.report import Skipped, report
 
 OWN = ["backend.hcl.example", "doors.tfvars.example", "main.tf"]
@@ -42,3 +44,36 @@ def test_a_check_without_its_tool_is_named_and_fails_in_ci(
     assert report([fine, without_its_tool]) == code
     last = capsys.readouterr().out.splitlines()[-2:]
     assert last == ["skipped: without_its_tool (node is not installed)", "1 passed, 0 failed, 1 skipped"]
+
+
+def test_an_idle_bill_counts_shards_hours_and_the_metrics_of_alarms() -> None:
+    """In 730 hours a shard costs $10.95, one that keeps two days $25.55, an on-demand stream $29.20."""
+    made = [
+        _stream("module.input", mode="PROVISIONED", shards=1, hours=24),
+        _stream("module.output", mode="PROVISIONED", shards=1, hours=48),
+        _stream("module.more", mode="ON_DEMAND", shards=None, hours=24),
+        Resource("m.aws_cloudwatch_metric_alarm.a", "aws_cloudwatch_metric_alarm", {"metric_query": []}),
+        Resource(
+            "m.aws_cloudwatch_metric_alarm.b",
+            "aws_cloudwatch_metric_alarm",
+            {"metric_query": [{"metric": []}, {"metric": [{}]}, {"metric": [{}]}]},
+        ),
+        Resource("m.aws_cloudwatch_composite_alarm.c", "aws_cloudwatch_composite_alarm", {}),
+    ]
+    bill = idle_bill(made, keys=1)
+    assert {kind: round(dollars, 2) for kind, dollars in bill.items() if dollars} == {
+        "streams": 65.70,
+        "alarms": 0.80,
+        "key": 1.00,
+    }
+    assert table({"dev": bill}).splitlines()[-1] == "| **all** | **68** |"
+
+
+def _stream(module: str, *, mode: str, shards: int | None, hours: int) -> Resource:
+    values = {
+        "stream_mode_details": [{"stream_mode": mode}],
+        "shard_count": shards,
+        "retention_period": hours,
+        "shard_level_metrics": None,
+    }
+    return Resource(f"module.system.{module}.aws_kinesis_stream.this", "aws_kinesis_stream", values)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.state import resources
-from infra.tests import doors, names, policies, readme, rules, scan
+from infra.tests import bill, doors, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
@@ -104,6 +104,15 @@ class Checks:
         return {
             root.name: self._planned(root, root / "terraform.tfvars.example", *given, *_doors_of(root))
             for root in self.roots
+        }
+
+    @property
+    def bills(self) -> dict[str, dict[str, float]]:
+        """By environment, as its example makes it; a plan is given a key that the environment may make itself."""
+        examples = {root.name: (root / "terraform.tfvars.example").read_text("utf-8") for root in self.roots}
+        return {
+            name: bill.idle_bill(resources(plan), keys=int("kms_key_arn" not in examples[name]))
+            for name, plan in self.plans.items()
         }
 
     @cached_property
@@ -209,6 +218,7 @@ class Checks:
         for marker, group in {"alarms": "ride-duration", "alarms of batch": "batch", "alarms of web": "web"}.items():
             table = readme.alarms_table(self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
+        wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
         for file, text in wanted.items():
             if write:
                 file.write_text(text, encoding="utf-8")

@@ -4,7 +4,7 @@ account_id = "123456789012"
 region     = "eu-west-1"
 emails     = ["you@example.com"]
 
-input = { mode = "PROVISIONED", shards = 2 }
+input = { shards = 2 }
 
 consumers = {
   ride-duration = {

@@ -40,6 +40,7 @@ module "system" {
   image_digest       = var.image_digest
   doors_image_digest = var.doors_image_digest
   architecture       = var.architecture
+  stream_defaults    = { mode = "PROVISIONED", shards = 1, retention_hours = 24 } # two on-demand streams cost $36 a month more
   input              = var.input
   consumers          = var.consumers
   batch              = var.batch

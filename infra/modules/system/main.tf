@@ -6,7 +6,17 @@ locals {
   function_names = { for name in keys(var.consumers) : name => "${local.prefix}-${name}" }
   output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, "${local.prefix}-${name}-predictions") }
   input_name     = coalesce(var.input.name, "${local.prefix}-events")
-  function_arns  = [for name in concat(values(local.function_names), local.door_function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
+
+  # By stream: a mode or a number of shards that it names itself counts.
+  capacity = { for key, stream in merge(
+    { input = { mode = var.input.mode, shards = var.input.shards } },
+    { for name, c in var.consumers : "output/${name}" => { mode = c.output.mode, shards = c.output.shards } },
+    ) : key => {
+    mode   = coalesce(stream.mode, var.stream_defaults.mode)
+    shards = stream.mode == null ? try(coalesce(stream.shards, var.stream_defaults.shards), null) : stream.shards
+  } }
+
+  function_arns = [for name in concat(values(local.function_names), local.door_function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
 }
 
 module "input" {
@@ -15,8 +25,8 @@ module "input" {
   name                       = local.input_name
   account                    = var.account
   kms_key_arn                = local.kms_key_arn
-  capacity                   = { mode = var.input.mode, shards = var.input.shards, expected_shards = var.input.expected_shards }
-  retention_hours            = var.input.retention_hours
+  capacity                   = merge(local.capacity["input"], { expected_shards = var.input.expected_shards })
+  retention_hours            = coalesce(var.input.retention_hours, var.stream_defaults.retention_hours)
   maximum_record_age_seconds = max([for c in values(var.consumers) : c.mapping.maximum_record_age_seconds]...)
   shard_level_metrics        = var.input.shard_level_metrics
   record_distribution        = var.input.record_distribution
@@ -30,7 +40,7 @@ module "output" {
   name            = local.output_names[each.key]
   account         = var.account
   kms_key_arn     = local.kms_key_arn
-  capacity        = { mode = each.value.output.mode, shards = each.value.output.shards }
+  capacity        = local.capacity["output/${each.key}"]
   retention_hours = each.value.output.retention_hours
 }
 
@@ -93,7 +103,7 @@ module "observability" {
   account      = var.account
   kms_key_arn  = local.kms_key_arn
   emails       = var.emails
-  input_stream = { name = local.input_name, shards = module.input.stream.shards, mode = var.input.mode }
+  input_stream = { name = local.input_name, shards = module.input.stream.shards, mode = local.capacity["input"].mode }
 
   consumers = { for name, c in var.consumers : name => {
     function_name              = module.consumer[name].function_name

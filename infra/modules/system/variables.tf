@@ -69,13 +69,23 @@ variable "architecture" {
 variable "input" {
   description = "The input stream."
   type = object({
-    name                = optional(string)              # null: <name>-<environment>-events
-    mode                = optional(string, "ON_DEMAND") # ON_DEMAND or PROVISIONED
-    shards              = optional(number)              # PROVISIONED only
-    expected_shards     = optional(number, 4)           # ON_DEMAND only: shards to size consumers for
-    retention_hours     = optional(number, 168)
+    name                = optional(string)    # null: <name>-<environment>-events
+    mode                = optional(string)    # ON_DEMAND or PROVISIONED; null: stream_defaults
+    shards              = optional(number)    # PROVISIONED only
+    expected_shards     = optional(number, 4) # ON_DEMAND only: shards to size consumers for
+    retention_hours     = optional(number)    # null: stream_defaults
     shard_level_metrics = optional(set(string), [])
     record_distribution = optional(string, "USER_PARTITION_KEY") # or AUTO
+  })
+  default = {}
+}
+
+variable "stream_defaults" {
+  description = "What the streams are that say nothing of it."
+  type = object({
+    mode            = optional(string, "ON_DEMAND")
+    shards          = optional(number)      # of each stream, PROVISIONED only
+    retention_hours = optional(number, 168) # of the input stream
   })
   default = {}
 }
@@ -90,7 +100,7 @@ variable "consumers" {
     }), {})
     output = optional(object({
       name            = optional(string) # null: <name>-<environment>-<consumer>-predictions
-      mode            = optional(string, "ON_DEMAND")
+      mode            = optional(string) # null: stream_defaults
       shards          = optional(number)
       retention_hours = optional(number, 24)
     }), {})

@@ -78,6 +78,32 @@ run "streams_carry_the_environment" {
   }
 }
 
+run "streams_are_of_the_default_size_unless_they_name_their_own" {
+  variables {
+    stream_defaults = { mode = "PROVISIONED", shards = 1, retention_hours = 24 }
+    consumers = {
+      rides = {}
+      more  = { output = { shards = 3 } }
+      burst = { output = { mode = "ON_DEMAND" } }
+    }
+  }
+
+  assert {
+    condition = { for key, capacity in local.capacity : key => "${capacity.mode} ${coalesce(capacity.shards, 0)}" } == {
+      "input"        = "PROVISIONED 1"
+      "output/rides" = "PROVISIONED 1"
+      "output/more"  = "PROVISIONED 3"
+      "output/burst" = "ON_DEMAND 0"
+    }
+    error_message = "A stream's own mode and shards count before the defaults."
+  }
+
+  assert {
+    condition     = module.input.stream.retention_hours == 24 && module.input.stream.shards == 1
+    error_message = "The input stream takes the default retention and shards."
+  }
+}
+
 run "streams_take_the_names_they_are_given" {
   variables {
     input     = { name = "ride_events" }
