@@ -66,9 +66,24 @@ def _tag(architecture: str, model: Path | None, *, doors: bool) -> str:
     tag = output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], INFRA).strip()
     if tag.endswith("-dirty"):
         tag += f"-{int(time.time())}"  # these sources have no name of their own
-    tag += "-doors" if doors else ""
     tag += f"-model-{directory_digest(model)[:12]}" if model else ""
-    return f"{tag}-{architecture}"
+    return f"{_kind(doors=doors)}-{tag}-{architecture}"
+
+
+def _kind(*, doors: bool) -> str:
+    """Return how the tags of an image begin, by which the lifecycle rules of the registry count it."""
+    return "doors" if doors else "lean"
+
+
+def mark_deployed(url: str, digest: str, *, doors: bool) -> None:
+    """Give the image a tag by which the registry keeps it, however many images are pushed after it."""
+    host, _, repository = url.partition("/")
+    ecr: Any = boto3.client("ecr", region_name=host.split(".")[3])
+    tag = f"deployed-{_kind(doors=doors)}-{digest.removeprefix('sha256:')[:12]}"
+    if not _digests(ecr, repository, tag):
+        [image] = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"]
+        manifest = {name: image[name] for name in ("imageManifest", "imageManifestMediaType") if name in image}
+        ecr.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **manifest)
 
 
 def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) -> None:

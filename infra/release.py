@@ -17,7 +17,7 @@ from typing import Any
 import boto3
 
 from infra.container.engine import ContainerError
-from infra.publish import INFRA, PLATFORMS, Push, ReleaseFailed, make_image, output, published, run
+from infra.publish import INFRA, PLATFORMS, Push, ReleaseFailed, make_image, mark_deployed, output, published, run
 from infra.smoke import SmokeTestFailed, keeps_order, smoke
 from stream_consumer.errors import ModelError
 
@@ -34,9 +34,9 @@ class Environment:
         run(["terraform", *arguments], self.root, quiet=self.quiet)
 
     def init(self) -> None:
-        if not (self.root / ".terraform").exists():
-            backend = ["-backend-config=backend.hcl"] if (self.root / "backend.hcl").exists() else []
-            self.terraform("init", "-input=false", *backend)
+        """Initialise anew: an init that failed halfway leaves a folder that looks like one that did not."""
+        backend = ["-backend-config=backend.hcl"] if (self.root / "backend.hcl").exists() else []
+        self.terraform("init", "-input=false", *backend)
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs of modules/system and the registry's URL; empty before the first apply."""
@@ -91,6 +91,7 @@ def deploy(
     if doors:
         of_doors = {"doors_image_digest": digest}
     environment.apply({"image_digest": digest, **of_doors, "architecture": architecture, "releases": {}})
+    mark_deployed(url, digest, doors=doors)
 
 
 def _kept(outputs: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def test_a_commit_is_built_once_for_each_architecture_with_the_doors_and_without
     digests = [publish.published(URL, "arm64", builds) for _ in range(2)]
     publish.published(URL, "x86_64", builds)
     publish.published(URL, "arm64", builds, doors=True)
-    assert builds.tags == ["c0ffee-arm64", "c0ffee-x86_64", "c0ffee-doors-arm64"]
+    assert builds.tags == ["lean-c0ffee-arm64", "lean-c0ffee-x86_64", "doors-c0ffee-arm64"]
     assert digests[0] == digests[1]
 
 
@@ -116,12 +116,35 @@ def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypat
     ]
 
 
+def test_what_is_deployed_is_marked_for_the_registry_to_keep(builds: Builds) -> None:
+    """A mark is put once: the tag never moves."""
+    environment = deployed(doors_image_digest=None)
+    for _ in range(2):
+        deploy(environment, None, builds)
+    [digest] = {record["image_digest"] for record in environment.records}
+    images = boto3.client("ecr", "eu-west-1").describe_images(repositoryName="stream-consumer-dev")["imageDetails"]
+    mark = f"deployed-lean-{digest.removeprefix('sha256:')[:12]}"
+    assert [sorted(image["imageTags"]) for image in images] == [sorted(["lean-c0ffee-arm64", mark])]
+
+
+def test_an_init_that_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform makes its folder before it reaches the backend, so the folder says nothing."""
+    (tmp_path / ".terraform").mkdir()
+    (tmp_path / "backend.hcl").touch()
+    (tmp_path / "terraform").write_text(f"#!/bin/sh\necho $* >> {tmp_path}/log\n")
+    (tmp_path / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for _ in range(2):
+        Environment(tmp_path, approve=True).init()
+    assert (tmp_path / "log").read_text().splitlines() == ["init -input=false -backend-config=backend.hcl"] * 2
+
+
 def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: Builds) -> None:
     """Without it in the record the next plan would have doors and no image."""
     environment = deployed(doors_image_digest="sha256:abcd")
     deploy(environment, None, builds)
     assert [record["doors_image_digest"] for record in environment.records] == ["sha256:abcd"]
-    assert builds.tags == ["c0ffee-arm64"]
+    assert builds.tags == ["lean-c0ffee-arm64"]
 
 
 def test_an_image_with_the_doors_is_for_the_consumers_too(builds: Builds) -> None:

@@ -55,10 +55,11 @@ class Steps:
 
     @property
     def shell(self) -> dict[str, str]:
-        return {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": self.endpoint}
+        plugins = {"TF_CLI_ARGS_init": f"-plugin-dir={self.terraform.plugins}"} if self.terraform.plugins else {}
+        keys = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}
+        return {**keys, **plugins, "AWS_ENDPOINT_URL": self.endpoint}
 
     def deploy(self) -> str:
-        self.terraform.init(backend=True)
         with _shell(self.shell):
             release.deploy(self.environment, None, _push_something, doors=True)
         return f"the registry, then {len(self.resources)} resources with the digest that it gave the image"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.state import resources
-from infra.tests import bill, doors, names, policies, readme, rules, scan
+from infra.tests import bill, doors, images, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
@@ -125,6 +125,9 @@ class Checks:
 
     def names(self) -> str:
         return names.apart(resources(self.twins["dev"]), resources(self.twins["prod"]))
+
+    def images(self) -> str:
+        return images.spared(resources(self.plans["prod"]))
 
     @cached_property
     def scanned_plans(self) -> list[Path]:
@@ -303,7 +306,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
-    run += [checks.policies, checks.door_policies, checks.widened, checks.checkov, checks.trivy, checks.readmes]
+    run += [checks.images, checks.policies, checks.door_policies, checks.widened]
+    run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)
 
 

@@ -15,24 +15,33 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
+# ECR counts each kind by how its tags begin, and an image that one rule knows is left alone by the rules after it. Deployments mark
+# what they deploy, so neither images of another kind nor images that were pushed in vain push out what runs.
+locals {
+  kinds = ["deployed-lean-", "deployed-doors-", "lean-", "doors-"]
+}
+
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
 
   policy = jsonencode({
-    rules = [
+    rules = concat([
       {
         rulePriority = 1
         description  = "Images that lost their tag"
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
         action       = { type = "expire" }
       },
-      {
-        rulePriority = 2
-        description  = "All but the newest ${var.keep_images}"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
-        action       = { type = "expire" }
-      },
-    ]
+      ],
+      [for at, kind in local.kinds :
+        {
+          rulePriority = 2 + at
+          description  = "All but the newest ${var.keep_images} of ${kind}"
+          selection    = { tagStatus = "tagged", tagPrefixList = [kind], countType = "imageCountMoreThan", countNumber = var.keep_images }
+          action       = { type = "expire" }
+        }
+      ],
+    )
   })
 }
 

@@ -15,7 +15,7 @@ variable "function_arns" {
 }
 
 variable "keep_images" {
-  description = "Images kept, newest first: how far back a rollback reaches."
+  description = "Images kept of each kind, newest first: how far back a rollback reaches."
   type        = number
   default     = 30
 
