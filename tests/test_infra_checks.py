@@ -1,8 +1,10 @@
 """What `make infra-test` looks at, and what it says of a check that it could not make."""
 
+import re
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from infra.state import Resource
 from infra.tests import terraform
@@ -77,3 +79,14 @@ def _stream(module: str, *, mode: str, shards: int | None, hours: int) -> Resour
         "shard_level_metrics": None,
     }
     return Resource(f"module.system.{module}.aws_kinesis_stream.this", "aws_kinesis_stream", values)
+
+
+def test_every_module_and_root_leaves_out_the_providers_that_fail_with_snapstart() -> None:
+    """Providers 6.0 to 6.3 fail to publish versions with SnapStart."""
+    files = [file for file in terraform.INFRA.rglob("*.tf") if ".terraform" not in file.parts]
+    texts = [file.read_text("utf-8") for file in files]
+    found = re.findall(r'source  = "hashicorp/aws"\n +version = "(.+)"', "".join(texts))
+    [constraint] = set(found)
+    wanted = ["5.99.1", "5.100.0", "6.0.0", "6.1.0", "6.2.0", "6.3.0", "6.4.0", "6.62.0", "7.0.0"]
+    assert list(SpecifierSet(constraint).filter(wanted)) == ["5.100.0", "6.4.0", "6.62.0"]
+    assert len(found) == sum("required_providers" in text for text in texts)
