@@ -6,6 +6,7 @@ The last line counts what passed, failed and was skipped for want of a tool; a t
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
 from infra.tests.terraform import (
+    ACCOUNT,
     DIGEST,
     INFRA,
     KEY,
@@ -34,6 +36,7 @@ from infra.tests.terraform import (
 
 _BUILD = INFRA.parent / "build" / "infra"
 _PARTS = {"batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"}
+_ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -120,11 +123,23 @@ class Checks:
         """Every environment from the same variables: the example of dev, with the doors and a key that is made."""
         doors_too = _doors_of(self.tree / "envs" / "prod")
         example = self.tree / "envs" / "dev" / "terraform.tfvars.example"
-        given = [f"-var=image_digest={DIGEST}", *doors_too]
+        given = [f"-var=image_digest={DIGEST}", f"-var=roles={json.dumps(_ROLES)}", *doors_too]
         return {root.name: self._planned(root, example, *given) for root in self.roots}
 
     def names(self) -> str:
         return names.apart(resources(self.twins["dev"]), resources(self.twins["prod"]))
+
+    def roles(self) -> str:
+        """Every role has the path and the boundary that an organisation asks for, and is handed over by its path."""
+        made = list(resources(self.twins["dev"]))
+        roles = [item.values for item in made if item.kind == "aws_iam_role"]
+        if wrong := [role["name"] for role in roles if not _ROLES.items() <= role.items()]:
+            raise CheckFailed(f"without the path or the boundary: {', '.join(wrong)}")
+        policies_known = [item.values.get("policy") or "" for item in made if item.kind == "aws_iam_role_policy"]
+        handed = {arn for policy in policies_known for arn in re.findall(r"arn:aws:iam::\d+:role(/[^\"]+)", policy)}
+        if stray := {arn for arn in handed if not arn.startswith(_ROLES["path"])} or not handed:
+            raise CheckFailed(f"roles that are handed over by another path: {stray}")
+        return f"{len(roles)} roles, {len(handed)} of them handed over"
 
     def images(self) -> str:
         return images.spared(resources(self.plans["prod"]))
@@ -306,7 +321,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
-    run += [checks.images, checks.policies, checks.door_policies, checks.widened]
+    run += [checks.images, checks.roles, checks.policies, checks.door_policies, checks.widened]
     run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)
 

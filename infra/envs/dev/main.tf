@@ -37,6 +37,7 @@ module "system" {
   environment        = "dev"
   account            = { id = var.account_id, region = var.region }
   kms_key_arn        = var.kms_key_arn
+  roles              = var.roles
   image_digest       = var.image_digest
   doors_image_digest = var.doors_image_digest
   architecture       = var.architecture

@@ -33,6 +33,12 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "roles" {
+  description = "What your organisation asks of every role: `roles` of modules/system says what it may hold."
+  type        = any
+  default     = {}
+}
+
 variable "input" {
   description = "The input stream; `input` of modules/system says what it may hold."
   type        = any

@@ -18,6 +18,7 @@ module "function" {
   architecture = var.architecture
   function     = var.function
   policies     = local.policies
+  roles        = var.roles
   release      = var.release
 
   environment = merge(

@@ -28,6 +28,15 @@ variable "architecture" {
   default     = "arm64"
 }
 
+variable "roles" {
+  description = "What an organisation asks of every role; modules/function says what it may be."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+}
+
 variable "function" {
   description = "Size and warmth of the function."
   type = object({

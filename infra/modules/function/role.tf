@@ -13,8 +13,10 @@ locals {
 }
 
 resource "aws_iam_role" "this" {
-  name        = var.name
-  description = "Runs the function ${var.name}"
+  name                 = var.name
+  description          = "Runs the function ${var.name}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

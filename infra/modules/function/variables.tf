@@ -120,6 +120,25 @@ variable "environment" {
   }
 }
 
+variable "roles" {
+  description = "What an organisation asks of every role."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("^/([!-.0-~]+/)*$", var.roles.path)) && length(var.roles.path) <= 512
+    error_message = "roles.path begins and ends with a slash, such as /apps/, and has 512 characters at most."
+  }
+
+  validation {
+    condition     = var.roles.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.roles.permissions_boundary))
+    error_message = "roles.permissions_boundary is the ARN of a policy, arn:aws:iam::<account>:policy/<name>."
+  }
+}
+
 variable "policies" {
   description = "Name of each policy of the role to its statements; the function's own logs are allowed besides. In several, where some statements are known only after an apply, so that a plan shows the rest."
   type        = any

@@ -42,6 +42,7 @@ module "batch" {
   image_uri    = local.doors_image
   repository   = local.prefix
   architecture = var.architecture
+  roles        = var.roles
   input        = var.batch.input != null ? var.batch.input : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn, owns_notifications = true }
   output       = var.batch.output != null ? var.batch.output : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn }
   model        = merge(var.batch.model, { kms_key_arn = try(coalesce(var.batch.model.kms_key_arn, local.kms_key_arn), null) })
@@ -63,6 +64,7 @@ module "web" {
   kms_key_arn                   = local.kms_key_arn
   image_uri                     = local.doors_image
   architecture                  = var.architecture
+  roles                         = var.roles
   endpoint                      = coalesce(var.web.endpoint, "function_url")
   allowed_principals            = coalesce(var.web.allowed_principals, [])
   public_without_authentication = coalesce(var.web.public_without_authentication, false)

@@ -39,6 +39,15 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "roles" {
+  description = "What an organisation asks of every role; modules/function says what it may be."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+}
+
 variable "image_digest" {
   description = "Digest of the image in the registry that is deployed, sha256:…"
   type        = string

@@ -170,3 +170,23 @@ run "too_little_scratch" {
 
   expect_failures = [var.function]
 }
+
+run "role_path_without_its_slash" {
+  command = plan
+
+  variables {
+    roles = { path = "/apps" }
+  }
+
+  expect_failures = [var.roles]
+}
+
+run "boundary_that_is_a_role" {
+  command = plan
+
+  variables {
+    roles = { permissions_boundary = "arn:aws:iam::123456789012:role/limit" }
+  }
+
+  expect_failures = [var.roles]
+}
