@@ -45,6 +45,7 @@ variable "function" {
     snap_start              = optional(bool, false)  # start from a snapshot taken after init
     provisioned_concurrency = optional(number, 0)    # environments kept warm, billed by the hour
     reserved_concurrency    = optional(number)       # concurrency kept for, and capped at, this function; null: the account's pool
+    tracing                 = optional(bool, false)  # send traces of sampled invocations to X-Ray, billed by the trace
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })

@@ -13,7 +13,7 @@ resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_117: it talks to AWS's own services only, over TLS; a VPC would add endpoints and cold starts
   #checkov:skip=CKV_AWS_173: the settings are names, not secrets; Lambda encrypts them with its own key
   #checkov:skip=CKV_AWS_272: code signing does not exist for images; the digest pins the code
-  #checkov:skip=CKV_AWS_50: tracing is off: X-Ray's SDK ends in 2027 and a trace of a batch says no more than its metrics
+  #checkov:skip=CKV_AWS_50: tracing is off unless function.tracing says otherwise: X-Ray's SDK ends in 2027 and a trace of a batch says no more than its metrics
   function_name                  = var.name
   description                    = var.description
   role                           = aws_iam_role.this.arn
@@ -31,6 +31,10 @@ resource "aws_lambda_function" "this" {
       POWERTOOLS_METRICS_NAMESPACE = "StreamConsumer"
       POWERTOOLS_LOG_LEVEL         = var.function.log_level
     })
+  }
+
+  tracing_config {
+    mode = var.function.tracing ? "Active" : "PassThrough" # Lambda's own default
   }
 
   logging_config {

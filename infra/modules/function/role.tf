@@ -4,6 +4,13 @@ locals {
   log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda/${var.name}"
   function_arn  = "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${var.name}"
 
+  trace = {
+    Sid      = "SendTraces"
+    Effect   = "Allow"
+    Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    Resource = ["*"] # wildcard: AWS knows no narrower one
+  }
+
   own_logs = {
     Sid      = "WriteOwnLogs"
     Effect   = "Allow"
@@ -31,7 +38,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  for_each = merge({ logs = [local.own_logs] }, var.policies)
+  for_each = merge({ logs = [local.own_logs] }, var.function.tracing ? { trace = [local.trace] } : {}, var.policies)
 
   name   = each.key
   role   = aws_iam_role.this.name

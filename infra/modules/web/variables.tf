@@ -55,7 +55,8 @@ variable "function" {
     timeout_seconds         = optional(number, 15)
     snap_start              = optional(bool, false)
     provisioned_concurrency = optional(number, 0)
-    reserved_concurrency    = optional(number, 10) # requests answered at once; a URL takes ten times as many a second, and no more
+    reserved_concurrency    = optional(number, 10)  # requests answered at once; a URL takes ten times as many a second, and no more
+    tracing                 = optional(bool, false) # send traces of sampled invocations to X-Ray, billed by the trace
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })

@@ -107,3 +107,21 @@ run "nothing_but_its_own_logs_is_allowed_unasked" {
     error_message = "What else it may do is said by who uses it."
   }
 }
+
+run "nothing_is_traced_unasked" {
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !contains(keys(output.policies), "trace")
+    error_message = "Traces are billed, and the role may not send any."
+  }
+}
+
+run "a_function_that_is_traced_may_send_traces" {
+  variables {
+    function = { tracing = true }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active" && jsondecode(output.policies["trace"]).Statement[0].Action == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    error_message = "Lambda sends traces with the permissions of the role."
+  }
+}
