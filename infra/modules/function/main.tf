@@ -75,8 +75,9 @@ resource "aws_lambda_alias" "live" {
   function_name    = aws_lambda_function.this.function_name
   function_version = var.release == null ? aws_lambda_function.this.version : var.release.version
 
+  # AWS refuses to share the invocations between a version and itself, as after a deployment that published nothing.
   dynamic "routing_config" {
-    for_each = try(var.release.canary_weight, 0) > 0 ? [1] : []
+    for_each = try(var.release.canary_weight > 0 && var.release.version != aws_lambda_function.this.version, false) ? [1] : []
 
     content {
       additional_version_weights = { (aws_lambda_function.this.version) = var.release.canary_weight }

@@ -43,6 +43,17 @@ run "a_canary_gets_its_share" {
   }
 }
 
+run "a_canary_of_the_live_version_gets_no_share" {
+  variables {
+    release = { version = "8", canary_weight = 0.1 }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "8" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "AWS refuses a version beside itself."
+  }
+}
+
 run "snap_start_and_a_cap" {
   variables {
     function = { snap_start = true, reserved_concurrency = 8 }
