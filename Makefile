@@ -19,7 +19,7 @@ DEMO_ARGS ?=
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme deploy rollback destroy
+	infra-readme deploy plan promote publish rollback destroy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,6 +55,9 @@ NEEDS_workflows := node npm
 NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
 NEEDS_deploy := ENV= terraform $(NEEDS_image)
+NEEDS_plan := ENV= terraform
+NEEDS_promote := ENV= FROM= terraform skopeo
+NEEDS_publish := $(NEEDS_deploy)
 NEEDS_rollback := ENV= terraform
 NEEDS_destroy := ENV= terraform
 
@@ -203,15 +206,28 @@ infra-readme: $(VENV)/.dev ## write infra's tables from the code
 	@$(BIN)/python -m infra.tests.check --write-readmes
 
 ENV ?=
+FROM ?=
+CANARY ?=
 CONSUMER ?=
 TO ?=
 ARCH ?=
+COMMANDS := $(BIN)/python -m infra.commands
+canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES))
 
-deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1)
-	@$(BIN)/python -m infra.release deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
+	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
+
+plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
+	@$(COMMANDS) plan "$(ENV)"
+
+promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10)
+	@$(COMMANDS) promote "$(ENV)" --source "$(FROM)" $(canary)
+
+publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)
+	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 rollback: needs-rollback $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
-	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
+	@$(COMMANDS) rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
 
 destroy: needs-destroy $(VENV)/.local ## take an environment down; what holds data stays with its key and policy (ENV=dev APPROVE=1)
 	@$(BIN)/python -m infra.teardown "$(ENV)"

@@ -6,8 +6,10 @@ The rule: a tag never moves, so it names all that an image is made from: commit,
 
 import base64
 import contextlib
+import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,13 +45,12 @@ def published(url: str, architecture: str, build_and_push: Push, *, doors: bool 
     Raises:
         ModelError: There is no such model, or it cannot be fetched.
     """
-    host, _, repository = url.partition("/")
-    ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com
+    repository, ecr = url.partition("/")[2], _client(url)
     with _fetched(model) as folder:  # once: an alias that moved meanwhile would put another model under the tag
         tag = _tag(architecture, folder, doors=doors)
-        if not _digests(ecr, repository, tag):
+        if not _digests(ecr, repository, imageTag=tag):
             build_and_push(ecr, f"{url}:{tag}", architecture, folder)
-    [digest] = _digests(ecr, repository, tag)
+    [digest] = _digests(ecr, repository, imageTag=tag)
     return digest
 
 
@@ -77,13 +78,31 @@ def _kind(*, doors: bool) -> str:
 
 def mark_deployed(url: str, digest: str, *, doors: bool) -> None:
     """Give the image a tag by which the registry keeps it, however many images are pushed after it."""
-    host, _, repository = url.partition("/")
-    ecr: Any = boto3.client("ecr", region_name=host.split(".")[3])
+    repository, ecr = url.partition("/")[2], _client(url)
     tag = f"deployed-{_kind(doors=doors)}-{digest.removeprefix('sha256:')[:12]}"
-    if not _digests(ecr, repository, tag):
+    if not _digests(ecr, repository, imageTag=tag):
         [image] = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"]
         manifest = {name: image[name] for name in ("imageManifest", "imageManifestMediaType") if name in image}
         ecr.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **manifest)
+
+
+def copied(source: str, target: str, digest: str, *, doors: bool) -> None:
+    """
+    Copy the image of *digest* from the repository *source* to *target* byte for byte, unless it is there.
+
+    Raises:
+        ReleaseFailed: skopeo failed; the lines that it printed say why.
+    """
+    clients = {url: _client(url) for url in (source, target)}
+    if _digests(clients[target], target.partition("/")[2], imageDigest=digest):
+        return
+    tag = f"{_kind(doors=doors)}-{digest.removeprefix('sha256:')[:12]}"
+    auths = {url.partition("/")[0]: {"auth": _token(ecr)} for url, ecr in clients.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        secrets = Path(folder, "auth.json")  # a password among the arguments could be read by every process
+        secrets.write_text(json.dumps({"auths": auths}), encoding="utf-8")
+        locations = [f"docker://{source}@{digest}", f"docker://{target}:{tag}"]
+        run(["skopeo", "copy", "--preserve-digests", "--authfile", str(secrets), *locations], INFRA)
 
 
 def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
@@ -97,16 +116,26 @@ def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) 
     tool = find_engine(os.environ).tool
     baked_in = [f"MODEL={model}"] if model else []
     run(["make", "image", f"TAG={reference}", f"PLATFORM={PLATFORMS[architecture]}", *baked_in], INFRA.parent)
-    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    password = base64.b64decode(token).partition(b":")[2]
+    password = base64.b64decode(_token(ecr)).partition(b":")[2]
     host = reference.partition("/")[0]
     run([tool, "login", "--username", "AWS", "--password-stdin", host], INFRA, password)
     run([tool, "push", reference], INFRA)
 
 
-def _digests(ecr: Any, repository: str, tag: str) -> list[str]:
+def _client(url: str) -> Any:
+    """Return a client of the registry of *url*, ``<account>.dkr.ecr.<region>.amazonaws.com/<repository>``."""
+    return boto3.client("ecr", region_name=url.split(".")[3])
+
+
+def _token(ecr: Any) -> str:
+    """Return what a registry's client sends as its basic authentication."""
+    token: str = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    return token
+
+
+def _digests(ecr: Any, repository: str, **image: str) -> list[str]:
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        found = ecr.describe_images(repositoryName=repository, imageIds=[image])
     except ecr.exceptions.ImageNotFoundException:
         return []
     return [image["imageDigest"] for image in found["imageDetails"]]

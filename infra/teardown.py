@@ -14,8 +14,8 @@ from typing import Any
 
 import boto3
 
+from infra.environment import Environment
 from infra.publish import INFRA, ReleaseFailed, output
-from infra.release import Environment
 from infra.state import Resource, resources
 
 _KEY_KINDS = {"aws_kms_key", "aws_kms_alias"}

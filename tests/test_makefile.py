@@ -299,6 +299,9 @@ ENGINE = "docker or podman or buildah"
     ("target", "wanted"),
     [
         ("deploy", f"ENV=, terraform, {ENGINE}"),
+        ("plan", "ENV=, terraform"),
+        ("promote", "ENV=, FROM=, terraform, skopeo"),
+        ("publish", f"ENV=, terraform, {ENGINE}"),
         ("rollback", "ENV=, terraform"),
         ("destroy", "ENV=, terraform"),
         ("web-test", "node, npm, chromium"),

@@ -1,8 +1,9 @@
-"""``make deploy``: which image is built, and which is reused."""
+"""``make deploy`` and ``make promote``: which image is built, which is reused, and where the record of it is."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra import publish
-from infra.release import Environment, deploy
+from infra import commands, publish
+from infra.canary import Canary
+from infra.environment import Environment
+from infra.release import deploy, promote
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
 
@@ -34,9 +37,16 @@ class Deployed(Environment):
         self.records.append(release)
 
 
-def deployed(**outputs: str | None) -> Deployed:
+def deployed(*, root: str = "", **outputs: Any) -> Deployed:
     shown = {"registry_url": URL, "architecture": "arm64", **outputs}
-    return Deployed(root=Path(), approve=True, shown=shown, records=[])
+    return Deployed(root=Path(root), approve=True, shown=shown, records=[])
+
+
+def put(ecr: Any, repository: str, tag: str, digest: str) -> None:
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    text = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": digest}, "layers": []})
+    image = {"imageManifest": text, "imageManifestMediaType": media_type, "imageDigest": digest}
+    ecr.put_image(repositoryName=repository, imageTag=tag, **image)
 
 
 class Builds:
@@ -49,11 +59,7 @@ class Builds:
     def __call__(self, ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
         del architecture
         repository, _, tag = reference.partition("/")[2].partition(":")
-        media_type = "application/vnd.oci.image.manifest.v1+json"
-        text = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": tag}, "layers": []})
-        image = {"imageManifest": text, "imageManifestMediaType": media_type}
-        digest = f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
-        ecr.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **image)
+        put(ecr, repository, tag, f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}")
         self.tags.append(tag)
         self.models.append(model)
 
@@ -127,16 +133,167 @@ def test_what_is_deployed_is_marked_for_the_registry_to_keep(builds: Builds) -> 
     assert [sorted(image["imageTags"]) for image in images] == [sorted(["lean-c0ffee-arm64", mark])]
 
 
+class Terraform:
+    """A command that keeps its arguments, whose state has these *outputs*."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, outputs: Mapping[str, Any]) -> None:
+        self._log = folder / "log"
+        shown = json.dumps({"system": {"value": outputs}} if outputs else {})
+        (folder / "terraform").write_text(f"#!/bin/sh\necho $* >> {self._log}\ntest $1 != output || echo '{shown}'\n")
+        (folder / "terraform").chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+
+    def calls(self, command: str) -> list[str]:
+        return [line for line in self._log.read_text().splitlines() if line.startswith(f"{command} ")]
+
+
+RECORD = {"image_digest": "sha256:abcd", "architecture": "arm64", "releases": {"rides": {"version": "7"}}}
+
+
+def rendered(root: Path) -> Any:
+    return json.loads((root / "release.auto.tfvars.json").read_text())
+
+
+def test_the_state_is_the_record_whatever_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another clone deployed meanwhile, and this one plans with what is deployed."""
+    (tmp_path / "release.auto.tfvars.json").write_text('{"image_digest": "sha256:old"}')
+    terraform = Terraform(tmp_path, monkeypatch, {**RECORD, "doors_image_digest": None, "region": "eu-west-1"})
+    environment = Environment(tmp_path, approve=True)
+    environment.init()
+    environment.plan()
+    assert rendered(tmp_path) == RECORD
+    assert terraform.calls("plan") == ["plan -input=false"]
+
+
+def test_a_state_from_before_the_record_leaves_the_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say which consumers are held at an older version."""
+    (tmp_path / "release.auto.tfvars.json").write_text(json.dumps(RECORD))
+    Terraform(tmp_path, monkeypatch, {"image_digest": "sha256:abcd", "architecture": "arm64"})
+    Environment(tmp_path, approve=True).init()
+    assert rendered(tmp_path) == RECORD
+
+
+def test_nothing_is_planned_before_something_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terraform = Terraform(tmp_path, monkeypatch, {})
+    with pytest.raises(publish.ReleaseFailed, match=f"make deploy ENV={tmp_path.name} comes first"):
+        Environment(tmp_path, approve=True).plan()
+    assert terraform.calls("plan") == []
+
+
+@pytest.mark.parametrize(("answer", "applied"), [("yes", 1), ("y", 0)])
+def test_a_plan_that_is_not_approved_leaves_the_record(
+    answer: str, applied: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terraform = Terraform(tmp_path, monkeypatch, RECORD)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    new = {**RECORD, "releases": {}}
+    with contextlib.nullcontext() if applied else pytest.raises(publish.ReleaseFailed, match="what is deployed"):
+        Environment(tmp_path, approve=False).apply(new)
+    assert terraform.calls("plan") == ["plan -input=false -out=release.tfplan"]
+    assert len(terraform.calls("apply")) == applied
+    assert rendered(tmp_path) == (new if applied else RECORD)
+
+
 def test_an_init_that_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Terraform makes its folder before it reaches the backend, so the folder says nothing."""
     (tmp_path / ".terraform").mkdir()
     (tmp_path / "backend.hcl").touch()
-    (tmp_path / "terraform").write_text(f"#!/bin/sh\necho $* >> {tmp_path}/log\n")
-    (tmp_path / "terraform").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    terraform = Terraform(tmp_path, monkeypatch, {})
     for _ in range(2):
         Environment(tmp_path, approve=True).init()
-    assert (tmp_path / "log").read_text().splitlines() == ["init -input=false -backend-config=backend.hcl"] * 2
+    assert terraform.calls("init") == ["init -input=false -backend-config=backend.hcl"] * 2
+
+
+PROD = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/stream-consumer-prod"
+
+
+class Skopeo:
+    """A command that pushes what it is asked to copy, so that the registry there has it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.copies: list[list[str]] = []
+        self.auths: list[Any] = []
+        monkeypatch.setattr(publish, "run", self)
+
+    def __call__(self, command: Sequence[str], directory: Path) -> None:
+        del directory
+        *options, secrets, source, target = command
+        assert options == ["skopeo", "copy", "--preserve-digests", "--authfile"]
+        self.copies.append([source, target])
+        self.auths.append(json.loads(Path(secrets).read_text())["auths"])
+        repository, _, tag = target.rpartition("/")[2].partition(":")
+        put(boto3.client("ecr", "eu-central-1"), repository, tag, source.partition("@")[2])
+
+
+def test_an_environment_gets_the_images_of_another_by_their_digests(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is built, what is there is not copied again, and the registry there keeps what is deployed."""
+    skopeo = Skopeo(monkeypatch)
+    boto3.client("ecr", "eu-central-1").create_repository(repositoryName="stream-consumer-prod")
+    lean, doors = (f"sha256:{digit * 64}" for digit in "12")
+    dev = deployed(image_digest=lean, doors_image_digest=doors)
+    prod = deployed(registry_url=PROD, image_digest="sha256:old")
+    for _ in range(2):
+        promote(dev, prod)
+    record = {"image_digest": lean, "doors_image_digest": doors, "architecture": "arm64", "releases": {}}
+    assert prod.records == [record, record]
+    assert (dev.records, builds.tags) == ([], [])
+    assert sorted(skopeo.copies) == [
+        [f"docker://{URL}@{lean}", f"docker://{PROD}:lean-{'1' * 12}"],
+        [f"docker://{URL}@{doors}", f"docker://{PROD}:doors-{'2' * 12}"],
+    ]
+    assert {tuple(auths) for auths in skopeo.auths} == {(URL.partition("/")[0], PROD.partition("/")[0])}
+    found = boto3.client("ecr", "eu-central-1").describe_images(repositoryName="stream-consumer-prod")["imageDetails"]
+    tags = {tag for image in found for tag in image["imageTags"]}
+    assert {f"deployed-lean-{'1' * 12}", f"deployed-doors-{'2' * 12}"} < tags
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({}, "nothing is deployed in dev"),
+        ({"image_digest": "sha256:1", "releases": {"rides": {"version": "7"}}}, "rides of dev does not run the newest"),
+    ],
+)
+def test_what_is_promoted_runs_in_the_other_environment(source: dict[str, Any], said: str) -> None:
+    """An environment that was rolled back runs another image than its record names."""
+    dev, prod = deployed(root="dev", **source), deployed(registry_url=PROD)
+    with pytest.raises(publish.ReleaseFailed, match=said):
+        promote(dev, prod)
+    assert prod.records == []
+
+
+def test_an_image_whose_canary_failed_is_marked_too(builds: Builds) -> None:
+    """It stays the function's newest version, and the next apply asks for it."""
+    environment = deployed()
+    with pytest.raises(publish.ReleaseFailed, match="an alarm"):
+        deploy(environment, None, builds, canary=Failing(10, 10))
+    images = boto3.client("ecr", "eu-west-1").describe_images(repositoryName="stream-consumer-dev")["imageDetails"]
+    assert [len(image["imageTags"]) for image in images] == [2]
+
+
+class Failing(Canary):
+    """A canary that is rolled back."""
+
+    def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str:
+        del environment, release
+        return "an alarm went off"
+
+
+def test_a_step_of_a_workflow_gets_the_image_as_its_outputs(
+    builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run of the same commit finds the image, so it says the same."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    monkeypatch.setattr(commands, "make_image", builds)
+    monkeypatch.setattr(commands, "_environment", lambda _: deployed())
+    assert [commands.main(["publish", "dev"]) for _ in range(2)] == [0, 0]
+    digest = f"sha256:{hashlib.sha256(b'lean-c0ffee-arm64').hexdigest()}"
+    assert (tmp_path / "outputs").read_text() == f"url={URL}\ndigest={digest}\n" * 2
+    assert builds.tags == ["lean-c0ffee-arm64"]
 
 
 def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: Builds) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import release
+from infra.environment import Environment, recorded
 from infra.state import resources
 from infra.tests import arrivals, changes, doors, emulated, keeping, names, policies, ride
 from infra.tests.alarm_service import AlarmService, serving
@@ -50,8 +51,8 @@ class Steps:
         return emulated.session().client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload] # any service
 
     @cached_property
-    def environment(self) -> release.Environment:
-        return release.Environment(self.terraform.directory, approve=True, quiet=True)
+    def environment(self) -> Environment:
+        return Environment(self.terraform.directory, approve=True, quiet=True)
 
     @property
     def shell(self) -> dict[str, str]:
@@ -96,21 +97,27 @@ class Steps:
 
     def rollback(self) -> str:
         with _shell(self.shell):
-            doors_stay = {"doors_image_digest": self.environment.outputs()["doors_image_digest"]}
-            self.environment.apply({"image_digest": _NEXT_DIGEST, **doors_stay, "releases": {}})
-            before = self._live()
+            outputs = self.environment.outputs()
+            next_release = {**recorded(outputs), "image_digest": _NEXT_DIGEST, "releases": {}}
+            [name] = outputs["consumers"]
+            shares = {name: {"version": "1", "canary_weight": 0.25}}
+            seen = []
+            for releases in (shares, {}):
+                self.environment.apply({**next_release, "releases": releases})
+                seen.append(self._live())
             release.rollback(self.environment, None, None)
-            after = self._live()
-        if (before, after) != ("2", "1"):
-            raise CheckFailed(f"the alias went from version {before} to {after}, not from 2 to 1")
-        return "alias of the second release back on the first"
+            seen.append(self._live())
+        if seen != [("1", {"2": 0.25}), ("2", {}), ("1", {})]:
+            raise CheckFailed(f"the alias went through {seen}, not from a canary of 2 to 2 and back to 1")
+        return "a canary of the second release, all of it, and the alias back on the first"
 
-    def _live(self) -> str:
+    def _live(self) -> tuple[str, dict[str, float]]:
+        """Return the version behind the alias, and the shares of the others."""
         [consumer] = self.environment.outputs()["consumers"].values()
-        alias: Mapping[str, str] = self.aws("lambda").get_alias(
+        alias: Mapping[str, Any] = self.aws("lambda").get_alias(
             FunctionName=consumer["function_name"], Name=consumer["alias"]
         )
-        return alias["FunctionVersion"]
+        return alias["FunctionVersion"], alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
 
     def changes(self) -> str:
         return changes.through(self.terraform)

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.release import Environment
+from infra.environment import Environment
 from infra.teardown import destroy
 from infra.tests.terraform import CheckFailed, Terraform
 

@@ -66,6 +66,11 @@ output "architecture" {
   value       = var.architecture
 }
 
+output "releases" {
+  description = "The consumers that do not run their newest version only, as they were applied."
+  value       = var.releases
+}
+
 output "models_uri" {
   description = "Where models go."
   value       = module.models.models_uri
