@@ -37,6 +37,26 @@ from infra.tests.terraform import (
 _BUILD = INFRA.parent / "build" / "infra"
 _PARTS = {"batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"}
 _ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
+# In the examples of prod, at every depth. By each of these names the plan must fail.
+_MISSPELT = (
+    "retention_hours",
+    "enhanced_fan_out",
+    "parallelization_factor",
+    "dead_letters",
+    "max_tasks",
+    "reserved_concurrency",
+)
+_NAMED = {
+    "input.retention_hoursx",
+    "consumers.ride-duration.output.retention_hoursx",
+    "consumers.ride-duration.function.reserved_concurrencyx",
+    "consumers.ride-duration.mapping.parallelization_factorx",
+    "consumers.ride-duration-trial.enhanced_fan_outx",
+    "consumers.ride-duration-trial.function.reserved_concurrencyx",
+    "consumers.ride-duration-trial.alarms.dead_lettersx",
+    "batch.task.max_tasksx",
+    "web.function.reserved_concurrencyx",
+}
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -140,6 +160,24 @@ class Checks:
         if stray := {arn for arn in handed if not arn.startswith(_ROLES["path"])} or not handed:
             raise CheckFailed(f"roles that are handed over by another path: {stray}")
         return f"{len(roles)} roles, {len(handed)} of them handed over"
+
+    def typos(self) -> str:
+        """A setting that no module has is refused by its path: Terraform drops it without a word."""
+        root, tools = self.tree / "envs" / "prod", Terraform(self.tree / "envs" / "prod", self.plugins)
+        texts = [
+            (root / name).read_text(encoding="utf-8") for name in ("terraform.tfvars.example", "doors.tfvars.example")
+        ]
+        misspelt = re.sub(rf"\b({'|'.join(_MISSPELT)})(?= +=)", r"\1x", "\n".join(texts))
+        _ = self.plans  # which initialises the root
+        (root / "typos.tfvars").write_text(misspelt, encoding="utf-8")
+        given = [f"-var={name}={DIGEST}" for name in ("image_digest", "doors_image_digest")]
+        done = tools.run("plan", "-no-color", "-input=false", "-var-file=typos.tfvars", *given, accepted=(0, 1))
+        named = set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
+        if named != _NAMED:
+            raise CheckFailed(
+                f"misspelt settings that are not named: {_NAMED - named}; named by mistake: {named - _NAMED}"
+            )
+        return f"{len(named)} misspelt settings are named by their paths"
 
     def images(self) -> str:
         return images.spared(resources(self.plans["prod"]))
@@ -321,7 +359,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
-    run += [checks.images, checks.roles, checks.policies, checks.door_policies, checks.widened]
+    run += [checks.typos, checks.images, checks.roles, checks.policies, checks.door_policies, checks.widened]
     run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)
 

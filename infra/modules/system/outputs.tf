@@ -10,6 +10,11 @@ output "consumers" {
     dead_letters   = "s3://${module.failures.name}/${module.failures.dead_letter_prefix}/${name}/"
     ordered        = var.consumers[name].ordered
   } }
+
+  precondition {
+    condition     = length(local.unknown_settings) == 0
+    error_message = "No setting is called ${join(", ", local.unknown_settings)}: infra/modules/system/README.md names them all."
+  }
 }
 
 output "input_stream" {

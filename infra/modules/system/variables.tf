@@ -283,6 +283,12 @@ variable "releases" {
   }
 }
 
+variable "written" {
+  description = "The variables `input`, `roles`, `consumers`, `batch` and `web` as somebody wrote them: a setting that has no such name is refused."
+  type        = any
+  default     = {}
+}
+
 variable "emails" {
   description = "Who is told of alarms."
   type        = set(string)

@@ -153,3 +153,19 @@ run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
     error_message = "Two composite alarms for each consumer and each door."
   }
 }
+
+run "a_setting_that_no_module_has_is_named" {
+  command = plan
+
+  variables {
+    written = {
+      input     = { shard = 2 }
+      roles     = { path = "/apps/" }
+      consumers = { rides = { function = { memroy_mb = 512 } }, trial = { enhanced_fanout = true } }
+      batch     = null
+      web       = null
+    }
+  }
+
+  expect_failures = [output.consumers]
+}
