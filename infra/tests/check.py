@@ -162,22 +162,23 @@ class Checks:
         return f"{len(roles)} roles, {len(handed)} of them handed over"
 
     def typos(self) -> str:
-        """A setting that no module has is refused by its path: Terraform drops it without a word."""
+        """An attribute that no variable has is refused by its path: Terraform drops it without a word."""
         root, tools = self.tree / "envs" / "prod", Terraform(self.tree / "envs" / "prod", self.plugins)
         texts = [
             (root / name).read_text(encoding="utf-8") for name in ("terraform.tfvars.example", "doors.tfvars.example")
         ]
         misspelt = re.sub(rf"\b({'|'.join(_MISSPELT)})(?= +=)", r"\1x", "\n".join(texts))
         _ = self.plans  # which initialises the root
-        (root / "typos.tfvars").write_text(misspelt, encoding="utf-8")
+        file = _BUILD / "typos.tfvars"
+        file.write_text(misspelt, encoding="utf-8")
         given = [f"-var={name}={DIGEST}" for name in ("image_digest", "doors_image_digest")]
-        done = tools.run("plan", "-no-color", "-input=false", "-var-file=typos.tfvars", *given, accepted=(0, 1))
+        done = tools.run("plan", "-no-color", "-input=false", f"-var-file={file}", *given, accepted=(0, 1))
         named = set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
         if named != _NAMED:
             raise CheckFailed(
-                f"misspelt settings that are not named: {_NAMED - named}; named by mistake: {named - _NAMED}"
+                f"misspelt attributes that are not named: {_NAMED - named}; named by mistake: {named - _NAMED}"
             )
-        return f"{len(named)} misspelt settings are named by their paths"
+        return f"{len(named)} misspelt attributes are named by their paths"
 
     def images(self) -> str:
         return images.spared(resources(self.plans["prod"]))

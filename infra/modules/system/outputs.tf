@@ -12,8 +12,8 @@ output "consumers" {
   } }
 
   precondition {
-    condition     = length(local.unknown_settings) == 0
-    error_message = "No setting is called ${join(", ", local.unknown_settings)}: infra/modules/system/README.md names them all."
+    condition     = length(local.unknown_attributes) == 0
+    error_message = "No attribute is called ${join(", ", local.unknown_attributes)}: infra/modules/system/README.md names them all."
   }
 }
 

@@ -163,13 +163,9 @@ variable "consumers" {
 }
 
 variable "batch" {
-  description = "Score files, on arrival or by interval; null: no batch door. modules/batch says what it may hold."
+  description = "Score files, on arrival or by interval; null: no batch door."
   type = object({
-    network = object({
-      subnet_ids         = list(string)
-      security_group_ids = list(string)
-      assign_public_ip   = optional(bool)
-    })
+    network = any # modules/batch
     input = optional(object({
       bucket             = string # one of yours
       prefix             = optional(string)
@@ -187,38 +183,10 @@ variable "batch" {
       digest      = optional(string)
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
-    queue = optional(object({
-      visibility_seconds = optional(number)
-      max_receives       = optional(number)
-      retention_seconds  = optional(number)
-      keep_seconds       = optional(number)
-    }), {})
-    task = optional(object({
-      cpu                = optional(number)
-      memory_mb          = optional(number)
-      scratch_gb         = optional(number)
-      stop_seconds       = optional(number)
-      max_tasks          = optional(number)
-      messages_per_task  = optional(number)
-      log_retention_days = optional(number)
-    }), {})
-    on_arrival = optional(bool) # to be said with an interval, which reads the same files; null: they are scored when they arrive
-    interval = optional(object({
-      runs_on          = string # fargate or lambda
-      length           = optional(string)
-      schedule         = string
-      timezone         = optional(string)
-      flexible_minutes = optional(number)
-      retries          = optional(number)
-      retry_seconds    = optional(number)
-      input            = optional(string)
-      output           = optional(string)
-      function = optional(object({
-        memory_mb       = optional(number)
-        timeout_seconds = optional(number)
-        scratch_mb      = optional(number)
-      }))
-    }))
+    queue             = optional(any, {})      # modules/batch
+    task              = optional(any, {})      # modules/batch
+    on_arrival        = optional(bool)         # to be said with an interval, which reads the same files; null: they are scored when they arrive
+    interval          = optional(any)          # modules/batch
     alarm_age_seconds = optional(number, 3600) # how long a file may wait
     environment       = optional(map(string), {})
   })
@@ -226,7 +194,7 @@ variable "batch" {
 }
 
 variable "web" {
-  description = "Answer over HTTPS; null: no web door. modules/web says what it may hold."
+  description = "Answer over HTTPS; null: no web door."
   type = object({
     endpoint                      = optional(string) # function_url or http_api
     allowed_principals            = optional(set(string))
@@ -236,34 +204,11 @@ variable "web" {
       digest      = optional(string)
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
-    function = optional(object({
-      memory_mb               = optional(number)
-      timeout_seconds         = optional(number)
-      snap_start              = optional(bool)
-      provisioned_concurrency = optional(number)
-      reserved_concurrency    = optional(number)
-      tracing                 = optional(bool)
-      log_level               = optional(string)
-      log_retention_days      = optional(number)
-    }), {})
-    throttle = optional(object({
-      requests_per_second = optional(number)
-      burst               = optional(number)
-    }), {})
-    cors = optional(object({
-      allow_origins   = list(string)
-      allow_methods   = optional(list(string))
-      allow_headers   = optional(list(string))
-      max_age_seconds = optional(number)
-    }))
-    alarms = optional(object({
-      latency_ms     = optional(number)
-      duration_share = optional(number)
-    }), {})
-    release = optional(object({
-      version       = string
-      canary_weight = optional(number)
-    })) # null: the newest version
+    function    = optional(any, {}) # modules/web
+    throttle    = optional(any, {}) # modules/web
+    cors        = optional(any)     # modules/web
+    alarms      = optional(any, {}) # modules/web
+    release     = optional(any)     # modules/web; null: the newest version
     environment = optional(map(string), {})
   })
   default = null
@@ -284,7 +229,7 @@ variable "releases" {
 }
 
 variable "written" {
-  description = "The variables `input`, `roles`, `consumers`, `batch` and `web` as somebody wrote them: a setting that has no such name is refused."
+  description = "The variables `input`, `roles`, `consumers`, `batch` and `web` as somebody wrote them: an attribute of another name is refused."
   type        = any
   default     = {}
 }

@@ -154,7 +154,7 @@ run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
   }
 }
 
-run "a_setting_that_no_module_has_is_named" {
+run "an_attribute_that_no_variable_has_is_refused" {
   command = plan
 
   variables {
