@@ -7,9 +7,10 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from infra.state import Resource
-from infra.tests import terraform
+from infra.tests import bill, terraform
 from infra.tests.bill import idle_bill, table
 from infra.tests.report import Skipped, report
+from stream_consumer.operate.capacity import Prices, Workload, estimate
 
 OWN = ["backend.hcl.example", "doors.tfvars.example", "main.tf"]
 OPERATORS = ["doors.auto.tfvars", "release.auto.tfvars.json", "terraform.tfstate", "terraform.tfvars"]
@@ -61,14 +62,32 @@ def test_an_idle_bill_counts_shards_hours_and_the_metrics_of_alarms() -> None:
             {"metric_query": [{"metric": []}, {"metric": [{}]}, {"metric": [{}]}]},
         ),
         Resource("m.aws_cloudwatch_composite_alarm.c", "aws_cloudwatch_composite_alarm", {}),
+        Resource("m.aws_cloudwatch_dashboard.d", "aws_cloudwatch_dashboard", {}),
     ]
-    bill = idle_bill(made, keys=1)
-    assert {kind: round(dollars, 2) for kind, dollars in bill.items() if dollars} == {
+    dollars = idle_bill(made, keys=1)
+    assert {kind: round(amount, 2) for kind, amount in dollars.items() if amount} == {
         "streams": 65.70,
         "alarms": 0.80,
+        "dashboard": 3.00,
         "key": 1.00,
     }
-    assert table({"dev": bill}).splitlines()[-1] == "| **all** | **68** |"
+    assert table({"dev": dollars}).splitlines()[-1] == "| **all** | **70** |"
+
+
+@pytest.mark.parametrize(("mode", "shards"), [("PROVISIONED", 1), ("ON_DEMAND", None)])
+def test_capacity_reckons_two_idle_streams_as_the_idle_bill_does(mode: str, shards: int | None) -> None:
+    """An environment without events costs the same in both, whichever kind of streams it has."""
+    made = [_stream(f"module.{name}", mode=mode, shards=shards, hours=24) for name in ("input", "output")]
+    cost = estimate(Workload(events_per_second=1e-9)).cost
+    reckoned = {"PROVISIONED": cost.provisioned_streams, "ON_DEMAND": cost.on_demand_streams}[mode]
+    assert idle_bill(made, keys=0)["streams"] == pytest.approx(reckoned, abs=0.001)
+
+
+def test_the_prices_of_capacity_and_of_the_idle_bill_are_of_one_date() -> None:
+    readme = (terraform.INFRA / "README.md").read_text("utf-8")
+    for text in (Prices.__doc__, bill.__doc__, readme):
+        assert "us-east-1" in str(text)
+        assert "November 2026" in str(text)
 
 
 def _stream(module: str, *, mode: str, shards: int | None, hours: int) -> Resource:

@@ -16,6 +16,7 @@ _FAN_OUT_SHARD_HOUR = 0.015
 _SHARD_METRIC = 0.30
 _ALARM_METRIC = 0.10
 _COMPOSITE_ALARM = 0.50
+_DASHBOARD = 3.00
 _KEY = 1.00
 _PROVISIONED_GIGABYTE_SECOND = 0.0000033334  # arm64
 _SNAPSHOT_GIGABYTE_SECOND = 0.0000015046
@@ -44,6 +45,7 @@ def idle_bill(found: Iterable[Resource], *, keys: int) -> dict[str, float]:
     metrics = sum(_metrics(alarm) for alarm in by_kind.get("aws_cloudwatch_metric_alarm", []))
     composites = len(by_kind.get("aws_cloudwatch_composite_alarm", []))
     bill["alarms"] = metrics * _ALARM_METRIC + composites * _COMPOSITE_ALARM
+    bill["dashboard"] = len(by_kind.get("aws_cloudwatch_dashboard", [])) * _DASHBOARD
     return bill
 
 
