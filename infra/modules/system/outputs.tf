@@ -72,8 +72,8 @@ output "architecture" {
 }
 
 output "releases" {
-  description = "The consumers that do not run their newest version only, as they were applied."
-  value       = var.releases
+  description = "The consumers that do not run their newest version only."
+  value       = { for name, release in var.releases : name => release if contains(keys(var.consumers), name) }
 }
 
 output "models_uri" {

@@ -215,17 +215,12 @@ variable "web" {
 }
 
 variable "releases" {
-  description = "Consumers that do not run their newest version: written by `make rollback` and by canary deployments."
+  description = "Consumers that do not run their newest version: written by `make rollback` and by canary deployments. Those that are not in `consumers` are forgotten."
   type = map(object({
     version       = string
     canary_weight = optional(number, 0)
   }))
   default = {}
-
-  validation {
-    condition     = length(setsubtract(keys(var.releases), keys(var.consumers))) == 0
-    error_message = "releases names a consumer that is not in consumers: remove it."
-  }
 }
 
 variable "written" {

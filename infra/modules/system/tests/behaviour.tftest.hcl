@@ -169,3 +169,16 @@ run "an_attribute_that_no_variable_has_is_refused" {
 
   expect_failures = [output.consumers]
 }
+
+run "the_release_of_a_consumer_that_is_gone_is_forgotten" {
+  command = plan
+
+  variables {
+    releases = { rides = { version = "7" }, others = { version = "3" } }
+  }
+
+  assert {
+    condition     = keys(output.releases) == ["rides"] && output.releases.rides.version == "7"
+    error_message = "The record would name it for ever, since the next plan starts from the record."
+  }
+}

@@ -89,16 +89,6 @@ run "output_with_the_default_name_of_another" {
   expect_failures = [var.consumers]
 }
 
-run "release_of_an_unknown_consumer" {
-  command = plan
-
-  variables {
-    releases = { others = { version = "3" } }
-  }
-
-  expect_failures = [var.releases]
-}
-
 run "consumer_with_the_name_of_a_door" {
   command = plan
 
