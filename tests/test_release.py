@@ -323,3 +323,18 @@ def test_doors_are_not_left_behind_on_another_architecture(builds: Builds) -> No
     with pytest.raises(publish.ReleaseFailed, match="the doors run on arm64: to bring them to x86_64, add DOORS=1"):
         deploy(environment, "x86_64", builds)
     assert (environment.records, builds.tags) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("options", "canary"),
+    [([], None), (["--canary", "0"], None), (["--canary", "25", "--minutes", "30"], Canary(25, 30))],
+)
+def test_a_share_of_nothing_is_no_canary(
+    options: list[str], canary: Canary | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workflow asks for a share, and 0 is its word for all at once."""
+    seen: list[Canary | None] = []
+    monkeypatch.setattr(commands, "deploy", lambda *_, canary, **__: seen.append(canary))
+    monkeypatch.setattr(commands, "_verify", lambda _: None)
+    assert commands.main(["deploy", "dev", *options]) == 0
+    assert seen == [canary]
