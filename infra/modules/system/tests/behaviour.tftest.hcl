@@ -182,3 +182,19 @@ run "the_release_of_a_consumer_that_is_gone_is_forgotten" {
     error_message = "The record would name it for ever, since the next plan starts from the record."
   }
 }
+
+run "an_attribute_of_an_attribute_is_refused_too" {
+  command = plan
+
+  variables {
+    doors_image_digest = var.image_digest
+    batch = {
+      network    = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+      on_arrival = false
+      interval   = { runs_on = "lambda", length = "hour", schedule = "cron(5 * * * ? *)", function = {} }
+    }
+    written = { batch = { interval = { function = { memroy_mb = 512 } } } }
+  }
+
+  expect_failures = [output.consumers]
+}
