@@ -9,8 +9,9 @@ from pathlib import Path
 
 from infra.canary import Canary
 from infra.container.engine import ContainerError
+from infra.container.platforms import ARCHITECTURES
 from infra.environment import Environment
-from infra.publish import INFRA, PLATFORMS, ReleaseFailed, make_image
+from infra.publish import INFRA, ReleaseFailed, make_image
 from infra.release import deploy, promote, publish, rollback, verify
 from infra.smoke import SmokeTestFailed
 from stream_consumer.errors import ModelError
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("what", choices=sorted(_COMMANDS))
     parser.add_argument("environment", choices=environments)
     parser.add_argument(
-        "--architecture", choices=sorted(PLATFORMS), help="what to build for; default: what runs, or arm64"
+        "--architecture", choices=sorted(ARCHITECTURES), help="what to build for; default: what runs, or this machine's"
     )
     parser.add_argument("--source", choices=environments, help="promote what runs there")
     parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches that the image gets first")

@@ -18,10 +18,10 @@ from typing import Any
 import boto3
 
 from infra.container.engine import find_engine
+from infra.container.platforms import ARCHITECTURES
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
 
 INFRA = Path(__file__).resolve().parent
-PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 
 Push = Callable[[Any, str, str, Path | None], None]
 """Gets an ECR client, the reference to push to, the architecture, and the folder of the model to bake in, if any."""
@@ -115,7 +115,7 @@ def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) 
     """
     tool = find_engine(os.environ).tool
     baked_in = [f"MODEL={model}"] if model else []
-    run(["make", "image", f"TAG={reference}", f"PLATFORM={PLATFORMS[architecture]}", *baked_in], INFRA.parent)
+    run(["make", "image", f"TAG={reference}", f"PLATFORM={ARCHITECTURES[architecture]}", *baked_in], INFRA.parent)
     password = base64.b64decode(_token(ecr)).partition(b":")[2]
     host = reference.partition("/")[0]
     run([tool, "login", "--username", "AWS", "--password-stdin", host], INFRA, password)

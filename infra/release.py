@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 
 from infra.canary import Canary
+from infra.container.platforms import own_architecture
 from infra.environment import Environment, recorded
 from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
 from infra.smoke import keeps_order, smoke
@@ -39,7 +40,7 @@ def deploy(  # noqa: PLR0913 (the options of the command)
 
     Args:
         environment: Where to.
-        architecture: What the image is for, arm64 or x86_64; None: what runs there, or arm64.
+        architecture: What the image is for, arm64 or x86_64; None: what runs there, or this machine's.
         build_and_push: Puts the image of an architecture where a reference says.
         doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too);
             without, doors that run keep theirs.
@@ -47,6 +48,7 @@ def deploy(  # noqa: PLR0913 (the options of the command)
         canary: The share of the batches that the image gets first; None: all of them at once.
 
     Raises:
+        ContainerError: Nothing runs there yet, and Lambda has no machines like this one.
         ReleaseFailed: Doors that run would be left with an image of another architecture, or the canary failed.
     """
     image = publish(environment, architecture, build_and_push, doors=doors, model=model)
@@ -60,7 +62,7 @@ def publish(
     environment.init()
     url = _registry(environment)
     outputs = environment.outputs()
-    architecture = architecture or outputs.get("architecture", "arm64")
+    architecture = architecture or outputs.get("architecture") or own_architecture()
     if not doors:
         _refuse_to_leave_doors_behind(outputs, architecture)
     digest = published(url, architecture, build_and_push, doors=doors, model=model)

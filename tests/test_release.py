@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -315,6 +316,27 @@ def test_without_doors_the_record_has_none(builds: Builds) -> None:
     environment = deployed(doors_image_digest=None)
     deploy(environment, "x86_64", builds)
     assert [sorted(record) for record in environment.records] == [["architecture", "image_digest", "releases"]]
+
+
+@pytest.mark.parametrize(("machine", "architecture"), [("x86_64", "x86_64"), ("aarch64", "arm64")])
+def test_the_first_deployment_takes_this_machines_architecture(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch, machine: str, architecture: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    environment = deployed(architecture=None, doors_image_digest=None)
+    deploy(environment, None, builds)
+    assert [record["architecture"] for record in environment.records] == [architecture]
+    assert builds.tags == [f"lean-c0ffee-{architecture}"]
+
+
+@pytest.mark.parametrize(("asked", "built"), [(None, "arm64"), ("x86_64", "x86_64")])
+def test_later_deployments_keep_what_runs_unless_asked(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch, asked: str | None, built: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    environment = deployed(architecture="arm64", doors_image_digest=None)
+    deploy(environment, asked, builds)
+    assert [record["architecture"] for record in environment.records] == [built]
 
 
 def test_doors_are_not_left_behind_on_another_architecture(builds: Builds) -> None:
