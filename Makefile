@@ -19,7 +19,7 @@ DEMO_ARGS ?=
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme deploy plan promote publish rollback destroy
+	infra-readme preflight deploy plan promote publish rollback destroy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -54,6 +54,7 @@ NEEDS_spark-test := java
 NEEDS_workflows := node npm
 NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
+NEEDS_preflight := ENV=
 NEEDS_deploy := ENV= terraform $(NEEDS_image)
 NEEDS_plan := ENV= terraform
 NEEDS_promote := ENV= FROM= terraform skopeo
@@ -213,6 +214,9 @@ TO ?=
 ARCH ?=
 COMMANDS := $(BIN)/python -m infra.commands
 canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES))
+
+preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
+	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
 	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)

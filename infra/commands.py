@@ -11,6 +11,7 @@ from infra.canary import Canary
 from infra.container.engine import ContainerError
 from infra.container.platforms import ARCHITECTURES
 from infra.environment import Environment
+from infra.preflight.inspection import Deployment, passes
 from infra.publish import INFRA, ReleaseFailed, make_image
 from infra.release import deploy, promote, publish, rollback, verify
 from infra.smoke import SmokeTestFailed
@@ -50,6 +51,8 @@ def _canary(options: argparse.Namespace) -> Canary | None:
 
 def _deploy(environment: Environment, options: argparse.Namespace) -> None:
     doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
+    if not passes(Deployment(environment.root, options.architecture, model), os.environ):
+        raise ReleaseFailed("nothing was deployed: the lines above that begin with STOP say what to do first")
     deploy(environment, options.architecture, make_image, doors=doors, model=model, canary=_canary(options))
     _verify(environment)
 

@@ -357,6 +357,17 @@ def test_a_share_of_nothing_is_no_canary(
     """The workflow asks for a share, and 0 is its word for all at once."""
     seen: list[Canary | None] = []
     monkeypatch.setattr(commands, "deploy", lambda *_, canary, **__: seen.append(canary))
+    monkeypatch.setattr(commands, "passes", lambda *_: True)
     monkeypatch.setattr(commands, "_verify", lambda _: None)
     assert commands.main(["deploy", "dev", *options]) == 0
     assert seen == [canary]
+
+
+def test_nothing_is_deployed_that_the_preflight_stops(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(commands, "deploy", lambda *_, **__: seen.append("deployed"))
+    monkeypatch.setattr(commands, "passes", lambda *_: False)
+    assert (commands.main(["deploy", "dev"]), seen) == (1, [])
+    assert "the lines above that begin with STOP say what to do first" in capsys.readouterr().err

@@ -14,7 +14,7 @@ ARCHITECTURES = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 """Lambda's word for an architecture to the container tools' word for its platform."""
 
 _MACHINES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-_BINFMT = Path("/proc/sys/fs/binfmt_misc")
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # Which machine a program is for, the two bytes at 18 of an ELF file. Source: elf.h, EM_X86_64 and EM_AARCH64.
 _ELF_MACHINES = {"3e00": "linux/amd64", "b700": "linux/arm64"}
 _MACHINE_DIGITS = slice(2 * 18, 2 * 20)
@@ -41,7 +41,7 @@ def own_platform() -> str:
     return ARCHITECTURES.get(_MACHINES.get(machine, ""), f"linux/{machine}")
 
 
-def emulated(binfmt: Path = _BINFMT) -> frozenset[str]:
+def emulated(binfmt: Path = BINFMT) -> frozenset[str]:
     """
     Return the platforms whose programs the kernel hands to an emulator, in containers too.
 
@@ -65,7 +65,7 @@ def _handled(entry: Path) -> str | None:
     return _ELF_MACHINES.get(facts.get("magic", "")[_MACHINE_DIGITS])
 
 
-def buildable(engine: Engine, binfmt: Path = _BINFMT) -> frozenset[str]:
+def buildable(engine: Engine, binfmt: Path = BINFMT) -> frozenset[str]:
     """Return the platforms that *engine* builds for."""
     if engine.tool == "docker":  # its daemon may run elsewhere, in a machine of Docker Desktop's for one
         server = _answer(engine, "version", "--format={{.Server.Os}}/{{.Server.Arch}}")
@@ -99,7 +99,7 @@ def _answer(engine: Engine, *arguments: str) -> str:
         return ""
 
 
-def refuse_unbuildable(engine: Engine, wanted: str, binfmt: Path = _BINFMT) -> None:
+def refuse_unbuildable(engine: Engine, wanted: str, binfmt: Path = BINFMT) -> None:
     """
     Raise before a build that would fail at its first command.
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from infra import release
 from infra.environment import Environment, recorded
+from infra.preflight.inspection import Deployment, findings
 from infra.state import resources
 from infra.tests import arrivals, changes, doors, emulated, keeping, names, policies, ride
 from infra.tests.alarm_service import AlarmService, serving
@@ -59,6 +60,17 @@ class Steps:
         plugins = {"TF_CLI_ARGS_init": f"-plugin-dir={self.terraform.plugins}"} if self.terraform.plugins else {}
         keys = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test"}
         return {**keys, **plugins, "AWS_ENDPOINT_URL": self.endpoint}
+
+    def preflight(self) -> str:
+        """What it asks of AWS; the state of this run is in no bucket, and the image is a manifest alone."""
+        with _shell(self.shell):
+            found = {
+                item.subject: item for item in findings(Deployment(self.terraform.directory, None, ""), os.environ)
+            }
+        asked = [found[subject] for subject in ("region", "identity", "concurrency")]
+        if faults := [str(item) for item in asked if item.blocks or item.remedy]:
+            raise CheckFailed("\n".join(faults))
+        return "; ".join(item.seen for item in asked)
 
     def deploy(self) -> str:
         with _shell(self.shell):
@@ -174,6 +186,7 @@ def main() -> int:
         offline(root, tree / "tests" / "local.tfvars", endpoint=embedded.endpoint_url, cloudwatch=cloudwatch)
         steps = Steps(Terraform(root, provider_folder()), embedded.endpoint_url, alarms)
         run = [
+            steps.preflight,
             steps.deploy,
             steps.no_drift,
             steps.names,

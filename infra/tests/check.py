@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.state import resources
-from infra.tests import bill, doors, images, names, policies, readme, rules, scan
+from infra.tests import bill, concurrency, doors, images, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
@@ -179,6 +179,14 @@ class Checks:
                 f"misspelt attributes that are not named: {_NAMED - named}; named by mistake: {named - _NAMED}"
             )
         return f"{len(named)} misspelt attributes are named by their paths"
+
+    def concurrency(self) -> str:
+        concurrency.defaults_agree(resources(self.doors))
+        sums = {
+            root.name: concurrency.agrees(root, _BUILD / "asked" / root.name, resources(self.plans[root.name]))
+            for root in self.roots
+        }
+        return ", ".join(f"{name}: {taken} reserved or provisioned" for name, taken in sums.items())
 
     def images(self) -> str:
         return images.spared(resources(self.plans["prod"]))
@@ -360,7 +368,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
-    run += [checks.typos, checks.images, checks.roles, checks.policies, checks.door_policies, checks.widened]
+    run += [checks.typos, checks.concurrency, checks.images, checks.roles]
+    run += [checks.policies, checks.door_policies, checks.widened]
     run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)
 
