@@ -345,6 +345,7 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of the worker on every queue", changed("worker", "TakeAndSettleMessages", Resource="*")
     yield "of the starter on every cluster", changed("starter", "RunTheTask", Condition=None)
     yield "of the starter to hand its roles to anything", changed("starter", "HandRolesToTheTask", Condition=None)
+    yield "of the starter's code in a VPC", changed("starter", "NotByTheCode", Action="ec2:DescribeVpcs")
     yield "of the schedules on every version", changed("schedules", "InvokeTheFunctions", Resource="*")
 
 

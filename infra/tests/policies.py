@@ -17,7 +17,7 @@ from infra.tests.situations import Consumer
 from infra.tests.terraform import INFRA, CheckFailed
 
 TRIED_SERVICES = (
-    "cloudwatch", "ecr", "ecs", "iam", "kinesis", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs",
+    "cloudwatch", "ec2", "ecr", "ecs", "iam", "kinesis", "kms", "lambda", "logs", "s3", "secretsmanager", "sns", "sqs",
     "ssm", "sts",
 )  # fmt: skip
 

@@ -50,6 +50,8 @@ async function everythingAllowed(role) {
   const actions = await actionsOf(role.services)
   for (const { kind, resource, context, resourcePolicy } of role.situations) {
     for (const { action, anywhere } of actions) {
+      // EC2 has as many actions as the others together, nearly all of them about its own resources.
+      if (action.startsWith('ec2:') && !anywhere && !resource.startsWith('arn:aws:ec2:')) continue
       if (anywhere !== (resource === '*') || action === 'sts:GetCallerIdentity') continue // everybody may ask who he is
       const result = await verdict({ ...role, action, resource, context, resourcePolicy })
       if (result !== 'NotApplicable') evaluated += 1

@@ -39,6 +39,12 @@ variable "roles" {
   default     = {}
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the functions run in: `vpc` of modules/system says what it may hold. null: none."
+  type        = any
+  default     = null
+}
+
 variable "input" {
   description = "The input stream; `input` of modules/system says what it may hold."
   type        = any

@@ -38,6 +38,7 @@ module "system" {
   account            = { id = var.account_id, region = var.region }
   kms_key_arn        = var.kms_key_arn
   roles              = var.roles
+  vpc                = var.vpc
   image_digest       = var.image_digest
   doors_image_digest = var.doors_image_digest
   architecture       = var.architecture

@@ -34,6 +34,7 @@ module "starter" {
   image_uri    = var.image_uri
   architecture = var.architecture
   roles        = var.roles
+  vpc          = var.vpc
   handler      = "stream_consumer.worker.task_starter.lambda_handler"
 
   # One at a time: two at once would count the same running tasks and start twice what is wanted.
@@ -99,6 +100,7 @@ module "interval" {
   image_uri    = var.image_uri
   architecture = var.architecture
   roles        = var.roles
+  vpc          = var.vpc
   handler      = "stream_consumer.batch.lambda_function.lambda_handler"
   function     = merge(var.interval.function, { log_retention_days = var.task.log_retention_days })
   environment  = merge(var.environment, module.model.environment, local.interval_environment)

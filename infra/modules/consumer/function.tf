@@ -19,6 +19,7 @@ module "function" {
   function     = var.function
   policies     = local.policies
   roles        = var.roles
+  vpc          = var.vpc
   release      = var.release
 
   environment = merge(

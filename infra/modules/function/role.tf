@@ -11,6 +11,29 @@ locals {
     Resource = ["*"] # wildcard: AWS knows no narrower one
   }
 
+  # Lambda itself makes the interfaces, by the function's role; its code may not.
+  # Source: AWS Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC".
+  interface_actions = [
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+  ]
+
+  network = [
+    {
+      Sid      = "ManageInterfaces"
+      Effect   = "Allow"
+      Action   = local.interface_actions
+      Resource = ["*"] # wildcard: Lambda names the interfaces, and AWS asks it of the describing actions
+    },
+    {
+      Sid       = "NotByTheCode"
+      Effect    = "Deny"
+      Action    = local.interface_actions
+      Resource  = ["*"] # wildcard: nothing of it
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+    },
+  ]
+
   own_logs = {
     Sid      = "WriteOwnLogs"
     Effect   = "Allow"
@@ -38,7 +61,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  for_each = merge({ logs = [local.own_logs] }, var.function.tracing ? { trace = [local.trace] } : {}, var.policies)
+  for_each = merge({ logs = [local.own_logs] }, var.function.tracing ? { trace = [local.trace] } : {}, { for vpc in var.vpc[*] : "network" => local.network }, var.policies)
 
   name   = each.key
   role   = aws_iam_role.this.name

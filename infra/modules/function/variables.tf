@@ -140,6 +140,25 @@ variable "roles" {
   }
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.subnet_ids) >= 1 && length(var.vpc.subnet_ids) <= 16 && alltrue([for id in var.vpc.subnet_ids : startswith(id, "subnet-")]), false)
+    error_message = "Lambda takes 1 to 16 subnets, subnet-…: change vpc.subnet_ids."
+  }
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.security_group_ids) >= 1 && length(var.vpc.security_group_ids) <= 5 && alltrue([for id in var.vpc.security_group_ids : startswith(id, "sg-")]), false)
+    error_message = "Lambda takes 1 to 5 security groups, sg-…: change vpc.security_group_ids."
+  }
+}
+
 variable "policies" {
   description = "Name of each policy of the role to its statements; the function's own logs are allowed besides. In several, where some statements are known only after an apply, so that a plan shows the rest."
   type        = any

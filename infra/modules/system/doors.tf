@@ -43,6 +43,7 @@ module "batch" {
   repository   = local.prefix
   architecture = var.architecture
   roles        = var.roles
+  vpc          = var.vpc
   input        = var.batch.input != null ? var.batch.input : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn, owns_notifications = true }
   output       = var.batch.output != null ? var.batch.output : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn }
   model        = merge(var.batch.model, { kms_key_arn = try(coalesce(var.batch.model.kms_key_arn, local.kms_key_arn), null) })
@@ -65,6 +66,7 @@ module "web" {
   image_uri                     = local.doors_image
   architecture                  = var.architecture
   roles                         = var.roles
+  vpc                           = var.vpc
   endpoint                      = coalesce(var.web.endpoint, "function_url")
   allowed_principals            = coalesce(var.web.allowed_principals, [])
   public_without_authentication = coalesce(var.web.public_without_authentication, false)

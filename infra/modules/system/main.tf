@@ -80,6 +80,7 @@ module "consumer" {
   image_uri     = "${module.registry.url}@${coalesce(each.value.image_digest, var.image_digest)}"
   architecture  = var.architecture
   roles         = var.roles
+  vpc           = var.vpc
   function      = each.value.function
   input_stream  = merge(module.input.stream, { fan_out = each.value.enhanced_fan_out ? { arn = module.input.fan_out_arns[local.function_names[each.key]] } : null })
   ordered       = each.value.ordered

@@ -48,6 +48,15 @@ variable "roles" {
   default = {}
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the functions run in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+}
+
 variable "image_digest" {
   description = "Digest of the image in the registry that is deployed, sha256:…"
   type        = string

@@ -39,6 +39,15 @@ variable "endpoint" {
   }
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+}
+
 variable "roles" {
   description = "What an organisation asks of every role; modules/function says what it may be."
   type = object({

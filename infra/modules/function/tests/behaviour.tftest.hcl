@@ -119,6 +119,37 @@ run "nothing_but_its_own_logs_is_allowed_unasked" {
   }
 }
 
+run "without_a_vpc_nothing_of_one_is_there_or_allowed" {
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config) == 0 && !contains(keys(output.policies), "network")
+    error_message = "Network interfaces are for functions in a VPC."
+  }
+}
+
+run "in_a_vpc_lambda_manages_interfaces_and_the_code_does_not" {
+  variables {
+    vpc      = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+    function = { snap_start = true } # both go together
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-1"])
+    error_message = "The function is in the VPC that is said."
+  }
+
+  assert {
+    condition     = !coalesce(aws_lambda_function.this.vpc_config[0].ipv6_allowed_for_dual_stack, false)
+    error_message = "The endpoints of AWS's services are of IPv4."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(output.policies["network"]).Statement : [statement.Effect, length(statement.Action), try(statement.Condition.ArnEquals["lambda:SourceFunctionArn"], "")]] == [
+      ["Allow", 6, ""], ["Deny", 6, "arn:aws:lambda:eu-west-1:123456789012:function:sc-test-rides"],
+    ]
+    error_message = "Lambda asks with the function's role, and so does the function's code, which is told apart by its ARN."
+  }
+}
+
 run "nothing_is_traced_unasked" {
   assert {
     condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !contains(keys(output.policies), "trace")
