@@ -19,7 +19,7 @@ DEMO_ARGS ?=
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme preflight deploy plan promote publish rollback destroy
+	infra-readme bootstrap preflight deploy plan promote publish rollback destroy
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,6 +55,7 @@ NEEDS_workflows := node npm
 NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
 NEEDS_preflight := ENV=
+NEEDS_bootstrap := ENV= terraform
 NEEDS_deploy := ENV= terraform $(NEEDS_image)
 NEEDS_plan := ENV= terraform
 NEEDS_promote := ENV= FROM= terraform skopeo
@@ -214,6 +215,9 @@ TO ?=
 ARCH ?=
 COMMANDS := $(BIN)/python -m infra.commands
 canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES))
+
+bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: state, key, models, registry, GitHub's role (ENV=dev APPROVE=1)
+	@$(BIN)/python -m infra.bootstrapping "$(ENV)"
 
 preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
 	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))

@@ -68,13 +68,14 @@ def _verify(environment: Environment) -> None:
 
 
 def _publish(environment: Environment, options: argparse.Namespace) -> None:
-    """Print the image; in a workflow, set it as the outputs of the step."""
+    """Print the images; in a workflow, set that of the consumers as the outputs of the step."""
     doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
-    image = publish(environment, options.architecture, make_image, doors=doors, model=model)
-    print(f"{image.url}@{image.digest}")
+    images = publish(environment, options.architecture, make_image, doors=doors, model=model)
+    for image in images.values():
+        print(f"{image.url}@{image.digest}")
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         with Path(outputs).open("a", encoding="utf-8") as file:
-            file.write(f"url={image.url}\ndigest={image.digest}\n")
+            file.write(f"url={images['lean'].url}\ndigest={images['lean'].digest}\n")
 
 
 def _plan(environment: Environment, _: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.bootstrapping import read_settings
 from infra.publish import ReleaseFailed, output, run
 
 _RECORD = ("image_digest", "doors_image_digest", "architecture", "releases")
@@ -33,8 +34,21 @@ class Environment:
         self.terraform("init", "-input=false", *backend)
         self._render()
 
+    def repositories(self) -> Mapping[str, str]:
+        """
+        Return the URLs of the registry's repositories, by the kind of image.
+
+        Raises:
+            ReleaseFailed: The environment has not been bootstrapped.
+        """
+        settings = read_settings(self.root)
+        if "bootstrap" not in settings:
+            raise ReleaseFailed(f"{self.root.name} stands on nothing yet: make bootstrap ENV={self.root.name}")
+        repositories: Mapping[str, str] = settings["bootstrap"]["repositories"]
+        return repositories
+
     def outputs(self) -> dict[str, Any]:
-        """Return the outputs of modules/system and the registry's URL; empty before the first apply."""
+        """Return the outputs of modules/system; empty before the first apply."""
         shown = {
             name: item["value"]
             for name, item in json.loads(output(["terraform", "output", "-json"], self.root)).items()

@@ -16,6 +16,9 @@ from infra.environment import Environment, recorded
 from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
 from infra.smoke import keeps_order, smoke
 
+_DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
+"""The variable of the release, by the kind of image."""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -36,37 +39,40 @@ def deploy(  # noqa: PLR0913 (the options of the command)
     canary: Canary | None = None,
 ) -> None:
     """
-    Build and push the image, and apply it by digest.
+    Build and push the images, and apply them by digest.
 
     Args:
         environment: Where to.
         architecture: What the image is for, arm64 or x86_64; None: what runs there, or this machine's.
         build_and_push: Puts the image of an architecture where a reference says.
-        doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too);
-            without, doors that run keep theirs.
-        model: What is baked into it; empty: nothing.
+        doors: Whether the doors get an image too, with batch and web (``DOORS=1``); else doors that run keep theirs.
+        model: What is baked in; empty: nothing.
         canary: The share of the batches that the image gets first; None: all of them at once.
 
     Raises:
         ContainerError: Nothing runs there yet, and Lambda has no machines like this one.
-        ReleaseFailed: Doors that run would be left with an image of another architecture, or the canary failed.
+        ReleaseFailed: The environment has not been bootstrapped, or doors that run would be left with an image of
+            another architecture, or the canary failed.
     """
-    image = publish(environment, architecture, build_and_push, doors=doors, model=model)
-    _release(environment, image, image.digest if doors else None, canary)
+    images = publish(environment, architecture, build_and_push, doors=doors, model=model)
+    _release(environment, images, canary)
 
 
 def publish(
     environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False, model: str = ""
-) -> Image:
-    """Get the image of this commit into the registry of *environment*, as :func:`deploy` does before it applies."""
+) -> dict[str, Image]:
+    """Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies."""
+    repositories = environment.repositories()
     environment.init()
-    url = _registry(environment)
     outputs = environment.outputs()
     architecture = architecture or outputs.get("architecture") or own_architecture()
     if not doors:
         _refuse_to_leave_doors_behind(outputs, architecture)
-    digest = published(url, architecture, build_and_push, doors=doors, model=model)
-    return Image(url, digest, architecture)
+    return {
+        kind: Image(url, published(url, architecture, build_and_push, kind=kind, model=model), architecture)
+        for kind, url in repositories.items()
+        if kind == "lean" or doors
+    }
 
 
 def promote(source: Environment, target: Environment, canary: Canary | None = None) -> None:
@@ -86,13 +92,16 @@ def promote(source: Environment, target: Environment, canary: Canary | None = No
         raise ReleaseFailed(
             f"{', '.join(held)} of {source.root.name} does not run the newest version only: deploy there what is meant"
         )
-    of_doors = release.get("doors_image_digest")
-    if not of_doors:
+    if "doors_image_digest" not in release:
         _refuse_to_leave_doors_behind(target.outputs(), release["architecture"])
-    image = Image(_registry(target), release["image_digest"], release["architecture"])
-    for digest in filter(None, {image.digest, of_doors}):
-        copied(_registry(source), image.url, digest, doors=digest == of_doors)
-    _release(target, image, of_doors, canary)
+    images = {
+        kind: Image(url, release[_DIGESTS[kind]], release["architecture"])
+        for kind, url in target.repositories().items()
+        if _DIGESTS[kind] in release
+    }
+    for kind, image in images.items():
+        copied(source.repositories()[kind], image.url, image.digest, kind=kind)
+    _release(target, images, canary)
 
 
 def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str) -> None:
@@ -100,10 +109,11 @@ def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str)
         raise ReleaseFailed(f"the doors run on {outputs['architecture']}: to bring them to {architecture}, add DOORS=1")
 
 
-def _release(environment: Environment, image: Image, of_doors: str | None, canary: Canary | None) -> None:
-    """Apply *image* for the consumers, and the digest *of_doors* for the doors, which keep theirs without."""
-    doors = of_doors or environment.outputs().get("doors_image_digest")
-    record = {"image_digest": image.digest, "doors_image_digest": doors, "architecture": image.architecture}
+def _release(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
+    """Apply the *images*, by their kinds; without one for them the doors keep theirs."""
+    before = {"doors_image_digest": environment.outputs().get("doors_image_digest")}
+    digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
+    record = {**before, **digests, "architecture": images["lean"].architecture}
     release = {**recorded(record), "releases": {}}
     failed = None
     if canary:
@@ -111,21 +121,10 @@ def _release(environment: Environment, image: Image, of_doors: str | None, canar
     else:
         environment.apply(release)
     # A version whose canary failed stays the function's newest, and the next apply asks for its image.
-    for digest in filter(None, {image.digest, of_doors}):
-        mark_deployed(image.url, digest, doors=digest == of_doors)
+    for kind, image in images.items():
+        mark_deployed(image.url, image.digest, kind=kind)
     if failed:
         raise ReleaseFailed(failed)
-
-
-def _registry(environment: Environment) -> str:
-    """Return the registry's URL; the first time, make it alone: functions cannot be made before their image."""
-    if "registry_url" not in environment.outputs():
-        digest = f"sha256:{'0' * 64}"
-        nothing_yet = [f"-var=image_digest={digest}", f"-var=doors_image_digest={digest}"]
-        approval = ["-auto-approve"] if environment.approve else []
-        environment.terraform("apply", "-target=module.system.module.registry", *nothing_yet, *approval)
-    url: str = environment.outputs()["registry_url"]
-    return url
 
 
 def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ class Resource:
 
 
 def resources(shown: Mapping[str, Any]) -> Iterator[Resource]:
-    """Yield every resource of what ``terraform show -json`` printed."""
-    modules = [(shown.get("planned_values") or shown["values"])["root_module"]]
+    """Yield every resource of what ``terraform show -json`` printed: none, if nothing has been applied."""
+    modules = [(shown.get("planned_values") or shown.get("values") or {"root_module": {}})["root_module"]]
     while modules:
         module = modules.pop()
         modules.extend(module.get("child_modules", ()))

@@ -1,8 +1,8 @@
 """
 ``make destroy``: take an environment down, and leave what holds data whole.
 
-The rule: a bucket or repository that is not empty stays with all that belongs to it, unless the environment
-is disposable. It leaves Terraform's state before anything is destroyed, together with the key.
+The rule: a bucket that is not empty stays with all that belongs to it, unless the environment is disposable. It leaves
+Terraform's state before anything is destroyed. What ``make bootstrap`` made stays anyway, and with it the key.
 """
 
 import argparse
@@ -18,8 +18,6 @@ from infra.environment import Environment
 from infra.publish import INFRA, ReleaseFailed, output
 from infra.state import Resource, resources
 
-_KEY_KINDS = {"aws_kms_key", "aws_kms_alias"}
-
 
 def destroy(environment: Environment, confirmed: Callable[[], bool]) -> None:
     """
@@ -32,17 +30,15 @@ def destroy(environment: Environment, confirmed: Callable[[], bool]) -> None:
     found = list(resources(json.loads(output(["terraform", "show", "-json"], environment.root))))
     full = [resource for resource in found if _stays(resource)]
     beside = [item for item in found if any(_belongs(item, holder) for holder in full)]
-    keys = [item for item in found if item.kind in _KEY_KINDS] if full else []
     markers = [item for item in found if "terraform_data.kept[" in item.address]
     for line in [*_streams(found), *(f"stays, for it is not empty: {holder.values['id']}" for holder in full)]:
         print(line)
     if not confirmed():
         raise ReleaseFailed("nothing was destroyed")
-    if aside := sorted({item.address for item in (*beside, *keys, *markers)}):
+    if aside := sorted({item.address for item in (*beside, *markers)}):
         environment.terraform("state", "rm", *aside)
     environment.terraform("destroy", "-auto-approve", "-input=false")
-    if keys:
-        print(f"the key stays for what it encrypts: {', '.join(item.values['id'] for item in keys)}")
+    print("what make bootstrap made stays: state, key, models and images, about $1 a month")
 
 
 def _streams(found: Iterable[Resource]) -> list[str]:
@@ -54,20 +50,17 @@ def _streams(found: Iterable[Resource]) -> list[str]:
 
 
 def _belongs(item: Resource, holder: Resource) -> bool:
-    """Whether both are in one module: that of a bucket or a repository holds what belongs to it and nothing else."""
+    """Whether both are in one module: that of a bucket holds what belongs to it and nothing else."""
     return item.address.startswith(holder.address.removesuffix(f"{holder.kind}.this"))
 
 
 def _stays(resource: Resource) -> bool:
     values = resource.values
-    if resource.kind == "aws_s3_bucket" and not values["force_destroy"]:
-        s3: Any = boto3.client("s3", region_name=values["region"])
-        page = s3.list_object_versions(Bucket=values["bucket"], MaxKeys=1)
-        return bool(page.get("Versions") or page.get("DeleteMarkers"))
-    if resource.kind == "aws_ecr_repository" and not values["force_delete"]:
-        ecr: Any = boto3.client("ecr", region_name=values["arn"].split(":")[3])
-        return bool(ecr.list_images(repositoryName=values["name"], maxResults=1)["imageIds"])
-    return False
+    if resource.kind != "aws_s3_bucket" or values["force_destroy"]:
+        return False
+    s3: Any = boto3.client("s3", region_name=values["region"])
+    page = s3.list_object_versions(Bucket=values["bucket"], MaxKeys=1)
+    return bool(page.get("Versions") or page.get("DeleteMarkers"))
 
 
 def main(arguments: Sequence[str]) -> int:

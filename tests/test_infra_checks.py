@@ -12,8 +12,18 @@ from infra.tests.bill import idle_bill, table
 from infra.tests.report import Skipped, report
 from stream_consumer.operate.capacity import Prices, Workload, estimate
 
-OWN = ["backend.hcl.example", "doors.tfvars.example", "main.tf"]
-OPERATORS = ["doors.auto.tfvars", "release.auto.tfvars.json", "terraform.tfstate", "terraform.tfvars"]
+OWN = ["bootstrap.tfvars.example", "doors.tfvars.example", "main.tf"]
+OPERATORS = [
+    "backend.hcl",
+    "backend_override.tf",
+    "bootstrap.auto.tfvars.json",
+    "bootstrap.tfvars",
+    "dev.tfvars.json",
+    "doors.auto.tfvars",
+    "release.auto.tfvars.json",
+    "terraform.tfstate",
+    "terraform.tfvars",
+]
 
 
 def test_an_operators_variables_and_state_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +73,9 @@ def test_an_idle_bill_counts_shards_hours_and_the_metrics_of_alarms() -> None:
         ),
         Resource("m.aws_cloudwatch_composite_alarm.c", "aws_cloudwatch_composite_alarm", {}),
         Resource("m.aws_cloudwatch_dashboard.d", "aws_cloudwatch_dashboard", {}),
+        Resource("aws_kms_key.this[0]", "aws_kms_key", {}),
     ]
-    dollars = idle_bill(made, keys=1)
+    dollars = idle_bill(made)
     assert {kind: round(amount, 2) for kind, amount in dollars.items() if amount} == {
         "streams": 65.70,
         "alarms": 0.80,
@@ -80,7 +91,7 @@ def test_capacity_reckons_two_idle_streams_as_the_idle_bill_does(mode: str, shar
     made = [_stream(f"module.{name}", mode=mode, shards=shards, hours=24) for name in ("input", "output")]
     cost = estimate(Workload(events_per_second=1e-9)).cost
     reckoned = {"PROVISIONED": cost.provisioned_streams, "ON_DEMAND": cost.on_demand_streams}[mode]
-    assert idle_bill(made, keys=0)["streams"] == pytest.approx(reckoned, abs=0.001)
+    assert idle_bill(made)["streams"] == pytest.approx(reckoned, abs=0.001)
 
 
 def test_the_prices_of_capacity_and_of_the_idle_bill_are_of_one_date() -> None:

@@ -19,6 +19,7 @@ from infra.environment import Environment
 from infra.release import deploy, promote
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
+REPOSITORIES = {"lean": URL, "doors": f"{URL}-doors"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +28,13 @@ class Deployed(Environment):
 
     shown: Mapping[str, Any]
     records: list[Mapping[str, Any]]
+    urls: Mapping[str, str]
 
     def init(self) -> None:
         """It is."""
+
+    def repositories(self) -> Mapping[str, str]:
+        return self.urls
 
     def outputs(self) -> dict[str, Any]:
         return dict(self.shown)
@@ -38,9 +43,9 @@ class Deployed(Environment):
         self.records.append(release)
 
 
-def deployed(*, root: str = "", **outputs: Any) -> Deployed:
-    shown = {"registry_url": URL, "architecture": "arm64", **outputs}
-    return Deployed(root=Path(root), approve=True, shown=shown, records=[])
+def deployed(*, root: str = "", urls: Mapping[str, str] = REPOSITORIES, **outputs: Any) -> Deployed:
+    shown = {"architecture": "arm64", **outputs}
+    return Deployed(root=Path(root), approve=True, shown=shown, records=[], urls=urls)
 
 
 def put(ecr: Any, repository: str, tag: str, digest: str) -> None:
@@ -57,8 +62,8 @@ class Builds:
         self.tags: list[str] = []
         self.models: list[Path | None] = []
 
-    def __call__(self, ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
-        del architecture
+    def __call__(self, ecr: Any, reference: str, kind: str, architecture: str, model: Path | None) -> None:
+        del kind, architecture
         repository, _, tag = reference.partition("/")[2].partition(":")
         put(ecr, repository, tag, f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}")
         self.tags.append(tag)
@@ -72,7 +77,8 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
         monkeypatch.setenv(name, "testing")
     monkeypatch.setattr(publish, "output", lambda *_: "c0ffee\n")
     with mock_aws():
-        boto3.client("ecr", "eu-west-1").create_repository(repositoryName="stream-consumer-dev")
+        for url in REPOSITORIES.values():
+            boto3.client("ecr", "eu-west-1").create_repository(repositoryName=url.partition("/")[2])
         yield Builds()
 
 
@@ -87,7 +93,7 @@ def model(tmp_path: Path) -> Path:
 def test_a_commit_is_built_once_for_each_architecture_with_the_doors_and_without(builds: Builds) -> None:
     digests = [publish.published(URL, "arm64", builds) for _ in range(2)]
     publish.published(URL, "x86_64", builds)
-    publish.published(URL, "arm64", builds, doors=True)
+    publish.published(URL, "arm64", builds, kind="doors")
     assert builds.tags == ["lean-c0ffee-arm64", "lean-c0ffee-x86_64", "doors-c0ffee-arm64"]
     assert digests[0] == digests[1]
 
@@ -114,10 +120,10 @@ def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CONTAINER_ENGINE", raising=False)
     with mock_aws():
-        publish.make_image(boto3.client("ecr", "eu-west-1"), f"{URL}:c0ffee", "arm64", Path("/models/7"))
+        publish.make_image(boto3.client("ecr", "eu-west-1"), f"{URL}:c0ffee", "lean", "arm64", Path("/models/7"))
     assert log.read_text().splitlines() == [
         "podman images",
-        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 MODEL=/models/7",
+        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 DOORS= MODEL=/models/7",
         "podman login",
         "podman push",
     ]
@@ -208,6 +214,7 @@ def test_an_init_that_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 PROD = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/stream-consumer-prod"
+IN_PROD = {"lean": PROD, "doors": f"{PROD}-doors"}
 
 
 class Skopeo:
@@ -233,23 +240,25 @@ def test_an_environment_gets_the_images_of_another_by_their_digests(
 ) -> None:
     """Nothing is built, what is there is not copied again, and the registry there keeps what is deployed."""
     skopeo = Skopeo(monkeypatch)
-    boto3.client("ecr", "eu-central-1").create_repository(repositoryName="stream-consumer-prod")
+    ecr = boto3.client("ecr", "eu-central-1")
+    for url in IN_PROD.values():
+        ecr.create_repository(repositoryName=url.partition("/")[2])
     lean, doors = (f"sha256:{digit * 64}" for digit in "12")
     dev = deployed(image_digest=lean, doors_image_digest=doors)
-    prod = deployed(registry_url=PROD, image_digest="sha256:old")
+    prod = deployed(urls=IN_PROD, image_digest="sha256:old")
     for _ in range(2):
         promote(dev, prod)
     record = {"image_digest": lean, "doors_image_digest": doors, "architecture": "arm64", "releases": {}}
     assert prod.records == [record, record]
     assert (dev.records, builds.tags) == ([], [])
-    assert sorted(skopeo.copies) == [
+    assert skopeo.copies == [
         [f"docker://{URL}@{lean}", f"docker://{PROD}:lean-{'1' * 12}"],
-        [f"docker://{URL}@{doors}", f"docker://{PROD}:doors-{'2' * 12}"],
+        [f"docker://{URL}-doors@{doors}", f"docker://{PROD}-doors:doors-{'2' * 12}"],
     ]
     assert {tuple(auths) for auths in skopeo.auths} == {(URL.partition("/")[0], PROD.partition("/")[0])}
-    found = boto3.client("ecr", "eu-central-1").describe_images(repositoryName="stream-consumer-prod")["imageDetails"]
-    tags = {tag for image in found for tag in image["imageTags"]}
-    assert {f"deployed-lean-{'1' * 12}", f"deployed-doors-{'2' * 12}"} < tags
+    for kind, digit in {"lean": "1", "doors": "2"}.items():
+        [image] = ecr.describe_images(repositoryName=IN_PROD[kind].partition("/")[2])["imageDetails"]
+        assert f"deployed-{kind}-{digit * 12}" in image["imageTags"]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +270,7 @@ def test_an_environment_gets_the_images_of_another_by_their_digests(
 )
 def test_what_is_promoted_runs_in_the_other_environment(source: dict[str, Any], said: str) -> None:
     """An environment that was rolled back runs another image than its record names."""
-    dev, prod = deployed(root="dev", **source), deployed(registry_url=PROD)
+    dev, prod = deployed(root="dev", **source), deployed(urls=IN_PROD)
     with pytest.raises(publish.ReleaseFailed, match=said):
         promote(dev, prod)
     assert prod.records == []
@@ -305,11 +314,23 @@ def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: 
     assert builds.tags == ["lean-c0ffee-arm64"]
 
 
-def test_an_image_with_the_doors_is_for_the_consumers_too(builds: Builds) -> None:
+def test_consumers_stay_lean_when_the_doors_get_an_image(builds: Builds) -> None:
+    """Each image is in the repository of its kind, and marked there."""
     environment = deployed(doors_image_digest="sha256:abcd")
     deploy(environment, None, builds, doors=True)
     [record] = environment.records
-    assert record["doors_image_digest"] == record["image_digest"] != "sha256:abcd"
+    assert builds.tags == ["lean-c0ffee-arm64", "doors-c0ffee-arm64"]
+    for kind, digest in {"lean": record["image_digest"], "doors": record["doors_image_digest"]}.items():
+        repository = REPOSITORIES[kind].partition("/")[2]
+        [image] = boto3.client("ecr", "eu-west-1").describe_images(repositoryName=repository)["imageDetails"]
+        mark = f"deployed-{kind}-{digest.removeprefix('sha256:')[:12]}"
+        assert (image["imageDigest"], sorted(image["imageTags"])) == (digest, sorted([f"{kind}-c0ffee-arm64", mark]))
+
+
+def test_what_has_not_been_bootstrapped_is_not_deployed(tmp_path: Path, builds: Builds) -> None:
+    with pytest.raises(publish.ReleaseFailed, match="make bootstrap ENV=dev"):
+        deploy(Environment(tmp_path / "dev", approve=True), None, builds)
+    assert builds.tags == []
 
 
 def test_without_doors_the_record_has_none(builds: Builds) -> None:

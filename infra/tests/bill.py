@@ -1,5 +1,5 @@
 """
-What an environment costs a month while no event comes, from its plan.
+What an environment costs a month while no event comes, from its plan and that of its bootstrap.
 
 Prices are of us-east-1, November 2026, from the price pages of AWS; `stream-consumer capacity` reckons with the
 same ones of streams. Left out are the image in the registry, logs, objects and messages, which are cents.
@@ -22,13 +22,13 @@ _PROVISIONED_GIGABYTE_SECOND = 0.0000033334  # arm64
 _SNAPSHOT_GIGABYTE_SECOND = 0.0000015046
 
 
-def idle_bill(found: Iterable[Resource], *, keys: int) -> dict[str, float]:
-    """Return dollars a month by what costs them, with so many *keys* that a plan leaves out."""
+def idle_bill(found: Iterable[Resource]) -> dict[str, float]:
+    """Return dollars a month by what costs them."""
     bill = {"streams": 0.0, "enhanced fan-out": 0.0, "provisioned concurrency": 0.0, "SnapStart": 0.0, "alarms": 0.0}
-    bill["key"] = keys * _KEY
     by_kind: dict[str, list[Resource]] = {}
     for resource in found:
         by_kind.setdefault(resource.kind, []).append(resource)
+    bill["key"] = len(by_kind.get("aws_kms_key", [])) * _KEY
     streams = by_kind.get("aws_kinesis_stream", [])
     bill["streams"] = sum(_stream(stream) for stream in streams)
     [shards] = [stream.values["shard_count"] or 0 for stream in streams if ".module.input." in stream.address]

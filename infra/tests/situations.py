@@ -5,7 +5,7 @@ The rule: what a consumer is about is read off its function and mapping, not off
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,9 +138,15 @@ def interfaces(function: str, account: str, region: str, *, in_vpc: bool) -> Ite
             yield situation(f"{kind}, by the function's code", arn, code)
 
 
-def situation(kind: str, resource: str, context: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return a resource, by the name that operations.json uses, and what AWS says of a request for it."""
-    return {"kind": kind, "resource": resource, "context": dict(context or {})}
+def situation(
+    kind: str, resource: str, context: Mapping[str, str] | None = None, also: Sequence[str] = ()
+) -> dict[str, Any]:
+    """
+    Return a resource, by the name that operations.json uses, and what AWS says of a request for it.
+
+    It may *also* be one of other kinds: what is listed for those is allowed too.
+    """
+    return {"kind": kind, "resource": resource, "context": dict(context or {}), "also": list(also)}
 
 
 def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:

@@ -10,10 +10,9 @@ terraform {
     }
   }
 
-  # The bucket and its region come from backend.hcl: terraform init -backend-config=backend.hcl
+  # The bucket, which encrypts with its key, and its region come from backend.hcl, which `make bootstrap` writes.
   backend "s3" {
     key          = "stream-consumer/dev.tfstate"
-    encrypt      = true
     use_lockfile = true
   }
 }
@@ -36,7 +35,7 @@ module "system" {
 
   environment        = "dev"
   account            = { id = var.account_id, region = var.region }
-  kms_key_arn        = var.kms_key_arn
+  bootstrap          = var.bootstrap
   roles              = var.roles
   vpc                = var.vpc
   image_digest       = var.image_digest

@@ -96,7 +96,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 resource "terraform_data" "kept" {
   count = var.force_destroy ? 0 : 1
 
-  input = aws_s3_bucket.this.bucket
+  triggers_replace = aws_s3_bucket.this.bucket # a new name would be a new bucket
 
   lifecycle {
     prevent_destroy = true

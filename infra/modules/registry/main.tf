@@ -1,10 +1,9 @@
-# The repository that the functions' image is pushed to. A tag never moves; functions name images by digest.
+# A repository that images are pushed to. A tag never moves; functions name images by digest.
 
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136: an image holds no customer data; AES-256 with ECR's own key leaves Lambda no key to lose
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
-  force_delete         = var.force_delete
 
   image_scanning_configuration {
     scan_on_push = true
@@ -12,6 +11,11 @@ resource "aws_ecr_repository" "this" {
 
   encryption_configuration {
     encryption_type = "AES256"
+  }
+
+  # Functions pull what runs from here whenever they start.
+  lifecycle {
+    prevent_destroy = true
   }
 }
 

@@ -24,9 +24,3 @@ variable "keep_images" {
     error_message = "Keep 2 images or more: with one there is nothing to roll back to."
   }
 }
-
-variable "force_delete" {
-  description = "Let `terraform destroy` delete the repository with its images."
-  type        = bool
-  default     = false
-}

@@ -15,8 +15,6 @@ locals {
     mode   = coalesce(stream.mode, var.stream_defaults.mode)
     shards = stream.mode == null ? try(coalesce(stream.shards, var.stream_defaults.shards), null) : stream.shards
   } }
-
-  function_arns = [for name in concat(values(local.function_names), local.door_function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
 }
 
 module "input" {
@@ -24,7 +22,7 @@ module "input" {
 
   name                       = local.input_name
   account                    = var.account
-  kms_key_arn                = local.kms_key_arn
+  kms_key_arn                = var.bootstrap.kms_key_arn
   capacity                   = merge(local.capacity["input"], { expected_shards = var.input.expected_shards })
   retention_hours            = coalesce(var.input.retention_hours, var.stream_defaults.retention_hours)
   maximum_record_age_seconds = max([for c in values(var.consumers) : c.mapping.maximum_record_age_seconds]...)
@@ -39,33 +37,16 @@ module "output" {
 
   name            = local.output_names[each.key]
   account         = var.account
-  kms_key_arn     = local.kms_key_arn
+  kms_key_arn     = var.bootstrap.kms_key_arn
   capacity        = local.capacity["output/${each.key}"]
   retention_hours = each.value.output.retention_hours
-}
-
-module "registry" {
-  source = "../registry"
-
-  name          = local.prefix
-  function_arns = local.function_arns
-  force_delete  = var.disposable
 }
 
 module "failures" {
   source = "../failures"
 
   name          = "${local.prefix}-failures-${var.account.id}"
-  kms_key_arn   = local.kms_key_arn
-  partition     = var.account.partition
-  force_destroy = var.disposable
-}
-
-module "models" {
-  source = "../models"
-
-  name          = "${local.prefix}-models-${var.account.id}"
-  kms_key_arn   = local.kms_key_arn
+  kms_key_arn   = var.bootstrap.kms_key_arn
   partition     = var.account.partition
   force_destroy = var.disposable
 }
@@ -76,8 +57,8 @@ module "consumer" {
 
   name          = local.function_names[each.key]
   account       = var.account
-  kms_key_arn   = local.kms_key_arn
-  image_uri     = "${module.registry.url}@${coalesce(each.value.image_digest, var.image_digest)}"
+  kms_key_arn   = var.bootstrap.kms_key_arn
+  image_uri     = "${var.bootstrap.repositories.lean}@${coalesce(each.value.image_digest, var.image_digest)}"
   architecture  = var.architecture
   roles         = var.roles
   vpc           = var.vpc
@@ -86,7 +67,7 @@ module "consumer" {
   ordered       = each.value.ordered
   mapping       = each.value.mapping
   output_stream = module.output[each.key].stream
-  model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, local.kms_key_arn), null) })
+  model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, var.bootstrap.kms_key_arn), null) })
   environment   = each.value.environment
   release       = lookup(var.releases, each.key, null)
 
@@ -103,7 +84,7 @@ module "observability" {
 
   name         = local.prefix
   account      = var.account
-  kms_key_arn  = local.kms_key_arn
+  kms_key_arn  = var.bootstrap.kms_key_arn
   emails       = var.emails
   input_stream = { name = local.input_name, shards = module.input.stream.shards, mode = local.capacity["input"].mode }
 

@@ -22,9 +22,9 @@ output "input_stream" {
   value       = module.input.stream.name
 }
 
-output "registry_url" {
-  description = "Where the image is pushed."
-  value       = module.registry.url
+output "repositories" {
+  description = "Where images are pushed: that of the consumers (`lean`), and that with the batch and the web door (`doors`)."
+  value       = var.bootstrap.repositories
 }
 
 output "doors_image_digest" {
@@ -78,7 +78,7 @@ output "releases" {
 
 output "models_uri" {
   description = "Where models go."
-  value       = module.models.models_uri
+  value       = "s3://${var.bootstrap.models_bucket}/models"
 }
 
 output "failures_bucket" {

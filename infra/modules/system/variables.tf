@@ -33,10 +33,16 @@ variable "account" {
   }
 }
 
-variable "kms_key_arn" {
-  description = "A key of yours for streams, buckets, logs and alarms, whose policy says what key.tf says; null: one is made."
-  type        = string
-  default     = null
+variable "bootstrap" {
+  description = "What the system stands on, and infra/bootstrap makes: the key of streams, buckets, logs and alarms, the bucket of models, the repositories of images."
+  type = object({
+    kms_key_arn   = string
+    models_bucket = string
+    repositories = object({
+      lean  = string # URL of the repository of the consumers' image
+      doors = string # URL of that with the batch and the web door
+    })
+  })
 }
 
 variable "roles" {
@@ -245,7 +251,7 @@ variable "emails" {
 }
 
 variable "disposable" {
-  description = "Let `terraform destroy` delete buckets and images with what is in them."
+  description = "Let `terraform destroy` delete buckets with what is in them."
   type        = bool
   default     = false
 }

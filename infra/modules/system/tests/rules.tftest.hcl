@@ -7,6 +7,15 @@ variables {
   account      = { id = "123456789012", region = "eu-west-1" }
   image_digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   consumers    = { rides = {} }
+
+  bootstrap = {
+    kms_key_arn   = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    models_bucket = "stream-consumer-test-models-123456789012"
+    repositories = {
+      lean  = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test"
+      doors = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-doors"
+    }
+  }
 }
 
 run "name_too_long_for_buckets" {
