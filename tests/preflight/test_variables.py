@@ -56,11 +56,11 @@ def test_account_region_and_models_are_read(root: Path) -> None:
 
 
 def test_values_count_in_terraforms_order_with_those_of_the_shell(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_VAR_kms_key_arn", "of the shell")
+    monkeypatch.setenv("TF_VAR_doors_image_digest", "of the shell")
     monkeypatch.setenv("TF_VAR_region", "of the shell")
     (root / "z.auto.tfvars").write_text('emails = ["a@b.org"]\naccount_id = "of the last file"\n')
-    assert read(root, "kms_key_arn", "region", "account_id", "emails") == {
-        "kms_key_arn": "of the shell",
+    assert read(root, "doors_image_digest", "region", "account_id", "emails") == {
+        "doors_image_digest": "of the shell",
         "region": "eu-west-1",
         "account_id": "of the last file",
         "emails": ["a@b.org"],
@@ -74,9 +74,9 @@ def test_a_variable_without_a_value_or_declaration_is_left_out(root: Path) -> No
 def test_text_that_looks_like_a_template_stays_as_it_is(root: Path) -> None:
     text = '"quoted" é <&> \\ \n $' + "{a} %{b} $$"
     (root / "more.auto.tfvars.json").write_text(
-        json.dumps({"kms_key_arn": text.replace("${", "$${").replace("%{", "%%{")})
+        json.dumps({"doors_image_digest": text.replace("${", "$${").replace("%{", "%%{")})
     )
-    assert read(root, "kms_key_arn") == {"kms_key_arn": text}
+    assert read(root, "doors_image_digest") == {"doors_image_digest": text}
 
 
 def test_a_value_that_terraform_refuses_is_named(root: Path) -> None:
