@@ -19,7 +19,7 @@ DEMO_ARGS ?=
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme deploy rollback
+	infra-readme bootstrap preflight deploy plan promote publish rollback destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("%-19s", $$1); n = split($$2, words, " "); \
@@ -56,8 +56,14 @@ NEEDS_spark-test := java
 NEEDS_workflows := node npm
 NEEDS_infra-test := terraform
 NEEDS_infra-apply-local := terraform
+NEEDS_preflight := ENV=
+NEEDS_bootstrap := ENV= terraform
 NEEDS_deploy := ENV= terraform $(NEEDS_image)
+NEEDS_plan := ENV= terraform
+NEEDS_promote := ENV= FROM= terraform skopeo
+NEEDS_publish := $(NEEDS_deploy)
 NEEDS_rollback := ENV= terraform
+NEEDS_destroy := ENV= terraform
 
 found = $(if $(filter %=,$1),$($(patsubst %=,%,$1)),$(shell for c in $(subst |, ,$1); do command -v $$c; done 2>/dev/null; :))
 missing = $(strip $(foreach need,$(NEEDS_$1),$(if $(call found,$(need)),,$(need))))
@@ -204,15 +210,37 @@ infra-readme: $(VENV)/.dev ## write infra's tables from the code
 	@$(BIN)/python -m infra.tests.check --write-readmes
 
 ENV ?=
+FROM ?=
+CANARY ?=
 CONSUMER ?=
 TO ?=
 ARCH ?=
+COMMANDS := $(BIN)/python -m infra.commands
+canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES))
 
-deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1)
-	@$(BIN)/python -m infra.release deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
+bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: state, key, models, registry, GitHub's role (ENV=dev APPROVE=1)
+	@$(BIN)/python -m infra.bootstrapping "$(ENV)"
+
+preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
+	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
+
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
+	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
+
+plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
+	@$(COMMANDS) plan "$(ENV)"
+
+promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10)
+	@$(COMMANDS) promote "$(ENV)" --source "$(FROM)" $(canary)
+
+publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)
+	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 rollback: needs-rollback $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
-	@$(BIN)/python -m infra.release rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
+	@$(COMMANDS) rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
+
+destroy: needs-destroy $(VENV)/.local ## take an environment down; what holds data stays with its key and policy (ENV=dev APPROVE=1)
+	@$(BIN)/python -m infra.teardown "$(ENV)"
 
 clean: ## remove everything that make made
 	@rm -rf $(VENV) .venv-infra .venv-localstack .ci/node/node_modules build dist *.egg-info \

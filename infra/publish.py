@@ -1,13 +1,15 @@
 """
 Get this commit's image into the registry.
 
-The rule: a tag never moves, so it names all that an image is made from: commit, doors, model and architecture.
+The rule: a tag never moves, so it names all that an image is made from: kind, commit, model and architecture.
 """
 
 import base64
 import contextlib
+import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,20 +18,20 @@ from typing import Any
 import boto3
 
 from infra.container.engine import find_engine
+from infra.container.platforms import ARCHITECTURES
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
 
 INFRA = Path(__file__).resolve().parent
-PLATFORMS = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
 
-Push = Callable[[Any, str, str, Path | None], None]
-"""Gets an ECR client, the reference to push to, the architecture, and the folder of the model to bake in, if any."""
+Push = Callable[[Any, str, str, str, Path | None], None]
+"""Gets an ECR client, the reference to push to, kind and architecture, and the folder of a model to bake in, if any."""
 
 
 class ReleaseFailed(Exception):
     """Nothing was released, or not all; the message says what to do."""
 
 
-def published(url: str, architecture: str, build_and_push: Push, *, doors: bool = False, model: str = "") -> str:
+def published(url: str, architecture: str, build_and_push: Push, *, kind: str = "lean", model: str = "") -> str:
     """
     Return the digest of this commit's image, built and pushed unless it is there.
 
@@ -37,19 +39,18 @@ def published(url: str, architecture: str, build_and_push: Push, *, doors: bool 
         url: The registry's repository.
         architecture: What the image is for.
         build_and_push: Puts it there.
-        doors: Whether it is the image with the doors.
+        kind: ``lean``, or ``doors``, which has batch and web too. The lifecycle rules count each by how its tags begin.
         model: What is baked in: a folder, ``s3://…`` or ``models:/name@alias``; empty: nothing.
 
     Raises:
         ModelError: There is no such model, or it cannot be fetched.
     """
-    host, _, repository = url.partition("/")
-    ecr = boto3.client("ecr", region_name=host.split(".")[3])  # <account>.dkr.ecr.<region>.amazonaws.com
+    repository, ecr = url.partition("/")[2], _client(url)
     with _fetched(model) as folder:  # once: an alias that moved meanwhile would put another model under the tag
-        tag = _tag(architecture, folder, doors=doors)
-        if not _digests(ecr, repository, tag):
-            build_and_push(ecr, f"{url}:{tag}", architecture, folder)
-    [digest] = _digests(ecr, repository, tag)
+        tag = _tag(kind, architecture, folder)
+        if not _digests(ecr, repository, imageTag=tag):
+            build_and_push(ecr, f"{url}:{tag}", kind, architecture, folder)
+    [digest] = _digests(ecr, repository, imageTag=tag)
     return digest
 
 
@@ -62,16 +63,44 @@ def _fetched(model: str) -> Iterator[Path | None]:
         yield folder.resolve()
 
 
-def _tag(architecture: str, model: Path | None, *, doors: bool) -> str:
+def _tag(kind: str, architecture: str, model: Path | None) -> str:
     tag = output(["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"], INFRA).strip()
     if tag.endswith("-dirty"):
         tag += f"-{int(time.time())}"  # these sources have no name of their own
-    tag += "-doors" if doors else ""
     tag += f"-model-{directory_digest(model)[:12]}" if model else ""
-    return f"{tag}-{architecture}"
+    return f"{kind}-{tag}-{architecture}"
 
 
-def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
+def mark_deployed(url: str, digest: str, *, kind: str) -> None:
+    """Give the image a tag by which the registry keeps it, however many images are pushed after it."""
+    repository, ecr = url.partition("/")[2], _client(url)
+    tag = f"deployed-{kind}-{digest.removeprefix('sha256:')[:12]}"
+    if not _digests(ecr, repository, imageTag=tag):
+        [image] = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"]
+        manifest = {name: image[name] for name in ("imageManifest", "imageManifestMediaType") if name in image}
+        ecr.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **manifest)
+
+
+def copied(source: str, target: str, digest: str, *, kind: str) -> None:
+    """
+    Copy the image of *digest* from the repository *source* to *target* byte for byte, unless it is there.
+
+    Raises:
+        ReleaseFailed: skopeo failed; the lines that it printed say why.
+    """
+    clients = {url: _client(url) for url in (source, target)}
+    if _digests(clients[target], target.partition("/")[2], imageDigest=digest):
+        return
+    tag = f"{kind}-{digest.removeprefix('sha256:')[:12]}"
+    auths = {url.partition("/")[0]: {"auth": _token(ecr)} for url, ecr in clients.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        secrets = Path(folder, "auth.json")  # a password among the arguments could be read by every process
+        secrets.write_text(json.dumps({"auths": auths}), encoding="utf-8")
+        locations = [f"docker://{source}@{digest}", f"docker://{target}:{tag}"]
+        run(["skopeo", "copy", "--preserve-digests", "--authfile", str(secrets), *locations], INFRA)
+
+
+def make_image(ecr: Any, reference: str, kind: str, architecture: str, model: Path | None) -> None:
     """
     Build the image with ``make image`` and push it with the container tool that builds it.
 
@@ -81,17 +110,28 @@ def make_image(ecr: Any, reference: str, architecture: str, model: Path | None) 
     """
     tool = find_engine(os.environ).tool
     baked_in = [f"MODEL={model}"] if model else []
-    run(["make", "image", f"TAG={reference}", f"PLATFORM={PLATFORMS[architecture]}", *baked_in], INFRA.parent)
-    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    password = base64.b64decode(token).partition(b":")[2]
+    named = [f"TAG={reference}", f"PLATFORM={ARCHITECTURES[architecture]}", f"DOORS={'1' if kind == 'doors' else ''}"]
+    run(["make", "image", *named, *baked_in], INFRA.parent)
+    password = base64.b64decode(_token(ecr)).partition(b":")[2]
     host = reference.partition("/")[0]
     run([tool, "login", "--username", "AWS", "--password-stdin", host], INFRA, password)
     run([tool, "push", reference], INFRA)
 
 
-def _digests(ecr: Any, repository: str, tag: str) -> list[str]:
+def _client(url: str) -> Any:
+    """Return a client of the registry of *url*, ``<account>.dkr.ecr.<region>.amazonaws.com/<repository>``."""
+    return boto3.client("ecr", region_name=url.split(".")[3])
+
+
+def _token(ecr: Any) -> str:
+    """Return what a registry's client sends as its basic authentication."""
+    token: str = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    return token
+
+
+def _digests(ecr: Any, repository: str, **image: str) -> list[str]:
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        found = ecr.describe_images(repositoryName=repository, imageIds=[image])
     except ecr.exceptions.ImageNotFoundException:
         return []
     return [image["imageDigest"] for image in found["imageDetails"]]

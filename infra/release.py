@@ -1,112 +1,130 @@
 """
-``make deploy`` and ``make rollback``: which image runs, and which version of it the mapping invokes.
+Which image runs in an environment, and which version of it the mapping invokes.
 
-Both write ``release.auto.tfvars.json`` beside the environment's tfvars and apply it. Commit the file: it is the record
-of what runs, and every later ``terraform plan`` of anybody starts from it.
+Terraform's state holds the record of what is deployed (:mod:`infra.environment`).
 """
 
-import argparse
-import json
-import os
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 
-from infra.container.engine import ContainerError
-from infra.publish import INFRA, PLATFORMS, Push, ReleaseFailed, make_image, output, published, run
-from infra.smoke import SmokeTestFailed, keeps_order, smoke
-from stream_consumer.errors import ModelError
+from infra.canary import Canary
+from infra.container.platforms import own_architecture
+from infra.environment import Environment, recorded
+from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
+from infra.smoke import keeps_order, smoke
+
+_DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
+"""The variable of the release, by the kind of image."""
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
-    """One root of ``infra/envs``, driven as an operator drives it."""
+class Image:
+    """An image in a registry's repository."""
 
-    root: Path
-    approve: bool
-    quiet: bool = False
-
-    def terraform(self, *arguments: str) -> None:
-        run(["terraform", *arguments], self.root, quiet=self.quiet)
-
-    def init(self) -> None:
-        if not (self.root / ".terraform").exists():
-            backend = ["-backend-config=backend.hcl"] if (self.root / "backend.hcl").exists() else []
-            self.terraform("init", "-input=false", *backend)
-
-    def outputs(self) -> dict[str, Any]:
-        """Return the outputs of modules/system and the registry's URL; empty before the first apply."""
-        shown = {
-            name: item["value"]
-            for name, item in json.loads(output(["terraform", "output", "-json"], self.root)).items()
-        }
-        return {**shown, **shown.get("system", {})}
-
-    def apply(self, release: Mapping[str, Any]) -> None:
-        """Make *release* the record, show what it changes, and apply exactly that."""
-        text = json.dumps(release, indent=2) + "\n"
-        (self.root / "release.auto.tfvars.json").write_text(text, encoding="utf-8")
-        self.terraform("plan", "-input=false", "-out=release.tfplan")
-        if not self.approve and input("Apply this plan? Only 'yes' is accepted: ") != "yes":
-            raise ReleaseFailed(
-                "not applied; release.auto.tfvars.json holds what would have been: git checkout brings it back"
-            )
-        self.terraform("apply", "-input=false", "release.tfplan")
+    url: str
+    digest: str
+    architecture: str
 
 
-def deploy(
+def deploy(  # noqa: PLR0913 (the options of the command)
     environment: Environment,
     architecture: str | None,
     build_and_push: Push,
     *,
     doors: bool = False,
     model: str = "",
+    canary: Canary | None = None,
 ) -> None:
     """
-    Build and push the image, and apply it by digest.
+    Build and push the images, and apply them by digest.
 
     Args:
         environment: Where to.
-        architecture: What the image is for, arm64 or x86_64; None: what runs there, or arm64.
+        architecture: What the image is for, arm64 or x86_64; None: what runs there, or this machine's.
         build_and_push: Puts the image of an architecture where a reference says.
-        doors: Whether it is the image with the batch and the web door (``DOORS=1``, which ``make image`` reads too);
-            without, doors that run keep theirs.
-        model: What is baked into it; empty: nothing.
+        doors: Whether the doors get an image too, with batch and web (``DOORS=1``); else doors that run keep theirs.
+        model: What is baked in; empty: nothing.
+        canary: The share of the batches that the image gets first; None: all of them at once.
 
     Raises:
-        ReleaseFailed: Doors that run would be left with an image of another architecture.
+        ContainerError: Nothing runs there yet, and Lambda has no machines like this one.
+        ReleaseFailed: The environment has not been bootstrapped, or doors that run would be left with an image of
+            another architecture, or the canary failed.
     """
+    images = publish(environment, architecture, build_and_push, doors=doors, model=model)
+    _release(environment, images, canary)
+
+
+def publish(
+    environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False, model: str = ""
+) -> dict[str, Image]:
+    """Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies."""
+    repositories = environment.repositories()
     environment.init()
-    url = _registry(environment)
     outputs = environment.outputs()
-    architecture = architecture or outputs.get("architecture", "arm64")
-    of_doors = _kept(outputs, "doors_image_digest")
-    if of_doors and not doors and architecture != outputs["architecture"]:
+    architecture = architecture or outputs.get("architecture") or own_architecture()
+    if not doors:
+        _refuse_to_leave_doors_behind(outputs, architecture)
+    return {
+        kind: Image(url, published(url, architecture, build_and_push, kind=kind, model=model), architecture)
+        for kind, url in repositories.items()
+        if kind == "lean" or doors
+    }
+
+
+def promote(source: Environment, target: Environment, canary: Canary | None = None) -> None:
+    """
+    Release in *target* the images that *source* runs, by the same digests; nothing is built.
+
+    Raises:
+        ReleaseFailed: *source* does not run its newest release alone, or *target* would be left with doors of another
+            architecture, or the canary failed.
+    """
+    for environment in (source, target):
+        environment.init()
+    release = recorded(source.outputs())
+    if "image_digest" not in release:
+        raise ReleaseFailed(f"nothing is deployed in {source.root.name}, so there is nothing to promote")
+    if held := release.get("releases"):
+        raise ReleaseFailed(
+            f"{', '.join(held)} of {source.root.name} does not run the newest version only: deploy there what is meant"
+        )
+    if "doors_image_digest" not in release:
+        _refuse_to_leave_doors_behind(target.outputs(), release["architecture"])
+    images = {
+        kind: Image(url, release[_DIGESTS[kind]], release["architecture"])
+        for kind, url in target.repositories().items()
+        if _DIGESTS[kind] in release
+    }
+    for kind, image in images.items():
+        copied(source.repositories()[kind], image.url, image.digest, kind=kind)
+    _release(target, images, canary)
+
+
+def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str) -> None:
+    if outputs.get("doors_image_digest") and architecture != outputs["architecture"]:
         raise ReleaseFailed(f"the doors run on {outputs['architecture']}: to bring them to {architecture}, add DOORS=1")
-    digest = published(url, architecture, build_and_push, doors=doors, model=model)
-    if doors:
-        of_doors = {"doors_image_digest": digest}
-    environment.apply({"image_digest": digest, **of_doors, "architecture": architecture, "releases": {}})
 
 
-def _kept(outputs: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return those of the *outputs* that there are: what a record leaves out is gone with the next plan."""
-    return {name: outputs[name] for name in names if outputs.get(name) is not None}
-
-
-def _registry(environment: Environment) -> str:
-    """Return the registry's URL; the first time, make it alone: functions cannot be made before their image."""
-    if "registry_url" not in environment.outputs():
-        digest = f"sha256:{'0' * 64}"
-        nothing_yet = [f"-var=image_digest={digest}", f"-var=doors_image_digest={digest}"]
-        approval = ["-auto-approve"] if environment.approve else []
-        environment.terraform("apply", "-target=module.system.module.registry", *nothing_yet, *approval)
-    url: str = environment.outputs()["registry_url"]
-    return url
+def _release(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
+    """Apply the *images*, by their kinds; without one for them the doors keep theirs."""
+    before = {"doors_image_digest": environment.outputs().get("doors_image_digest")}
+    digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
+    record = {**before, **digests, "architecture": images["lean"].architecture}
+    release = {**recorded(record), "releases": {}}
+    failed = None
+    if canary:
+        failed = canary.roll_out(environment, release)
+    else:
+        environment.apply(release)
+    # A version whose canary failed stays the function's newest, and the next apply asks for its image.
+    for kind, image in images.items():
+        mark_deployed(image.url, image.digest, kind=kind)
+    if failed:
+        raise ReleaseFailed(failed)
 
 
 def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> list[dict[str, Any]]:
@@ -145,8 +163,7 @@ def rollback(environment: Environment, only: str | None, to: str | None) -> None
     for name in [only] if only else list(consumers):
         releases[name] = {"version": to or _before(functions, consumers[name])}
         print(f"{name}: version {consumers[name]['live_version']} → {releases[name]['version']}")
-    kept = _kept(outputs, "image_digest", "doors_image_digest", "architecture")
-    environment.apply({**kept, "releases": releases})
+    environment.apply({**recorded(outputs), "releases": releases})
 
 
 def _before(functions: Any, consumer: Mapping[str, str]) -> str:
@@ -158,33 +175,3 @@ def _before(functions: Any, consumer: Mapping[str, str]) -> str:
     if not older:
         raise ReleaseFailed(f"{consumer['function_name']} has no version before {consumer['live_version']}")
     return str(max(older))
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Deploy or roll back what the command line names; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["deploy", "rollback"])
-    parser.add_argument("environment", choices=sorted(path.name for path in (INFRA / "envs").iterdir()))
-    parser.add_argument(
-        "--architecture", choices=sorted(PLATFORMS), help="what to build for; default: what runs, or arm64"
-    )
-    parser.add_argument("--consumer", help="roll back this one only")
-    parser.add_argument("--to", help="roll back to this version, not to the one before")
-    options = parser.parse_args(arguments)
-    environment = Environment(INFRA / "envs" / options.environment, approve=bool(os.environ.get("APPROVE")))
-    try:
-        if options.what == "deploy":
-            doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
-            deploy(environment, options.architecture, make_image, doors=doors, model=model)
-            for prediction in verify(environment.outputs()):
-                print(json.dumps(prediction))
-        else:
-            rollback(environment, options.consumer, options.to)
-    except (ContainerError, ModelError, ReleaseFailed, SmokeTestFailed) as fault:
-        print(fault, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

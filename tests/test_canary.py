@@ -1,115 +1,151 @@
-"""The deploy workflow's canary: what it applies, in order, and what makes it go back."""
+"""The canary of a deployment: what it applies, in order, and what makes it go back."""
 
-import importlib.util
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-IMAGE = {"image_digest": "sha256:1234", "architecture": "arm64"}
-LIVE = {"rides": {"live_version": "7", "function_name": "rides-dev"}}
+from infra.canary import Canary
+from infra.environment import Environment
+
+RELEASE = {"image_digest": "sha256:1234", "architecture": "arm64", "releases": {}}
+WITH_DOORS = {**RELEASE, "doors_image_digest": "sha256:1234"}
 
 
-def canary() -> ModuleType:
-    """The script, which is no part of a package."""
-    path = Path(__file__).parent.parent / ".ci" / "canary.py"
-    spec = importlib.util.spec_from_file_location("canary", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
+@dataclass
 class Account:
-    """Terraform and CloudWatch of an account: what is applied is kept, and alarms go off at the n-th look."""
+    """Terraform and CloudWatch of an account: each apply is kept and publishes, and alarms go off at the n-th look."""
 
-    def __init__(self, root: Path, consumers: dict[str, Any], alarm_at: int | None = None) -> None:
-        self.root = root
-        self.consumers = consumers
-        self.alarm_at = alarm_at
-        self.doors: str | None = None
-        self.doors_applied: list[str | None] = []
-        self.releases: list[Any] = []
-        self.looks = 0
-        self.slept = 0.0
+    live: str | None = "7"
+    newest: str = "8"
+    doors: str | None = None
+    batches: float = 3.0
+    alarm_at: int | None = None
+    applied: list[Mapping[str, Any]] = field(default_factory=list)
+    asked: list[Mapping[str, str]] = field(default_factory=list)
+    looks: int = 0
+    slept: float = 0.0
 
-    def run(self, command: Sequence[str]) -> str:
-        match command:
-            case ["terraform", _, "output", "-json"]:
-                system = {"consumers": self.consumers, "doors_image_digest": self.doors}
-                return json.dumps({"system": {"value": system}} if self.consumers else {})
-            case ["terraform", _, "apply", *_]:
-                record = json.loads((self.root / "release.auto.tfvars.json").read_text())
-                assert {name: record[name] for name in IMAGE} == IMAGE
-                self.releases.append(record["releases"])
-                self.doors_applied.append(record.get("doors_image_digest"))
-                return "applied"
-            case ["aws", "cloudwatch", *_]:
-                assert "rides-dev-" in command
-                self.looks += 1
-                ringing = ["rides-dev-known", *(["rides-dev-errors"] if self.looks == self.alarm_at else [])]
-                return json.dumps(ringing)
-        return "a plan"
+    def outputs(self) -> dict[str, Any]:
+        newest = self.newest if self.applied else self.live
+        consumer = {"function_name": "rides-dev", "alias": "live", "live_version": self.live, "newest_version": newest}
+        return {"consumers": {"rides": consumer}, "region": "eu-west-1", "doors_image_digest": self.doors}
+
+    def get_paginator(self, name: str) -> "Account":
+        assert name == "describe_alarms"
+        return self
+
+    def paginate(self, **wanted: str) -> Iterator[Any]:
+        assert wanted == {"StateValue": "ALARM", "AlarmNamePrefix": "rides-dev-"}
+        self.looks += 1
+        yield {"MetricAlarms": [{"AlarmName": "rides-dev-known"}]}
+        yield {"MetricAlarms": [{"AlarmName": "rides-dev-errors"}] if self.looks == self.alarm_at else []}
+
+    def get_metric_statistics(self, *, Dimensions: list[Mapping[str, str]], **wanted: Any) -> Any:  # noqa: N803 (CloudWatch's name)
+        assert (wanted["Namespace"], wanted["MetricName"], wanted["Statistics"]) == (
+            "AWS/Lambda",
+            "Invocations",
+            ["Sum"],
+        )
+        assert wanted["StartTime"] <= wanted["EndTime"]
+        self.asked.append({item["Name"]: item["Value"] for item in Dimensions})
+        return {"Datapoints": [{"Sum": self.batches}] if self.batches else []}
 
     def sleep(self, seconds: float) -> None:
         self.slept += seconds
 
+    def roll_out(self, release: Mapping[str, Any], percent: int = 10) -> str | None:
+        canary = Canary(percent, 10, connect=lambda region: {"eu-west-1": self}[region], sleep=self.sleep)
+        return canary.roll_out(Root(account=self), release)
 
-def test_the_first_deployment_is_released_at_once(tmp_path: Path) -> None:
-    account = Account(tmp_path, {})
-    canary().release(tmp_path, IMAGE, 10, 10, account.run, account.sleep)
-    assert account.releases == [{}]
+    @property
+    def releases(self) -> list[Any]:
+        return [release["releases"] for release in self.applied]
+
+    @property
+    def doors_applied(self) -> list[str | None]:
+        return [release.get("doors_image_digest") for release in self.applied]
 
 
-def test_some_of_the_batches_first_then_all(tmp_path: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root(Environment):
+    """The environment in that account."""
+
+    root: Path = Path()
+    approve: bool = True
+    account: Account
+
+    def outputs(self) -> dict[str, Any]:
+        return self.account.outputs() if self.account.live else {}
+
+    def apply(self, release: Mapping[str, Any]) -> None:
+        self.account.applied.append(release)
+
+
+def test_the_first_deployment_is_released_at_once() -> None:
+    account = Account(live=None)
+    assert account.roll_out(RELEASE) is None
+    assert account.applied == [RELEASE]
+
+
+def test_some_of_the_batches_first_then_all() -> None:
     """Ten minutes without an alarm that did not ring before, looked at twice a minute."""
-    account = Account(tmp_path, LIVE)
-    canary().release(tmp_path, IMAGE, 10, 10, account.run, account.sleep)
+    account = Account()
+    assert account.roll_out(RELEASE) is None
     assert account.releases == [{"rides": {"version": "7", "canary_weight": 0.1}}, {}]
     assert (account.looks, account.slept) == (1 + 20, 600)
 
 
-def test_an_alarm_brings_the_live_version_back(tmp_path: Path) -> None:
-    account = Account(tmp_path, LIVE, alarm_at=3)
-    module = canary()
-    with pytest.raises(module.Alarmed, match=r"rolled back to \{'rides': '7'\}: rides-dev-errors went off"):
-        module.release(tmp_path, IMAGE, 25, 10, account.run, account.sleep)
+def test_an_alarm_brings_the_live_version_back() -> None:
+    account = Account(alarm_at=3)
+    assert account.roll_out(RELEASE, 25) == "rolled back, rides on version 7: rides-dev-errors went off"
     assert account.releases == [{"rides": {"version": "7", "canary_weight": 0.25}}, {"rides": {"version": "7"}}]
     assert account.looks == 3
 
 
-def test_the_doors_keep_their_image(tmp_path: Path) -> None:
+def test_a_version_that_was_given_no_batch_does_not_pass() -> None:
+    """Without a batch no alarm of it can go off; only invocations of that version through the alias count."""
+    account = Account(batches=0)
+    reason = account.roll_out(RELEASE)
+    assert reason == (
+        "rolled back, rides on version 7: the new version of rides was given no batch in 10 minutes, so it proved "
+        "nothing: give it more minutes or a larger share, or deploy without a canary"
+    )
+    assert account.releases[-1] == {"rides": {"version": "7"}}
+    assert account.asked == [{"FunctionName": "rides-dev", "Resource": "rides-dev:live", "ExecutedVersion": "8"}]
+
+
+def test_without_a_new_version_there_is_nothing_to_wait_for() -> None:
+    """The same image again: the alias cannot share the batches between a version and itself."""
+    account = Account(newest="7", batches=0)
+    assert account.roll_out(RELEASE) is None
+    assert (account.releases[-1], account.slept) == ({}, 0)
+
+
+def test_the_doors_keep_their_image() -> None:
     """A record without it would take the image of doors that run."""
-    account = Account(tmp_path, LIVE)
-    account.doors = "sha256:abcd"
-    canary().release(tmp_path, IMAGE, 10, 10, account.run, account.sleep)
+    account = Account(doors="sha256:abcd")
+    account.roll_out({**RELEASE, "doors_image_digest": "sha256:abcd"})
     assert account.doors_applied == ["sha256:abcd", "sha256:abcd"]
 
 
-def test_an_image_for_the_doors_reaches_them_last(tmp_path: Path) -> None:
-    account = Account(tmp_path, LIVE)
-    account.doors = "sha256:abcd"
-    for_doors = {**IMAGE, "doors_image_digest": "sha256:1234"}
-    canary().release(tmp_path, for_doors, 10, 10, account.run, account.sleep)
+def test_an_image_for_the_doors_reaches_them_last() -> None:
+    account = Account(doors="sha256:abcd")
+    account.roll_out(WITH_DOORS)
     assert account.doors_applied == ["sha256:abcd", "sha256:1234"]
 
 
-def test_an_alarm_leaves_the_doors_theirs(tmp_path: Path) -> None:
-    account = Account(tmp_path, LIVE, alarm_at=2)
-    account.doors = "sha256:abcd"
-    module = canary()
-    with pytest.raises(module.Alarmed):
-        module.release(tmp_path, {**IMAGE, "doors_image_digest": "sha256:1234"}, 10, 10, account.run, account.sleep)
+@pytest.mark.parametrize("fault", [{"alarm_at": 2}, {"batches": 0.0}])
+def test_a_canary_that_fails_leaves_the_doors_theirs(fault: dict[str, Any]) -> None:
+    account = Account(doors="sha256:abcd", **fault)
+    assert account.roll_out(WITH_DOORS)
     assert account.doors_applied == ["sha256:abcd", "sha256:abcd"]
 
 
-def test_the_first_doors_have_no_other_image(tmp_path: Path) -> None:
+def test_the_first_doors_have_no_other_image() -> None:
     """Terraform refuses a door without one, the canary's plan too."""
-    account = Account(tmp_path, LIVE)
-    for_doors = {**IMAGE, "doors_image_digest": "sha256:1234"}
-    canary().release(tmp_path, for_doors, 10, 10, account.run, account.sleep)
+    account = Account()
+    account.roll_out(WITH_DOORS)
     assert account.doors_applied == ["sha256:1234", "sha256:1234"]

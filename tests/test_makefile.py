@@ -313,7 +313,11 @@ ENGINE = "docker or podman or buildah"
     ("target", "wanted"),
     [
         ("deploy", f"ENV=, terraform, {ENGINE}"),
+        ("plan", "ENV=, terraform"),
+        ("promote", "ENV=, FROM=, terraform, skopeo"),
+        ("publish", f"ENV=, terraform, {ENGINE}"),
         ("rollback", "ENV=, terraform"),
+        ("destroy", "ENV=, terraform"),
         ("web-test", "node, npm, chromium"),
         ("workflows", "node, npm"),
         ("integration-local", f"{ENGINE}, node, npm"),

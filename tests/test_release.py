@@ -1,8 +1,10 @@
-"""``make deploy``: which image is built, and which is reused."""
+"""``make deploy`` and ``make promote``: which image is built, which is reused, and where the record of it is."""
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import platform
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,13 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra import publish
-from infra.release import Environment, deploy
+from infra import commands, publish
+from infra.canary import Canary
+from infra.environment import Environment
+from infra.release import deploy, promote
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
+REPOSITORIES = {"lean": URL, "doors": f"{URL}-doors"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +28,13 @@ class Deployed(Environment):
 
     shown: Mapping[str, Any]
     records: list[Mapping[str, Any]]
+    urls: Mapping[str, str]
 
     def init(self) -> None:
         """It is."""
+
+    def repositories(self) -> Mapping[str, str]:
+        return self.urls
 
     def outputs(self) -> dict[str, Any]:
         return dict(self.shown)
@@ -34,9 +43,16 @@ class Deployed(Environment):
         self.records.append(release)
 
 
-def deployed(**outputs: str | None) -> Deployed:
-    shown = {"registry_url": URL, "architecture": "arm64", **outputs}
-    return Deployed(root=Path(), approve=True, shown=shown, records=[])
+def deployed(*, root: str = "", urls: Mapping[str, str] = REPOSITORIES, **outputs: Any) -> Deployed:
+    shown = {"architecture": "arm64", **outputs}
+    return Deployed(root=Path(root), approve=True, shown=shown, records=[], urls=urls)
+
+
+def put(ecr: Any, repository: str, tag: str, digest: str) -> None:
+    media_type = "application/vnd.oci.image.manifest.v1+json"
+    text = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": digest}, "layers": []})
+    image = {"imageManifest": text, "imageManifestMediaType": media_type, "imageDigest": digest}
+    ecr.put_image(repositoryName=repository, imageTag=tag, **image)
 
 
 class Builds:
@@ -46,14 +62,10 @@ class Builds:
         self.tags: list[str] = []
         self.models: list[Path | None] = []
 
-    def __call__(self, ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
-        del architecture
+    def __call__(self, ecr: Any, reference: str, kind: str, architecture: str, model: Path | None) -> None:
+        del kind, architecture
         repository, _, tag = reference.partition("/")[2].partition(":")
-        media_type = "application/vnd.oci.image.manifest.v1+json"
-        text = json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": {"digest": tag}, "layers": []})
-        image = {"imageManifest": text, "imageManifestMediaType": media_type}
-        digest = f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}"
-        ecr.put_image(repositoryName=repository, imageTag=tag, imageDigest=digest, **image)
+        put(ecr, repository, tag, f"sha256:{hashlib.sha256(tag.encode()).hexdigest()}")
         self.tags.append(tag)
         self.models.append(model)
 
@@ -65,7 +77,8 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
         monkeypatch.setenv(name, "testing")
     monkeypatch.setattr(publish, "output", lambda *_: "c0ffee\n")
     with mock_aws():
-        boto3.client("ecr", "eu-west-1").create_repository(repositoryName="stream-consumer-dev")
+        for url in REPOSITORIES.values():
+            boto3.client("ecr", "eu-west-1").create_repository(repositoryName=url.partition("/")[2])
         yield Builds()
 
 
@@ -80,8 +93,8 @@ def model(tmp_path: Path) -> Path:
 def test_a_commit_is_built_once_for_each_architecture_with_the_doors_and_without(builds: Builds) -> None:
     digests = [publish.published(URL, "arm64", builds) for _ in range(2)]
     publish.published(URL, "x86_64", builds)
-    publish.published(URL, "arm64", builds, doors=True)
-    assert builds.tags == ["c0ffee-arm64", "c0ffee-x86_64", "c0ffee-doors-arm64"]
+    publish.published(URL, "arm64", builds, kind="doors")
+    assert builds.tags == ["lean-c0ffee-arm64", "lean-c0ffee-x86_64", "doors-c0ffee-arm64"]
     assert digests[0] == digests[1]
 
 
@@ -107,13 +120,190 @@ def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CONTAINER_ENGINE", raising=False)
     with mock_aws():
-        publish.make_image(boto3.client("ecr", "eu-west-1"), f"{URL}:c0ffee", "arm64", Path("/models/7"))
+        publish.make_image(boto3.client("ecr", "eu-west-1"), f"{URL}:c0ffee", "lean", "arm64", Path("/models/7"))
     assert log.read_text().splitlines() == [
         "podman images",
-        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 MODEL=/models/7",
+        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 DOORS= MODEL=/models/7",
         "podman login",
         "podman push",
     ]
+
+
+def test_what_is_deployed_is_marked_for_the_registry_to_keep(builds: Builds) -> None:
+    """A mark is put once: the tag never moves."""
+    environment = deployed(doors_image_digest=None)
+    for _ in range(2):
+        deploy(environment, None, builds)
+    [digest] = {record["image_digest"] for record in environment.records}
+    images = boto3.client("ecr", "eu-west-1").describe_images(repositoryName="stream-consumer-dev")["imageDetails"]
+    mark = f"deployed-lean-{digest.removeprefix('sha256:')[:12]}"
+    assert [sorted(image["imageTags"]) for image in images] == [sorted(["lean-c0ffee-arm64", mark])]
+
+
+class Terraform:
+    """A command that keeps its arguments, whose state has these *outputs*."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, outputs: Mapping[str, Any]) -> None:
+        self._log = folder / "log"
+        shown = json.dumps({"system": {"value": outputs}} if outputs else {})
+        (folder / "terraform").write_text(f"#!/bin/sh\necho $* >> {self._log}\ntest $1 != output || echo '{shown}'\n")
+        (folder / "terraform").chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+
+    def calls(self, command: str) -> list[str]:
+        return [line for line in self._log.read_text().splitlines() if line.startswith(f"{command} ")]
+
+
+RECORD = {"image_digest": "sha256:abcd", "architecture": "arm64", "releases": {"rides": {"version": "7"}}}
+
+
+def rendered(root: Path) -> Any:
+    return json.loads((root / "release.auto.tfvars.json").read_text())
+
+
+def test_the_state_is_the_record_whatever_the_file_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another clone deployed meanwhile, and this one plans with what is deployed."""
+    (tmp_path / "release.auto.tfvars.json").write_text('{"image_digest": "sha256:old"}')
+    terraform = Terraform(tmp_path, monkeypatch, {**RECORD, "doors_image_digest": None, "region": "eu-west-1"})
+    environment = Environment(tmp_path, approve=True)
+    environment.init()
+    environment.plan()
+    assert rendered(tmp_path) == RECORD
+    assert terraform.calls("plan") == ["plan -input=false"]
+
+
+def test_a_state_from_before_the_record_leaves_the_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say which consumers are held at an older version."""
+    (tmp_path / "release.auto.tfvars.json").write_text(json.dumps(RECORD))
+    Terraform(tmp_path, monkeypatch, {"image_digest": "sha256:abcd", "architecture": "arm64"})
+    Environment(tmp_path, approve=True).init()
+    assert rendered(tmp_path) == RECORD
+
+
+def test_nothing_is_planned_before_something_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terraform = Terraform(tmp_path, monkeypatch, {})
+    with pytest.raises(publish.ReleaseFailed, match=f"make deploy ENV={tmp_path.name} comes first"):
+        Environment(tmp_path, approve=True).plan()
+    assert terraform.calls("plan") == []
+
+
+@pytest.mark.parametrize(("answer", "applied"), [("yes", 1), ("y", 0)])
+def test_a_plan_that_is_not_approved_leaves_the_record(
+    answer: str, applied: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terraform = Terraform(tmp_path, monkeypatch, RECORD)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    new = {**RECORD, "releases": {}}
+    with contextlib.nullcontext() if applied else pytest.raises(publish.ReleaseFailed, match="what is deployed"):
+        Environment(tmp_path, approve=False).apply(new)
+    assert terraform.calls("plan") == ["plan -input=false -out=release.tfplan"]
+    assert len(terraform.calls("apply")) == applied
+    assert rendered(tmp_path) == (new if applied else RECORD)
+
+
+def test_an_init_that_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform makes its folder before it reaches the backend, so the folder says nothing."""
+    (tmp_path / ".terraform").mkdir()
+    (tmp_path / "backend.hcl").touch()
+    terraform = Terraform(tmp_path, monkeypatch, {})
+    for _ in range(2):
+        Environment(tmp_path, approve=True).init()
+    assert terraform.calls("init") == ["init -input=false -backend-config=backend.hcl"] * 2
+
+
+PROD = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/stream-consumer-prod"
+IN_PROD = {"lean": PROD, "doors": f"{PROD}-doors"}
+
+
+class Skopeo:
+    """A command that pushes what it is asked to copy, so that the registry there has it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.copies: list[list[str]] = []
+        self.auths: list[Any] = []
+        monkeypatch.setattr(publish, "run", self)
+
+    def __call__(self, command: Sequence[str], directory: Path) -> None:
+        del directory
+        *options, secrets, source, target = command
+        assert options == ["skopeo", "copy", "--preserve-digests", "--authfile"]
+        self.copies.append([source, target])
+        self.auths.append(json.loads(Path(secrets).read_text())["auths"])
+        repository, _, tag = target.rpartition("/")[2].partition(":")
+        put(boto3.client("ecr", "eu-central-1"), repository, tag, source.partition("@")[2])
+
+
+def test_an_environment_gets_the_images_of_another_by_their_digests(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is built, what is there is not copied again, and the registry there keeps what is deployed."""
+    skopeo = Skopeo(monkeypatch)
+    ecr = boto3.client("ecr", "eu-central-1")
+    for url in IN_PROD.values():
+        ecr.create_repository(repositoryName=url.partition("/")[2])
+    lean, doors = (f"sha256:{digit * 64}" for digit in "12")
+    dev = deployed(image_digest=lean, doors_image_digest=doors)
+    prod = deployed(urls=IN_PROD, image_digest="sha256:old")
+    for _ in range(2):
+        promote(dev, prod)
+    record = {"image_digest": lean, "doors_image_digest": doors, "architecture": "arm64", "releases": {}}
+    assert prod.records == [record, record]
+    assert (dev.records, builds.tags) == ([], [])
+    assert skopeo.copies == [
+        [f"docker://{URL}@{lean}", f"docker://{PROD}:lean-{'1' * 12}"],
+        [f"docker://{URL}-doors@{doors}", f"docker://{PROD}-doors:doors-{'2' * 12}"],
+    ]
+    assert {tuple(auths) for auths in skopeo.auths} == {(URL.partition("/")[0], PROD.partition("/")[0])}
+    for kind, digit in {"lean": "1", "doors": "2"}.items():
+        [image] = ecr.describe_images(repositoryName=IN_PROD[kind].partition("/")[2])["imageDetails"]
+        assert f"deployed-{kind}-{digit * 12}" in image["imageTags"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ({}, "nothing is deployed in dev"),
+        ({"image_digest": "sha256:1", "releases": {"rides": {"version": "7"}}}, "rides of dev does not run the newest"),
+    ],
+)
+def test_what_is_promoted_runs_in_the_other_environment(source: dict[str, Any], said: str) -> None:
+    """An environment that was rolled back runs another image than its record names."""
+    dev, prod = deployed(root="dev", **source), deployed(urls=IN_PROD)
+    with pytest.raises(publish.ReleaseFailed, match=said):
+        promote(dev, prod)
+    assert prod.records == []
+
+
+def test_an_image_whose_canary_failed_is_marked_too(builds: Builds) -> None:
+    """It stays the function's newest version, and the next apply asks for it."""
+    environment = deployed()
+    with pytest.raises(publish.ReleaseFailed, match="an alarm"):
+        deploy(environment, None, builds, canary=Failing(10, 10))
+    images = boto3.client("ecr", "eu-west-1").describe_images(repositoryName="stream-consumer-dev")["imageDetails"]
+    assert [len(image["imageTags"]) for image in images] == [2]
+
+
+class Failing(Canary):
+    """A canary that is rolled back."""
+
+    def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str:
+        del environment, release
+        return "an alarm went off"
+
+
+def test_a_step_of_a_workflow_gets_the_image_as_its_outputs(
+    builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run of the same commit finds the image, so it says the same."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    monkeypatch.setattr(commands, "make_image", builds)
+    monkeypatch.setattr(commands, "_environment", lambda _: deployed())
+    assert [commands.main(["publish", "dev"]) for _ in range(2)] == [0, 0]
+    digest = f"sha256:{hashlib.sha256(b'lean-c0ffee-arm64').hexdigest()}"
+    assert (tmp_path / "outputs").read_text() == f"url={URL}\ndigest={digest}\n" * 2
+    assert builds.tags == ["lean-c0ffee-arm64"]
 
 
 def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: Builds) -> None:
@@ -121,14 +311,26 @@ def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: 
     environment = deployed(doors_image_digest="sha256:abcd")
     deploy(environment, None, builds)
     assert [record["doors_image_digest"] for record in environment.records] == ["sha256:abcd"]
-    assert builds.tags == ["c0ffee-arm64"]
+    assert builds.tags == ["lean-c0ffee-arm64"]
 
 
-def test_an_image_with_the_doors_is_for_the_consumers_too(builds: Builds) -> None:
+def test_consumers_stay_lean_when_the_doors_get_an_image(builds: Builds) -> None:
+    """Each image is in the repository of its kind, and marked there."""
     environment = deployed(doors_image_digest="sha256:abcd")
     deploy(environment, None, builds, doors=True)
     [record] = environment.records
-    assert record["doors_image_digest"] == record["image_digest"] != "sha256:abcd"
+    assert builds.tags == ["lean-c0ffee-arm64", "doors-c0ffee-arm64"]
+    for kind, digest in {"lean": record["image_digest"], "doors": record["doors_image_digest"]}.items():
+        repository = REPOSITORIES[kind].partition("/")[2]
+        [image] = boto3.client("ecr", "eu-west-1").describe_images(repositoryName=repository)["imageDetails"]
+        mark = f"deployed-{kind}-{digest.removeprefix('sha256:')[:12]}"
+        assert (image["imageDigest"], sorted(image["imageTags"])) == (digest, sorted([f"{kind}-c0ffee-arm64", mark]))
+
+
+def test_what_has_not_been_bootstrapped_is_not_deployed(tmp_path: Path, builds: Builds) -> None:
+    with pytest.raises(publish.ReleaseFailed, match="make bootstrap ENV=dev"):
+        deploy(Environment(tmp_path / "dev", approve=True), None, builds)
+    assert builds.tags == []
 
 
 def test_without_doors_the_record_has_none(builds: Builds) -> None:
@@ -137,9 +339,56 @@ def test_without_doors_the_record_has_none(builds: Builds) -> None:
     assert [sorted(record) for record in environment.records] == [["architecture", "image_digest", "releases"]]
 
 
+@pytest.mark.parametrize(("machine", "architecture"), [("x86_64", "x86_64"), ("aarch64", "arm64")])
+def test_the_first_deployment_takes_this_machines_architecture(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch, machine: str, architecture: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    environment = deployed(architecture=None, doors_image_digest=None)
+    deploy(environment, None, builds)
+    assert [record["architecture"] for record in environment.records] == [architecture]
+    assert builds.tags == [f"lean-c0ffee-{architecture}"]
+
+
+@pytest.mark.parametrize(("asked", "built"), [(None, "arm64"), ("x86_64", "x86_64")])
+def test_later_deployments_keep_what_runs_unless_asked(
+    builds: Builds, monkeypatch: pytest.MonkeyPatch, asked: str | None, built: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    environment = deployed(architecture="arm64", doors_image_digest=None)
+    deploy(environment, asked, builds)
+    assert [record["architecture"] for record in environment.records] == [built]
+
+
 def test_doors_are_not_left_behind_on_another_architecture(builds: Builds) -> None:
     """Terraform has one for all functions and tasks: theirs would not start."""
     environment = deployed(doors_image_digest="sha256:abcd")
     with pytest.raises(publish.ReleaseFailed, match="the doors run on arm64: to bring them to x86_64, add DOORS=1"):
         deploy(environment, "x86_64", builds)
     assert (environment.records, builds.tags) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("options", "canary"),
+    [([], None), (["--canary", "0"], None), (["--canary", "25", "--minutes", "30"], Canary(25, 30))],
+)
+def test_a_share_of_nothing_is_no_canary(
+    options: list[str], canary: Canary | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workflow asks for a share, and 0 is its word for all at once."""
+    seen: list[Canary | None] = []
+    monkeypatch.setattr(commands, "deploy", lambda *_, canary, **__: seen.append(canary))
+    monkeypatch.setattr(commands, "passes", lambda *_: True)
+    monkeypatch.setattr(commands, "_verify", lambda _: None)
+    assert commands.main(["deploy", "dev", *options]) == 0
+    assert seen == [canary]
+
+
+def test_nothing_is_deployed_that_the_preflight_stops(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(commands, "deploy", lambda *_, **__: seen.append("deployed"))
+    monkeypatch.setattr(commands, "passes", lambda *_: False)
+    assert (commands.main(["deploy", "dev"]), seen) == (1, [])
+    assert "the lines above that begin with STOP say what to do first" in capsys.readouterr().err

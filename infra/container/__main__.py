@@ -7,7 +7,6 @@ The rule: without a model to fetch it needs the standard library only, so a bare
 import argparse
 import contextlib
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -16,9 +15,9 @@ from pathlib import Path
 
 from infra.container.engine import ContainerError, Engine, find_engine
 from infra.container.measure import DOORS, LEAN, Budget, init_seconds, over_budget, weigh, weigh_packages
+from infra.container.platforms import own_platform, refuse_unbuildable
 
 ROOT = Path(__file__).resolve().parents[2]
-_MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -30,6 +29,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """
     wanted = _parser().parse_args(arguments)
     engine = find_engine(environ)
+    if wanted.platform not in {"", own_platform()}:
+        refuse_unbuildable(engine, wanted.platform)
     with _contents(wanted) as (build_arguments, added):
         build_arguments["REVISION"] = _revision()
         if wanted.base:
@@ -67,7 +68,7 @@ def _contents(wanted: argparse.Namespace) -> Iterator[tuple[dict[str, str], Sequ
         ) from error
     from stream_consumer.errors import ModelError  # noqa: PLC0415 (as above)
 
-    architecture = (wanted.platform or _native()).split("/")[1]
+    architecture = (wanted.platform or own_platform()).split("/")[1]
     order = Order(wanted.extra, wanted.scikit_learn, wanted.base, architecture, wanted.doors)
     try:
         with contextlib.ExitStack() as stack:
@@ -118,11 +119,7 @@ def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget, ad
 def _unmeasured(engine: Engine, wanted_platform: str) -> str:
     if engine.tool == "buildah":
         return "buildah does not run images"
-    return f"{wanted_platform} does not run here" if wanted_platform not in {"", _native()} else ""
-
-
-def _native() -> str:
-    return f"linux/{_MACHINES.get(platform.machine(), platform.machine())}"
+    return f"{wanted_platform} does not run here" if wanted_platform not in {"", own_platform()} else ""
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """
-``make infra-apply-local``: apply ``infra/envs/dev`` to an emulator on loopback, use it, and destroy it.
+``make infra-apply-local``: bootstrap and deploy ``infra/envs/dev`` on an emulator on loopback, use it, and destroy it.
+
+It is dev but for one word: its buckets are not disposable, as those of prod are not.
 
 It ends with a line that counts the checks, as ``make infra-test`` does.
 """
@@ -8,16 +10,23 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from infra import release
-from infra.tests import arrivals, doors, emulated, names, policies, ride
+from infra.bootstrapping import Bootstrap, read_settings
+from infra.environment import Environment, recorded
+from infra.preflight.inspection import Deployment, findings
+from infra.state import Resource, resources
+from infra.tests import arrivals, bootstrapped, changes, deploying, doors, emulated, keeping, names, policies, ride
+from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
+from infra.tests.recorded import recording
 from infra.tests.report import report
 from infra.tests.situations import Key, consumers
 from infra.tests.terraform import (
@@ -29,7 +38,6 @@ from infra.tests.terraform import (
     environment,
     offline,
     provider_folder,
-    resources,
 )
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 
@@ -43,40 +51,59 @@ class Steps:
 
     terraform: Terraform
     endpoint: str
+    alarms: AlarmService
+    calls: set[str]
+    before: Counter[str] = field(default_factory=Counter)
 
     def aws(self, service: str) -> Any:
         return emulated.session().client(service, endpoint_url=self.endpoint)  # type: ignore[call-overload] # any service
 
     @cached_property
-    def environment(self) -> release.Environment:
-        return release.Environment(self.terraform.directory, approve=True, quiet=True)
+    def environment(self) -> Environment:
+        return Environment(self.terraform.directory, approve=True, quiet=True)
 
     @property
-    def shell(self) -> dict[str, str]:
-        return {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": self.endpoint}
+    def foundation(self) -> Terraform:
+        return replace(self.terraform, directory=self.terraform.directory.parent.parent / "bootstrap")
+
+    def bootstrap(self) -> str:
+        tree = self.foundation.directory.parent
+        target = Bootstrap(tree, "dev", ACCOUNT, emulated.REGION, approve=True, quiet=True)
+        clone = copy_of_infra(tree.parent / "clone")
+        said = bootstrapped.through(self.aws, target, clone, self.terraform.plugins, dict(self.terraform.shell))
+        self.calls.clear()
+        self.before.update(emulated.holdings(self.aws))
+        return said
+
+    def preflight(self) -> str:
+        """What it asks of AWS; the image is a manifest alone."""
+        found = {item.subject: item for item in findings(Deployment(self.terraform.directory, None, ""), os.environ)}
+        asked = [found[subject] for subject in ("region", "identity", "concurrency", "state")]
+        if faults := [str(item) for item in asked if item.blocks or item.remedy]:
+            raise CheckFailed("\n".join(faults))
+        return "; ".join(item.seen for item in asked)
 
     def deploy(self) -> str:
-        self.terraform.init(backend=True)
-        with _shell(self.shell):
-            release.deploy(self.environment, None, _push_something, doors=True)
-        return f"the registry, then {len(self.resources)} resources with the digest that it gave the image"
+        models = read_settings(self.terraform.directory)["bootstrap"]["models_bucket"]
+        ride.upload_model(self.aws("s3"), f"s3://{models}/models/ride-duration/1")  # as tests/local.tfvars says
+        release.deploy(self.environment, None, _push_something, doors=True)
+        return f"{len(self.resources)} resources in one apply, after the model was there"
 
     @property
     def resources(self) -> list[Any]:
         return list(resources(self.terraform.show()))
 
+    @property
+    def kept(self) -> list[Resource]:
+        return list(resources(self.foundation.show()))
+
     def no_drift(self) -> str:
         self.terraform.run("plan", "-input=false", "-no-color", "-out=again.tfplan")
         seen = emulated.drift(self.terraform.show("again.tfplan"))
-        kinds = {"aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm"}
-        planned = resources(self.terraform.show("release.tfplan"))
-        alarms = [resource.values for resource in planned if resource.kind in kinds]
-        [topic] = [resource.values["arn"] for resource in self.resources if resource.kind == "aws_sns_topic"]
-        count = emulated.alarms_as_planned(self.aws("cloudwatch"), alarms, topic)
-        return f"only what the emulator is known for ({', '.join(seen)}); {count} alarms read back as planned"
+        return f"only what the emulator is known for ({', '.join(seen)}); {len(self.alarms.held)} alarms as planned"
 
     def policies(self) -> str:
-        found = self.resources
+        found = [*self.resources, *(item for item in self.kept if item.kind != "aws_iam_role")]
         [made] = [resource.values for resource in found if resource.kind == "aws_kms_key"]
         key = Key(made["arn"], json.loads(made["policy"]))
         [consumer] = consumers(found, key)
@@ -90,41 +117,65 @@ class Steps:
         return names.agree(self.resources)
 
     def ride(self) -> str:
-        with _shell(self.shell):
-            return ride.through(self.aws, self.environment.outputs(), self.endpoint)
+        return ride.through(self.aws, self.environment.outputs(), self.endpoint)
 
     def arrival(self) -> str:
         return arrivals.through(self.aws, self.environment.outputs()["batch"])
 
     def rollback(self) -> str:
-        # Else every release would also mend what the emulator does not show.
-        with _shell({**self.shell, "TF_CLI_ARGS_plan": "-refresh=false"}):
-            doors_stay = {"doors_image_digest": self.environment.outputs()["doors_image_digest"]}
-            self.environment.apply({"image_digest": _NEXT_DIGEST, **doors_stay, "releases": {}})
-            before = self._live()
-            release.rollback(self.environment, None, None)
-            after = self._live()
-        if (before, after) != ("2", "1"):
-            raise CheckFailed(f"the alias went from version {before} to {after}, not from 2 to 1")
-        return "alias of the second release back on the first"
+        outputs = self.environment.outputs()
+        next_release = {**recorded(outputs), "image_digest": _NEXT_DIGEST, "releases": {}}
+        [name] = outputs["consumers"]
+        shares = {name: {"version": "1", "canary_weight": 0.25}}
+        seen = []
+        for releases in (shares, {}):
+            self.environment.apply({**next_release, "releases": releases})
+            seen.append(self._live())
+        release.rollback(self.environment, None, None)
+        seen.append(self._live())
+        if seen != [("1", {"2": 0.25}), ("2", {}), ("1", {})]:
+            raise CheckFailed(f"the alias went through {seen}, not from a canary of 2 to 2 and back to 1")
+        return "a canary of the second release, all of it, and the alias back on the first"
 
-    def _live(self) -> str:
+    def _live(self) -> tuple[str, dict[str, float]]:
+        """Return the version behind the alias, and the shares of the others."""
         [consumer] = self.environment.outputs()["consumers"].values()
-        alias: Mapping[str, str] = self.aws("lambda").get_alias(
+        alias: Mapping[str, Any] = self.aws("lambda").get_alias(
             FunctionName=consumer["function_name"], Name=consumer["alias"]
         )
-        return alias["FunctionVersion"]
+        return alias["FunctionVersion"], alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+
+    def changes(self) -> str:
+        return changes.through(self.aws, self.terraform, self._files)
+
+    def permissions(self) -> str:
+        """Since the bootstrap, whatever was asked of AWS was asked as a deployment asks it."""
+        return deploying.allows(self.calls)
+
+    @property
+    def _files(self) -> str:
+        return f"stream-consumer-dev-batch-{ACCOUNT}"
 
     def destroy(self) -> str:
-        self.terraform.run("destroy", "-auto-approve", "-input=false", "-no-color")
-        if left := emulated.leftovers(self.aws):
-            raise CheckFailed(f"left behind: {', '.join(left)}")
-        return "nothing left"
+        outputs = self.environment.outputs()
+        said = keeping.through(
+            self.aws,
+            self.terraform,
+            full=outputs["failures_bucket"],
+            empty=self._files,
+            stream=outputs["input_stream"],
+        )
+        left = emulated.holdings(self.aws) - self.before
+        if left or self.alarms.held:
+            raise CheckFailed(f"left behind: {dict(left)}, {', '.join(self.alarms.held)}")
+        return f"{said}; {bootstrapped.is_kept(self.foundation, 'dev')}"
 
 
-def _push_something(ecr: Any, reference: str, architecture: str, model: Path | None) -> None:
+def _push_something(ecr: Any, reference: str, kind: str, architecture: str, model: Path | None) -> None:
     """Put an image's manifest where the image would be pushed: the emulator looks no further."""
     del model
+    if f"{kind}-" not in reference.rpartition(":")[2]:
+        raise CheckFailed(f"{reference} does not name the kind {kind}")
     config = {"mediaType": "application/vnd.oci.image.config.v1+json", "size": 2, "digest": f"sha256:{'c' * 64}"}
     media_type = "application/vnd.oci.image.manifest.v1+json"
     manifest = {"schemaVersion": 2, "mediaType": media_type, "config": config, "layers": []}
@@ -133,6 +184,13 @@ def _push_something(ecr: Any, reference: str, architecture: str, model: Path | N
         raise CheckFailed(f"the tag {tag} does not name the architecture {architecture}")
     text = json.dumps(manifest)
     ecr.put_image(repositoryName=repository, imageTag=tag, imageManifest=text, imageManifestMediaType=media_type)
+
+
+def _operator(plugins: Path | None, endpoint: str) -> dict[str, str]:
+    """Return what an operator's shell has: credentials, a region, and here the emulator and the provider on disk."""
+    keys = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": emulated.REGION}
+    on_disk = {"TF_CLI_ARGS_init": f"-plugin-dir={plugins}"} if plugins else {}
+    return {**keys, **on_disk, "AWS_ENDPOINT_URL": endpoint}
 
 
 @contextmanager
@@ -154,12 +212,23 @@ def main() -> int:
     if not shutil.which("terraform"):
         print("Terraform 1.11 or newer is needed: install it and try again")
         return 2
-    tree = copy_of_infra(_BUILD)
+    tree, plugins = copy_of_infra(_BUILD / "tree"), provider_folder()
     root = tree / "envs" / "dev"
-    with EmbeddedAws(region=emulated.REGION) as embedded:
-        offline(root, tree / "tests" / "local.tfvars", endpoint=embedded.endpoint_url)
-        steps = Steps(Terraform(root, provider_folder()), embedded.endpoint_url)
+    alarms = AlarmService()
+    kept = (root / "main.tf").read_text("utf-8").replace("= true\n}", "= false\n}")
+    (root / "main.tf").write_text(kept, encoding="utf-8")
+    calls: set[str] = set()
+    with (
+        EmbeddedAws(region=emulated.REGION) as embedded,
+        serving(alarms, embedded.endpoint_url) as cloudwatch,
+        recording(calls, embedded.endpoint_url) as proxy,
+        recording(calls, cloudwatch) as proxy_cloudwatch,
+    ):
+        offline(root, tree / "tests" / "local.tfvars", endpoint=proxy, cloudwatch=proxy_cloudwatch)
+        steps = Steps(Terraform(root, plugins, _operator(plugins, proxy)), embedded.endpoint_url, alarms, calls)
         run = [
+            steps.bootstrap,
+            steps.preflight,
             steps.deploy,
             steps.no_drift,
             steps.names,
@@ -167,9 +236,12 @@ def main() -> int:
             steps.ride,
             steps.arrival,
             steps.rollback,
+            steps.changes,
+            steps.permissions,
             steps.destroy,
         ]
-        return report(run, each_rests_on_the_last=True)
+        with _shell(steps.terraform.shell):
+            return report(run, each_rests_on_the_last=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The last line counts what passed, failed and was skipped for want of a tool; a t
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,25 +16,52 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infra.tests import doors, policies, readme, rules, scan
+from infra.state import resources
+from infra.tests import bill, concurrency, deploying, doors, images, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
 from infra.tests.terraform import (
+    ACCOUNT,
     DIGEST,
     INFRA,
     KEY,
+    REGION,
+    REPOSITORY,
     CheckFailed,
     Terraform,
     copy_of_infra,
     offline,
     provider_folder,
-    resources,
     runs,
 )
 
 _BUILD = INFRA.parent / "build" / "infra"
 _PARTS = {"batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"}
+_ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
+# In the examples of prod, at every depth. By each of these names the plan must fail.
+_MISSPELT = (
+    "retention_hours",
+    "enhanced_fan_out",
+    "parallelization_factor",
+    "dead_letters",
+    "max_tasks",
+    "reserved_concurrency",
+)
+_NAMED = {
+    "input.retention_hoursx",
+    "consumers.ride-duration.output.retention_hoursx",
+    "consumers.ride-duration.function.reserved_concurrencyx",
+    "consumers.ride-duration.mapping.parallelization_factorx",
+    "consumers.ride-duration-trial.enhanced_fan_outx",
+    "consumers.ride-duration-trial.function.reserved_concurrencyx",
+    "consumers.ride-duration-trial.alarms.dead_lettersx",
+    "batch.task.max_tasksx",
+    "web.function.reserved_concurrencyx",
+}
+_PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
+_STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
+_REPOSITORIES = {"lean": "", "doors": "-doors"}
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -54,6 +82,10 @@ class Checks:
     def roots(self) -> list[Path]:
         return sorted(path for path in (self.tree / "envs").iterdir() if path.is_dir())
 
+    @property
+    def bootstrap(self) -> Path:
+        return self.tree / "bootstrap"
+
     def format(self) -> str:
         Terraform(self.tree, None).run("fmt", "-check", "-recursive", "-diff", "-no-color")
         return "terraform fmt"
@@ -64,8 +96,8 @@ class Checks:
             terraform.init()
             return terraform.run("validate", "-no-color").returncode
 
-        _in_parallel(one, [*self.modules, *self.roots])
-        return f"{len(self.modules)} modules, {len(self.roots)} environments"
+        _in_parallel(one, [*self.modules, *self.roots, self.bootstrap])
+        return f"{len(self.modules)} modules, {len(self.roots)} environments and what they stand on"
 
     def test(self) -> str:
         """Behaviour only: a case of the rules needs no provider, and :meth:`rules` runs them."""
@@ -81,7 +113,9 @@ class Checks:
         def one(module: Path) -> tuple[int, int]:
             return rules.hold(module, _BUILD / "rules" / module.name)
 
-        ruled = [module for module in self.modules if (module / "tests" / "rules.tftest.hcl").exists()]
+        ruled = [
+            module for module in (*self.modules, self.bootstrap) if (module / "tests" / "rules.tftest.hcl").exists()
+        ]
         held = _in_parallel(one, ruled)
         cases, validations = (sum(counted) for counted in zip(*held, strict=True))
         return f"{cases} cases; {validations} validations, each missed by a case when it is taken away"
@@ -99,17 +133,102 @@ class Checks:
 
     @cached_property
     def plans(self) -> dict[str, dict[str, Any]]:
-        """By environment, with a key given: what depends on a key to be made is not known before it is."""
-        given = [f"-var=image_digest={DIGEST}", f"-var=kms_key_arn={KEY}"]
+        """By environment, as its example makes it."""
         return {
-            root.name: self._planned(root, root / "terraform.tfvars.example", *given, *_doors_of(root))
+            root.name: self._planned(root, root / "terraform.tfvars.example", *_given(root), *_doors_of(root))
             for root in self.roots
         }
+
+    @cached_property
+    def bootstraps(self) -> dict[str, dict[str, Any]]:
+        """What each environment stands on; the first in an account makes GitHub's provider."""
+        return {
+            "dev": self._planned(self.bootstrap, None, "-var=environment=dev", *_STANDS_IN),
+            "prod": self._planned(
+                self.bootstrap, None, "-var=environment=prod", *_STANDS_IN, "-var=makes_github_provider=false"
+            ),
+        }
+
+    @cached_property
+    def deploy_role(self) -> deploying.DeployRole:
+        """That of prod, with the rules of an organisation, and a key that is given: one to be made has no ARN yet."""
+        own = [f"-var=kms_key_arn={KEY}", f"-var=roles={json.dumps(_ROLES)}", '-var=buckets=["company-rides"]']
+        plan = self._planned(self.bootstrap, None, "-var=environment=prod", *_STANDS_IN, *own)
+        return deploying.role(resources(plan), self.key, _ROLES["permissions_boundary"])
+
+    def deploy_policies(self) -> str:
+        role = self.deploy_role
+        said = policies.compare([role], [*deploying.cases(role)], self.simulator)
+        longest = max(len(policy) for policy in role.policies.values())
+        return f"{said}; {len(role.policies)} policies of at most {longest} characters"
+
+    @property
+    def bills(self) -> dict[str, dict[str, float]]:
+        """By environment, as its example makes it, on what it stands on."""
+        return {
+            name: bill.idle_bill([*resources(plan), *resources(self.bootstraps[name])])
+            for name, plan in self.plans.items()
+        }
+
+    @cached_property
+    def twins(self) -> dict[str, dict[str, Any]]:
+        """Every environment from the same variables: the example of dev, with the doors."""
+        doors_too = _doors_of(self.tree / "envs" / "prod")
+        example = self.tree / "envs" / "dev" / "terraform.tfvars.example"
+        given = [f"-var=roles={json.dumps(_ROLES)}", *doors_too]
+        return {root.name: self._planned(root, example, *_given(root), *given) for root in self.roots}
+
+    def names(self) -> str:
+        dev, prod = ([*resources(self.twins[name]), *resources(self.bootstraps[name])] for name in ("dev", "prod"))
+        return names.apart(dev, prod)
+
+    def roles(self) -> str:
+        """Every role has the path and the boundary that an organisation asks for, and is handed over by its path."""
+        made = list(resources(self.twins["dev"]))
+        roles = [item.values for item in made if item.kind == "aws_iam_role"]
+        if wrong := [role["name"] for role in roles if not _ROLES.items() <= role.items()]:
+            raise CheckFailed(f"without the path or the boundary: {', '.join(wrong)}")
+        policies_known = [item.values.get("policy") or "" for item in made if item.kind == "aws_iam_role_policy"]
+        handed = {arn for policy in policies_known for arn in re.findall(r"arn:aws:iam::\d+:role(/[^\"]+)", policy)}
+        if stray := {arn for arn in handed if not arn.startswith(_ROLES["path"])} or not handed:
+            raise CheckFailed(f"roles that are handed over by another path: {stray}")
+        return f"{len(roles)} roles, {len(handed)} of them handed over"
+
+    def typos(self) -> str:
+        """An attribute that no variable has is refused by its path: Terraform drops it without a word."""
+        root, tools = self.tree / "envs" / "prod", Terraform(self.tree / "envs" / "prod", self.plugins)
+        texts = [
+            (root / name).read_text(encoding="utf-8") for name in ("terraform.tfvars.example", "doors.tfvars.example")
+        ]
+        misspelt = re.sub(rf"\b({'|'.join(_MISSPELT)})(?= +=)", r"\1x", "\n".join(texts))
+        _ = self.plans  # which initialises the root
+        file = _BUILD / "typos.tfvars"
+        file.write_text(misspelt, encoding="utf-8")
+        given = [*_given(root), f"-var=doors_image_digest={DIGEST}"]
+        done = tools.run("plan", "-no-color", "-input=false", f"-var-file={file}", *given, accepted=(0, 1))
+        named = set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
+        if named != _NAMED:
+            raise CheckFailed(
+                f"misspelt attributes that are not named: {_NAMED - named}; named by mistake: {named - _NAMED}"
+            )
+        return f"{len(named)} misspelt attributes are named by their paths"
+
+    def concurrency(self) -> str:
+        concurrency.defaults_agree(resources(self.doors))
+        sums = {
+            root.name: concurrency.agrees(root, _BUILD / "asked" / root.name, resources(self.plans[root.name]))
+            for root in self.roots
+        }
+        return ", ".join(f"{name}: {taken} reserved or provisioned" for name, taken in sums.items())
+
+    def images(self) -> str:
+        return images.spared(resources(self.bootstraps["prod"]))
 
     @cached_property
     def scanned_plans(self) -> list[Path]:
         """The plans as files, in the tree: the scanners look up there what a plan was made from."""
         plans = {self.tree / "envs" / name: plan for name, plan in self.plans.items()}
+        plans[self.bootstrap] = self.bootstraps["dev"]
         plans[self.tree / "tests" / "door_forms"] = self.doors
         for root, plan in plans.items():
             (root / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
@@ -124,11 +243,10 @@ class Checks:
 
     @cached_property
     def key(self) -> Key:
-        """The key that dev makes for itself, under the ARN that the plans were given."""
-        dev = self.tree / "envs" / "dev"
-        made = resources(self._planned(dev, dev / "terraform.tfvars.example", f"-var=image_digest={DIGEST}"))
+        """The key that prod stands on, under the ARN that the plans were given."""
+        made = resources(self.bootstraps["prod"])
         [policy] = [resource.values["policy"] for resource in made if resource.kind == "aws_kms_key"]
-        return Key(KEY, json.loads(policy.replace("-dev-", "-prod-")))
+        return Key(KEY, json.loads(policy))
 
     @cached_property
     def doors(self) -> dict[str, Any]:
@@ -144,7 +262,8 @@ class Checks:
             raise CheckFailed(
                 f"the policies of {[consumer.name for consumer in deployed]} are known, not those of two consumers"
             )
-        return policies.compare(deployed, policies.resource_cases(found, deployed[0]), self.simulator)
+        beside = [item for item in resources(self.bootstraps["prod"]) if item.kind != "aws_iam_role"]
+        return policies.compare(deployed, policies.resource_cases([*found, *beside], deployed[0]), self.simulator)
 
     def door_policies(self) -> str:
         found = list(resources(self.doors))
@@ -157,7 +276,7 @@ class Checks:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
         of_doors = {role.part: role for role in doors.roles(resources(self.doors), self.key)}
-        mutants = [*_mutants(consumer), *_door_mutants(of_doors)]
+        mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
         noticed = _in_parallel(lambda mutant: self._is_noticed(mutant[1]), mutants)
         if unnoticed := [name for (name, _), seen in zip(mutants, noticed, strict=True) if not seen]:
             raise CheckFailed(f"nobody noticed a policy {', '.join(unnoticed)}")
@@ -191,20 +310,30 @@ class Checks:
         raise Skipped(f"{name} is not installed")
 
     def readmes(self, *, write: bool = False) -> str:
+        described = [*self.modules, self.bootstrap]
         wanted = {
-            INFRA / "modules" / module.name / "README.md": readme.module_readme(module) for module in self.modules
+            INFRA / module.relative_to(self.tree) / "README.md": readme.module_readme(module) for module in described
         }
         main = INFRA / "README.md"
         wanted[main] = main.read_text(encoding="utf-8")
         for marker, group in {"alarms": "ride-duration", "alarms of batch": "batch", "alarms of web": "web"}.items():
             table = readme.alarms_table(self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
+        wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
         for file, text in wanted.items():
             if write:
                 file.write_text(text, encoding="utf-8")
             elif not file.exists() or file.read_text(encoding="utf-8") != text:
                 raise CheckFailed(f"{file.relative_to(INFRA.parent)} is not what the code says; make infra-readme")
         return f"{len(wanted)} READMEs in step with the code"
+
+
+def _given(root: Path) -> list[str]:
+    """Return what `make bootstrap` and `make deploy` write for the environment of *root*."""
+    name = f"stream-consumer-{root.name}"
+    urls = {kind: f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}{end}" for kind, end in _REPOSITORIES.items()}
+    stands_on = {"kms_key_arn": KEY, "models_bucket": f"{name}-models-{ACCOUNT}", "repositories": urls}
+    return [*_PLACE, f"-var=bootstrap={json.dumps(stands_on)}", f"-var=image_digest={DIGEST}"]
 
 
 def _doors_of(root: Path) -> list[str]:
@@ -260,7 +389,26 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of the worker on every queue", changed("worker", "TakeAndSettleMessages", Resource="*")
     yield "of the starter on every cluster", changed("starter", "RunTheTask", Condition=None)
     yield "of the starter to hand its roles to anything", changed("starter", "HandRolesToTheTask", Condition=None)
+    yield "of the starter's code in a VPC", changed("starter", "NotByTheCode", Action="ec2:DescribeVpcs")
     yield "of the schedules on every version", changed("schedules", "InvokeTheFunctions", Resource="*")
+
+
+def _deploy_mutants(role: deploying.DeployRole) -> Iterable[tuple[str, Subject]]:
+    """Take from the deploy role what keeps it from giving itself, or anybody, more than it has."""
+
+    def changed(old: str, new: str) -> Subject:
+        return replace(role, policies={name: text.replace(old, new) for name, text in role.policies.items()})
+
+    yield "of the deploy role on every role", changed("role/apps/stream-consumer-prod-*", "role/*")
+    yield "of the deploy role without the boundary", changed("iam:PermissionsBoundary", "aws:PrincipalType")
+    yield (
+        "of the deploy role on every environment",
+        changed("function:stream-consumer-prod-", "function:stream-consumer-"),
+    )
+    yield (
+        "of the deploy role on the bootstrap's state",
+        changed("stream-consumer/prod.tfstate", "stream-consumer/prod*.tfstate"),
+    )
 
 
 def _in_parallel(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
@@ -282,8 +430,11 @@ def main(arguments: Sequence[str]) -> int:
         print(checks.readmes(write=True))
         return 0
     print(f"provider: {checks.plugins or 'from the registry'}")
-    run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.policies]
-    return report([*run, checks.door_policies, checks.widened, checks.checkov, checks.trivy, checks.readmes])
+    run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
+    run += [checks.typos, checks.concurrency, checks.images, checks.roles]
+    run += [checks.policies, checks.door_policies, checks.deploy_policies, checks.widened]
+    run += [checks.checkov, checks.trivy, checks.readmes]
+    return report(run)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.tests.situations import Key, situation
-from infra.tests.terraform import ACCOUNT, REGION, CheckFailed, Resource
+from infra.state import Resource
+from infra.tests.situations import Key, interfaces, situation
+from infra.tests.terraform import ACCOUNT, REGION, CheckFailed
 
 _LAMBDA, _TASKS, _SCHEDULER = "lambda.amazonaws.com", "ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"
 
@@ -36,6 +37,7 @@ class Role:
     policies: Mapping[str, str]
     trust: Mapping[str, Any]
     door: Sequence[Mapping[str, Any]]
+    in_vpc: bool
 
     @property
     def account(self) -> str:
@@ -48,7 +50,8 @@ class Role:
     def situations(self) -> list[dict[str, Any]]:
         own = f"{_logs('/aws/lambda/' + self.name)}:log-stream:2026/11/21/[1]abc"
         kind = "own log stream" if self.part in {"starter", "interval", "web"} else "a function's log stream"
-        return [*map(dict, self.door), situation(kind, own)]
+        network = interfaces(self.name, ACCOUNT, REGION, in_vpc=self.in_vpc)
+        return [*map(dict, self.door), situation(kind, own), *network]
 
 
 def is_of_a_door(resource: Resource) -> bool:
@@ -66,6 +69,7 @@ def roles(found: Iterable[Resource], key: Key) -> list[Role]:
 
 def _roles(door: Sequence[Resource], key: Key) -> Iterable[Role]:
     situations = [*_of_files(door, key), *_of_the_model(door, key), *_of_runs(door), *_of_others(door)]
+    inside = {function["function_name"] for function in _values(door, "aws_lambda_function") if function["vpc_config"]}
     for made in (resource for resource in door if resource.kind == "aws_iam_role"):
         name = made.values["name"]
         its = (item for item in door if item.kind == "aws_iam_role_policy" and item.values["role"] == name)
@@ -78,6 +82,7 @@ def _roles(door: Sequence[Resource], key: Key) -> Iterable[Role]:
             policies={address: policy for address, policy in policies.items() if policy},
             trust=json.loads(made.values["assume_role_policy"]),
             door=situations,
+            in_vpc=name in inside,
         )
 
 
@@ -191,7 +196,6 @@ def _of_others(door: Sequence[Resource]) -> Iterable[dict[str, Any]]:
     yield situation("another role, to a task", _role("payroll"), {"iam:PassedToService": _TASKS})
     yield situation("another function", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:payroll")
     yield situation("a stream", f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/ride_events")
-    yield situation("anything", "*")
 
 
 def _role(name: str) -> str:

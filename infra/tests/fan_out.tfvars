@@ -25,3 +25,5 @@ output_stream = {
   arn         = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_predictions_trial"
   kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 }
+
+vpc = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }

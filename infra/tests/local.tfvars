@@ -1,16 +1,14 @@
 # What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, and both doors.
 
-account_id = "123456789012"
-region     = "eu-west-1"
-emails     = ["you@example.com"]
+emails = ["you@example.com"]
 
-input = { mode = "PROVISIONED", shards = 2 }
+input = { shards = 2 }
 
 consumers = {
   ride-duration = {
     model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
     output   = { mode = "PROVISIONED", shards = 2 }
-    function = { timeout_seconds = 30, log_retention_days = 30 }
+    function = { timeout_seconds = 30, log_retention_days = 30, snap_start = true }
     mapping  = { batch_size = 500, parallelization_factor = 2, maximum_retry_attempts = 3 }
   }
 }

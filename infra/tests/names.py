@@ -1,4 +1,4 @@
-"""Names on which infra and the code must agree, and nobody would notice: environment variables and metrics."""
+"""Names: those on which infra and the code must agree, and those that two environments may not share."""
 
 import json
 import re
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import stream_consumer
+from infra.state import Resource
 from infra.tests.doors import is_of_a_door
-from infra.tests.terraform import CheckFailed, Resource
+from infra.tests.terraform import CheckFailed
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
 
@@ -32,8 +33,9 @@ def agree(found: Iterable[Resource]) -> str:
             of_doors.update(_given(resource))
         elif resource.kind == "aws_lambda_function":
             settings.update(_given(resource))
-        elif resource.kind == "aws_cloudwatch_metric_alarm" and values["namespace"] == _NAMESPACE:
-            metrics.add(values["metric_name"])
+        elif resource.kind == "aws_cloudwatch_metric_alarm":
+            over = [metric for query in values["metric_query"] for metric in query["metric"]]
+            metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
     unknown = settings - {field.variable for field in FIELDS.values()} - _POWERTOOLS
@@ -42,6 +44,33 @@ def agree(found: Iterable[Resource]) -> str:
     if unknown or not (settings and metrics and of_doors):
         raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
     return f"{len(settings)} settings, {len(of_doors)} of the doors and {len(metrics)} metrics that the code knows"
+
+
+def apart(dev: Iterable[Resource], prod: Iterable[Resource]) -> str:
+    """
+    Return how many names each of two environments has for itself, both made from the same variables.
+
+    Raises:
+        CheckFailed: Names the resources that both would make in one account.
+    """
+    ours, theirs = set(_named(dev)), set(_named(prod))
+    if both := ours & theirs:
+        listed = "\n".join(sorted(" ".join(name) for name in both))
+        raise CheckFailed(f"dev and prod in one account would both make:\n{listed}")
+    if not ours or len(ours) != len(theirs):
+        raise CheckFailed(f"dev has {len(ours)} names and prod {len(theirs)}, from the same variables")
+    kinds = {kind for kind, *_ in ours}
+    return f"{len(ours)} names of {len(kinds)} kinds, none shared by dev and prod"
+
+
+# What names a resource within its account; some are named within another, as an alias within its function.
+_NAMING = ("alarm_name", "bucket", "dashboard_name", "family", "function_name", "group_name", "name", "role", "rule")
+
+
+def _named(found: Iterable[Resource]) -> Iterator[tuple[str, ...]]:
+    for resource in found:
+        if naming := [str(resource.values[name]) for name in _NAMING if resource.values.get(name)]:
+            yield resource.kind, *naming
 
 
 def _given(resource: Resource) -> Iterator[str]:

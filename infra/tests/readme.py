@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.tests.terraform import resources
+from infra.state import resources
 
 _BLOCK = re.compile(r'^(variable|output) "(?P<name>[\w-]+)" \{\n(?P<body>.*?)^\}', re.MULTILINE | re.DOTALL)
 _DESCRIPTION = re.compile(r'^  description += "(.*)"$', re.MULTILINE)
@@ -99,13 +99,24 @@ def alarms_table(plan: Mapping[str, Any], group: str) -> str:
         name = key[2] if key else "read-throttled"
         reason, _, runbook = values["alarm_description"].partition(" → ")
         sign = "<" if values["comparison_operator"].startswith("Less") else ">"
-        statistic = values["statistic"] or values["extended_statistic"]
-        when = f"{values['metric_name']} ({statistic}) {sign} {values['threshold']:g}"
+        watched, seconds = _watched(values)
+        when = f"{watched} {sign} {values['threshold']:g}"
         periods = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']}"
-        how_often = f"in {periods} periods of {values['period'] // 60} min"
+        how_often = f"in {periods} periods of {seconds // 60} min"
         rows.append(f"| {name} | {when} {how_often} | {reason} | {runbook} |")
     head = ["| alarm | when | reason | runbook |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *sorted(rows)])
+
+
+def _watched(alarm: Mapping[str, Any]) -> tuple[str, int]:
+    """Return what *alarm* compares with its threshold, and its period in seconds."""
+    if not alarm["metric_query"]:
+        return f"{alarm['metric_name']} ({alarm['statistic'] or alarm['extended_statistic']})", alarm["period"]
+    [expression] = [query["expression"] for query in alarm["metric_query"] if query["return_data"]]
+    metrics = {query["id"]: query["metric"][0] for query in alarm["metric_query"] if query["metric"]}
+    over = ", ".join(f"{name} = {metric['metric_name']} ({metric['stat']})" for name, metric in sorted(metrics.items()))
+    [seconds] = {metric["period"] for metric in metrics.values()}
+    return f"{expression} with {over},", seconds
 
 
 def with_alarms(readme: str, marker: str, table: str) -> str:

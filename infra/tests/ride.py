@@ -43,7 +43,6 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
     )
     mapping = aws("lambda").get_event_source_mapping(UUID=consumer["mapping_id"])
     settings = function["Environment"]["Variables"]
-    _upload_model(aws("s3"), settings["MODEL_LOCATION"])
     with _worker(function, settings, endpoint, outputs["region"]) as worker:
         consuming = _mapping(aws, worker, mapping)
         thread = threading.Thread(target=consuming.run)
@@ -92,7 +91,8 @@ def _mapping(aws: Aws, worker: RuntimeFunction, applied: Mapping[str, Any]) -> E
     return EventSourceMapping(aws("kinesis"), worker, config, on_failure=S3Destination(aws("s3"), bucket), pace=pace)
 
 
-def _upload_model(s3: Any, location: str) -> None:
+def upload_model(s3: Any, location: str) -> None:
+    """Train a model and put it at *location*, where operators put theirs before they deploy."""
     bucket, _, prefix = location.removeprefix("s3://").partition("/")
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch) / "model"

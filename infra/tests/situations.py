@@ -5,11 +5,11 @@ The rule: what a consumer is about is read off its function and mapping, not off
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.tests.terraform import Resource
+from infra.state import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Consumer:
     failures_bucket: str
     dead_letter_prefix: str
     model_location: str | None
+    in_vpc: bool
     key: Key
     policies: Mapping[str, str]
 
@@ -52,7 +53,8 @@ class Consumer:
 
     def situations(self) -> list[dict[str, Any]]:
         """Return resources and request contexts, by the names that operations.json uses; other names allow nothing."""
-        return [*self._of_streams(), *self._of_buckets(), *self._of_keys(), *self._of_others()]
+        network = interfaces(self.name, self.account, self.region, in_vpc=self.in_vpc)
+        return [*self._of_streams(), *self._of_buckets(), *self._of_keys(), *self._of_others(), *network]
 
     def _of_streams(self) -> Iterable[dict[str, Any]]:
         stream = f"arn:aws:kinesis:{self.region}:{self.account}:stream"
@@ -119,12 +121,32 @@ class Consumer:
         yield situation("its role", self.role)
         yield situation("a queue", f"arn:aws:sqs:{self.region}:{self.account}:jobs")
         yield situation("a secret", f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:password-a1b2c3")
-        yield situation("anything", "*")
 
 
-def situation(kind: str, resource: str, context: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return a resource, by the name that operations.json uses, and what AWS says of a request for it."""
-    return {"kind": kind, "resource": resource, "context": dict(context or {})}
+def interfaces(function: str, account: str, region: str, *, in_vpc: bool) -> Iterable[dict[str, Any]]:
+    """Yield what a function may be about in a VPC; outside of one nothing of operations.json has these names."""
+    code = {"lambda:SourceFunctionArn": f"arn:aws:lambda:{region}:{account}:function:{function}"}
+    parts = {
+        "network interface": "network-interface/eni-1",
+        "subnet": "subnet/subnet-1",
+        "security group": "security-group/sg-1",
+    }
+    arns = {kind: f"arn:aws:ec2:{region}:{account}:{part}" for kind, part in parts.items()} | {"anything": "*"}
+    for kind, arn in arns.items():
+        yield situation(f"{kind}, in a VPC" if in_vpc else kind, arn)
+        if in_vpc:
+            yield situation(f"{kind}, by the function's code", arn, code)
+
+
+def situation(
+    kind: str, resource: str, context: Mapping[str, str] | None = None, also: Sequence[str] = ()
+) -> dict[str, Any]:
+    """
+    Return a resource, by the name that operations.json uses, and what AWS says of a request for it.
+
+    It may *also* be one of other kinds: what is listed for those is allowed too.
+    """
+    return {"kind": kind, "resource": resource, "context": dict(context or {}), "also": list(also)}
 
 
 def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
@@ -150,6 +172,7 @@ def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
                 failures_bucket=settings["DEAD_LETTER_BUCKET"],
                 dead_letter_prefix=settings["DEAD_LETTER_PREFIX"],
                 model_location=settings.get("MODEL_LOCATION"),
+                in_vpc=bool(function.values["vpc_config"]),
                 key=key,
                 policies={address: policy for address, policy in policies.items() if policy},
             )

@@ -9,8 +9,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,13 @@ ACCOUNT = "123456789012"  # the account of the example tfvars
 REGION = "eu-west-1"
 DIGEST = "sha256:" + "a" * 64
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
+REPOSITORY = "my-company/rides"
 
 _PROVIDER_PLACES = (Path("/opt"), Path("/usr/local/share/terraform"), Path.home() / ".terraform.d")
 
 # Nothing of the environments' own provider block is taken away but what asks a real account who it is.
 _OVERRIDE = """\
-terraform {
-  backend "local" {}
-}
-
-provider "aws" {
+%sprovider "aws" {
   region                      = "eu-west-1"
   access_key                  = "%s"
   secret_key                  = "test"
@@ -38,6 +35,7 @@ provider "aws" {
   skip_requesting_account_id  = true
 %s}
 """
+_LOCAL = 'terraform {\n  backend "local" {}\n}\n\n'
 _SERVICES = (
     "apigatewayv2", "cloudwatch", "ecr", "ecs", "events", "iam", "kinesis", "kms", "lambda", "logs", "s3", "scheduler",
     "sns", "sqs", "sts",
@@ -62,7 +60,17 @@ def copy_of_infra(destination: Path) -> Path:
     """Copy ``infra/`` without what earlier runs left in it."""
     shutil.rmtree(destination, ignore_errors=True)
     leftovers = shutil.ignore_patterns(
-        ".terraform*", "*.tfstate*", "terraform.tfvars", "*.auto.tfvars*", "node_modules", "__pycache__"
+        ".terraform*",
+        "*.tfstate*",
+        "*.tfplan",
+        "terraform.tfvars",
+        "bootstrap.tfvars",
+        "*.auto.tfvars*",
+        "*.tfvars.json",
+        "backend.hcl",
+        "backend_override.tf",
+        "node_modules",
+        "__pycache__",
     )
     shutil.copytree(INFRA, destination, ignore=leftovers)
     return destination
@@ -74,6 +82,7 @@ class Terraform:
 
     directory: Path
     plugins: Path | None
+    shell: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, *arguments: str, accepted: Sequence[int] = (0,)) -> subprocess.CompletedProcess[str]:
         """
@@ -85,7 +94,7 @@ class Terraform:
         done = subprocess.run(  # noqa: S603 (our own arguments)
             ["terraform", *arguments],  # noqa: S607 (the user's own Terraform)
             cwd=self.directory,
-            env=environment(),
+            env={**environment(), **self.shell},
             capture_output=True,
             text=True,
             check=False,
@@ -115,32 +124,18 @@ def environment() -> dict[str, str]:
     return ours | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 
 
-def offline(root: Path, variables: Path | None, *, endpoint: str | None = None) -> None:
-    """Make the copied *root* run on *variables*, if any, with fake credentials, against *endpoint* if there is one."""
-    lines = "".join(f'    {service} = "{endpoint}"\n' for service in _SERVICES)
+def offline(root: Path, variables: Path | None, *, endpoint: str | None = None, cloudwatch: str | None = None) -> None:
+    """
+    Make the copied *root* run on *variables*, if any, with fake credentials.
+
+    With an *endpoint* it keeps its state where it says, without one in its own folder.
+    """
+    urls = dict.fromkeys(_SERVICES, endpoint) | {"cloudwatch": cloudwatch or endpoint}
+    lines = "".join(f'    {service} = "{url}"\n' for service, url in urls.items())
     endpoints = f"  s3_use_path_style = true\n\n  endpoints {{\n{lines}  }}\n" if endpoint else ""
-    (root / "override.tf").write_text(_OVERRIDE % (ACCOUNT, endpoints), encoding="utf-8")
+    (root / "override.tf").write_text(_OVERRIDE % ("" if endpoint else _LOCAL, ACCOUNT, endpoints), encoding="utf-8")
     if variables:
         shutil.copy(variables, root / "terraform.tfvars")
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One resource of a plan or a state."""
-
-    address: str
-    kind: str
-    values: Mapping[str, Any]
-
-
-def resources(shown: Mapping[str, Any]) -> Iterator[Resource]:
-    """Yield every resource of what :meth:`Terraform.show` returned."""
-    modules = [(shown.get("planned_values") or shown["values"])["root_module"]]
-    while modules:
-        module = modules.pop()
-        modules.extend(module.get("child_modules", ()))
-        for item in module.get("resources", ()):
-            yield Resource(item["address"], item["type"], item.get("values", {}))
 
 
 def runs(said: str) -> int:

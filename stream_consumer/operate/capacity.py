@@ -45,6 +45,8 @@ class Prices(NamedTuple):
     lambda_request: float = 0.20 / 1e6
     lambda_gigabyte_second: float = 0.0000133334
     """arm64."""
+    on_demand_hour: float = 0.04
+    """Of an on-demand stream, idle or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,5 +258,6 @@ def _cost(workload: Workload, batch: float, shards: tuple[int, int], prices: Pri
     return Cost(
         function=function,
         provisioned_streams=sum(shards) * HOURS_A_MONTH * prices.shard_hour + events * units * prices.put_unit,
-        on_demand_streams=events * kilobytes / 1e6 * prices.on_demand_gigabyte,
+        on_demand_streams=len(sizes) * HOURS_A_MONTH * prices.on_demand_hour
+        + events * kilobytes / 1e6 * prices.on_demand_gigabyte,
     )

@@ -146,9 +146,19 @@ def test_an_image_that_does_not_start_is_an_error(tmp_path: Path) -> None:
 
 def test_another_architecture_is_built_and_its_init_named_as_skipped(tmp_path: Path) -> None:
     saved = archive(tmp_path / "saved.tar", b"a")
-    code, out, _ = image(tmp_path, "--platform", "linux/riscv64", tool=tool_for(saved, "exit 1"))
+    emulates = """[ "$1" = info ] && echo '{"host": {"emulatedArchitectures": ["linux/riscv64"]}}'; """
+    code, out, _ = image(tmp_path, "--platform", "linux/riscv64", tool=emulates + tool_for(saved, "exit 1"))
     assert code == 0
     assert out.splitlines()[-1].endswith("init SKIPPED: linux/riscv64 does not run here")
+
+
+def test_an_architecture_that_nothing_emulates_is_refused_before_the_build(tmp_path: Path) -> None:
+    tool = """[ "$1" = info ] && echo '{"host": {"arch": "amd64"}}'; [ "$1" = build ] && echo built"""
+    code, out, err = image(tmp_path, "--platform", "linux/riscv64", tool=f"{tool}; exit 0")
+    assert (code, out) == (1, "")
+    assert err.startswith(
+        "image: podman builds for linux/amd64 here, not for linux/riscv64: install qemu-user-static and binfmt-support"
+    )
 
 
 def test_no_container_tool_is_a_clear_message_and_not_a_traceback(tmp_path: Path) -> None:

@@ -14,6 +14,12 @@ from stream_consumer.operate.capacity import CATCH_UP, Prices, Workload, estimat
 FAST = Workload(events_per_second=100, event_bytes=100, prediction_bytes=100, invocation_ms=50, record_us=50)
 
 
+def test_idle_streams_cost_their_hours() -> None:
+    """A month has 730 hours: two shards at $0.015 an hour, or two on-demand streams at $0.04."""
+    cost = estimate(replace(FAST, events_per_second=1e-9)).cost
+    assert (round(cost.provisioned_streams, 2), round(cost.on_demand_streams, 2)) == (21.90, 58.40)
+
+
 @pytest.mark.parametrize(
     ("peak", "event_bytes", "shards"),
     [(1000, 100, 1), (1001, 100, 2), (500, 2000, 1), (501, 2000, 2), (4500, 100, 5)],
@@ -131,12 +137,12 @@ def test_cost_is_hours_units_and_gigabyte_seconds() -> None:
     cost = estimate(replace(FAST, memory_mb=1024)).cost
     assert cost.function == pytest.approx(2_628_000 * (0.20 / 1e6 + 0.055 * 0.0000133334))
     assert cost.provisioned_streams == pytest.approx(2 * 730 * 0.015 + 2 * 262.8 * 0.014)
-    assert cost.on_demand_streams == pytest.approx(2 * 262.8 * 0.08)
+    assert cost.on_demand_streams == pytest.approx(2 * 730 * 0.04 + 2 * 262.8 * 0.08)
     assert cost.total == pytest.approx(cost.function + cost.provisioned_streams)
 
 
 def test_other_prices_can_be_given() -> None:
-    free = Prices(0, 0, 0, 0, 0)
+    free = Prices(*(0 for _ in Prices._fields))
     assert estimate(FAST, free).cost.total == 0
 
 

@@ -6,14 +6,13 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.100, < 7.0"
+      version = ">= 5.100, != 6.0.0, != 6.1.0, != 6.2.0, != 6.3.0, < 7.0"
     }
   }
 
-  # The bucket and its region come from backend.hcl: terraform init -backend-config=backend.hcl
+  # The bucket, which encrypts with its key, and its region come from backend.hcl, which `make bootstrap` writes.
   backend "s3" {
     key          = "stream-consumer/dev.tfstate"
-    encrypt      = true
     use_lockfile = true
   }
 }
@@ -36,14 +35,18 @@ module "system" {
 
   environment        = "dev"
   account            = { id = var.account_id, region = var.region }
-  kms_key_arn        = var.kms_key_arn
+  bootstrap          = var.bootstrap
+  roles              = var.roles
+  vpc                = var.vpc
   image_digest       = var.image_digest
   doors_image_digest = var.doors_image_digest
   architecture       = var.architecture
+  stream_defaults    = { mode = "PROVISIONED", shards = 1, retention_hours = 24 } # two on-demand streams cost $36 a month more
   input              = var.input
   consumers          = var.consumers
   batch              = var.batch
   web                = var.web
+  written            = { input = var.input, roles = var.roles, consumers = var.consumers, batch = var.batch, web = var.web }
   releases           = var.releases
   emails             = var.emails
   disposable         = true

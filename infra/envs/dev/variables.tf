@@ -1,13 +1,18 @@
 # The same file in every environment, held so by the checks: what differs is in main.tf and in the tfvars.
 
 variable "account_id" {
-  description = "The account to deploy to; credentials of any other are refused."
+  description = "The account to deploy to; credentials of any other are refused. `make bootstrap` writes it to bootstrap.auto.tfvars.json."
   type        = string
 }
 
 variable "region" {
-  description = "Region to deploy to."
+  description = "Region to deploy to; `make bootstrap` writes it to bootstrap.auto.tfvars.json."
   type        = string
+}
+
+variable "bootstrap" {
+  description = "What the environment stands on: key, models bucket, repositories; `make bootstrap` writes it to bootstrap.auto.tfvars.json."
+  type        = any
 }
 
 variable "image_digest" {
@@ -27,9 +32,15 @@ variable "architecture" {
   default     = "arm64"
 }
 
-variable "kms_key_arn" {
-  description = "A key of yours for streams, buckets, logs and alarms; null: one is made."
-  type        = string
+variable "roles" {
+  description = "What your organisation asks of every role: `roles` of modules/system says what it may hold."
+  type        = any
+  default     = {}
+}
+
+variable "vpc" {
+  description = "Subnets and security groups of yours that the functions run in: `vpc` of modules/system says what it may hold. null: none."
+  type        = any
   default     = null
 }
 
@@ -40,8 +51,9 @@ variable "input" {
 }
 
 variable "consumers" {
-  description = "The consumers of the input stream, by name; `consumers` of modules/system says what each may hold."
+  description = "The consumers of the input stream, by name; `consumers` of modules/system says what each may hold. As it stands: one, with the model of its image, that does not mind silence."
   type        = any
+  default     = { ride-duration = { alarms = { no_data_minutes = 0 } } }
 }
 
 variable "batch" {

@@ -6,14 +6,13 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.100, < 7.0"
+      version = ">= 5.100, != 6.0.0, != 6.1.0, != 6.2.0, != 6.3.0, < 7.0"
     }
   }
 
-  # The bucket and its region come from backend.hcl: terraform init -backend-config=backend.hcl
+  # The bucket, which encrypts with its key, and its region come from backend.hcl, which `make bootstrap` writes.
   backend "s3" {
     key          = "stream-consumer/prod.tfstate"
-    encrypt      = true
     use_lockfile = true
   }
 }
@@ -36,7 +35,9 @@ module "system" {
 
   environment        = "prod"
   account            = { id = var.account_id, region = var.region }
-  kms_key_arn        = var.kms_key_arn
+  bootstrap          = var.bootstrap
+  roles              = var.roles
+  vpc                = var.vpc
   image_digest       = var.image_digest
   doors_image_digest = var.doors_image_digest
   architecture       = var.architecture
@@ -44,6 +45,7 @@ module "system" {
   consumers          = var.consumers
   batch              = var.batch
   web                = var.web
+  written            = { input = var.input, roles = var.roles, consumers = var.consumers, batch = var.batch, web = var.web }
   releases           = var.releases
   emails             = var.emails
   disposable         = false

@@ -23,14 +23,46 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
-  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
-  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  statistic           = try(startswith(each.value.statistic, "p"), true) ? null : each.value.statistic
+  extended_statistic  = try(startswith(each.value.statistic, "p"), false) ? each.value.statistic : null
   comparison_operator = each.value.missing == "breaching" ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = each.value.threshold
-  period              = each.value.period
+  period              = each.value.expression == null ? each.value.period : null
   evaluation_periods  = each.value.periods
   datapoints_to_alarm = each.value.breaching
   treat_missing_data  = each.value.missing
+
+  lifecycle {
+    # CloudWatch refuses to delete an alarm that a composite alarm names, so the composite forgets it first.
+    create_before_destroy = true
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.expression[*]
+
+    content {
+      id          = "expression"
+      expression  = metric_query.value
+      label       = split("/", each.key)[1]
+      return_data = true
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value.over
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.metric
+        dimensions  = metric_query.value.dimensions
+        stat        = metric_query.value.statistic
+        period      = each.value.period
+      }
+    }
+  }
 }
 
 # One mail for an incident, not one for each of its symptoms.

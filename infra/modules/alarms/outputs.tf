@@ -5,5 +5,7 @@ output "composite_alarms" {
 
 output "watched" {
   description = "Each alarm's key to what it watches."
-  value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => "${alarm.namespace} ${alarm.metric_name} ${jsonencode(alarm.dimensions)}" }
+  value = { for key, alarm in var.alarms : key => join(", ", [
+    for watched in alarm.expression == null ? [alarm] : values(alarm.over) : "${watched.namespace} ${watched.metric} ${jsonencode(watched.dimensions)}"
+  ]) }
 }

@@ -58,3 +58,8 @@ output "composite_alarms" {
   description = "Names of the composite alarms, which a deployment watches."
   value       = module.alarms.composite_alarms
 }
+
+output "taken" {
+  description = "The variables `network`, `queue`, `task` and `interval` as they were taken: with their defaults, and without attributes of another name."
+  value       = { network = var.network, queue = var.queue, task = var.task, interval = var.interval }
+}

@@ -70,7 +70,7 @@ locals {
     Sid       = "HandRolesToTheTask"
     Effect    = "Allow"
     Action    = ["iam:PassRole"]
-    Resource  = ["${local.arn.iam}role/${local.families[name]}", "${local.arn.iam}role/${var.name}-execution"]
+    Resource  = [for role in [local.families[name], "${var.name}-execution"] : "${local.arn.iam}role${var.roles.path}${role}"]
     Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
   } }
 
@@ -86,9 +86,11 @@ locals {
 resource "aws_iam_role" "task" {
   for_each = local.task_names
 
-  name               = local.families[each.key]
-  description        = "What the tasks ${local.families[each.key]} may do"
-  assume_role_policy = local.trust_policies["tasks"]
+  name                 = local.families[each.key]
+  description          = "What the tasks ${local.families[each.key]} may do"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.trust_policies["tasks"]
 }
 
 resource "aws_iam_role_policy" "score" {
@@ -117,9 +119,11 @@ resource "aws_iam_role_policy" "work" {
 }
 
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-execution"
-  description        = "Starts the tasks of ${var.name}: pulls their image, opens their logs"
-  assume_role_policy = local.trust_policies["tasks"]
+  name                 = "${var.name}-execution"
+  description          = "Starts the tasks of ${var.name}: pulls their image, opens their logs"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.trust_policies["tasks"]
 }
 
 resource "aws_iam_role_policy" "execution" {

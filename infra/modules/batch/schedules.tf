@@ -33,6 +33,8 @@ module "starter" {
   kms_key_arn  = var.kms_key_arn
   image_uri    = var.image_uri
   architecture = var.architecture
+  roles        = var.roles
+  vpc          = var.vpc
   handler      = "stream_consumer.worker.task_starter.lambda_handler"
 
   # One at a time: two at once would count the same running tasks and start twice what is wanted.
@@ -97,6 +99,8 @@ module "interval" {
   kms_key_arn  = var.kms_key_arn
   image_uri    = var.image_uri
   architecture = var.architecture
+  roles        = var.roles
+  vpc          = var.vpc
   handler      = "stream_consumer.batch.lambda_function.lambda_handler"
   function     = merge(var.interval.function, { log_retention_days = var.task.log_retention_days })
   environment  = merge(var.environment, module.model.environment, local.interval_environment)
@@ -204,9 +208,11 @@ resource "aws_scheduler_schedule" "interval" {
 }
 
 resource "aws_iam_role" "schedules" {
-  name               = "${var.name}-schedules"
-  description        = "What the schedules of ${var.name} may start"
-  assume_role_policy = local.trust_policies["schedules"]
+  name                 = "${var.name}-schedules"
+  description          = "What the schedules of ${var.name} may start"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  assume_role_policy   = local.trust_policies["schedules"]
 }
 
 resource "aws_iam_role_policy" "schedules" {

@@ -43,6 +43,24 @@ variable "architecture" {
   default     = "arm64"
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the functions (starter and interval) run in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+}
+
+variable "roles" {
+  description = "What an organisation asks of every role; modules/function says what it may be."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+}
+
 variable "input" {
   description = "Which objects are scored."
   type = object({

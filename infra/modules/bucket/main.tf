@@ -91,6 +91,18 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   }
 }
 
+# S3 refuses to delete a bucket that holds objects, but by then its policy, encryption and key would be gone. With this
+# `terraform destroy` is refused as a whole, and `make destroy` leaves such a bucket as it is.
+resource "terraform_data" "kept" {
+  count = var.force_destroy ? 0 : 1
+
+  triggers_replace = aws_s3_bucket.this.bucket # a new name would be a new bucket
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
 resource "aws_s3_bucket_policy" "this" {
   # S3 refuses a policy that is put while the access block is still being applied.
   bucket = aws_s3_bucket_public_access_block.this.bucket

@@ -18,6 +18,8 @@ module "function" {
   architecture = var.architecture
   function     = var.function
   policies     = local.policies
+  roles        = var.roles
+  vpc          = var.vpc
   release      = var.release
 
   environment = merge(

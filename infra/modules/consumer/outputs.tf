@@ -33,6 +33,16 @@ output "memory_mb" {
   value       = var.function.memory_mb
 }
 
+output "window_seconds" {
+  description = "How long a batch may wait to be filled."
+  value       = var.mapping.window_seconds
+}
+
+output "filtered" {
+  description = "Whether the mapping drops records that no filter pattern matches."
+  value       = length(var.mapping.filter_patterns) > 0
+}
+
 output "timeout_seconds" {
   description = "Timeout of the function."
   value       = var.function.timeout_seconds

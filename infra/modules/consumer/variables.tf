@@ -28,6 +28,24 @@ variable "architecture" {
   default     = "arm64"
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+}
+
+variable "roles" {
+  description = "What an organisation asks of every role; modules/function says what it may be."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+}
+
 variable "function" {
   description = "Size and warmth of the function."
   type = object({
@@ -36,6 +54,7 @@ variable "function" {
     snap_start              = optional(bool, false)  # start from a snapshot taken after init
     provisioned_concurrency = optional(number, 0)    # environments kept warm, billed by the hour
     reserved_concurrency    = optional(number)       # concurrency kept for, and capped at, this function; null: the account's pool
+    tracing                 = optional(bool, false)  # send traces of sampled invocations to X-Ray, billed by the trace
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })

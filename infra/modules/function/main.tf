@@ -10,10 +10,10 @@ resource "aws_cloudwatch_log_group" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115: capping is a choice: without a cap the account's pool serves a mapping, with one the rule shards × factor holds
   #checkov:skip=CKV_AWS_116: what fails is kept by who invokes: a mapping's on-failure destination, a schedule's queue; a web client has its answer
-  #checkov:skip=CKV_AWS_117: it talks to AWS's own services only, over TLS; a VPC would add endpoints and cold starts
+  #checkov:skip=CKV_AWS_117: a VPC is a choice (vpc): it talks to AWS's own services only, over TLS, and would need endpoints there
   #checkov:skip=CKV_AWS_173: the settings are names, not secrets; Lambda encrypts them with its own key
   #checkov:skip=CKV_AWS_272: code signing does not exist for images; the digest pins the code
-  #checkov:skip=CKV_AWS_50: tracing is off: X-Ray's SDK ends in 2027 and a trace of a batch says no more than its metrics
+  #checkov:skip=CKV_AWS_50: tracing is off unless function.tracing says otherwise: X-Ray's SDK ends in 2027 and a trace of a batch says no more than its metrics
   function_name                  = var.name
   description                    = var.description
   role                           = aws_iam_role.this.arn
@@ -31,6 +31,10 @@ resource "aws_lambda_function" "this" {
       POWERTOOLS_METRICS_NAMESPACE = "StreamConsumer"
       POWERTOOLS_LOG_LEVEL         = var.function.log_level
     })
+  }
+
+  tracing_config {
+    mode = var.function.tracing ? "Active" : "PassThrough" # Lambda's own default
   }
 
   logging_config {
@@ -54,6 +58,16 @@ resource "aws_lambda_function" "this" {
     }
   }
 
+  # Of IPv4 alone: without ipv6_allowed_for_dual_stack Lambda uses no address of IPv6, in whatever subnet.
+  dynamic "vpc_config" {
+    for_each = var.vpc[*]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
   dynamic "snap_start" {
     for_each = var.function.snap_start ? [1] : []
 
@@ -71,8 +85,9 @@ resource "aws_lambda_alias" "live" {
   function_name    = aws_lambda_function.this.function_name
   function_version = var.release == null ? aws_lambda_function.this.version : var.release.version
 
+  # AWS refuses to share the invocations between a version and itself, as after a deployment that published nothing.
   dynamic "routing_config" {
-    for_each = try(var.release.canary_weight, 0) > 0 ? [1] : []
+    for_each = try(var.release.canary_weight > 0 && var.release.version != aws_lambda_function.this.version, false) ? [1] : []
 
     content {
       additional_version_weights = { (aws_lambda_function.this.version) = var.release.canary_weight }

@@ -4,6 +4,36 @@ locals {
   log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda/${var.name}"
   function_arn  = "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${var.name}"
 
+  trace = {
+    Sid      = "SendTraces"
+    Effect   = "Allow"
+    Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    Resource = ["*"] # wildcard: AWS knows no narrower one
+  }
+
+  # Lambda itself makes the interfaces, by the function's role; its code may not.
+  # Source: AWS Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC".
+  interface_actions = [
+    "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
+  ]
+
+  network = [
+    {
+      Sid      = "ManageInterfaces"
+      Effect   = "Allow"
+      Action   = local.interface_actions
+      Resource = ["*"] # wildcard: Lambda names the interfaces, and AWS asks it of the describing actions
+    },
+    {
+      Sid       = "NotByTheCode"
+      Effect    = "Deny"
+      Action    = local.interface_actions
+      Resource  = ["*"] # wildcard: nothing of it
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+    },
+  ]
+
   own_logs = {
     Sid      = "WriteOwnLogs"
     Effect   = "Allow"
@@ -13,8 +43,10 @@ locals {
 }
 
 resource "aws_iam_role" "this" {
-  name        = var.name
-  description = "Runs the function ${var.name}"
+  name                 = var.name
+  description          = "Runs the function ${var.name}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -29,7 +61,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  for_each = merge({ logs = [local.own_logs] }, var.policies)
+  for_each = merge({ logs = [local.own_logs] }, var.function.tracing ? { trace = [local.trace] } : {}, { for vpc in var.vpc[*] : "network" => local.network }, var.policies)
 
   name   = each.key
   role   = aws_iam_role.this.name

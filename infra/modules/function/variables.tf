@@ -63,6 +63,7 @@ variable "function" {
     provisioned_concurrency = optional(number, 0)    # environments kept warm, billed by the hour
     reserved_concurrency    = optional(number)       # concurrency kept for, and capped at, this function; null: the account's pool
     scratch_mb              = optional(number, 512)  # of /tmp
+    tracing                 = optional(bool, false)  # send traces of sampled invocations to X-Ray, billed by the trace
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })
@@ -117,6 +118,44 @@ variable "environment" {
   validation {
     condition     = alltrue([for key in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", key)) && !can(regex("^(AWS_|LAMBDA_)", key))])
     error_message = "An environment variable's name begins with a letter and not with AWS_ or LAMBDA_, which are Lambda's own."
+  }
+}
+
+variable "roles" {
+  description = "What an organisation asks of every role."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("^/([!-.0-~]+/)*$", var.roles.path)) && length(var.roles.path) <= 512
+    error_message = "roles.path begins and ends with a slash, such as /apps/, and has 512 characters at most."
+  }
+
+  validation {
+    condition     = var.roles.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.roles.permissions_boundary))
+    error_message = "roles.permissions_boundary is the ARN of a policy, arn:aws:iam::<account>:policy/<name>."
+  }
+}
+
+variable "vpc" {
+  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.subnet_ids) >= 1 && length(var.vpc.subnet_ids) <= 16 && alltrue([for id in var.vpc.subnet_ids : startswith(id, "subnet-")]), false)
+    error_message = "Lambda takes 1 to 16 subnets, subnet-…: change vpc.subnet_ids."
+  }
+
+  validation {
+    condition     = var.vpc == null || try(length(var.vpc.security_group_ids) >= 1 && length(var.vpc.security_group_ids) <= 5 && alltrue([for id in var.vpc.security_group_ids : startswith(id, "sg-")]), false)
+    error_message = "Lambda takes 1 to 5 security groups, sg-…: change vpc.security_group_ids."
   }
 }
 

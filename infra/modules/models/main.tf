@@ -6,7 +6,6 @@ module "bucket" {
   name            = var.name
   kms_key_arn     = var.kms_key_arn
   partition       = var.partition
-  force_destroy   = var.force_destroy
   noncurrent_days = 90 # a model that was overwritten by mistake is missed at the next retraining
   expire_days     = { "training/" = var.keep_training_days }
 }

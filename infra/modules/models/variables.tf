@@ -19,9 +19,3 @@ variable "keep_training_days" {
   type        = number
   default     = 400
 }
-
-variable "force_destroy" {
-  description = "Let `terraform destroy` delete the models."
-  type        = bool
-  default     = false
-}

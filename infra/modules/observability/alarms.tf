@@ -57,6 +57,17 @@ locals {
         reason    = "The output stream rejects predictions; they are sent again, and the batch takes longer."
         runbook   = "Give the output stream more shards, or on-demand capacity."
       }
+      stalled = {
+        # The metric may be missing when nothing is received, and counts as 0 in a sum with one that is not.
+        severity = "page", expression = "IF(incoming > 0 AND incoming * 0 + FILL(received, 0) < 1, 1, 0)"
+        over = {
+          incoming = { namespace = "AWS/Kinesis", metric = "IncomingRecords", statistic = "Sum", dimensions = { StreamName = var.input_stream.name } }
+          received = c.filtered ? { namespace = "AWS/Lambda", metric = "PolledEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key] } : { namespace = "StreamConsumer", metric = "RecordsReceived", statistic = "Sum", dimensions = local.service_dimensions[key] }
+        }
+        threshold = 0, period = 60, periods = 5 + floor(c.window_seconds / 60), breaching = 5 + floor(c.window_seconds / 60), missing = "notBreaching"
+        reason    = "Records came onto the stream in each minute, and the consumer received none: the mapping stands still, and records grow old."
+        runbook   = "Look at the mapping's State and LastProcessingResult (aws lambda get-event-source-mapping): enable it, or mend what it names."
+      }
       no-data = {
         severity  = "ticket", namespace = "StreamConsumer", metric = "RecordsReceived", statistic = "Sum", dimensions = local.service_dimensions[key]
         threshold = 1, period = max(c.alarms.no_data_minutes, 5) * 60, periods = 1, breaching = 1, missing = "breaching"

@@ -7,12 +7,13 @@ locals {
     lambda_gb_second = 0.0000133334 # arm64
     shard_hour       = 0.015
     on_demand_gb_in  = 0.08
+    on_demand_hour   = 0.04
   }
 
   # Dollars an hour of the input stream, from its incoming bytes of the hour.
   stream_cost = (var.input_stream.mode == "PROVISIONED"
     ? "bytes*0+${var.input_stream.shards * local.price.shard_hour}"
-    : "bytes/1000000000*${local.price.on_demand_gb_in}"
+    : "bytes/1000000000*${local.price.on_demand_gb_in}+${local.price.on_demand_hour}"
   )
 
   rows = [for row, key in keys(var.consumers) : {

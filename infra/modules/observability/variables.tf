@@ -52,6 +52,8 @@ variable "consumers" {
     memory_mb                  = number
     timeout_seconds            = number
     maximum_record_age_seconds = number
+    window_seconds             = optional(number, 1)   # how long a batch may wait to be filled
+    filtered                   = optional(bool, false) # whether the mapping may drop all records by its filters
     alarms = optional(object({
       iterator_age_seconds = optional(number, 300) # how far behind is too far
       duration_share       = optional(number, 0.8) # of the timeout

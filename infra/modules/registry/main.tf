@@ -1,10 +1,9 @@
-# The repository that the functions' image is pushed to. A tag never moves; functions name images by digest.
+# A repository that images are pushed to. A tag never moves; functions name images by digest.
 
 resource "aws_ecr_repository" "this" {
   #checkov:skip=CKV_AWS_136: an image holds no customer data; AES-256 with ECR's own key leaves Lambda no key to lose
   name                 = var.name
   image_tag_mutability = "IMMUTABLE"
-  force_delete         = var.force_delete
 
   image_scanning_configuration {
     scan_on_push = true
@@ -13,26 +12,40 @@ resource "aws_ecr_repository" "this" {
   encryption_configuration {
     encryption_type = "AES256"
   }
+
+  # Functions pull what runs from here whenever they start.
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+# ECR counts each kind by how its tags begin, and an image that one rule knows is left alone by the rules after it. Deployments mark
+# what they deploy, so neither images of another kind nor images that were pushed in vain push out what runs.
+locals {
+  kinds = ["deployed-lean-", "deployed-doors-", "lean-", "doors-"]
 }
 
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
 
   policy = jsonencode({
-    rules = [
+    rules = concat([
       {
         rulePriority = 1
         description  = "Images that lost their tag"
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
         action       = { type = "expire" }
       },
-      {
-        rulePriority = 2
-        description  = "All but the newest ${var.keep_images}"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
-        action       = { type = "expire" }
-      },
-    ]
+      ],
+      [for at, kind in local.kinds :
+        {
+          rulePriority = 2 + at
+          description  = "All but the newest ${var.keep_images} of ${kind}"
+          selection    = { tagStatus = "tagged", tagPrefixList = [kind], countType = "imageCountMoreThan", countNumber = var.keep_images }
+          action       = { type = "expire" }
+        }
+      ],
+    )
   })
 }
 

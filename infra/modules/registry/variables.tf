@@ -15,7 +15,7 @@ variable "function_arns" {
 }
 
 variable "keep_images" {
-  description = "Images kept, newest first: how far back a rollback reaches."
+  description = "Images kept of each kind, newest first: how far back a rollback reaches."
   type        = number
   default     = 30
 
@@ -23,10 +23,4 @@ variable "keep_images" {
     condition     = var.keep_images >= 2
     error_message = "Keep 2 images or more: with one there is nothing to roll back to."
   }
-}
-
-variable "force_delete" {
-  description = "Let `terraform destroy` delete the repository with its images."
-  type        = bool
-  default     = false
 }

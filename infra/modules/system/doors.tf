@@ -2,24 +2,13 @@
 # but the batch door's starter, cents a month.
 
 locals {
-  doors_image = "${module.registry.url}@${coalesce(var.doors_image_digest, var.image_digest)}"
+  doors_image = "${var.bootstrap.repositories.doors}@${coalesce(var.doors_image_digest, var.image_digest)}"
   batch_name  = "${local.prefix}-batch"
   web_name    = "${local.prefix}-web"
 
-  # Where the batch door has no bucket of the user's, it has one of ours.
-  batch_bucket = try(var.batch.input == null || var.batch.output == null, false)
-
-  door_function_names = concat(
-    try(var.batch.on_arrival != false, false) ? ["${local.batch_name}-starter"] : [],
-    try(var.batch.interval.runs_on, "") == "lambda" ? ["${local.batch_name}-interval"] : [],
-    var.web == null ? [] : [local.web_name],
-  )
-
-  door_log_groups = concat(
-    [for name in local.door_function_names : "/aws/lambda/${name}"],
-    var.batch == null ? [] : ["/aws/ecs/${local.batch_name}"],
-    try(var.web.endpoint, null) == "http_api" ? ["/aws/vendedlogs/apigateway/${local.web_name}"] : [],
-  )
+  # Where the batch door has no bucket of the user's, it has one of ours. Files outlive the door, unless the environment is disposable:
+  # there the bucket is made at once and stays, for it costs nothing while it is empty and cannot go while it is not.
+  batch_bucket = !var.disposable || try(var.batch.input == null || var.batch.output == null, false)
 }
 
 module "files" {
@@ -27,7 +16,7 @@ module "files" {
   count  = local.batch_bucket ? 1 : 0
 
   name          = "${local.batch_name}-${var.account.id}"
-  kms_key_arn   = local.kms_key_arn
+  kms_key_arn   = var.bootstrap.kms_key_arn
   partition     = var.account.partition
   force_destroy = var.disposable
 }
@@ -38,13 +27,15 @@ module "batch" {
 
   name         = local.batch_name
   account      = var.account
-  kms_key_arn  = local.kms_key_arn
+  kms_key_arn  = var.bootstrap.kms_key_arn
   image_uri    = local.doors_image
-  repository   = local.prefix
+  repository   = "${local.prefix}-doors"
   architecture = var.architecture
-  input        = var.batch.input != null ? var.batch.input : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn, owns_notifications = true }
-  output       = var.batch.output != null ? var.batch.output : { bucket = module.files[0].name, kms_key_arn = local.kms_key_arn }
-  model        = merge(var.batch.model, { kms_key_arn = try(coalesce(var.batch.model.kms_key_arn, local.kms_key_arn), null) })
+  roles        = var.roles
+  vpc          = var.vpc
+  input        = var.batch.input != null ? var.batch.input : { bucket = module.files[0].name, kms_key_arn = var.bootstrap.kms_key_arn, owns_notifications = true }
+  output       = var.batch.output != null ? var.batch.output : { bucket = module.files[0].name, kms_key_arn = var.bootstrap.kms_key_arn }
+  model        = merge(var.batch.model, { kms_key_arn = try(coalesce(var.batch.model.kms_key_arn, var.bootstrap.kms_key_arn), null) })
   queue        = var.batch.queue
   network      = var.batch.network
   task         = var.batch.task
@@ -60,13 +51,15 @@ module "web" {
 
   name                          = local.web_name
   account                       = var.account
-  kms_key_arn                   = local.kms_key_arn
+  kms_key_arn                   = var.bootstrap.kms_key_arn
   image_uri                     = local.doors_image
   architecture                  = var.architecture
+  roles                         = var.roles
+  vpc                           = var.vpc
   endpoint                      = coalesce(var.web.endpoint, "function_url")
   allowed_principals            = coalesce(var.web.allowed_principals, [])
   public_without_authentication = coalesce(var.web.public_without_authentication, false)
-  model                         = merge(var.web.model, { kms_key_arn = try(coalesce(var.web.model.kms_key_arn, local.kms_key_arn), null) })
+  model                         = merge(var.web.model, { kms_key_arn = try(coalesce(var.web.model.kms_key_arn, var.bootstrap.kms_key_arn), null) })
   function                      = var.web.function
   throttle                      = var.web.throttle
   cors                          = var.web.cors

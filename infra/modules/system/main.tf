@@ -4,18 +4,27 @@ locals {
   prefix = "${var.name}-${var.environment}"
 
   function_names = { for name in keys(var.consumers) : name => "${local.prefix}-${name}" }
-  output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, length(var.consumers) == 1 ? "ride_predictions" : "ride_predictions_${name}") }
-  function_arns  = [for name in concat(values(local.function_names), local.door_function_names) : "arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:function:${name}"]
+  output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, "${local.prefix}-${name}-predictions") }
+  input_name     = coalesce(var.input.name, "${local.prefix}-events")
+
+  # By stream: a mode or a number of shards that it names itself counts.
+  capacity = { for key, stream in merge(
+    { input = { mode = var.input.mode, shards = var.input.shards } },
+    { for name, c in var.consumers : "output/${name}" => { mode = c.output.mode, shards = c.output.shards } },
+    ) : key => {
+    mode   = coalesce(stream.mode, var.stream_defaults.mode)
+    shards = stream.mode == null ? try(coalesce(stream.shards, var.stream_defaults.shards), null) : stream.shards
+  } }
 }
 
 module "input" {
   source = "../stream"
 
-  name                       = var.input.name
+  name                       = local.input_name
   account                    = var.account
-  kms_key_arn                = local.kms_key_arn
-  capacity                   = { mode = var.input.mode, shards = var.input.shards, expected_shards = var.input.expected_shards }
-  retention_hours            = var.input.retention_hours
+  kms_key_arn                = var.bootstrap.kms_key_arn
+  capacity                   = merge(local.capacity["input"], { expected_shards = var.input.expected_shards })
+  retention_hours            = coalesce(var.input.retention_hours, var.stream_defaults.retention_hours)
   maximum_record_age_seconds = max([for c in values(var.consumers) : c.mapping.maximum_record_age_seconds]...)
   shard_level_metrics        = var.input.shard_level_metrics
   record_distribution        = var.input.record_distribution
@@ -28,33 +37,16 @@ module "output" {
 
   name            = local.output_names[each.key]
   account         = var.account
-  kms_key_arn     = local.kms_key_arn
-  capacity        = { mode = each.value.output.mode, shards = each.value.output.shards }
+  kms_key_arn     = var.bootstrap.kms_key_arn
+  capacity        = local.capacity["output/${each.key}"]
   retention_hours = each.value.output.retention_hours
-}
-
-module "registry" {
-  source = "../registry"
-
-  name          = local.prefix
-  function_arns = local.function_arns
-  force_delete  = var.disposable
 }
 
 module "failures" {
   source = "../failures"
 
   name          = "${local.prefix}-failures-${var.account.id}"
-  kms_key_arn   = local.kms_key_arn
-  partition     = var.account.partition
-  force_destroy = var.disposable
-}
-
-module "models" {
-  source = "../models"
-
-  name          = "${local.prefix}-models-${var.account.id}"
-  kms_key_arn   = local.kms_key_arn
+  kms_key_arn   = var.bootstrap.kms_key_arn
   partition     = var.account.partition
   force_destroy = var.disposable
 }
@@ -65,15 +57,17 @@ module "consumer" {
 
   name          = local.function_names[each.key]
   account       = var.account
-  kms_key_arn   = local.kms_key_arn
-  image_uri     = "${module.registry.url}@${coalesce(each.value.image_digest, var.image_digest)}"
+  kms_key_arn   = var.bootstrap.kms_key_arn
+  image_uri     = "${var.bootstrap.repositories.lean}@${coalesce(each.value.image_digest, var.image_digest)}"
   architecture  = var.architecture
+  roles         = var.roles
+  vpc           = var.vpc
   function      = each.value.function
   input_stream  = merge(module.input.stream, { fan_out = each.value.enhanced_fan_out ? { arn = module.input.fan_out_arns[local.function_names[each.key]] } : null })
   ordered       = each.value.ordered
   mapping       = each.value.mapping
   output_stream = module.output[each.key].stream
-  model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, local.kms_key_arn), null) })
+  model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, var.bootstrap.kms_key_arn), null) })
   environment   = each.value.environment
   release       = lookup(var.releases, each.key, null)
 
@@ -90,9 +84,9 @@ module "observability" {
 
   name         = local.prefix
   account      = var.account
-  kms_key_arn  = local.kms_key_arn
+  kms_key_arn  = var.bootstrap.kms_key_arn
   emails       = var.emails
-  input_stream = { name = var.input.name, shards = module.input.stream.shards, mode = var.input.mode }
+  input_stream = { name = local.input_name, shards = module.input.stream.shards, mode = local.capacity["input"].mode }
 
   consumers = { for name, c in var.consumers : name => {
     function_name              = module.consumer[name].function_name
@@ -102,6 +96,8 @@ module "observability" {
     memory_mb                  = module.consumer[name].memory_mb
     timeout_seconds            = module.consumer[name].timeout_seconds
     maximum_record_age_seconds = c.mapping.maximum_record_age_seconds
+    window_seconds             = module.consumer[name].window_seconds
+    filtered                   = module.consumer[name].filtered
     alarms                     = c.alarms
   } }
 }

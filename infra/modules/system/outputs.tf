@@ -10,6 +10,11 @@ output "consumers" {
     dead_letters   = "s3://${module.failures.name}/${module.failures.dead_letter_prefix}/${name}/"
     ordered        = var.consumers[name].ordered
   } }
+
+  precondition {
+    condition     = length(local.unknown_attributes) == 0
+    error_message = "No attribute is called ${join(", ", local.unknown_attributes)}: infra/modules/system/README.md names them all."
+  }
 }
 
 output "input_stream" {
@@ -17,9 +22,9 @@ output "input_stream" {
   value       = module.input.stream.name
 }
 
-output "registry_url" {
-  description = "Where the image is pushed."
-  value       = module.registry.url
+output "repositories" {
+  description = "Where images are pushed: that of the consumers (`lean`), and that with the batch and the web door (`doors`)."
+  value       = var.bootstrap.repositories
 }
 
 output "doors_image_digest" {
@@ -66,9 +71,14 @@ output "architecture" {
   value       = var.architecture
 }
 
+output "releases" {
+  description = "The consumers that do not run their newest version only."
+  value       = { for name, release in var.releases : name => release if contains(keys(var.consumers), name) }
+}
+
 output "models_uri" {
   description = "Where models go."
-  value       = module.models.models_uri
+  value       = "s3://${var.bootstrap.models_bucket}/models"
 }
 
 output "failures_bucket" {

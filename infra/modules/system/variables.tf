@@ -33,10 +33,34 @@ variable "account" {
   }
 }
 
-variable "kms_key_arn" {
-  description = "A key of yours for streams, buckets, logs and alarms, whose policy says what key.tf says; null: one is made."
-  type        = string
-  default     = null
+variable "bootstrap" {
+  description = "What the system stands on, and infra/bootstrap makes: the key of streams, buckets, logs and alarms, the bucket of models, the repositories of images."
+  type = object({
+    kms_key_arn   = string
+    models_bucket = string
+    repositories = object({
+      lean  = string # URL of the repository of the consumers' image
+      doors = string # URL of that with the batch and the web door
+    })
+  })
+}
+
+variable "roles" {
+  description = "What an organisation asks of every role; modules/function says what it may be."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+}
+
+variable "vpc" {
+  description = "Subnets and security groups of yours that the functions run in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
 }
 
 variable "image_digest" {
@@ -69,13 +93,23 @@ variable "architecture" {
 variable "input" {
   description = "The input stream."
   type = object({
-    name                = optional(string, "ride_events")
-    mode                = optional(string, "ON_DEMAND") # ON_DEMAND or PROVISIONED
-    shards              = optional(number)              # PROVISIONED only
-    expected_shards     = optional(number, 4)           # ON_DEMAND only: shards to size consumers for
-    retention_hours     = optional(number, 168)
+    name                = optional(string)    # null: <name>-<environment>-events
+    mode                = optional(string)    # ON_DEMAND or PROVISIONED; null: stream_defaults
+    shards              = optional(number)    # PROVISIONED only
+    expected_shards     = optional(number, 4) # ON_DEMAND only: shards to size consumers for
+    retention_hours     = optional(number)    # null: stream_defaults
     shard_level_metrics = optional(set(string), [])
     record_distribution = optional(string, "USER_PARTITION_KEY") # or AUTO
+  })
+  default = {}
+}
+
+variable "stream_defaults" {
+  description = "What the streams are that say nothing of it."
+  type = object({
+    mode            = optional(string, "ON_DEMAND")
+    shards          = optional(number)      # of each stream, PROVISIONED only
+    retention_hours = optional(number, 168) # of the input stream
   })
   default = {}
 }
@@ -89,8 +123,8 @@ variable "consumers" {
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
     output = optional(object({
-      name            = optional(string) # null: ride_predictions for one consumer, ride_predictions_<consumer> for several
-      mode            = optional(string, "ON_DEMAND")
+      name            = optional(string) # null: <name>-<environment>-<consumer>-predictions
+      mode            = optional(string) # null: stream_defaults
       shards          = optional(number)
       retention_hours = optional(number, 24)
     }), {})
@@ -103,6 +137,7 @@ variable "consumers" {
       snap_start              = optional(bool)
       provisioned_concurrency = optional(number)
       reserved_concurrency    = optional(number)
+      tracing                 = optional(bool)
       log_level               = optional(string)
       log_retention_days      = optional(number)
     }), {})
@@ -137,19 +172,15 @@ variable "consumers" {
   }
 
   validation {
-    condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "ride_predictions_${name}")])) == length(var.consumers)
+    condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "${var.name}-${var.environment}-${name}-predictions")])) == length(var.consumers)
     error_message = "Two consumers put on one output stream, and readers could not tell their predictions apart: give each an output.name of its own."
   }
 }
 
 variable "batch" {
-  description = "Score files, on arrival or by interval; null: no batch door. modules/batch says what it may hold."
+  description = "Score files, on arrival or by interval; null: no batch door."
   type = object({
-    network = object({
-      subnet_ids         = list(string)
-      security_group_ids = list(string)
-      assign_public_ip   = optional(bool)
-    })
+    network = any # modules/batch
     input = optional(object({
       bucket             = string # one of yours
       prefix             = optional(string)
@@ -167,38 +198,10 @@ variable "batch" {
       digest      = optional(string)
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
-    queue = optional(object({
-      visibility_seconds = optional(number)
-      max_receives       = optional(number)
-      retention_seconds  = optional(number)
-      keep_seconds       = optional(number)
-    }), {})
-    task = optional(object({
-      cpu                = optional(number)
-      memory_mb          = optional(number)
-      scratch_gb         = optional(number)
-      stop_seconds       = optional(number)
-      max_tasks          = optional(number)
-      messages_per_task  = optional(number)
-      log_retention_days = optional(number)
-    }), {})
-    on_arrival = optional(bool) # to be said with an interval, which reads the same files; null: they are scored when they arrive
-    interval = optional(object({
-      runs_on          = string # fargate or lambda
-      length           = optional(string)
-      schedule         = string
-      timezone         = optional(string)
-      flexible_minutes = optional(number)
-      retries          = optional(number)
-      retry_seconds    = optional(number)
-      input            = optional(string)
-      output           = optional(string)
-      function = optional(object({
-        memory_mb       = optional(number)
-        timeout_seconds = optional(number)
-        scratch_mb      = optional(number)
-      }))
-    }))
+    queue             = optional(any, {})      # modules/batch
+    task              = optional(any, {})      # modules/batch
+    on_arrival        = optional(bool)         # to be said with an interval, which reads the same files; null: they are scored when they arrive
+    interval          = optional(any)          # modules/batch
     alarm_age_seconds = optional(number, 3600) # how long a file may wait
     environment       = optional(map(string), {})
   })
@@ -206,7 +209,7 @@ variable "batch" {
 }
 
 variable "web" {
-  description = "Answer over HTTPS; null: no web door. modules/web says what it may hold."
+  description = "Answer over HTTPS; null: no web door."
   type = object({
     endpoint                      = optional(string) # function_url or http_api
     allowed_principals            = optional(set(string))
@@ -216,50 +219,29 @@ variable "web" {
       digest      = optional(string)
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
-    function = optional(object({
-      memory_mb               = optional(number)
-      timeout_seconds         = optional(number)
-      snap_start              = optional(bool)
-      provisioned_concurrency = optional(number)
-      reserved_concurrency    = optional(number)
-      log_level               = optional(string)
-      log_retention_days      = optional(number)
-    }), {})
-    throttle = optional(object({
-      requests_per_second = optional(number)
-      burst               = optional(number)
-    }), {})
-    cors = optional(object({
-      allow_origins   = list(string)
-      allow_methods   = optional(list(string))
-      allow_headers   = optional(list(string))
-      max_age_seconds = optional(number)
-    }))
-    alarms = optional(object({
-      latency_ms     = optional(number)
-      duration_share = optional(number)
-    }), {})
-    release = optional(object({
-      version       = string
-      canary_weight = optional(number)
-    })) # null: the newest version
+    function    = optional(any, {}) # modules/web
+    throttle    = optional(any, {}) # modules/web
+    cors        = optional(any)     # modules/web
+    alarms      = optional(any, {}) # modules/web
+    release     = optional(any)     # modules/web; null: the newest version
     environment = optional(map(string), {})
   })
   default = null
 }
 
 variable "releases" {
-  description = "Consumers that do not run their newest version: written by `make rollback` and by canary deployments."
+  description = "Consumers that do not run their newest version: written by `make rollback` and by canary deployments. Those that are not in `consumers` are forgotten."
   type = map(object({
     version       = string
     canary_weight = optional(number, 0)
   }))
   default = {}
+}
 
-  validation {
-    condition     = length(setsubtract(keys(var.releases), keys(var.consumers))) == 0
-    error_message = "releases names a consumer that is not in consumers: remove it."
-  }
+variable "written" {
+  description = "The variables `input`, `roles`, `consumers`, `batch` and `web` as somebody wrote them: an attribute of another name is refused."
+  type        = any
+  default     = {}
 }
 
 variable "emails" {
@@ -269,7 +251,7 @@ variable "emails" {
 }
 
 variable "disposable" {
-  description = "Let `terraform destroy` delete buckets and images with what is in them."
+  description = "Let `terraform destroy` delete buckets with what is in them."
   type        = bool
   default     = false
 }

@@ -35,6 +35,8 @@ module "function" {
   handler      = "stream_consumer.web.lambda_function.lambda_handler"
   function     = var.function
   release      = var.release
+  roles        = var.roles
+  vpc          = var.vpc
   environment  = merge(var.environment, module.model.environment)
 
   policies = { for location in var.model.location[*] : "read-model" => concat(module.model.statements, module.model.key_statements) if startswith(location, "s3://") }

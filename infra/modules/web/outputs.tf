@@ -37,3 +37,8 @@ output "composite_alarms" {
   description = "Names of the composite alarms, which a deployment watches."
   value       = module.alarms.composite_alarms
 }
+
+output "taken" {
+  description = "The variables `function`, `throttle`, `cors`, `alarms` and `release` as they were taken: with their defaults, and without attributes of another name."
+  value       = { function = var.function, throttle = var.throttle, cors = var.cors, alarms = var.alarms, release = var.release }
+}

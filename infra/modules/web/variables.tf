@@ -39,6 +39,24 @@ variable "endpoint" {
   }
 }
 
+variable "vpc" {
+  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  type = object({
+    subnet_ids         = set(string)
+    security_group_ids = set(string) # outgoing TLS is enough
+  })
+  default = null
+}
+
+variable "roles" {
+  description = "What an organisation asks of every role; modules/function says what it may be."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string) # ARN of a policy; null: none
+  })
+  default = {}
+}
+
 variable "function" {
   description = "Size and warmth of the function; modules/function says what it may be."
   type = object({
@@ -46,7 +64,8 @@ variable "function" {
     timeout_seconds         = optional(number, 15)
     snap_start              = optional(bool, false)
     provisioned_concurrency = optional(number, 0)
-    reserved_concurrency    = optional(number, 10) # requests answered at once; a URL takes ten times as many a second, and no more
+    reserved_concurrency    = optional(number, 10)  # requests answered at once; a URL takes ten times as many a second, and no more
+    tracing                 = optional(bool, false) # send traces of sampled invocations to X-Ray, billed by the trace
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })

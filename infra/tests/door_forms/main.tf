@@ -6,7 +6,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.100, < 7.0"
+      version = ">= 5.100, != 6.0.0, != 6.1.0, != 6.2.0, != 6.3.0, < 7.0"
     }
   }
 }
@@ -20,6 +20,7 @@ locals {
   key       = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
   image_uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-prod@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   model     = { location = "s3://models/models/ride-duration/8", kms_key_arn = local.key }
+  vpc       = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   topic_arn = "arn:aws:sns:eu-west-1:123456789012:alarms"
 
   intervals = {
@@ -43,6 +44,7 @@ module "batch" {
   network     = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   on_arrival  = true
   interval    = each.value
+  vpc         = local.vpc
   alarms      = { topic_arn = local.topic_arn }
 }
 
@@ -58,5 +60,6 @@ module "web" {
   model              = local.model
   allowed_principals = each.key == "function_url" ? ["arn:aws:iam::210987654321:role/rides"] : []
   cors               = { allow_origins = ["https://rides.example.com"] }
+  vpc                = local.vpc
   alarms             = { topic_arn = local.topic_arn }
 }

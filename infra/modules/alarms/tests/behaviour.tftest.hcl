@@ -6,6 +6,7 @@ variables {
   alarms = {
     "rides/errors" = { severity = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = {}, threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching", reason = "Why.", runbook = "What." }
     "rides/silent" = { severity = "page", namespace = "AWS/Lambda", metric = "Invocations", statistic = "Sum", dimensions = {}, threshold = 1, period = 900, periods = 1, breaching = 1, missing = "breaching", reason = "Why.", runbook = "What." }
+    "rides/late"   = { severity = "page", expression = "IF(sent > 0 AND seen < 1, 1, 0)", over = { sent = { namespace = "A", metric = "Sent", statistic = "Sum", dimensions = {} }, seen = { namespace = "B", metric = "Seen", statistic = "Sum", dimensions = {} } }, threshold = 0, period = 60, periods = 5, breaching = 5, missing = "notBreaching", reason = "Why.", runbook = "What." }
     "rides/slow"   = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
   }
 }
@@ -23,10 +24,29 @@ run "each_incident_is_told_once_and_to_somebody" {
 
   assert {
     condition = { for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_name => alarm.alarm_rule } == {
-      sc-test-rides-page   = "ALARM(\"sc-test-rides-errors\") OR ALARM(\"sc-test-rides-silent\")"
+      sc-test-rides-page   = "ALARM(\"sc-test-rides-errors\") OR ALARM(\"sc-test-rides-late\") OR ALARM(\"sc-test-rides-silent\")"
       sc-test-rides-ticket = "ALARM(\"sc-test-rides-slow\")"
     }
     error_message = "Every alarm is in the composite alarm of its group and severity."
+  }
+}
+
+run "an_expression_is_the_one_series_that_alarms" {
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.this["rides/late"].metric_query : query.expression if query.return_data == true] == ["IF(sent > 0 AND seen < 1, 1, 0)"]
+    error_message = "CloudWatch alarms on one series of them all."
+  }
+
+  assert {
+    condition = toset(flatten([for query in aws_cloudwatch_metric_alarm.this["rides/late"].metric_query : [
+      for metric in query.metric : "${query.id}: ${metric.namespace} ${metric.metric_name} ${metric.stat} ${metric.period}"
+    ]])) == toset(["sent: A Sent Sum 60", "seen: B Seen Sum 60"])
+    error_message = "Each metric is read by the alarm's own period."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["rides/late"].period == null && aws_cloudwatch_metric_alarm.this["rides/late"].metric_name == null
+    error_message = "CloudWatch refuses a period or metric beside queries."
   }
 }
 

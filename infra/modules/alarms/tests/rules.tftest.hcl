@@ -25,6 +25,19 @@ run "alarm_of_no_group" {
   expect_failures = [var.alarms]
 }
 
+run "alarm_on_a_metric_and_an_expression" {
+  command = plan
+
+  variables {
+    alarms = {
+      "rides/errors" = { severity = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = {}, expression = "errors", over = { errors = { namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = {} } }, threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching", reason = "Why.", runbook = "What." }
+      "rides/slow"   = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
+    }
+  }
+
+  expect_failures = [var.alarms]
+}
+
 run "group_with_nothing_to_page_about" {
   command = plan
 

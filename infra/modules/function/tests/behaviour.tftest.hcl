@@ -43,6 +43,17 @@ run "a_canary_gets_its_share" {
   }
 }
 
+run "a_canary_of_the_live_version_gets_no_share" {
+  variables {
+    release = { version = "8", canary_weight = 0.1 }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "8" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "AWS refuses a version beside itself."
+  }
+}
+
 run "snap_start_and_a_cap" {
   variables {
     function = { snap_start = true, reserved_concurrency = 8 }
@@ -105,5 +116,54 @@ run "nothing_but_its_own_logs_is_allowed_unasked" {
       }]
     }) }
     error_message = "What else it may do is said by who uses it."
+  }
+}
+
+run "without_a_vpc_nothing_of_one_is_there_or_allowed" {
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config) == 0 && !contains(keys(output.policies), "network")
+    error_message = "Network interfaces are for functions in a VPC."
+  }
+}
+
+run "in_a_vpc_lambda_manages_interfaces_and_the_code_does_not" {
+  variables {
+    vpc      = { subnet_ids = ["subnet-1", "subnet-2"], security_group_ids = ["sg-1"] }
+    function = { snap_start = true } # both go together
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.vpc_config[0].subnet_ids == toset(["subnet-1", "subnet-2"]) && aws_lambda_function.this.vpc_config[0].security_group_ids == toset(["sg-1"])
+    error_message = "The function is in the VPC that is said."
+  }
+
+  assert {
+    condition     = !coalesce(aws_lambda_function.this.vpc_config[0].ipv6_allowed_for_dual_stack, false)
+    error_message = "The endpoints of AWS's services are of IPv4."
+  }
+
+  assert {
+    condition = [for statement in jsondecode(output.policies["network"]).Statement : [statement.Effect, length(statement.Action), try(statement.Condition.ArnEquals["lambda:SourceFunctionArn"], "")]] == [
+      ["Allow", 6, ""], ["Deny", 6, "arn:aws:lambda:eu-west-1:123456789012:function:sc-test-rides"],
+    ]
+    error_message = "Lambda asks with the function's role, and so does the function's code, which is told apart by its ARN."
+  }
+}
+
+run "nothing_is_traced_unasked" {
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !contains(keys(output.policies), "trace")
+    error_message = "Traces are billed, and the role may not send any."
+  }
+}
+
+run "a_function_that_is_traced_may_send_traces" {
+  variables {
+    function = { tracing = true }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active" && jsondecode(output.policies["trace"]).Statement[0].Action == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    error_message = "Lambda sends traces with the permissions of the role."
   }
 }

@@ -170,3 +170,83 @@ run "too_little_scratch" {
 
   expect_failures = [var.function]
 }
+
+run "role_path_without_its_slash" {
+  command = plan
+
+  variables {
+    roles = { path = "/apps" }
+  }
+
+  expect_failures = [var.roles]
+}
+
+run "boundary_that_is_a_role" {
+  command = plan
+
+  variables {
+    roles = { permissions_boundary = "arn:aws:iam::123456789012:role/limit" }
+  }
+
+  expect_failures = [var.roles]
+}
+
+run "vpc_without_subnets" {
+  command = plan
+
+  variables {
+    vpc = { subnet_ids = [], security_group_ids = ["sg-1"] }
+  }
+
+  expect_failures = [var.vpc]
+}
+
+run "vpc_with_too_many_subnets" {
+  command = plan
+
+  variables {
+    vpc = { subnet_ids = [for number in range(17) : "subnet-${number}"], security_group_ids = ["sg-1"] }
+  }
+
+  expect_failures = [var.vpc]
+}
+
+run "subnets_that_are_none" {
+  command = plan
+
+  variables {
+    vpc = { subnet_ids = ["vpc-1"], security_group_ids = ["sg-1"] }
+  }
+
+  expect_failures = [var.vpc]
+}
+
+run "vpc_without_security_groups" {
+  command = plan
+
+  variables {
+    vpc = { subnet_ids = ["subnet-1"], security_group_ids = [] }
+  }
+
+  expect_failures = [var.vpc]
+}
+
+run "vpc_with_too_many_security_groups" {
+  command = plan
+
+  variables {
+    vpc = { subnet_ids = ["subnet-1"], security_group_ids = [for number in range(6) : "sg-${number}"] }
+  }
+
+  expect_failures = [var.vpc]
+}
+
+run "security_groups_that_are_none" {
+  command = plan
+
+  variables {
+    vpc = { subnet_ids = ["subnet-1"], security_group_ids = ["default"] }
+  }
+
+  expect_failures = [var.vpc]
+}

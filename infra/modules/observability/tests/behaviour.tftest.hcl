@@ -28,6 +28,8 @@ variables {
       memory_mb                  = 512
       timeout_seconds            = 30
       maximum_record_age_seconds = 86400
+      window_seconds             = 270
+      filtered                   = true
       alarms                     = { no_data_minutes = 0 }
     }
   }
@@ -45,6 +47,7 @@ run "alarms_watch_the_dimensions_that_aws_and_the_handler_report" {
       "rides/dropped"              = "AWS/Lambda DroppedEventCount {\"EventSourceMappingUUID\":\"11111111-2222-3333-4444-555555555555\"}"
       "rides/destination-failures" = "AWS/Lambda DestinationDeliveryFailures {\"FunctionName\":\"sc-test-rides\"}"
       "rides/output-throttled"     = "AWS/Kinesis WriteProvisionedThroughputExceeded {\"StreamName\":\"ride_predictions\"}"
+      "rides/stalled"              = "AWS/Kinesis IncomingRecords {\"StreamName\":\"ride_events\"}, StreamConsumer RecordsReceived {\"service\":\"sc-test-rides\"}"
       "rides/no-data"              = "StreamConsumer RecordsReceived {\"service\":\"sc-test-rides\"}"
     }
     error_message = "An alarm on a dimension that nobody reports is silent for ever."
@@ -60,6 +63,18 @@ run "silence_alarms_only_where_it_is_odd" {
   assert {
     condition     = !contains(keys(local.alarms), "quiet/no-data")
     error_message = "no_data_minutes = 0 means never."
+  }
+}
+
+run "a_stalled_mapping_pages_within_five_minutes" {
+  assert {
+    condition     = { for key, alarm in local.alarms : key => [alarm.severity, alarm.period, alarm.periods, alarm.breaching] if endswith(key, "/stalled") } == { "rides/stalled" = ["page", 60, 5, 5], "quiet/stalled" = ["page", 60, 9, 9] }
+    error_message = "Every consumer pages after 5 minutes, and as many more as a batch may wait to be filled."
+  }
+
+  assert {
+    condition     = module.alarms.watched["quiet/stalled"] == "AWS/Kinesis IncomingRecords {\"StreamName\":\"ride_events\"}, AWS/Lambda PolledEventCount {\"EventSourceMappingUUID\":\"66666666-2222-3333-4444-555555555555\"}"
+    error_message = "Filters may drop all records before the function receives one."
   }
 }
 

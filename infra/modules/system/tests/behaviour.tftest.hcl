@@ -23,10 +23,6 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/sc/consumer/sc:1700000000" }
   }
 
-  mock_resource "aws_ecr_repository" {
-    defaults = { repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test" }
-  }
-
   mock_resource "aws_sqs_queue" {
     defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:sc" }
   }
@@ -41,10 +37,18 @@ mock_provider "aws" {
 }
 
 variables {
+  disposable   = true # what is kept cannot be taken down after the runs
   environment  = "test"
   account      = { id = "123456789012", region = "eu-west-1" }
   image_digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-  kms_key_arn  = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  bootstrap = {
+    kms_key_arn   = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    models_bucket = "stream-consumer-test-models-123456789012"
+    repositories = {
+      lean  = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test"
+      doors = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-doors"
+    }
+  }
   consumers = {
     rides = {}
     trial = {
@@ -58,8 +62,8 @@ variables {
 run "each_consumer_has_its_own_stream_dead_letters_and_image" {
   assert {
     condition = { for name, consumer in output.consumers : name => [consumer.function_name, consumer.output_stream, consumer.dead_letters] } == {
-      rides = ["stream-consumer-test-rides", "ride_predictions_rides", "s3://stream-consumer-test-failures-123456789012/dead-letters/rides/"]
-      trial = ["stream-consumer-test-trial", "ride_predictions_trial", "s3://stream-consumer-test-failures-123456789012/dead-letters/trial/"]
+      rides = ["stream-consumer-test-rides", "stream-consumer-test-rides-predictions", "s3://stream-consumer-test-failures-123456789012/dead-letters/rides/"]
+      trial = ["stream-consumer-test-trial", "stream-consumer-test-trial-predictions", "s3://stream-consumer-test-failures-123456789012/dead-letters/trial/"]
     }
     error_message = "Consumers of one stream share nothing that they write."
   }
@@ -70,14 +74,48 @@ run "each_consumer_has_its_own_stream_dead_letters_and_image" {
   }
 }
 
-run "one_consumer_keeps_the_lineages_stream_names" {
+run "streams_carry_the_environment" {
+  assert {
+    condition     = output.input_stream == "stream-consumer-test-events"
+    error_message = "Two environments in one account would otherwise share the input stream."
+  }
+}
+
+run "streams_are_of_the_default_size_unless_they_name_their_own" {
   variables {
-    consumers = { rides = {} }
+    stream_defaults = { mode = "PROVISIONED", shards = 1, retention_hours = 24 }
+    consumers = {
+      rides = {}
+      more  = { output = { shards = 3 } }
+      burst = { output = { mode = "ON_DEMAND" } }
+    }
+  }
+
+  assert {
+    condition = { for key, capacity in local.capacity : key => "${capacity.mode} ${coalesce(capacity.shards, 0)}" } == {
+      "input"        = "PROVISIONED 1"
+      "output/rides" = "PROVISIONED 1"
+      "output/more"  = "PROVISIONED 3"
+      "output/burst" = "ON_DEMAND 0"
+    }
+    error_message = "A stream's own mode and shards count before the defaults."
+  }
+
+  assert {
+    condition     = module.input.stream.retention_hours == 24 && module.input.stream.shards == 1
+    error_message = "The input stream takes the default retention and shards."
+  }
+}
+
+run "streams_take_the_names_they_are_given" {
+  variables {
+    input     = { name = "ride_events" }
+    consumers = { rides = { output = { name = "ride_predictions" } } }
   }
 
   assert {
     condition     = output.input_stream == "ride_events" && output.consumers["rides"].output_stream == "ride_predictions"
-    error_message = "ride_events in, ride_predictions out."
+    error_message = "An explicit name is used as it stands."
   }
 }
 
@@ -101,20 +139,70 @@ run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
   }
 
   assert {
-    condition     = local.doors_image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    condition     = local.doors_image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-doors@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
     error_message = "The consumers' image is lean; the doors have theirs."
-  }
-
-  assert {
-    condition = toset(local.door_log_groups) == toset([
-      "/aws/lambda/stream-consumer-test-batch-starter", "/aws/lambda/stream-consumer-test-batch-interval", "/aws/lambda/stream-consumer-test-web",
-      "/aws/ecs/stream-consumer-test-batch", output.web.access_log_group,
-    ])
-    error_message = "The key's policy names every log group that it encrypts."
   }
 
   assert {
     condition     = length(output.composite_alarms) == 8
     error_message = "Two composite alarms for each consumer and each door."
+  }
+}
+
+run "an_attribute_that_no_variable_has_is_refused" {
+  command = plan
+
+  variables {
+    written = {
+      input     = { shard = 2 }
+      roles     = { path = "/apps/" }
+      consumers = { rides = { function = { memroy_mb = 512 } }, trial = { enhanced_fanout = true } }
+      batch     = null
+      web       = null
+    }
+  }
+
+  expect_failures = [output.consumers]
+}
+
+run "the_release_of_a_consumer_that_is_gone_is_forgotten" {
+  command = plan
+
+  variables {
+    releases = { rides = { version = "7" }, others = { version = "3" } }
+  }
+
+  assert {
+    condition     = keys(output.releases) == ["rides"] && output.releases.rides.version == "7"
+    error_message = "The record would name it for ever, since the next plan starts from the record."
+  }
+}
+
+run "an_attribute_of_an_attribute_is_refused_too" {
+  command = plan
+
+  variables {
+    doors_image_digest = var.image_digest
+    batch = {
+      network    = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+      on_arrival = false
+      interval   = { runs_on = "lambda", length = "hour", schedule = "cron(5 * * * ? *)", function = {} }
+    }
+    written = { batch = { interval = { function = { memroy_mb = 512 } } } }
+  }
+
+  expect_failures = [output.consumers]
+}
+
+run "files_outlive_the_batch_door_unless_the_environment_is_disposable" {
+  command = plan
+
+  variables {
+    disposable = false
+  }
+
+  assert {
+    condition     = output.batch == null && length(module.files) == 1
+    error_message = "A bucket that may hold files can neither go nor be refused where a door is switched off."
   }
 }

@@ -7,6 +7,15 @@ variables {
   account      = { id = "123456789012", region = "eu-west-1" }
   image_digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   consumers    = { rides = {} }
+
+  bootstrap = {
+    kms_key_arn   = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    models_bucket = "stream-consumer-test-models-123456789012"
+    repositories = {
+      lean  = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test"
+      doors = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-doors"
+    }
+  }
 }
 
 run "name_too_long_for_buckets" {
@@ -79,14 +88,14 @@ run "two_consumers_on_one_output" {
   expect_failures = [var.consumers]
 }
 
-run "release_of_an_unknown_consumer" {
+run "output_with_the_default_name_of_another" {
   command = plan
 
   variables {
-    releases = { others = { version = "3" } }
+    consumers = { a = {}, b = { output = { name = "stream-consumer-test-a-predictions" } } }
   }
 
-  expect_failures = [var.releases]
+  expect_failures = [var.consumers]
 }
 
 run "consumer_with_the_name_of_a_door" {

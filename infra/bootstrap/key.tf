@@ -3,6 +3,7 @@
 
 locals {
   kms_key_arn = var.kms_key_arn != null ? var.kms_key_arn : aws_kms_key.this[0].arn
+  log_kinds   = ["/aws/lambda", "/aws/ecs", "/aws/vendedlogs/apigateway"]
 }
 
 resource "aws_kms_key" "this" {
@@ -19,21 +20,21 @@ resource "aws_kms_key" "this" {
         # Without it nobody could ever change the key, and the roles' policies would not count.
         Sid       = "TheAccountDecides"
         Effect    = "Allow"
-        Principal = { AWS = "arn:${var.account.partition}:iam::${var.account.id}:root" }
+        Principal = { AWS = "arn:aws:iam::${var.account_id}:root" }
         Action    = "kms:*"
         Resource  = "*"
       },
       {
-        Sid       = "LogsOfTheFunctions"
+        Sid       = "LogsOfTheEnvironment"
         Effect    = "Allow"
-        Principal = { Service = "logs.${var.account.region}.amazonaws.com" }
+        Principal = { Service = "logs.${var.region}.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
         Resource  = "*"
         Condition = {
-          StringEquals = {
+          ArnLike = {
             "kms:EncryptionContext:aws:logs:arn" = [
-              for group in concat([for name in values(local.function_names) : "/aws/lambda/${name}"], local.door_log_groups) :
-              "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:${group}"
+              for kind in local.log_kinds :
+              "arn:aws:logs:${var.region}:${var.account_id}:log-group:${kind}/${local.prefix}-*" # wildcard: functions come and go
             ]
           }
         }
@@ -44,10 +45,15 @@ resource "aws_kms_key" "this" {
         Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = "*"
-        Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
+        Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
       },
     ]
   })
+
+  # What it encrypted could never be read again.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_kms_alias" "this" {

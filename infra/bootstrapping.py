@@ -1,0 +1,275 @@
+"""
+``make bootstrap``: make what an environment stands on and keeps, from nothing but its name.
+
+That is the bucket of Terraform's state, the key, the bucket of models and training data, and two repositories of
+images. A repository on GitHub gets a role that its workflows deploy with. The account is the caller's, the region the
+profile's (AWS_PROFILE, AWS_REGION).
+
+The rule: what is there under the environment's names is taken over, whoever made it and wherever a run was cut off.
+So a second run changes nothing, and one from another clone finds everything.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.publish import INFRA, ReleaseFailed, output, run
+from infra.state import resources
+
+NAME = "stream-consumer"
+_NOT_THERE = {"404", "NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException"}  # of S3, IAM and ECR
+_GITHUB = "token.actions.githubusercontent.com"
+_ORIGIN = re.compile(r"(?:^|[/@])github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?$")
+_EPILOG = """\
+It asks before it changes anything; APPROVE=1 asks nothing. A key of yours, another GitHub repository or a permissions
+boundary stand in infra/envs/<environment>/bootstrap.tfvars; infra/envs/prod has an example. For an environment of
+another name, copy the folder infra/envs/dev and put the name into its main.tf.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """The bootstrap of one environment, in the account and region that it is for."""
+
+    infra: Path
+    environment: str
+    account_id: str
+    region: str
+    approve: bool = False
+    quiet: bool = False
+
+    @property
+    def root(self) -> Path:
+        return self.infra / "bootstrap"
+
+    @property
+    def settings(self) -> Path:
+        """The folder of the environment, which what was made is written to."""
+        return self.infra / "envs" / self.environment
+
+    @property
+    def prefix(self) -> str:
+        return f"{NAME}-{self.environment}"
+
+    @property
+    def bucket(self) -> str:
+        return f"{self.prefix}-state-{self.account_id}"
+
+    @property
+    def local_state(self) -> Path:
+        return self.root / f"{self.environment}.tfstate"
+
+    def aws(self, service: str) -> Any:
+        return boto3.client(service, region_name=self.region)  # type: ignore[call-overload] # any service
+
+    def terraform(self, *arguments: str) -> None:
+        run(["terraform", *arguments], self.root, quiet=self.quiet)
+
+
+def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
+    """
+    Make what is missing, see that the state is in the bucket, and write what an environment has to know.
+
+    Args:
+        target: What for.
+        origin: Repository on GitHub, owner/name, whose workflows may deploy, unless state or user name another.
+
+    Returns:
+        The outputs of ``infra/bootstrap``.
+
+    Raises:
+        ReleaseFailed: The environment stands in another account or region, or Terraform failed.
+    """
+    _same_place(target)
+    is_in_bucket = _exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
+    (_use_bucket if is_in_bucket else _use_local)(target, "-reconfigure")
+    target.terraform("apply", *(["-auto-approve"] if target.approve else []), *_variables(target, origin))
+    if not is_in_bucket:
+        _use_bucket(target, "-migrate-state", "-force-copy")
+    for left in (target.local_state, target.local_state.with_suffix(".tfstate.backup")):
+        left.unlink(missing_ok=True)
+    shown = output(["terraform", "output", "-json"], target.root)
+    made = {name: item["value"] for name, item in json.loads(shown).items()}
+    _write(target, made)
+    return made
+
+
+def _same_place(target: Bootstrap) -> None:
+    known = read_settings(target.settings)
+    for name, here in (("account_id", target.account_id), ("region", target.region)):
+        if known.get(name, here) != here:
+            raise ReleaseFailed(
+                f"{target.environment} stands in {name} {known[name]}, and you are in {here}: take the profile of the "
+                f"first, or delete {_settings_file(target.settings)} to make {target.environment} anew"
+            )
+
+
+def _state_key(target: Bootstrap) -> str:
+    return f"{NAME}/{target.environment}-bootstrap.tfstate"
+
+
+def _use_local(target: Bootstrap, *how: str) -> None:
+    _init(target, f'backend "local" {{\n    path = "{target.local_state.name}"\n  }}', *how)
+
+
+def _use_bucket(target: Bootstrap, *how: str) -> None:
+    settings = {"bucket": target.bucket, "key": _state_key(target), "region": target.region}
+    lines = "".join(f'    {name} = "{value}"\n' for name, value in settings.items())
+    _init(target, f'backend "s3" {{\n{lines}    use_lockfile = true\n  }}', *how)
+
+
+def _init(target: Bootstrap, backend: str, *how: str) -> None:
+    (target.root / "backend_override.tf").write_text(f"terraform {{\n  {backend}\n}}\n", encoding="utf-8")
+    target.terraform("init", "-input=false", *how)
+
+
+def _variables(target: Bootstrap, origin: str | None) -> list[str]:
+    shown = json.loads(output(["terraform", "show", "-json"], target.root))
+    known = shown.get("values", {}).get("outputs", {}).get("github_repository", {}).get("value")
+    values: dict[str, Any] = {
+        "name": NAME,
+        "environment": target.environment,
+        "account_id": target.account_id,
+        "region": target.region,
+        "github_repository": known or origin,  # a fork's clone does not take the role away from whom it was made for
+        "makes_github_provider": _makes_provider(target, shown),
+        "found": dict(_found(target)),
+    }
+    given = target.settings / "bootstrap.tfvars"
+    file = target.root / f"{target.environment}.tfvars.json"
+    file.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return [f"-var-file={file.name}", *([f"-var-file={given}"] if given.exists() else [])]
+
+
+def _makes_provider(target: Bootstrap, shown: Mapping[str, Any]) -> bool:
+    """Whether GitHub's identity provider is this environment's, or nobody's yet: an account has one."""
+    if any(resource.kind == "aws_iam_openid_connect_provider" for resource in resources(shown)):
+        return True
+    held = target.aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    return not any(provider["Arn"].endswith(f"/{_GITHUB}") for provider in held)
+
+
+def _found(target: Bootstrap) -> Iterator[tuple[str, str]]:
+    """Yield what exists under the names that will be made: the kind, and what Terraform imports it by."""
+    s3, ecr, iam = target.aws("s3"), target.aws("ecr"), target.aws("iam")
+    for kind, bucket in {"state": target.bucket, "models": f"{target.prefix}-models-{target.account_id}"}.items():
+        if _exists(s3.head_bucket, Bucket=bucket):
+            yield kind, bucket
+    for kind, repository in {"lean": target.prefix, "doors": f"{target.prefix}-doors"}.items():
+        if _exists(ecr.describe_repositories, repositoryNames=[repository]):
+            yield kind, repository
+    role = f"{NAME}-deploy-{target.environment}"
+    if _exists(iam.get_role, RoleName=role):
+        yield "role", role
+    pages = iam.get_paginator("list_policies").paginate(Scope="Local")
+    for policy in (policy for page in pages for policy in page["Policies"]):
+        if found := re.fullmatch(rf"{re.escape(role)}-(\d+)", policy["PolicyName"]):
+            yield f"policy/{found[1]}", policy["Arn"]
+    pages = target.aws("kms").get_paginator("list_aliases").paginate()
+    for alias in (alias for page in pages for alias in page["Aliases"]):
+        if alias["AliasName"] == f"alias/{target.prefix}":
+            yield "alias", alias["AliasName"]
+            yield "key", alias["TargetKeyId"]
+
+
+def _exists(look: Callable[..., Any], **what: Any) -> bool:
+    try:
+        look(**what)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NOT_THERE:
+            return False
+        raise
+    return True
+
+
+def _write(target: Bootstrap, made: Mapping[str, Any]) -> None:
+    backend = target.settings / "backend.hcl"
+    if not backend.exists():
+        text = f'bucket = "{target.bucket}"\nregion = "{target.region}"\n'
+        backend.write_text(text, encoding="utf-8")
+    values = {"account_id": target.account_id, "region": target.region, "bootstrap": made["bootstrap"]}
+    _settings_file(target.settings).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _settings_file(environment: Path) -> Path:
+    return environment / "bootstrap.auto.tfvars.json"
+
+
+def read_settings(environment: Path) -> dict[str, Any]:
+    """Return what the bootstrap wrote into the folder of an *environment*; empty before it."""
+    file = _settings_file(environment)
+    settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return settings
+
+
+def github_origin(directory: Path) -> str | None:
+    """Return owner/name if *directory* was cloned from github.com, else None."""
+    command = ["git", "remote", "get-url", "origin"]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
+    found = _ORIGIN.search(done.stdout.strip())
+    return found[1] if found else None
+
+
+def caller() -> tuple[str, str]:
+    """
+    Return the account and the region that the caller's credentials are for.
+
+    Raises:
+        ReleaseFailed: There are none, or no region.
+    """
+    region = os.environ.get("AWS_REGION") or boto3.Session().region_name  # boto3 itself does not read AWS_REGION
+    if not region:
+        raise ReleaseFailed("AWS has many regions, and none is named: export AWS_REGION=eu-west-1, or another")
+    try:
+        return boto3.client("sts", region_name=region).get_caller_identity()["Account"], region
+    except (BotoCoreError, ClientError) as error:
+        raise ReleaseFailed(f"AWS does not know you: {error}; log in, or name a profile with AWS_PROFILE") from error
+
+
+def _told(target: Bootstrap, made: Mapping[str, Any]) -> str:
+    stands_on, backend = made["bootstrap"], target.settings / "backend.hcl"
+    folder = target.settings.relative_to(target.infra.parent)
+    role = made.get("deploy_role_arn")
+    lines = [
+        f"{target.environment}, in account {target.account_id}, {target.region}:",
+        f"  state   s3://{target.bucket}",
+        f"  models  s3://{stands_on['models_bucket']}/models",
+        f"  images  {', '.join(stands_on['repositories'].values())}",
+        f"  key     {stands_on['kms_key_arn']}",
+        f"  GitHub  {role} for {made['github_repository']}" if role else "  GitHub  no repository there, so no role",
+    ]
+    if target.bucket not in backend.read_text(encoding="utf-8"):
+        lines.append(f"{folder}/backend.hcl is yours and stays: the environment's own state is where it says")
+    lines.append(f"Commit {folder}/backend.hcl and {folder}/bootstrap.auto.tfvars.json; neither holds a secret.")
+    lines.append(f"Next: make deploy ENV={target.environment} MODEL=<folder, s3://… or models:/name@alias>")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Bootstrap the environment that the command line names; return the exit code."""
+    wrapped = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("make bootstrap", description=__doc__, epilog=_EPILOG, formatter_class=wrapped)
+    names = sorted(path.name for path in (INFRA / "envs").iterdir())
+    parser.add_argument("environment", choices=names, help="a folder of infra/envs, by which everything is named")
+    name: str = parser.parse_args(arguments).environment
+    try:
+        target = Bootstrap(INFRA, name, *caller(), approve=bool(os.environ.get("APPROVE")))
+        print(_told(target, bootstrap(target, github_origin(INFRA))))
+    except (BotoCoreError, ClientError, ReleaseFailed) as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What a deployment needs, looked at before it: ``make preflight ENV=dev``."""

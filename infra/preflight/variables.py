@@ -1,0 +1,129 @@
+"""
+What the variables of an environment ask for, before anything was planned.
+
+The rule: Terraform itself reads them. Its console answers in a folder that holds only the declarations and the values,
+so it takes no provider, no backend, no credentials and no init, and every form of a value counts in Terraform's order.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_DECLARED = re.compile(r'^variable "(\w+)"', re.MULTILINE)
+_VALUES = ("*.tfvars", "*.tfvars.json")
+_NAME = "stream-consumer"
+WEB_RESERVED, STARTER_RESERVED = 10, 1
+"""Defaults of modules/web and modules/batch. `make infra-test` compares what follows with its plans."""
+
+
+class VariablesUnreadable(Exception):
+    """Terraform cannot read the variables; the message is Terraform's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model of a function, as its variables name it."""
+
+    location: str | None = None
+    digest: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Settings that may change how the model is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an environment asks for."""
+
+    account: str | None
+    region: str | None
+    concurrency: Mapping[str, int]
+    """By function, what it takes out of the account's concurrency: reserved, or else provisioned."""
+    models: Mapping[str, Model]
+    """By consumer or interface."""
+
+
+def asked(root: Path) -> Asked:
+    """
+    Return what the environment in *root* asks for.
+
+    Raises:
+        VariablesUnreadable: Terraform refuses a value.
+    """
+    values = read(root, "account_id", "region", "consumers", "web", "batch")
+    prefix = f"{_NAME}-{root.name}"
+    interfaces = {name: values[name] for name in ("web", "batch") if values.get(name) is not None}
+    return Asked(
+        values.get("account_id"),
+        values.get("region"),
+        {f"{prefix}-{name}": taken for name, taken in _concurrency(values) if taken},
+        {name: _model(user) for name, user in {**(values.get("consumers") or {}), **interfaces}.items()},
+    )
+
+
+def _concurrency(values: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name, consumer in (values.get("consumers") or {}).items():
+        yield name, _taken(consumer)
+    if values.get("web") is not None:
+        yield "web", _taken(values["web"], WEB_RESERVED)
+    if values.get("batch") is not None:
+        yield "batch-starter", 0 if values["batch"].get("on_arrival") is False else STARTER_RESERVED
+
+
+def _taken(user: Mapping[str, Any], reserved: int = 0) -> int:
+    """Return what a function takes; provisioned concurrency is a part of the reserved, where there is any."""
+    function = user.get("function") or {}
+    return int(function.get("reserved_concurrency") or reserved or function.get("provisioned_concurrency") or 0)
+
+
+def _model(user: Mapping[str, Any]) -> Model:
+    model = user.get("model") or {}
+    return Model(model.get("location"), model.get("digest"), user.get("environment") or {})
+
+
+def read(root: Path, *names: str) -> dict[str, Any]:
+    """
+    Return the variables *names* of *root*; one that is not declared, or has no value, is left out.
+
+    Raises:
+        VariablesUnreadable: Terraform refuses a value.
+    """
+    declared = _DECLARED.findall((root / "variables.tf").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        for file in [root / "variables.tf", *(path for form in _VALUES for path in root.glob(form))]:
+            shutil.copy(file, folder)
+        _answer(f"length([{', '.join(f'var.{name}' for name in declared)}])", folder)  # Terraform looks at all values
+        # Each alone: the console answers a single question, and one part that is not known hides the others.
+        answers = {name: _answer(f"jsonencode(var.{name})", folder) for name in names if name in declared}
+    return {name: _value(text) for name, text in answers.items() if text.startswith('"')}
+
+
+def _answer(question: str, folder: str) -> str:
+    """Ask the console; the answer is its last line, after any warnings."""
+    console = subprocess.run(
+        ["terraform", "console"],  # noqa: S607 (the user's own Terraform)
+        cwd=folder,
+        input=question,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if console.returncode:
+        raise VariablesUnreadable(_plain(console.stderr))
+    return console.stdout.splitlines()[-1]
+
+
+def _value(text: str) -> Any:
+    """Return the value of JSON in a quoted string of Terraform, which doubles the $ of ``${``."""
+    return json.loads(json.loads(text.replace("$${", "${").replace("%%{", "%{")))
+
+
+def _plain(said: str) -> str:
+    """Return the first error of *said* on one line, without frame and colours."""
+    lines = re.sub(r"\x1b\[[\d;]*m|[│╷╵]", "", said).partition("Error: ")[2].splitlines()
+    return " ".join(filter(None, map(str.strip, lines)))

@@ -1,0 +1,203 @@
+"""``make bootstrap``: what is asked of Terraform, and what an environment is told."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from infra.bootstrapping import Bootstrap, bootstrap, caller, github_origin, main, read_settings
+from infra.publish import ReleaseFailed
+
+ACCOUNT, REGION, REPOSITORY = "123456789012", "eu-west-1", "my-company/rides"
+MADE = {
+    "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
+    "models_bucket": "stream-consumer-dev-models-123456789012",
+    "repositories": {"lean": "registry/stream-consumer-dev", "doors": "registry/stream-consumer-dev-doors"},
+}
+TERRAFORM = """\
+#!/bin/sh
+echo "$*" >> log
+case $1 in
+init) cp backend_override.tf backend.$(grep -c . log) ;;
+show) cat shown.json ;;
+output) echo '{"bootstrap": {"value": %s}, "github_repository": {"value": null}}' ;;
+esac
+"""
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bootstrap]:
+    """An empty account, and a Terraform that keeps a log of what it is asked and does nothing."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_REGION", REGION)
+    tools = tmp_path / "bin"
+    for folder in (tools, tmp_path / "bootstrap", tmp_path / "envs" / "dev"):
+        folder.mkdir(parents=True)
+    (tools / "terraform").write_text(TERRAFORM % json.dumps(MADE))
+    (tools / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=":")
+    (tmp_path / "bootstrap" / "shown.json").write_text("{}")
+    with mock_aws():
+        yield Bootstrap(tmp_path, "dev", ACCOUNT, REGION, approve=True)
+
+
+def asked(target: Bootstrap) -> list[str]:
+    return [line for line in (target.root / "log").read_text().splitlines() if line.startswith(("init", "apply"))]
+
+
+def variables(target: Bootstrap) -> dict[str, Any]:
+    given: dict[str, Any] = json.loads((target.root / "dev.tfvars.json").read_text())
+    return given
+
+
+def keep_state(target: Bootstrap) -> None:
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket=target.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket=target.bucket, Key="stream-consumer/dev-bootstrap.tfstate", Body=b"{}")
+
+
+def test_the_first_run_moves_its_local_state_into_the_bucket(target: Bootstrap) -> None:
+    target.local_state.write_text("{}")
+    bootstrap(target, None)
+    assert asked(target) == [
+        "init -input=false -reconfigure",
+        "apply -auto-approve -var-file=dev.tfvars.json",
+        "init -input=false -migrate-state -force-copy",
+    ]
+    first, second = (file.read_text() for file in sorted(target.root.glob("backend.[0-9]*")))
+    assert 'backend "local"' in first
+    assert 'backend "s3"' in second
+    assert f'bucket = "{target.bucket}"' in second
+    assert "use_lockfile = true" in second
+    assert not target.local_state.exists()
+
+
+def test_a_state_in_the_bucket_counts_whatever_lies_beside(target: Bootstrap) -> None:
+    """The machine went away after the state had moved: what it left is older, never newer."""
+    keep_state(target)
+    target.local_state.write_text("{}")
+    bootstrap(target, None)
+    assert asked(target) == ["init -input=false -reconfigure", "apply -auto-approve -var-file=dev.tfvars.json"]
+    assert 'backend "s3"' in (target.root / "backend_override.tf").read_text()
+    assert not target.local_state.exists()
+
+
+def test_without_approval_terraform_asks(target: Bootstrap) -> None:
+    bootstrap(Bootstrap(target.infra, "dev", ACCOUNT, REGION), None)
+    assert asked(target)[1] == "apply -var-file=dev.tfvars.json"
+
+
+def test_the_users_own_settings_count_last(target: Bootstrap) -> None:
+    own = target.settings / "bootstrap.tfvars"
+    own.write_text('github_repository = "other/rides"\n')
+    bootstrap(target, REPOSITORY)
+    assert asked(target)[1] == f"apply -auto-approve -var-file=dev.tfvars.json -var-file={own}"
+
+
+def test_an_environment_is_told_what_it_stands_on(target: Bootstrap) -> None:
+    bootstrap(target, None)
+    assert read_settings(target.settings) == {"account_id": ACCOUNT, "region": REGION, "bootstrap": MADE}
+    assert (target.settings / "backend.hcl").read_text() == f'bucket = "{target.bucket}"\nregion = "{REGION}"\n'
+
+
+def test_a_backend_of_the_users_stays(target: Bootstrap) -> None:
+    """The environment's state is there."""
+    (target.settings / "backend.hcl").write_text('bucket = "my-company-terraform-state"\n')
+    bootstrap(target, None)
+    assert (target.settings / "backend.hcl").read_text() == 'bucket = "my-company-terraform-state"\n'
+
+
+@pytest.mark.parametrize(("account", "region"), [("999999999999", REGION), (ACCOUNT, "us-east-1")])
+def test_an_environment_is_not_made_a_second_time_elsewhere(target: Bootstrap, account: str, region: str) -> None:
+    bootstrap(target, None)
+    with pytest.raises(
+        ReleaseFailed, match=r"take the profile of the first, or delete .*bootstrap\.auto\.tfvars\.json"
+    ):
+        bootstrap(Bootstrap(target.infra, "dev", account, region, approve=True), None)
+
+
+def test_what_exists_is_named_for_import(target: Bootstrap) -> None:
+    assert bootstrap(target, None)
+    assert variables(target)["found"] == {}
+    keep_state(target)
+    boto3.client("ecr", REGION).create_repository(repositoryName="stream-consumer-dev-doors")
+    boto3.client("iam").create_role(RoleName="stream-consumer-deploy-dev", AssumeRolePolicyDocument="{}")
+    key = boto3.client("kms", REGION).create_key()["KeyMetadata"]["KeyId"]
+    boto3.client("kms", REGION).create_alias(AliasName="alias/stream-consumer-dev", TargetKeyId=key)
+    bootstrap(target, None)
+    assert variables(target)["found"] == {
+        "state": target.bucket,
+        "doors": "stream-consumer-dev-doors",
+        "role": "stream-consumer-deploy-dev",
+        "alias": "alias/stream-consumer-dev",
+        "key": key,
+    }
+
+
+def test_githubs_provider_is_made_once_for_an_account(target: Bootstrap) -> None:
+    """It stays with the environment whose state has it."""
+    bootstrap(target, REPOSITORY)
+    assert variables(target)["makes_github_provider"]
+    url = "https://token.actions.githubusercontent.com"
+    boto3.client("iam").create_open_id_connect_provider(Url=url, ThumbprintList=[])
+    bootstrap(target, REPOSITORY)
+    assert not variables(target)["makes_github_provider"]
+    kind = "aws_iam_openid_connect_provider"
+    has = {"values": {"root_module": {"resources": [{"address": f"{kind}.github[0]", "type": kind}]}}}
+    (target.root / "shown.json").write_text(json.dumps(has))
+    bootstrap(target, REPOSITORY)
+    assert variables(target)["makes_github_provider"]
+
+
+def test_the_role_stays_with_the_repository_it_was_made_for(target: Bootstrap) -> None:
+    """Else a run from a fork's clone, or from one without an origin, would take it away."""
+    outputs = {"github_repository": {"value": REPOSITORY}}
+    (target.root / "shown.json").write_text(json.dumps({"values": {"outputs": outputs, "root_module": {}}}))
+    for origin in ("somebody/fork", None):
+        bootstrap(target, origin)
+        assert variables(target)["github_repository"] == REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("origin", "repository"),
+    [
+        ("https://github.com/my-company/rides.git", "my-company/rides"),
+        ("https://user@github.com/my-company/rides", "my-company/rides"),
+        ("git@github.com:my-company/rides.js.git", "my-company/rides.js"),
+        ("ssh://git@github.com/my-company/rides.git", "my-company/rides"),
+        ("https://gitlab.com/my-company/rides.git", None),
+        ("https://notgithub.com/my-company/rides.git", None),
+        ("/srv/git/github.com", None),
+        (None, None),
+    ],
+)
+def test_a_clone_of_github_names_its_repository(origin: str | None, repository: str | None, tmp_path: Path) -> None:
+    (tmp_path / ".git" / "objects").mkdir(parents=True)
+    (tmp_path / ".git" / "refs").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / ".git" / "config").write_text(f'[remote "origin"]\n\turl = {origin}\n' if origin else "")
+    assert github_origin(tmp_path) == repository
+
+
+def test_the_caller_says_account_and_region(target: Bootstrap) -> None:
+    assert caller() == (target.account_id, target.region)
+
+
+def test_what_the_caller_lacks_is_said_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    assert main(["dev"]) == 1
+    assert "export AWS_REGION" in capsys.readouterr().err
+    monkeypatch.setenv("AWS_REGION", REGION)
+    assert main(["dev"]) == 1
+    assert "Unable to locate credentials; log in, or name a profile with AWS_PROFILE" in capsys.readouterr().err
