@@ -131,7 +131,7 @@ run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
   }
 
   assert {
-    condition     = output.batch.bucket == "stream-consumer-test-batch-123456789012" && output.batch.notification.filter_prefix == "rides/" && output.batch.queue.name == "stream-consumer-test-batch"
+    condition     = output.batch.bucket == "stream-consumer-test-batch-123456789012" && output.batch.input == "s3://stream-consumer-test-batch-123456789012/rides/" && output.batch.notification.filter_prefix == "rides/" && output.batch.queue.name == "stream-consumer-test-batch"
     error_message = "Files that arrive under rides/ of a bucket that is made for them become work."
   }
 
@@ -197,4 +197,29 @@ run "an_attribute_of_an_attribute_is_refused_too" {
   }
 
   expect_failures = [output.consumers]
+}
+
+run "a_rollback_of_the_web_interface_counts_before_its_settings" {
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    web                = { release = { version = "2" } }
+    releases           = { web = { version = "7" } }
+  }
+
+  assert {
+    condition     = output.web.live_version == "7"
+    error_message = "The alias points where the record says."
+  }
+}
+
+run "the_web_interfaces_settings_may_name_its_version" {
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    web                = { release = { version = "2" } }
+  }
+
+  assert {
+    condition     = output.web.live_version == "2"
+    error_message = "Without a record the settings count."
+  }
 }
