@@ -19,7 +19,7 @@ DEMO_ARGS ?=
 .PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme bootstrap preflight deploy plan promote publish rollback destroy
+	infra-readme bootstrap preflight deploy plan promote publish rollback smoke destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("%-19s", $$1); n = split($$2, words, " "); \
@@ -63,6 +63,7 @@ NEEDS_plan := ENV= terraform
 NEEDS_promote := ENV= FROM= terraform skopeo
 NEEDS_publish := $(NEEDS_deploy)
 NEEDS_rollback := ENV= terraform
+NEEDS_smoke := ENV= terraform
 NEEDS_destroy := ENV= terraform
 
 found = $(if $(filter %=,$1),$($(patsubst %=,%,$1)),$(shell for c in $(subst |, ,$1); do command -v $$c; done 2>/dev/null; :))
@@ -224,7 +225,7 @@ bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: st
 preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
 	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, put a ride through (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
 	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
 
 plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
@@ -236,8 +237,11 @@ promote: needs-promote $(VENV)/.local ## release the images that another environ
 publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)
 	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-rollback: needs-rollback $(VENV)/.local ## back to the version before, in seconds (ENV=dev CONSUMER=name TO=version APPROVE=1)
+rollback: needs-rollback $(VENV)/.local ## back to the version before, smoke test (ENV=dev CONSUMER=name|web|batch TO=version MODEL=… APPROVE=1)
 	@$(COMMANDS) rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
+
+smoke: needs-smoke $(VENV)/.local ## an event of its own model through each consumer, web and batch (ENV=dev CONSUMER=name|web|batch MODEL=…)
+	@$(COMMANDS) smoke "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER))
 
 destroy: needs-destroy $(VENV)/.local ## take an environment down; what holds data stays with its key and policy (ENV=dev APPROVE=1)
 	@$(BIN)/python -m infra.teardown "$(ENV)"

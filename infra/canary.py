@@ -17,7 +17,7 @@ from typing import Any
 
 import boto3
 
-from infra.environment import Environment
+from infra.environment import Environment, doors_held
 
 _LOOK_SECONDS = 30
 
@@ -49,12 +49,13 @@ class Canary:
             live = {name: {"version": consumer["live_version"]} for name, consumer in before["consumers"].items()}
             shares = {name: {**version, "canary_weight": self.percent / 100} for name, version in live.items()}
             watch = _Watch(self.connect(before["region"]), before["consumers"])
-            environment.apply({**trial, "releases": shares})
+            held = doors_held(before)
+            environment.apply({**trial, "releases": {**held, **shares}})
             if reason := self._fault(watch, environment.outputs()["consumers"]):
-                environment.apply({**trial, "releases": live})
+                environment.apply({**trial, "releases": {**held, **live}})
                 versions = ", ".join(f"{name} on version {release['version']}" for name, release in live.items())
                 return f"rolled back, {versions}: {reason}"
-        environment.apply({**release, "releases": {}})
+        environment.apply(release)
         return None
 
     def _fault(self, watch: "_Watch", consumers: Mapping[str, Mapping[str, str]]) -> str | None:

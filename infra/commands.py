@@ -1,11 +1,12 @@
-"""``make deploy``, ``make plan``, ``make promote``, ``make publish`` and ``make rollback``."""
+"""``make deploy``, ``make plan``, ``make promote``, ``make publish``, ``make rollback`` and ``make smoke``."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.canary import Canary
 from infra.container.engine import ContainerError
@@ -13,9 +14,10 @@ from infra.container.platforms import ARCHITECTURES
 from infra.environment import Environment
 from infra.preflight.inspection import Deployment, passes
 from infra.publish import INFRA, ReleaseFailed, make_image
-from infra.release import deploy, promote, publish, rollback, verify
-from infra.smoke import SmokeTestFailed
-from stream_consumer.errors import ModelError
+from infra.release import deploy, promote, publish, rollback
+from infra.smoke.verify import told, verify
+from infra.smoke.wait import SmokeTestFailed
+from stream_consumer.errors import StreamConsumerError
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -30,14 +32,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--source", choices=environments, help="promote what runs there")
     parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches that the image gets first")
     parser.add_argument("--minutes", type=float, default=10, help="how long the canary runs; default: %(default)s")
-    parser.add_argument("--consumer", help="roll back this one only")
-    parser.add_argument("--to", help="roll back to this version, not to the one before")
+    parser.add_argument("--consumer", help="roll back or test this one only: a consumer, web or batch")
+    parser.add_argument(
+        "--to", help="roll back to this version, or batch to this image (sha256:…), not to the one before"
+    )
     options = parser.parse_args(arguments)
     try:
         _COMMANDS[options.what](_environment(options.environment), options)
-    except (ContainerError, ModelError, ReleaseFailed, SmokeTestFailed) as fault:
+    except (ContainerError, ReleaseFailed, SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
         print(fault, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nstopped: what was applied stays; make smoke tests it", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -54,17 +61,22 @@ def _deploy(environment: Environment, options: argparse.Namespace) -> None:
     if not passes(Deployment(environment.root, options.architecture, model), os.environ):
         raise ReleaseFailed("nothing was deployed: the lines above that begin with STOP say what to do first")
     deploy(environment, options.architecture, make_image, doors=doors, model=model, canary=_canary(options))
-    _verify(environment)
+    _verify(environment, options)
 
 
 def _promote(environment: Environment, options: argparse.Namespace) -> None:
     promote(_environment(options.source), environment, _canary(options))
-    _verify(environment)
+    _verify(environment, options)
 
 
-def _verify(environment: Environment) -> None:
-    for prediction in verify(environment.outputs()):
-        print(json.dumps(prediction))
+def _verify(environment: Environment, options: argparse.Namespace) -> None:
+    only = [options.consumer] if options.consumer else []
+    told(verify(environment.outputs(), model=os.environ.get("MODEL", ""), only=only))
+
+
+def _smoke(environment: Environment, options: argparse.Namespace) -> None:
+    environment.init()
+    _verify(environment, options)
 
 
 def _publish(environment: Environment, options: argparse.Namespace) -> None:
@@ -85,6 +97,7 @@ def _plan(environment: Environment, _: argparse.Namespace) -> None:
 
 def _rollback(environment: Environment, options: argparse.Namespace) -> None:
     rollback(environment, options.consumer, options.to)
+    _verify(environment, options)
 
 
 _COMMANDS: dict[str, Callable[[Environment, argparse.Namespace], None]] = {
@@ -93,6 +106,7 @@ _COMMANDS: dict[str, Callable[[Environment, argparse.Namespace], None]] = {
     "promote": _promote,
     "publish": _publish,
     "rollback": _rollback,
+    "smoke": _smoke,
 }
 
 

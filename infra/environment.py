@@ -91,3 +91,9 @@ class Environment:
 def recorded(outputs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the variables of the release that *outputs* describe; empty before the first apply."""
     return {name: outputs[name] for name in _RECORD if outputs.get(name) is not None}
+
+
+def doors_held(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the releases that a rollback holds and that are no consumer's: those of the web interface."""
+    held: Mapping[str, Any] = outputs.get("releases") or {}
+    return {name: release for name, release in held.items() if name not in outputs.get("consumers", {})}

@@ -4,17 +4,16 @@ Which image runs in an environment, and which version of it the mapping invokes.
 Terraform's state holds the record of what is deployed (:mod:`infra.environment`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-
 from infra.canary import Canary
 from infra.container.platforms import own_architecture
-from infra.environment import Environment, recorded
+from infra.environment import Environment, doors_held, recorded
 from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
-from infra.smoke import keeps_order, smoke
+from infra.rollback import rolled_back
+from infra.smoke.verify import clients
 
 _DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
 """The variable of the release, by the kind of image."""
@@ -111,10 +110,11 @@ def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str)
 
 def _release(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
     """Apply the *images*, by their kinds; without one for them the doors keep theirs."""
-    before = {"doors_image_digest": environment.outputs().get("doors_image_digest")}
+    outputs = environment.outputs()
+    before = {"doors_image_digest": outputs.get("doors_image_digest")}
     digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
     record = {**before, **digests, "architecture": images["lean"].architecture}
-    release = {**recorded(record), "releases": {}}
+    release = {**recorded(record), "releases": {} if "doors" in images else doors_held(outputs)}
     failed = None
     if canary:
         failed = canary.roll_out(environment, release)
@@ -127,51 +127,8 @@ def _release(environment: Environment, images: Mapping[str, Image], canary: Cana
         raise ReleaseFailed(failed)
 
 
-def verify(outputs: Mapping[str, Any], *, seconds: float = 180) -> list[dict[str, Any]]:
-    """
-    See a ride through every consumer; return its predictions.
-
-    Raises:
-        ReleaseFailed: A consumer needs the order that its stream does not keep.
-        SmokeTestFailed: A prediction did not come.
-    """
-    kinesis = boto3.client("kinesis", region_name=outputs["region"])
-    consumers = outputs["consumers"]
-    ordered = [name for name, consumer in consumers.items() if consumer["ordered"]]
-    if ordered and not keeps_order(kinesis, outputs["input_stream"]):
-        raise ReleaseFailed(
-            f"{outputs['input_stream']} distributes records automatically, so {', '.join(ordered)} cannot keep order: "
-            "set its record distribution to USER_PARTITION_KEY, or their ordered = false"
-        )
-    streams = [consumer["output_stream"] for consumer in consumers.values()]
-    return smoke(kinesis, outputs["input_stream"], streams, seconds=seconds)
-
-
 def rollback(environment: Environment, only: str | None, to: str | None) -> None:
-    """Point the alias of each consumer (or of *only* one) at the version before the live one, or at *to*."""
+    """Go back to the release before the live one, or to *to*: every part of the system, or *only* one of them."""
     environment.init()
     outputs = environment.outputs()
-    consumers = outputs.get("consumers", {})
-    if only is not None and only not in consumers:
-        raise ReleaseFailed(f"there is no consumer {only!r} here, only {', '.join(consumers) or 'none at all'}")
-    functions = boto3.client("lambda", region_name=outputs.get("region"))
-    releases = {
-        name: {"version": consumer["live_version"]}
-        for name, consumer in consumers.items()
-        if consumer["live_version"] != consumer["newest_version"]
-    }
-    for name in [only] if only else list(consumers):
-        releases[name] = {"version": to or _before(functions, consumers[name])}
-        print(f"{name}: version {consumers[name]['live_version']} → {releases[name]['version']}")
-    environment.apply({**recorded(outputs), "releases": releases})
-
-
-def _before(functions: Any, consumer: Mapping[str, str]) -> str:
-    pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=consumer["function_name"])
-    versions: Iterable[str] = pages.search("Versions[].Version")
-    older = [
-        int(version) for version in versions if version != "$LATEST" and int(version) < int(consumer["live_version"])
-    ]
-    if not older:
-        raise ReleaseFailed(f"{consumer['function_name']} has no version before {consumer['live_version']}")
-    return str(max(older))
+    environment.apply({**recorded(outputs), **rolled_back(clients(outputs), outputs, only, to)})

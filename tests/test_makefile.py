@@ -317,6 +317,7 @@ ENGINE = "docker or podman or buildah"
         ("promote", "ENV=, FROM=, terraform, skopeo"),
         ("publish", f"ENV=, terraform, {ENGINE}"),
         ("rollback", "ENV=, terraform"),
+        ("smoke", "ENV=, terraform"),
         ("destroy", "ENV=, terraform"),
         ("web-test", "node, npm, chromium"),
         ("workflows", "node, npm"),

@@ -379,7 +379,7 @@ def test_a_share_of_nothing_is_no_canary(
     seen: list[Canary | None] = []
     monkeypatch.setattr(commands, "deploy", lambda *_, canary, **__: seen.append(canary))
     monkeypatch.setattr(commands, "passes", lambda *_: True)
-    monkeypatch.setattr(commands, "_verify", lambda _: None)
+    monkeypatch.setattr(commands, "_verify", lambda *_: None)
     assert commands.main(["deploy", "dev", *options]) == 0
     assert seen == [canary]
 
@@ -392,3 +392,13 @@ def test_nothing_is_deployed_that_the_preflight_stops(
     monkeypatch.setattr(commands, "passes", lambda *_: False)
     assert (commands.main(["deploy", "dev"]), seen) == (1, [])
     assert "the lines above that begin with STOP say what to do first" in capsys.readouterr().err
+
+
+def test_a_web_interface_that_was_rolled_back_stays_when_only_the_consumers_get_an_image(builds: Builds) -> None:
+    """Its newest version is the one that was rolled back; an image of its own moves it on."""
+    held = {"web": {"version": "2"}, "rides": {"version": "3"}}
+    consumers: dict[str, Any] = {"rides": {}}
+    environment = deployed(doors_image_digest="sha256:abcd", consumers=consumers, releases=held)
+    deploy(environment, None, builds)
+    deploy(environment, None, builds, doors=True)
+    assert [record["releases"] for record in environment.records] == [{"web": {"version": "2"}}, {}]

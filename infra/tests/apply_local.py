@@ -124,26 +124,33 @@ class Steps:
 
     def rollback(self) -> str:
         outputs = self.environment.outputs()
-        next_release = {**recorded(outputs), "image_digest": _NEXT_DIGEST, "releases": {}}
+        images = {"image_digest": _NEXT_DIGEST, "doors_image_digest": _NEXT_DIGEST}
         [name] = outputs["consumers"]
         shares = {name: {"version": "1", "canary_weight": 0.25}}
         seen = []
         for releases in (shares, {}):
-            self.environment.apply({**next_release, "releases": releases})
-            seen.append(self._live())
+            self.environment.apply({**recorded(outputs), **images, "releases": releases})
+            seen.append(self._live(name))
         release.rollback(self.environment, None, None)
-        seen.append(self._live())
-        if seen != [("1", {"2": 0.25}), ("2", {}), ("1", {})]:
-            raise CheckFailed(f"the alias went through {seen}, not from a canary of 2 to 2 and back to 1")
-        return "a canary of the second release, all of it, and the alias back on the first"
+        seen.append(self._live(name))
+        first = outputs["doors_image_digest"]
+        wanted = [("1", {"2": 0.25}, "2", _NEXT_DIGEST), ("2", {}, "2", _NEXT_DIGEST), ("1", {}, "1", first)]
+        if seen != wanted:
+            raise CheckFailed(f"consumer, web and tasks went through {seen}, not {wanted}")
+        return "a canary of the second release, all of it, and consumer, web and the tasks' image back on the first"
 
-    def _live(self) -> tuple[str, dict[str, float]]:
-        """Return the version behind the alias, and the shares of the others."""
-        [consumer] = self.environment.outputs()["consumers"].values()
-        alias: Mapping[str, Any] = self.aws("lambda").get_alias(
-            FunctionName=consumer["function_name"], Name=consumer["alias"]
-        )
-        return alias["FunctionVersion"], alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+    def _live(self, consumer: str) -> tuple[str, dict[str, float], str, str]:
+        """Return the version behind the consumer's alias, the shares of others, web's version, and the tasks' image."""
+        outputs = self.environment.outputs()
+        aliases: list[Mapping[str, Any]] = [
+            self.aws("lambda").get_alias(FunctionName=function["function_name"], Name=function["alias"])
+            for function in (outputs["consumers"][consumer], outputs["web"])
+        ]
+        task = outputs["batch"]["task_definitions"]["worker"]
+        definition = self.aws("ecs").describe_task_definition(taskDefinition=task)["taskDefinition"]
+        image = definition["containerDefinitions"][0]["image"].rpartition("@")[2]
+        shares = aliases[0].get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+        return aliases[0]["FunctionVersion"], shares, aliases[1]["FunctionVersion"], image
 
     def changes(self) -> str:
         return changes.through(self.aws, self.terraform, self._files)

@@ -6,6 +6,7 @@ The function runs as Lambda runs it, in workers of the local platform; only the 
 
 import base64
 import json
+import math
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from sklearn.linear_model import LinearRegression
 
-from infra.release import verify
+from infra.smoke.verify import verify
+from infra.smoke.wait import Wait
 from infra.tests.terraform import ACCOUNT, CheckFailed
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
@@ -28,13 +30,15 @@ from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 
 Aws = Callable[[str], Any]
 
+_EXAMPLE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
+
 
 def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
     """
     Put a ride and an event that is none; return what came of them.
 
     Raises:
-        CheckFailed: The event did not become a dead letter where Terraform says.
+        CheckFailed: The event did not become a dead letter where Terraform says, or another ride was tried.
         SmokeTestFailed: The ride's prediction did not come.
     """
     [consumer] = outputs["consumers"].values()
@@ -51,14 +55,16 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
             aws("kinesis").put_record(
                 StreamName=outputs["input_stream"], Data=b'{"ride": 1, "ride_id": 2}', PartitionKey="2"
             )
-            [prediction] = verify(outputs, seconds=30)
+            [result] = verify(outputs, only=outputs["consumers"], wait=lambda _: Wait(60))
             consuming.drain()
             thread.join()
         finally:
             consuming.stop()
             thread.join()
     letter = _dead_letter(aws("s3"), consumer["dead_letters"])
-    minutes = prediction["prediction"]["ride_duration"]
+    minutes = json.loads(result.answer)["prediction"]["ride_duration"]
+    if not math.isclose(minutes, 21.0):
+        raise CheckFailed(f"the model's example is predicted as {minutes} min, not 21: another event was put")
     return f"a ride of {minutes:.1f} min predicted; a malformed event kept as dead letter ({letter['reason']})"
 
 
@@ -111,7 +117,7 @@ def _save_model(directory: Path) -> None:
         ColSpec("double", "trip_distance"),
     ]
     signature = ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec("double")]))
-    mlflow.sklearn.save_model(model, directory, signature=signature)
+    mlflow.sklearn.save_model(model, directory, signature=signature, input_example=_EXAMPLE)
 
 
 def _dead_letter(s3: Any, location: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import hashlib
 import math
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -101,6 +101,11 @@ class EventSchema:
         except ValueError as error:
             return self._explain(data, error)
         return event
+
+    def event(self, row: Mapping[str, Any], identifier: int | str) -> bytes:
+        """Return the event around *row*, as a producer would send it; *identifier* is its own unless a column is."""
+        key = "" if self.envelope.entity else self.envelope.id
+        return self.envelope.event(row, row.get(key, identifier))
 
     def _explain(self, data: bytes, error: ValueError) -> InvalidRecord:
         reason, fault = Reason.BOUNDS, str(error)

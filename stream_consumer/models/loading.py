@@ -153,7 +153,7 @@ def _rows(description: Description, loaded: Loaded, schema: EventSchema) -> _Row
 
 def _decoded(rows: Sequence[Mapping[str, Any]], schema: EventSchema) -> Columns:
     """Return the rows that are valid, by column, read as events would be."""
-    events = [schema.decode(schema.envelope.event(row, number)) for number, row in enumerate(rows, start=1)]
+    events = [schema.decode(schema.event(row, number)) for number, row in enumerate(rows, start=1)]
     valid = [event for event in events if not isinstance(event, InvalidRecord)]
     return [list(map(operator.attrgetter(name), valid)) for name in schema.fields] if valid else ()
 

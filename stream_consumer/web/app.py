@@ -28,7 +28,7 @@ from stream_consumer.web.endpoints import Scoring, logged
 from stream_consumer.web.metrics import MEDIA_TYPE, Metrics
 from stream_consumer.web.model_call import Called, Decide, inline_items
 from stream_consumer.web.openapi import document
-from stream_consumer.web.predict_format import event, example_rows
+from stream_consumer.web.predict_format import example_rows
 from stream_consumer.web.problems import Kind, Problem, escaped_json
 from stream_consumer.web.settings import WebSettings
 from stream_consumer.web.waiting import CallFailed, NotDecided
@@ -194,7 +194,7 @@ def web_app(model: Model, settings: WebSettings, metrics_directory: Path | None 
 
 def example_records(model: Model) -> list[Record]:
     """Return the events of the model's example."""
-    return [Record(event(model.schema, row, number)) for number, row in enumerate(example_rows(model), start=1)]
+    return [Record(model.schema.event(row, number)) for number, row in enumerate(example_rows(model), start=1)]
 
 
 def _page(file: str, media_type: bytes) -> Handler:

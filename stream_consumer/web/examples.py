@@ -16,7 +16,7 @@ from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.model import Model
 from stream_consumer.web import mlflow_format
 from stream_consumer.web.mlflow_format import CSV
-from stream_consumer.web.predict_format import event, example_rows
+from stream_consumer.web.predict_format import example_rows
 from stream_consumer.web.problems import Problem
 
 # An event that is nothing but its row.
@@ -26,7 +26,7 @@ _ROW = Envelope(entity="", id="")
 def example_row(model: Model) -> dict[str, Any]:
     """Return the first row of the model's example that an event can say; empty if there is none."""
     for row in example_rows(model):
-        if not isinstance(model.schema.decode(event(model.schema, row, 1)), InvalidRecord):
+        if not isinstance(model.schema.decode(model.schema.event(row, 1)), InvalidRecord):
             return row
     return {}
 

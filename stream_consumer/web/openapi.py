@@ -17,7 +17,7 @@ from stream_consumer.model import Model
 from stream_consumer.outputs import Output
 from stream_consumer.web.examples import example_bodies, example_row
 from stream_consumer.web.mlflow_format import CSV, JSON
-from stream_consumer.web.predict_format import ItemError, event
+from stream_consumer.web.predict_format import ItemError
 from stream_consumer.web.problems import MEDIA_TYPE, Kind
 from stream_consumer.web.settings import WebSettings
 
@@ -91,7 +91,7 @@ def _predict(model: Model, settings: WebSettings, refs: Mapping[str, Json]) -> J
     either = {"type": "array", "items": {"anyOf": [refs["prediction"], refs["error"]]}}
     examples: Json = {}
     if row := example_row(model):
-        one, *several = (json.loads(event(model.schema, row, number)) for number in (256, 1, 2))
+        one, *several = (json.loads(model.schema.event(row, number)) for number in (256, 1, 2))
         examples = {"one": {"summary": "one event", "value": one}, "list": {"summary": "a list", "value": several}}
     answers = {
         "200": _content(

@@ -5,7 +5,7 @@ The rule: a list is split, not decoded. Each item keeps its own bytes, so that t
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +13,6 @@ import msgspec
 
 from stream_consumer.contract.dead_letter import encodable
 from stream_consumer.contract.diagnosis import instead_of_text
-from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.model import Model
@@ -42,12 +41,6 @@ def example_rows(model: Model) -> list[dict[str, Any]]:
     names = [column.name for column in model.schema.columns]
     rows = [zip(names, row, strict=True) for row in zip(*model.example, strict=True)]
     return [{name: value for name, value in row if value is not None} for row in rows]
-
-
-def event(schema: EventSchema, row: Mapping[str, Any], number: int) -> bytes:
-    """Return the event around *row*; *number* identifies it unless a column does."""
-    key = "" if schema.envelope.entity else schema.envelope.id
-    return schema.envelope.event(row, row.get(key, number))
 
 
 def split(body: bytes, max_items: int) -> tuple[list[Record], bool]:

@@ -304,6 +304,14 @@ def test_an_example_that_cannot_be_used_is_passed_over_and_a_row_is_made(
     assert model.output == Output((), ("double",))
 
 
+def test_an_example_keeps_the_column_that_is_the_events_identifier(rides_model: Path) -> None:
+    """Numbered instead, the rows would not give the predictions that training recorded."""
+    choice = Choice(envelope={"entity": "", "id": "PULocationID"})
+    model = load_model(str(rides_model), choice=choice)
+    assert [list(values) for values in model.example] == list(EXAMPLE.values())
+    assert len(model.expected) == 2
+
+
 @pytest.mark.parametrize("location", ["/nonexistent", "relative/nonexistent", "file:///nonexistent"])
 def test_a_location_where_nothing_is_is_named(location: str) -> None:
     assert refusal(location).startswith(f"there is no MLflow model at {location}: ")

@@ -69,7 +69,7 @@ variable "web" {
 }
 
 variable "releases" {
-  description = "Consumers that do not run their newest version; `make rollback` writes it to release.auto.tfvars.json."
+  description = "What does not run its newest version, by consumer or web; `make rollback` writes it to release.auto.tfvars.json."
   type        = any
   default     = {}
 }

@@ -1,3 +1,8 @@
+output "input" {
+  description = "Where files are scored from: bucket and prefix."
+  value       = "s3://${var.input.bucket}/${var.input.prefix}"
+}
+
 output "queue" {
   description = "The queue of files: name, URL and ARN."
   value       = { name = local.queues["work"].name, url = local.queue_url, arn = local.queue_arns["work"] }

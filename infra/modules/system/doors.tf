@@ -64,6 +64,6 @@ module "web" {
   throttle                      = var.web.throttle
   cors                          = var.web.cors
   environment                   = var.web.environment
-  release                       = var.web.release
+  release                       = try(var.releases["web"], var.web.release)
   alarms                        = merge(var.web.alarms, { topic_arn = module.observability.topic_arn })
 }

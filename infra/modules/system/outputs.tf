@@ -35,6 +35,7 @@ output "doors_image_digest" {
 output "batch" {
   description = "The batch door, for operators: its queues, cluster, task definitions, functions and bucket; null: none."
   value = one([for batch in module.batch : {
+    input             = batch.input
     queue             = batch.queue
     dead_letter_queue = batch.dead_letter_queue
     failed_runs_queue = batch.failed_runs_queue
@@ -72,8 +73,8 @@ output "architecture" {
 }
 
 output "releases" {
-  description = "The consumers that do not run their newest version only."
-  value       = { for name, release in var.releases : name => release if contains(keys(var.consumers), name) }
+  description = "What does not run its newest version only, by consumer or `web`."
+  value       = { for name, release in var.releases : name => release if contains(concat(keys(var.consumers), var.web == null ? [] : ["web"]), name) }
 }
 
 output "models_uri" {

@@ -230,7 +230,7 @@ variable "web" {
 }
 
 variable "releases" {
-  description = "Consumers that do not run their newest version: written by `make rollback` and by canary deployments. Those that are not in `consumers` are forgotten."
+  description = "What does not run its newest version, by consumer or `web`: written by `make rollback` and by canary deployments. What is not there is forgotten."
   type = map(object({
     version       = string
     canary_weight = optional(number, 0)

@@ -134,7 +134,7 @@ run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
   }
 
   assert {
-    condition     = output.batch.bucket == "stream-consumer-test-batch-123456789012" && output.batch.notification.filter_prefix == "rides/" && output.batch.queue.name == "stream-consumer-test-batch"
+    condition     = output.batch.bucket == "stream-consumer-test-batch-123456789012" && output.batch.input == "s3://stream-consumer-test-batch-123456789012/rides/" && output.batch.notification.filter_prefix == "rides/" && output.batch.queue.name == "stream-consumer-test-batch"
     error_message = "Files that arrive under rides/ of a bucket that is made for them become work."
   }
 
@@ -204,5 +204,30 @@ run "files_outlive_the_batch_door_unless_the_environment_is_disposable" {
   assert {
     condition     = output.batch == null && length(module.files) == 1
     error_message = "A bucket that may hold files can neither go nor be refused where a door is switched off."
+  }
+}
+
+run "a_rollback_of_the_web_interface_counts_before_its_settings" {
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    web                = { release = { version = "2" } }
+    releases           = { web = { version = "7" } }
+  }
+
+  assert {
+    condition     = output.web.live_version == "7"
+    error_message = "The alias points where the record says."
+  }
+}
+
+run "the_web_interfaces_settings_may_name_its_version" {
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    web                = { release = { version = "2" } }
+  }
+
+  assert {
+    condition     = output.web.live_version == "2"
+    error_message = "Without a record the settings count."
   }
 }

@@ -1,0 +1,126 @@
+"""
+Which releases come before those that run.
+
+The rule: a function goes back to an earlier version of its own, which holds code, settings and model location together.
+The tasks of the batch interface have no versions: their image goes back, and their settings stay.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from infra.publish import ReleaseFailed
+from infra.smoke.batch import PART as BATCH
+from infra.smoke.wait import Aws
+from infra.smoke.web import PART as WEB
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class _NothingBefore(ReleaseFailed):
+    """A part has no earlier release."""
+
+
+def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str | None) -> dict[str, Any]:
+    """
+    Return what the record says of *only*, or of every part, once it is back: ``releases`` and perhaps an image.
+
+    A part without an earlier release stays, unless no part has one.
+
+    Args:
+        aws: Makes the clients.
+        outputs: Those of modules/system.
+        only: A consumer, ``web`` or ``batch``; None: all, or with *to* all consumers.
+        to: The version, or for ``batch`` the digest of the image; None: the one before.
+
+    Raises:
+        ReleaseFailed: There is no such part, or no earlier release.
+    """
+    functions = _functions(outputs)
+    before: dict[str, str] = {}
+    stays = []
+    for part in _parts(outputs, only, to):
+        running = _running_image(aws("ecs"), outputs["batch"]) if part == BATCH else functions[part]["live_version"]
+        try:
+            before[part] = _before(aws, outputs, part, running) if to is None else _checked(part, to)
+            print(f"{part}: {running} → {before[part]}")
+        except _NothingBefore as nothing:
+            stays.append(str(nothing))
+    if not before:
+        raise ReleaseFailed("; ".join(stays) or "there is nothing here to roll back")
+    for why in stays:
+        print(f"{why}, and stays")
+    image = {"doors_image_digest": before.pop(BATCH)} if BATCH in before else {}
+    # An image that goes back becomes the newest version of the web interface, whose live one must not change by that.
+    kept = {
+        name: function["live_version"]
+        for name, function in functions.items()
+        if function["live_version"] != function["newest_version"] or (image and name == WEB)
+    }
+    return {"releases": {name: {"version": version} for name, version in {**kept, **before}.items()}, **image}
+
+
+def _functions(outputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what has versions, by name: the consumers and the web interface."""
+    web = {WEB: outputs[WEB]} if outputs.get(WEB) else {}
+    return {**outputs.get("consumers", {}), **web}
+
+
+def _parts(outputs: Mapping[str, Any], only: str | None, to: str | None) -> Sequence[str]:
+    parts = [*_functions(outputs), *([BATCH] if outputs.get(BATCH) else [])]
+    if only is not None and only not in parts:
+        raise ReleaseFailed(f"there is no consumer {only!r} here, only {', '.join(parts) or 'none at all'}")
+    return [only] if only else list(outputs.get("consumers", {})) if to else parts
+
+
+def _checked(part: str, to: str) -> str:
+    if part == BATCH and not _DIGEST.fullmatch(to):
+        raise ReleaseFailed(f"TO={to}: the batch interface goes back to an image, sha256:<64 hex digits>")
+    return to
+
+
+def _before(aws: Aws, outputs: Mapping[str, Any], part: str, running: str) -> str:
+    if part == BATCH:
+        return _image_before(aws("ecs"), outputs[BATCH], running)
+    return _version_before(aws("lambda"), _functions(outputs)[part]["function_name"], running)
+
+
+def _version_before(functions: Any, function_name: str, live: str) -> str:
+    pages = functions.get_paginator("list_versions_by_function").paginate(FunctionName=function_name)
+    versions: Iterable[str] = pages.search("Versions[].Version")
+    older = [int(version) for version in versions if version != "$LATEST" and int(version) < int(live)]
+    if not older:
+        raise _NothingBefore(f"{function_name} has no version before {live}")
+    return str(max(older))
+
+
+def _image_before(ecs: Any, batch: Mapping[str, Any], running: str) -> str:
+    """
+    Return the image that the worker's tasks had before they first had the *running* one.
+
+    Images in the order of their first use: so a second rollback goes further back, and not to where the first began.
+    """
+    family, _, newest = batch["task_definitions"]["worker"].rpartition("/")[2].rpartition(":")
+    images: list[str] = []
+    for revision in range(1, int(newest) + 1):
+        try:
+            image = _image_of(ecs, f"{family}:{revision}")
+        except ecs.exceptions.ClientException:  # deleted
+            continue
+        if image not in images:
+            images.append(image)
+    at = images.index(running)
+    if not at:
+        raise _NothingBefore(f"the tasks {family} have had no image before {running}")
+    return images[at - 1]
+
+
+def _running_image(ecs: Any, batch: Mapping[str, Any]) -> str:
+    return _image_of(ecs, batch["task_definitions"]["worker"])
+
+
+def _image_of(ecs: Any, task_definition: str) -> str:
+    """Return the digest of the image. A revision that Terraform replaced is inactive, and can still be described."""
+    definition = ecs.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
+    image: str = definition["containerDefinitions"][0]["image"]
+    return image.rpartition("@")[2]

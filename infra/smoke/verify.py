@@ -1,0 +1,87 @@
+"""See what is deployed answer: each consumer, the web interface and the batch interface."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, partial
+from typing import Any
+
+import boto3
+
+from infra.smoke import batch, consumers, web
+from infra.smoke.wait import Aws, MakeWait, Result, SmokeTestFailed, Untestable, Wait
+
+
+def verify(
+    outputs: Mapping[str, Any],
+    *,
+    model: str = "",
+    only: Collection[str] = (),
+    aws: Aws | None = None,
+    wait: MakeWait = Wait,
+) -> Iterator[Result]:
+    """
+    Yield the result of each part of the system, one after the other.
+
+    Args:
+        outputs: Those of modules/system.
+        model: The location of the model in the image, for parts whose settings name none.
+        only: The parts to test: names of consumers, ``web``, ``batch``; empty: all.
+        aws: Makes the clients.
+        wait: Begins the wait for a part.
+
+    Raises:
+        SmokeTestFailed: A part is not there or does not answer, or a consumer needs the order that its stream does not
+            keep.
+    """
+    aws = aws or clients(outputs)
+    parts = [*outputs.get("consumers", {}), *(part for part in (web.PART, batch.PART) if outputs.get(part))]
+    if not parts or not {*only} <= {*parts}:
+        raise SmokeTestFailed(
+            f"there is no {' or '.join(only) or 'part'} here to test, only {parts or 'nothing at all'}"
+        )
+    names = [name for name in outputs.get("consumers", {}) if not only or name in only]
+    _check_order(aws, outputs, names)
+    if names:
+        yield from consumers.through(aws, outputs, names, model, wait)
+    image = outputs.get("doors_image_digest")
+    same_image = batch.PART in only or image in {None, outputs.get("image_digest")}
+    tests: dict[str, Callable[[], Result]] = {
+        web.PART: partial(web.through, aws, outputs, wait),
+        batch.PART: partial(batch.through, aws, outputs, model if same_image else "", wait),
+    }
+    for part, test in tests.items():
+        if outputs.get(part) and (not only or part in only):
+            try:
+                yield test()
+            except Untestable as why:
+                yield Result(part, untested=str(why))
+
+
+def clients(outputs: Mapping[str, Any]) -> Aws:
+    """Return what makes the clients of the region that the system runs in."""
+    make: Any = boto3.client
+
+    def client(service: str) -> Any:
+        return make(service, region_name=outputs.get("region"))
+
+    return cache(client)
+
+
+def _check_order(aws: Aws, outputs: Mapping[str, Any], names: Collection[str]) -> None:
+    ordered = [name for name in names if outputs["consumers"][name]["ordered"]]
+    if ordered and not consumers.keeps_order(aws("kinesis"), outputs["input_stream"]):
+        raise SmokeTestFailed(
+            f"{outputs['input_stream']} distributes records automatically, so {', '.join(ordered)} cannot keep order: "
+            "set its record distribution to USER_PARTITION_KEY, or their ordered = false"
+        )
+
+
+def told(results: Iterator[Result]) -> None:
+    """Print each result as it comes, and in the last line what was not tested."""
+    untested = []
+    for result in results:
+        if result.untested:
+            untested.append(f"{result.part} ({result.untested})")
+        else:
+            print(f"{result.part}: {result.answer}", flush=True)
+    if untested:
+        print(f"not tested: {'; '.join(untested)}", flush=True)
