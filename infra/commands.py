@@ -80,14 +80,14 @@ def _smoke(environment: Environment, options: argparse.Namespace) -> None:
 
 
 def _publish(environment: Environment, options: argparse.Namespace) -> None:
-    """Print the images; in a workflow, set that of the consumers as the outputs of the step."""
+    """Print the images; in a workflow, set them as the outputs of the step, by their kinds."""
     doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
     images = publish(environment, options.architecture, make_image, doors=doors, model=model)
     for image in images.values():
         print(f"{image.url}@{image.digest}")
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         with Path(outputs).open("a", encoding="utf-8") as file:
-            file.write(f"url={images['lean'].url}\ndigest={images['lean'].digest}\n")
+            file.writelines(f"{kind}-url={at.url}\n{kind}-digest={at.digest}\n" for kind, at in images.items())
 
 
 def _plan(environment: Environment, _: argparse.Namespace) -> None:

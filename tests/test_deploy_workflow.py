@@ -36,13 +36,15 @@ def test_an_environment_is_approved_once() -> None:
 
 def test_provenance_is_attested_only_where_github_takes_it() -> None:
     """A private repository has attestations on GitHub Enterprise Cloud only, and its deployment would fail."""
-    [step] = using("actions/attest-build-provenance@")
+    lean, doors = using("actions/attest-build-provenance@")
     where = "(github.event.repository.visibility == 'public' || vars.ATTESTATIONS == 'true')"
-    assert step["if"] == f"inputs.promote_from == 'nothing' && {where}"
-    assert step["with"] == {
-        "subject-name": "${{ steps.image.outputs.url }}",
-        "subject-digest": "${{ steps.image.outputs.digest }}",
-    }
+    assert lean["if"] == f"inputs.promote_from == 'nothing' && {where}"
+    assert doors["if"] == f"{lean['if']} && inputs.doors"
+    for kind, step in {"lean": lean, "doors": doors}.items():
+        assert step["with"] == {
+            "subject-name": f"${{{{ steps.image.outputs.{kind}-url }}}}",
+            "subject-digest": f"${{{{ steps.image.outputs.{kind}-digest }}}}",
+        }
 
 
 def test_the_record_of_what_is_deployed_is_no_artefact() -> None:

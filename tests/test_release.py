@@ -302,7 +302,7 @@ def test_a_step_of_a_workflow_gets_the_image_as_its_outputs(
     monkeypatch.setattr(commands, "_environment", lambda _: deployed())
     assert [commands.main(["publish", "dev"]) for _ in range(2)] == [0, 0]
     digest = f"sha256:{hashlib.sha256(b'lean-c0ffee-arm64').hexdigest()}"
-    assert (tmp_path / "outputs").read_text() == f"url={URL}\ndigest={digest}\n" * 2
+    assert (tmp_path / "outputs").read_text() == f"lean-url={URL}\nlean-digest={digest}\n" * 2
     assert builds.tags == ["lean-c0ffee-arm64"]
 
 

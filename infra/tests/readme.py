@@ -1,5 +1,5 @@
 """
-What the READMEs take from the code: each module's inputs and outputs, and the table of alarms.
+What the READMEs take from the code: each module's inputs and outputs, one screen of them, and the table of alarms.
 
 It reads files in Terraform's own format (``terraform fmt -check`` runs first), so lines and indentation mean something.
 """
@@ -15,8 +15,6 @@ _BLOCK = re.compile(r'^(variable|output) "(?P<name>[\w-]+)" \{\n(?P<body>.*?)^\}
 _DESCRIPTION = re.compile(r'^  description += "(.*)"$', re.MULTILINE)
 _TYPE = re.compile(r"^  type += (.*?)(?=^  \w|^$|\Z)", re.MULTILINE | re.DOTALL)
 _DEFAULT = re.compile(r"^  default += (.*)$", re.MULTILINE)
-_ATTRIBUTE = re.compile(r"^(?P<indent> +)(?P<name>\w+) += (?P<type>.*?)(?: +# (?P<meaning>.*))?$")
-_OPTIONAL = re.compile(r"optional\((?P<type>.*?)(?:, (?P<default>[^()]*|\[\]|\{\}))?\)")
 
 
 def module_readme(module: Path) -> str:
@@ -41,7 +39,7 @@ def module_readme(module: Path) -> str:
             "| --- | --- |",
             *outputs,
             "",
-            "Made from the code by `make infra-readme`.",
+            "Made from the code by `make infra-readme`; what an object may hold says [variables.tf](variables.tf).",
             "",
         ]
     )
@@ -62,28 +60,9 @@ def _inputs(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, body in variables:
         [kind] = _TYPE.findall(body)
         default = next(iter(_DEFAULT.findall(body)), None)
-        first, *attributes = kind.rstrip().splitlines()
-        shown = first.removesuffix("({").removesuffix("(object")
-        yield _row(name, shown, default, _description(body))
-        yield from _attributes(name, attributes)
-
-
-def _attributes(variable: str, lines: Iterable[str]) -> Iterator[str]:
-    path = [variable]
-    for line in lines:
-        if not (found := _ATTRIBUTE.match(line)):
-            continue  # a closing bracket
-        path = [*path[: len(found["indent"]) // 2 - 1], found["name"]]
-        kind, default = found["type"], None
-        if optional := _OPTIONAL.fullmatch(kind):
-            kind, default = optional["type"], optional["default"] or "null"
-        elif kind.startswith("optional("):
-            kind, default = kind.removeprefix("optional(").removesuffix("({"), "{}"
-        yield _row(".".join(path), kind, default, found["meaning"] or "")
-
-
-def _row(name: str, kind: str, default: str | None, meaning: str) -> str:
-    return f"| `{name}` | {kind} | {'required' if default is None else f'`{default}`'} | {meaning} |"
+        shown = kind.partition("\n")[0].removesuffix("({").removesuffix("(object")
+        required = "required" if default is None else f"`{default}`"
+        yield f"| `{name}` | {shown} | {required} | {_description(body)} |"
 
 
 def alarms_table(plan: Mapping[str, Any], group: str) -> str:
