@@ -72,13 +72,18 @@ locals {
     "log group"                 = { arns = flatten([for group in local.log_groups : [group, "${group}:*"]]) }
     "bucket"                    = { arns = local.bucket_arns }
     "object of a bucket"        = { arns = [for arn in local.bucket_arns : "${arn}/*"] }
+    "dead letter"               = { arns = ["${local.failures_arn}/dead-letters/*"] }
+    "smoke test's file"         = { arns = [for arn in concat([local.batch_arn], local.yours) : "${arn}/*smoke-*"] }
+    "URL of a function"         = { arns = ["${local.functions}:*"], condition = { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } } }
+    "tasks of a cluster"        = { arns = ["*"], condition = { ArnLike = { "ecs:cluster" = local.clusters } } }
+    "requests of an API"        = { arns = ["arn:aws:execute-api:${local.region_arn}:*/*/*/*"] } # AWS chooses the id of an API
     "queue"                     = { arns = ["arn:aws:sqs:${local.region_arn}:${local.prefix}-*"] }
     "topic"                     = { arns = ["arn:aws:sns:${local.region_arn}:${local.prefix}-*"] }
     "alarm"                     = { arns = ["arn:aws:cloudwatch:${local.region_arn}:alarm:${local.prefix}-*"] }
     "any alarm"                 = { arns = ["arn:aws:cloudwatch:${local.region_arn}:alarm:*"] }
     "metrics"                   = { arns = ["*"] }
     "dashboard"                 = { arns = ["arn:aws:cloudwatch::${var.account_id}:dashboard/${local.prefix}"] }
-    "cluster"                   = { arns = ["arn:aws:ecs:${local.region_arn}:cluster/${local.prefix}-*"] }
+    "cluster"                   = { arns = [local.clusters] }
     "task definition"           = { arns = ["arn:aws:ecs:${local.region_arn}:task-definition/${local.prefix}-*"] }
     "rule"                      = { arns = ["arn:aws:events:${local.region_arn}:rule/${local.prefix}-*"] }
     "schedule"                  = { arns = ["arn:aws:scheduler:${local.region_arn}:schedule/${local.prefix}-*/*"] }
@@ -96,6 +101,7 @@ locals {
       for use in [
         { of = "the state", through = "s3", context = "aws:s3:arn", arns = ["arn:aws:s3:::${local.state_bucket}"] },
         { of = "models", through = "s3", context = "aws:s3:arn", arns = ["arn:aws:s3:::${local.models_bucket}"] },
+        { of = "files", through = "s3", context = "aws:s3:arn", arns = local.bucket_arns },
         { of = "a stream", through = "kinesis", context = "aws:kinesis:arn", arns = [for name in local.stream_names : "arn:aws:kinesis:${local.region_arn}:stream/${name}"] },
         ] : "key for ${use.of}" => {
         arns = [local.kms_key_arn]
@@ -106,13 +112,17 @@ locals {
       }
     },
     # wildcards are not to be had here: a bucket of yours is named, or there is none
-    length(var.buckets) == 0 ? {} : { "bucket of yours" = { arns = [for name in var.buckets : "arn:aws:s3:::${name}"] } },
+    length(var.buckets) == 0 ? {} : { "bucket of yours" = { arns = local.yours } },
   )
 
   functions    = "arn:aws:lambda:${local.region_arn}:function:${local.prefix}-*"
   roles        = "arn:aws:iam::${var.account_id}:role${var.roles.path}${local.prefix}-*"
   stream_names = concat(["${local.prefix}-*"], var.streams)
-  bucket_arns  = [for kind in ["batch", "failures"] : "arn:aws:s3:::${local.prefix}-${kind}-${var.account_id}"]
+  clusters     = "arn:aws:ecs:${local.region_arn}:cluster/${local.prefix}-*"
+  batch_arn    = "arn:aws:s3:::${local.prefix}-batch-${var.account_id}"
+  failures_arn = "arn:aws:s3:::${local.prefix}-failures-${var.account_id}"
+  bucket_arns  = [local.batch_arn, local.failures_arn]
+  yours        = [for name in var.buckets : "arn:aws:s3:::${name}"]
   log_groups   = [for kind in local.log_kinds : "arn:aws:logs:${local.region_arn}:log-group:${kind}/${local.prefix}-*"]
 
   operations = jsondecode(file("${path.module}/../operations.json")).operations

@@ -64,7 +64,7 @@ class DeployRole:
             yield situation(kind, role, context, ["role"])
 
     def _of_keys(self) -> Iterable[dict[str, Any]]:
-        buckets = {"the state": "state", "models": "models", "dead letters": "failures"}
+        buckets = {"the state": "state", "models": "models", "files": "failures"}
         for what, kind in buckets.items():
             yield self._key(f"key for {what}", "s3", "aws:s3:arn", f"arn:aws:s3:::{self.prefix}-{kind}-{ACCOUNT}")
         stream = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream"
@@ -94,6 +94,12 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
     mapping = f"arn:aws:lambda:{here}:event-source-mapping:11111111-2222-3333-4444-555555555555"
     yield situation("function", function)
     yield situation("alias of a function", f"{function}:live", also=["function"])
+    yield situation(
+        "URL of a function",
+        f"{function}:live",
+        {"lambda:InvokedViaFunctionUrl": "true"},
+        ["function", "alias of a function"],
+    )
     yield situation("mapping of a function", mapping, {"lambda:FunctionArn": function}, ["mapping"])
     yield situation("new mapping of a function", "*", {"lambda:FunctionArn": function}, ["anything"])
     stream = f"arn:aws:kinesis:{here}:stream/{prefix}-events"
@@ -102,12 +108,19 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
     yield situation("log group", f"arn:aws:logs:{here}:log-group:/aws/lambda/{prefix}-ride-duration")
     bucket = f"arn:aws:s3:::{prefix}-failures-{ACCOUNT}"
     yield situation("bucket", bucket)
-    yield situation("object of a bucket", f"{bucket}/dead-letters/1.jsonl")
+    yield situation("object of a bucket", f"{bucket}/aws/lambda/1.json")
+    yield situation("dead letter", f"{bucket}/dead-letters/1.jsonl", also=["object of a bucket"])
+    rides = f"arn:aws:s3:::{prefix}-batch-{ACCOUNT}/rides"
+    yield situation("smoke test's file", f"{rides}/smoke-1.parquet", also=["object of a bucket"])
+    yield situation("file", f"{rides}/2021-03.parquet", also=["object of a bucket"])
     yield situation("queue", f"arn:aws:sqs:{here}:{prefix}-batch")
     yield situation("topic", f"arn:aws:sns:{here}:{prefix}-alarms")
     yield situation("alarm", f"arn:aws:cloudwatch:{here}:alarm:{prefix}-ride-duration-errors", also=["any alarm"])
     yield situation("dashboard", f"arn:aws:cloudwatch::{ACCOUNT}:dashboard/{prefix}")
-    yield situation("cluster", f"arn:aws:ecs:{here}:cluster/{prefix}-batch")
+    cluster = f"arn:aws:ecs:{here}:cluster/{prefix}-batch"
+    yield situation("cluster", cluster)
+    instance = f"arn:aws:ecs:{here}:container-instance/{prefix}-batch/abc"
+    yield situation("tasks of a cluster", instance, {"ecs:cluster": cluster})
     yield situation("task definition", f"arn:aws:ecs:{here}:task-definition/{prefix}-batch-worker:3")
     yield situation("rule", f"arn:aws:events:{here}:rule/{prefix}-batch-failed-tasks")
     yield situation("schedule", f"arn:aws:scheduler:{here}:schedule/{prefix}-batch/{prefix}-batch-starter")
@@ -115,9 +128,11 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
 
 
 def _of_all() -> Iterable[dict[str, Any]]:
-    """Yield what is the same in every environment; an API is not among it, for the simulator knows no such resource."""
+    """Yield what is the same in every environment; an API is not among it, for the simulator knows none."""
     here = f"{REGION}:{ACCOUNT}"
     yield situation("bucket of yours", "arn:aws:s3:::company-rides")
+    yield situation("smoke test's file", "arn:aws:s3:::company-rides/rides/smoke-1.parquet")
+    yield situation("file of yours", "arn:aws:s3:::company-rides/rides/1.parquet")
     yield situation("another bucket", "arn:aws:s3:::payroll")
     yield situation("mapping", f"arn:aws:lambda:{here}:event-source-mapping:11111111-2222-3333-4444-555555555556")
     yield situation("any alarm", f"arn:aws:cloudwatch:{here}:alarm:payroll")
