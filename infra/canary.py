@@ -51,8 +51,14 @@ class Canary:
             watch = _Watch(self.connect(before["region"]), before["consumers"])
             held = doors_held(before)
             environment.apply({**trial, "releases": {**held, **shares}})
-            if reason := self._fault(watch, environment.outputs()["consumers"]):
-                environment.apply({**trial, "releases": {**held, **live}})
+            back = {**trial, "releases": {**held, **live}}
+            try:
+                reason = self._fault(watch, environment.outputs()["consumers"])
+            except BaseException:  # nobody would watch the canary any more
+                environment.apply(back)
+                raise
+            if reason:
+                environment.apply(back)
                 versions = ", ".join(f"{name} on version {release['version']}" for name, release in live.items())
                 return f"rolled back, {versions}: {reason}"
         environment.apply(release)

@@ -65,6 +65,8 @@ def _deploy(environment: Environment, options: argparse.Namespace) -> None:
 
 
 def _promote(environment: Environment, options: argparse.Namespace) -> None:
+    if options.source in {None, options.environment}:
+        raise ReleaseFailed("FROM names the environment to promote from, another than ENV: FROM=dev ENV=prod")
     promote(_environment(options.source), environment, _canary(options))
     _verify(environment, options)
 

@@ -29,7 +29,13 @@ class Environment:
         run(["terraform", *arguments], self.root, quiet=self.quiet)
 
     def init(self) -> None:
-        """Initialise anew: a folder does not show that its init failed halfway. Then render the record."""
+        """
+        Initialise anew: a folder does not show that its init failed halfway. Then render the record.
+
+        Raises:
+            ReleaseFailed: The environment has not been bootstrapped, or Terraform failed.
+        """
+        self.repositories()
         backend = ["-backend-config=backend.hcl"] if (self.root / "backend.hcl").exists() else []
         self.terraform("init", "-input=false", *backend)
         self._render()
@@ -72,7 +78,7 @@ class Environment:
         """Show what *release* changes, and apply exactly that; the state then holds it as the record."""
         self._write(release)
         self.terraform("plan", "-input=false", "-out=release.tfplan")
-        if not self.approve and input("Apply this plan? Only 'yes' is accepted: ") != "yes":
+        if not self.approve and not confirmed("Apply this plan? Only 'yes' is accepted: ", "yes"):
             self._render()
             raise ReleaseFailed("not applied: what is deployed is as it was")
         self.terraform("apply", "-input=false", "release.tfplan")
@@ -86,6 +92,19 @@ class Environment:
     def _write(self, release: Mapping[str, Any]) -> None:
         text = json.dumps(release, indent=2) + "\n"
         (self.root / "release.auto.tfvars.json").write_text(text, encoding="utf-8")
+
+
+def confirmed(question: str, wanted: str) -> bool:
+    """
+    Return whether the operator answers *question* with *wanted*.
+
+    Raises:
+        ReleaseFailed: Nobody can answer.
+    """
+    try:
+        return input(question) == wanted
+    except EOFError:
+        raise ReleaseFailed("nobody is there to answer: APPROVE=1 asks nothing") from None
 
 
 def recorded(outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -138,14 +138,31 @@ def _digests(ecr: Any, repository: str, **image: str) -> list[str]:
 
 
 def run(command: Sequence[str], directory: Path, stdin: bytes | None = None, *, quiet: bool = False) -> None:
-    said = subprocess.DEVNULL if quiet else None
-    done = subprocess.run(command, cwd=directory, input=stdin, stdout=said, check=False)  # noqa: S603 (our own arguments)
-    if done.returncode:
-        raise ReleaseFailed(f"{' '.join(command)} ended with {done.returncode}")
+    _finished(command, directory, stdin, subprocess.DEVNULL if quiet else None)
 
 
 def output(command: Sequence[str], directory: Path) -> str:
-    done = subprocess.run(command, cwd=directory, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 (our own arguments)
-    if done.returncode:
-        raise ReleaseFailed(f"{' '.join(command)} ended with {done.returncode}")
-    return done.stdout
+    return _finished(command, directory, None, subprocess.PIPE).decode()
+
+
+def _finished(command: Sequence[str], directory: Path, stdin: bytes | None, stdout: int | None) -> bytes:
+    """
+    Wait until *command* has ended, and return what it said.
+
+    The terminal's Ctrl-C reaches the command too, which ends in order: Terraform writes down what it has made, and
+    gives its lock back. A command that is killed meanwhile does neither.
+    """
+    pipe = subprocess.PIPE if stdin is not None else None
+    interruption = None
+    with subprocess.Popen(command, cwd=directory, stdin=pipe, stdout=stdout) as process:  # noqa: S603 (our own arguments)
+        while True:
+            try:
+                said = process.communicate(stdin)[0]
+                break
+            except KeyboardInterrupt as signal:
+                interruption, stdin = signal, None
+    if interruption:
+        raise interruption
+    if process.returncode:
+        raise ReleaseFailed(f"{' '.join(command)} ended with {process.returncode}")
+    return said or b""

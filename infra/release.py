@@ -115,15 +115,13 @@ def _release(environment: Environment, images: Mapping[str, Image], canary: Cana
     digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
     record = {**before, **digests, "architecture": images["lean"].architecture}
     release = {**recorded(record), "releases": {} if "doors" in images else doors_held(outputs)}
-    failed = None
-    if canary:
-        failed = canary.roll_out(environment, release)
-    else:
-        environment.apply(release)
-    # A version whose canary failed stays the function's newest, and the next apply asks for its image.
+    # Before it runs, so that no interruption leaves what runs unmarked. Of a canary that fails the mark stays:
+    # its version remains the function's newest, and the next apply asks for its image.
     for kind, image in images.items():
         mark_deployed(image.url, image.digest, kind=kind)
-    if failed:
+    if not canary:
+        environment.apply(release)
+    elif failed := canary.roll_out(environment, release):
         raise ReleaseFailed(failed)
 
 

@@ -25,7 +25,7 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
     """
     Return what the record says of *only*, or of every part, once it is back: ``releases`` and perhaps an image.
 
-    A part without an earlier release stays, unless no part has one.
+    A part without an earlier release stays, unless no part has one. Of a part with a canary only that goes.
 
     Args:
         aws: Makes the clients.
@@ -36,11 +36,15 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
     Raises:
         ReleaseFailed: There is no such part, or no earlier release.
     """
-    functions = _functions(outputs)
+    functions, held = _functions(outputs), outputs.get("releases") or {}
     before: dict[str, str] = {}
     stays = []
     for part in _parts(outputs, only, to):
         running = _running_image(aws("ecs"), outputs["batch"]) if part == BATCH else functions[part]["live_version"]
+        if to is None and held.get(part, {}).get("canary_weight"):
+            before[part] = running
+            print(f"{part}: all of the batches → {running}, which has most of them")
+            continue
         try:
             before[part] = _before(aws, outputs, part, running) if to is None else _checked(part, to)
             print(f"{part}: {running} → {before[part]}")

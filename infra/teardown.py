@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.environment import Environment
+from infra.environment import Environment, confirmed, recorded
 from infra.publish import INFRA, ReleaseFailed, output
 from infra.state import Resource, resources
 
@@ -28,6 +29,8 @@ def destroy(environment: Environment, confirmed: Callable[[], bool]) -> None:
     """
     environment.init()
     found = list(resources(json.loads(output(["terraform", "show", "-json"], environment.root))))
+    if not found:
+        raise ReleaseFailed(f"nothing is deployed in {environment.root.name}, so nothing can be destroyed")
     full = [resource for resource in found if _stays(resource)]
     beside = [item for item in found if any(_belongs(item, holder) for holder in full)]
     markers = [item for item in found if "terraform_data.kept[" in item.address]
@@ -37,8 +40,14 @@ def destroy(environment: Environment, confirmed: Callable[[], bool]) -> None:
         raise ReleaseFailed("nothing was destroyed")
     if aside := sorted({item.address for item in (*beside, *markers)}):
         environment.terraform("state", "rm", *aside)
-    environment.terraform("destroy", "-auto-approve", "-input=false")
+    environment.terraform("destroy", "-auto-approve", "-input=false", *_stand_ins(environment))
     print("what make bootstrap made stays: state, key, models and images, about $1 a month")
+
+
+def _stand_ins(environment: Environment) -> list[str]:
+    """Return values for the variables of the release where a first apply failed before it could record them."""
+    missing = {"image_digest", "doors_image_digest"} - recorded(environment.outputs()).keys()
+    return [f"-var={name}=sha256:{'0' * 64}" for name in sorted(missing)]
 
 
 def _streams(found: Iterable[Resource]) -> list[str]:
@@ -71,10 +80,13 @@ def main(arguments: Sequence[str]) -> int:
     approve = bool(os.environ.get("APPROVE"))
     environment = Environment(INFRA / "envs" / name, approve=approve)
     try:
-        destroy(environment, lambda: approve or input(f"Type {name} to destroy the rest: ") == name)
-    except ReleaseFailed as fault:
+        destroy(environment, lambda: approve or confirmed(f"Type {name} to destroy the rest: ", name))
+    except (ReleaseFailed, BotoCoreError, ClientError) as fault:
         print(fault, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nstopped: what was destroyed is gone, and make destroy goes on with the rest", file=sys.stderr)
+        return 130
     return 0
 
 

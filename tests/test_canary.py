@@ -117,6 +117,19 @@ def test_a_version_that_was_given_no_batch_does_not_pass() -> None:
     assert account.asked == [{"FunctionName": "rides-dev", "Resource": "rides-dev:live", "ExecutedVersion": "8"}]
 
 
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("the token expired")])
+def test_a_canary_that_nobody_watches_any_more_is_taken_back(fault: BaseException) -> None:
+    account = Account()
+
+    def sleep(_: float) -> None:
+        raise fault
+
+    account.sleep = sleep  # type: ignore[method-assign]
+    with pytest.raises(type(fault)):
+        account.roll_out(RELEASE)
+    assert account.releases[-1] == {"rides": {"version": "7"}}
+
+
 def test_without_a_new_version_there_is_nothing_to_wait_for() -> None:
     """The same image again: the alias cannot share the batches between a version and itself."""
     account = Account(newest="7", batches=0)

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from infra import commands, publish
 from infra.canary import Canary
 from infra.environment import Environment
 from infra.release import deploy, promote
+from infra.teardown import destroy
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
 REPOSITORIES = {"lean": URL, "doors": f"{URL}-doors"}
@@ -149,6 +151,7 @@ class Terraform:
         (folder / "terraform").write_text(f"#!/bin/sh\necho $* >> {self._log}\ntest $1 != output || echo '{shown}'\n")
         (folder / "terraform").chmod(0o755)
         monkeypatch.setenv("PATH", str(folder))
+        (folder / "bootstrap.auto.tfvars.json").write_text('{"bootstrap": {"repositories": {}}}')
 
     def calls(self, command: str) -> list[str]:
         return [line for line in self._log.read_text().splitlines() if line.startswith(f"{command} ")]
@@ -201,6 +204,38 @@ def test_a_plan_that_is_not_approved_leaves_the_record(
     assert terraform.calls("plan") == ["plan -input=false -out=release.tfplan"]
     assert len(terraform.calls("apply")) == applied
     assert rendered(tmp_path) == (new if applied else RECORD)
+
+
+def test_nothing_begins_before_the_bootstrap(tmp_path: Path) -> None:
+    """Terraform would ask for a bucket and a region in twenty lines."""
+    with pytest.raises(publish.ReleaseFailed, match=f"make bootstrap ENV={tmp_path.name}"):
+        Environment(tmp_path, approve=True).init()
+
+
+def test_nothing_is_applied_where_nobody_can_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terraform = Terraform(tmp_path, monkeypatch, {})
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(publish.ReleaseFailed, match="APPROVE=1"):
+        Environment(tmp_path, approve=False).apply(RECORD)
+    assert terraform.calls("apply") == []
+
+
+def test_nothing_to_destroy_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terraform = Terraform(tmp_path, monkeypatch, {})
+    (tmp_path / "terraform").write_text(
+        (tmp_path / "terraform").read_text() + """test $1 != show || echo '{"format_version": "1.0"}'\n"""
+    )
+    with pytest.raises(publish.ReleaseFailed, match="nothing is deployed"):
+        destroy(Environment(tmp_path, approve=True), lambda: True)
+    assert terraform.calls("destroy") == []
+
+
+def test_an_interrupted_command_ends_in_its_own_time(tmp_path: Path) -> None:
+    """The terminal's Ctrl-C reaches both; killed, Terraform would forget what it made and keep its lock."""
+    command = "trap '' INT; sleep 0.3; kill -INT $PPID; sleep 0.6; echo done > ended"
+    with pytest.raises(KeyboardInterrupt):
+        publish.run(["sh", "-c", command], tmp_path)
+    assert (tmp_path / "ended").read_text() == "done\n"
 
 
 def test_an_init_that_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

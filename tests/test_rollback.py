@@ -27,6 +27,8 @@ class System:
     """The live and the newest version of each consumer and of ``web``."""
     images: str = ""
     """The images that the worker's tasks have had."""
+    canaries: dict[str, float] = field(default_factory=dict)
+    """The share of the newest version's batches, by consumer."""
     client: Aws = field(default_factory=lambda: clients({"region": REGION}))
 
     def __post_init__(self) -> None:
@@ -55,6 +57,10 @@ class System:
             "web": parts.pop("web", None),
             "batch": {"task_definitions": {"worker": task}} if self.images else None,
             "consumers": parts,
+            "releases": {
+                name: {"version": parts[name]["live_version"], "canary_weight": share}
+                for name, share in self.canaries.items()
+            },
         }
         return rolled_back(self.client, outputs, only, to)
 
@@ -79,6 +85,13 @@ def test_every_part_goes_back_by_one(capsys: pytest.CaptureFixture[str]) -> None
         "web: 2 → 1",
         f"batch: {digest('b')} → {digest('a')}",
     ]
+
+
+def test_of_a_part_with_a_canary_only_the_canary_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version before the live one would be one too far, and there may be none."""
+    system = System({"rides": (1, 2), "trips": (2, 3)}, canaries={"rides": 0.1, "trips": 0.1})
+    assert system.back() == {"releases": {"rides": {"version": "1"}, "trips": {"version": "2"}}}
+    assert capsys.readouterr().out.splitlines()[0] == "rides: all of the batches → 1, which has most of them"
 
 
 def test_what_has_no_earlier_release_stays_and_is_named(capsys: pytest.CaptureFixture[str]) -> None:

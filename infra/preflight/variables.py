@@ -22,6 +22,9 @@ WEB_RESERVED, STARTER_RESERVED = 10, 1
 """Defaults of modules/web and modules/batch. `make infra-test` compares what follows with its plans."""
 
 
+_UNDECLARED = re.compile(r'does not declare a variable named "(\w+)" but a value was found in file "([^"]+)"')
+
+
 class VariablesUnreadable(Exception):
     """Terraform cannot read the variables; the message is Terraform's."""
 
@@ -115,6 +118,8 @@ def _answer(question: str, folder: str) -> str:
     )
     if console.returncode:
         raise VariablesUnreadable(_plain(console.stderr))
+    if unknown := _UNDECLARED.search(_unframed(console.stdout + console.stderr)):
+        raise VariablesUnreadable(f'there is no variable "{unknown[1]}", to which {unknown[2]} gives a value')
     return console.stdout.splitlines()[-1]
 
 
@@ -124,6 +129,10 @@ def _value(text: str) -> Any:
 
 
 def _plain(said: str) -> str:
-    """Return the first error of *said* on one line, without frame and colours."""
-    lines = re.sub(r"\x1b\[[\d;]*m|[│╷╵]", "", said).partition("Error: ")[2].splitlines()
-    return " ".join(filter(None, map(str.strip, lines)))
+    """Return the first error of *said* on one line."""
+    return _unframed(said.partition("Error: ")[2])
+
+
+def _unframed(said: str) -> str:
+    """Return *said* on one line, without frame and colours."""
+    return " ".join(re.sub(r"\x1b\[[\d;]*m|[│╷╵]", "", said).split())

@@ -149,7 +149,7 @@ def test_help_helps(run: Run) -> None:
     assert ran.returncode == 0
     assert "Usage: stream-consumer" in ran.stdout
     for command in ("batch", "worker", "serve"):
-        assert re.search(rf"^│ {command} ", ran.stdout, re.MULTILINE)
+        assert re.search(rf"^  {command} ", ran.stdout, re.MULTILINE)
 
 
 def test_a_command_whose_packages_are_left_out_says_which(run: Run) -> None:

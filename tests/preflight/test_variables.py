@@ -79,6 +79,13 @@ def test_text_that_looks_like_a_template_stays_as_it_is(root: Path) -> None:
     assert read(root, "doors_image_digest") == {"doors_image_digest": text}
 
 
+def test_a_value_of_an_unknown_variable_is_named(root: Path) -> None:
+    """Terraform only warns, and would deploy the default."""
+    (root / "terraform.tfvars").write_text("consumer = {}\n")
+    with pytest.raises(VariablesUnreadable, match=r'no variable "consumer", to which terraform\.tfvars gives a value'):
+        asked(root)
+
+
 def test_a_value_that_terraform_refuses_is_named(root: Path) -> None:
     (root / "terraform.tfvars").write_text('emails = "nobody"\nconsumers = {}\n')
     with pytest.raises(VariablesUnreadable, match=r"Invalid value for input variable.*set of string required"):

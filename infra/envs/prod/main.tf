@@ -45,7 +45,7 @@ module "system" {
   consumers          = var.consumers
   batch              = var.batch
   web                = var.web
-  written            = { input = var.input, roles = var.roles, consumers = var.consumers, batch = var.batch, web = var.web }
+  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web }
   releases           = var.releases
   emails             = var.emails
   disposable         = false

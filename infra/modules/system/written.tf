@@ -5,6 +5,7 @@ locals {
   taken = {
     input     = var.input
     roles     = var.roles
+    vpc       = var.vpc
     consumers = var.consumers
     batch     = merge(var.batch, one(module.batch[*].taken))
     web       = merge(var.web, one(module.web[*].taken))
