@@ -61,6 +61,13 @@ def keep_state(target: Bootstrap) -> None:
     s3.put_object(Bucket=target.bucket, Key="stream-consumer/dev-bootstrap.tfstate", Body=b"{}")
 
 
+def make_key(environment: str) -> str:
+    tags = {"Project": "stream-consumer", "Environment": environment, "ManagedBy": "terraform"}
+    listed = [{"TagKey": name, "TagValue": value} for name, value in tags.items()]
+    key: str = boto3.client("kms", REGION).create_key(Tags=listed)["KeyMetadata"]["KeyId"]
+    return key
+
+
 def test_the_first_run_moves_its_local_state_into_the_bucket(target: Bootstrap) -> None:
     target.local_state.write_text("{}")
     bootstrap(target, None)
@@ -137,6 +144,37 @@ def test_what_exists_is_named_for_import(target: Bootstrap) -> None:
         "alias": "alias/stream-consumer-dev",
         "key": key,
     }
+
+
+def test_what_a_run_that_was_cut_off_left_half_made_is_kept(target: Bootstrap) -> None:
+    """Terraform would replace it, and nothing of a bootstrap may be destroyed: each later run would fail."""
+    key = {"address": "aws_kms_key.this[0]", "type": "aws_kms_key", "tainted": True}
+    bucket = {"address": "module.models.module.bucket.aws_s3_bucket.this", "type": "aws_s3_bucket", "tainted": True}
+    whole = {"address": "aws_kms_alias.this[0]", "type": "aws_kms_alias"}
+    models = {"child_modules": [{"resources": [bucket]}]}
+    state = {"values": {"root_module": {"resources": [key, whole], "child_modules": [models]}}}
+    (target.root / "shown.json").write_text(json.dumps(state))
+    bootstrap(target, None)
+    log = (target.root / "log").read_text().splitlines()
+    untainted = [line for line in log if line.startswith("untaint")]
+    assert untainted == ["untaint aws_kms_key.this[0]", "untaint module.models.module.bucket.aws_s3_bucket.this"]
+    assert log.index(untainted[-1]) < log.index("apply -auto-approve -var-file=dev.tfvars.json")
+
+
+def test_a_key_that_has_no_alias_yet_is_named_for_import(target: Bootstrap) -> None:
+    """A run was cut off between the two, and its state was local. Terraform then makes the alias."""
+    make_key("prod")
+    boto3.client("kms", REGION).schedule_key_deletion(KeyId=make_key("dev"))
+    key = make_key("dev")
+    bootstrap(target, None)
+    assert variables(target)["found"] == {"key": key}
+
+
+def test_of_several_keys_without_an_alias_none_is_guessed(target: Bootstrap) -> None:
+    keys = {make_key("dev"), make_key("dev")}
+    with pytest.raises(ReleaseFailed, match=r"aws kms create-alias --alias-name alias/stream-consumer-dev") as raised:
+        bootstrap(target, None)
+    assert all(key in str(raised.value) for key in keys)
 
 
 def test_githubs_provider_is_made_once_for_an_account(target: Bootstrap) -> None:
