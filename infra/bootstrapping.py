@@ -30,8 +30,12 @@ _ORIGIN = re.compile(r"(?:^|[/@])github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)
 _EPILOG = """\
 It asks before it changes anything; APPROVE=1 asks nothing. A key of yours, another GitHub repository or a permissions
 boundary stand in infra/envs/<environment>/bootstrap.tfvars; infra/envs/prod has an example. For an environment of
-another name, copy the folder infra/envs/dev and put the name into its main.tf.
+another name, such as uat, copy main.tf, outputs.tf and variables.tf of infra/envs/dev, and nothing else, into
+infra/envs/uat. Then write uat for dev into three lines of its main.tf: key, Environment and environment.
 """
+_OWN_NAME = re.compile(r'^\s*(key|Environment|environment)\s*=\s*"([^"]*)"', re.MULTILINE)
+_WRITTEN = ("backend.hcl", "bootstrap.auto.tfvars.json", ".terraform/terraform.tfstate")
+_NAMED = re.compile(rf"\b{NAME}(?:-([a-z0-9]+)-(?:state|models)-\d{{12}}|/([a-z0-9]+)\.tfstate)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +89,9 @@ def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
         The outputs of ``infra/bootstrap``.
 
     Raises:
-        ReleaseFailed: The environment stands in another account or region, or Terraform failed.
+        ReleaseFailed: The environment is a copy, or stands in another account or region, or Terraform failed.
     """
+    refuse_a_copy(target.settings)
     _same_place(target)
     is_in_bucket = exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
     (_use_bucket if is_in_bucket else _use_local)(target, "-reconfigure")
@@ -110,8 +115,31 @@ def _same_place(target: Bootstrap) -> None:
         if known.get(name, here) != here:
             raise ReleaseFailed(
                 f"{target.environment} stands in {name} {known[name]}, and you are in {here}: take the profile of the "
-                f"first, or delete {_settings_file(target.settings)} to make {target.environment} anew"
+                f"first, or delete {_settings_file(target.settings)} to make {target.environment} anew, with a state "
+                "of its own; the old one stays where it is"
             )
+
+
+def refuse_a_copy(folder: Path) -> None:
+    """
+    See that the environment in *folder* is that of the folder's name, and not still the one it was copied from.
+
+    Raises:
+        ReleaseFailed: A line of main.tf or a file that was copied along says another name.
+    """
+    name, main = folder.name, folder / "main.tf"
+    said = _OWN_NAME.findall(main.read_text(encoding="utf-8")) if main.exists() else []
+    wrong = [f'{place} = "{value}"' for place, value in said if name not in re.split(r"[/.]", value)]
+    copied = [file for file in _WRITTEN if (folder / file).exists() and _names_another(folder / file, name)]
+    remedies = [f"write {name} into its main.tf, which says {', '.join(wrong)}"] if wrong else []
+    remedies += [f"delete {', '.join(copied)} there"] if copied else []
+    if remedies:
+        raise ReleaseFailed(f"{folder} is a copy of another environment, which it would change: {'; '.join(remedies)}")
+
+
+def _names_another(file: Path, name: str) -> bool:
+    found_names = {part for parts in _NAMED.findall(file.read_text(encoding="utf-8")) for part in parts if part}
+    return bool(found_names - {name})
 
 
 def _state_key(target: Bootstrap) -> str:
@@ -152,11 +180,17 @@ def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) 
 
 def _write(target: Bootstrap, made: Mapping[str, Any]) -> None:
     backend = target.settings / "backend.hcl"
-    if not backend.exists():
+    if not backend.exists() or _is_of_another_account(target, backend.read_text(encoding="utf-8")):
         text = f'bucket = "{target.bucket}"\nregion = "{target.region}"\n'
         backend.write_text(text, encoding="utf-8")
+        (target.settings / ".terraform" / "terraform.tfstate").unlink(missing_ok=True)  # it remembers the old bucket
     values = {"account_id": target.account_id, "region": target.region, "bootstrap": made["bootstrap"]}
     _settings_file(target.settings).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_of_another_account(target: Bootstrap, backend: str) -> bool:
+    """Whether a bootstrap wrote *backend*, for an account that the environment has left."""
+    return target.bucket not in backend and bool(re.search(rf'"{re.escape(target.prefix)}-state-\d{{12}}"', backend))
 
 
 def _settings_file(environment: Path) -> Path:

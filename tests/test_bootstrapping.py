@@ -1,6 +1,7 @@
 """``make bootstrap``: what is asked of Terraform, and what an environment is told."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.bootstrapping import Bootstrap, bootstrap, caller, github_origin, main, read_settings
-from infra.publish import ReleaseFailed
+from infra.bootstrapping import Bootstrap, bootstrap, caller, github_origin, main, read_settings, refuse_a_copy
+from infra.publish import INFRA, ReleaseFailed
 
 ACCOUNT, REGION, REPOSITORY = "123456789012", "eu-west-1", "my-company/rides"
 MADE = {
@@ -44,6 +45,11 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bootstra
     (tmp_path / "bootstrap" / "shown.json").write_text("{}")
     with mock_aws():
         yield Bootstrap(tmp_path, "dev", ACCOUNT, REGION, approve=True)
+
+
+def all_but_terraform(_folder: str, names: list[str]) -> list[str]:
+    """Name what :func:`shutil.copytree` leaves out."""
+    return [name for name in names if not name.endswith(".tf")]
 
 
 def asked(target: Bootstrap) -> list[str]:
@@ -126,6 +132,68 @@ def test_an_environment_is_not_made_a_second_time_elsewhere(target: Bootstrap, a
         ReleaseFailed, match=r"take the profile of the first, or delete .*bootstrap\.auto\.tfvars\.json"
     ):
         bootstrap(Bootstrap(target.infra, "dev", account, region, approve=True), None)
+
+
+def test_in_a_new_account_the_state_is_not_that_of_the_old_one(target: Bootstrap) -> None:
+    bootstrap(target, None)
+    (target.settings / "bootstrap.auto.tfvars.json").unlink()  # as the refusal says
+    remembered = target.settings / ".terraform" / "terraform.tfstate"
+    remembered.parent.mkdir()
+    remembered.write_text(json.dumps({"backend": {"config": {"bucket": target.bucket}}}))
+    moved = Bootstrap(target.infra, "dev", "999999999999", REGION, approve=True)
+    bootstrap(moved, None)
+    assert f'bucket = "{moved.bucket}"' in (target.settings / "backend.hcl").read_text()
+    assert not remembered.exists()
+
+
+def copied_to_uat(target: Bootstrap, ignored: str) -> Bootstrap:
+    """Bootstrap dev as it is in the repository, and copy its folder."""
+    shutil.copytree(INFRA / "envs" / "dev", target.settings, dirs_exist_ok=True, ignore=all_but_terraform)
+    bootstrap(target, None)
+    copy = Bootstrap(target.infra, "uat", ACCOUNT, REGION, approve=True)
+    shutil.copytree(target.settings, copy.settings, ignore=shutil.ignore_patterns(ignored))
+    return copy
+
+
+def test_a_copied_environment_is_refused_until_it_is_itself(target: Bootstrap) -> None:
+    """Else its first plan destroys what the other consists of."""
+    copy = copied_to_uat(target, "none")
+    with pytest.raises(ReleaseFailed) as refused:
+        bootstrap(copy, None)
+    for said in ('key = "stream-consumer/dev.tfstate"', 'Environment = "dev"', 'environment = "dev"'):
+        assert said in str(refused.value)
+    assert "delete backend.hcl, bootstrap.auto.tfvars.json there" in str(refused.value)
+    main_tf = copy.settings / "main.tf"
+    main_tf.write_text(main_tf.read_text().replace('"dev"', '"uat"').replace("/dev.", "/uat."))
+    with pytest.raises(ReleaseFailed, match=r"another environment, which it would change: delete backend\.hcl"):
+        bootstrap(copy, None)
+    for file in ("backend.hcl", "bootstrap.auto.tfvars.json"):
+        (copy.settings / file).unlink()
+    bootstrap(copy, None)
+
+
+@pytest.mark.parametrize("place", ['Environment = "uat"', '  environment        = "uat"', "/uat.tfstate"])
+def test_one_line_with_the_name_of_another_is_enough(target: Bootstrap, place: str) -> None:
+    copy = copied_to_uat(target, "b*")
+    main_tf = copy.settings / "main.tf"
+    text = main_tf.read_text().replace('"dev"', '"uat"').replace("/dev.", "/uat.")
+    assert place in text
+    main_tf.write_text(text.replace(place, place.replace("uat", "dev")))
+    with pytest.raises(ReleaseFailed, match="write uat into its main"):
+        refuse_a_copy(copy.settings)
+
+
+def test_a_copy_does_not_bring_along_what_terraform_remembers(target: Bootstrap) -> None:
+    remembered = target.settings / ".terraform" / "terraform.tfstate"
+    remembered.parent.mkdir()
+    remembered.write_text('{"backend": {"config": {"key": "stream-consumer/prod.tfstate", "bucket": "own"}}}')
+    with pytest.raises(ReleaseFailed, match=r"delete \.terraform/terraform\.tfstate there"):
+        refuse_a_copy(target.settings)
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_environments_of_the_repository_are_themselves(name: str) -> None:
+    refuse_a_copy(INFRA / "envs" / name)
 
 
 def test_what_exists_is_named_for_import(target: Bootstrap) -> None:
