@@ -1,7 +1,9 @@
 """``make bootstrap``: what is asked of Terraform, and what an environment is told."""
 
 import json
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from moto import mock_aws
 from infra.bootstrapping import Bootstrap, bootstrap, caller, github_origin, main, read_settings, refuse_a_copy
 from infra.publish import INFRA, ReleaseFailed
 
+needs_terraform = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 ACCOUNT, REGION, REPOSITORY = "123456789012", "eu-west-1", "my-company/rides"
 MADE = {
     "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
@@ -243,6 +246,27 @@ def test_of_several_keys_without_an_alias_none_is_guessed(target: Bootstrap) -> 
     with pytest.raises(ReleaseFailed, match=r"aws kms create-alias --alias-name alias/stream-consumer-dev") as raised:
         bootstrap(target, None)
     assert all(key in str(raised.value) for key in keys)
+
+
+@needs_terraform
+def test_a_policy_beyond_those_that_are_made_is_not_imported(tmp_path: Path) -> None:
+    """Of a version that needed more: Terraform would find no place for it, in this run and each later one."""
+    [loop] = re.findall(
+        r"for_each = (.*policy/.*)\n  to +=", (INFRA / "bootstrap" / "imports.tf").read_text(encoding="utf-8")
+    )
+    places = 'locals {\n  deploys = true\n  deploy_policies = { "0" = [], "1" = [] }\n}\n'
+    found = {"policy/1": "one", "policy/99": "beyond", "state": "a-bucket"}
+    declared = f'variable "found" {{\n  default = {json.dumps(found).replace(":", "=")}\n}}\n'
+    (tmp_path / "main.tf").write_text(places + declared)
+    console = subprocess.run(  # noqa: S603 (our own arguments)
+        [str(shutil.which("terraform")), "console"],
+        cwd=tmp_path,
+        input=f"jsonencode({loop})",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(json.loads(console.stdout.splitlines()[-1])) == {"1": "one"}
 
 
 def test_githubs_provider_is_made_once_for_an_account(target: Bootstrap) -> None:
