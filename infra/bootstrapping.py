@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,18 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.publish import INFRA, ReleaseFailed, output, run
-from infra.state import resources
+from infra.taking_over import NAME, exists, found, makes_provider, tainted
 
-NAME = "stream-consumer"
-_NOT_THERE = {"404", "NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException"}  # of S3, IAM and ECR
-_GITHUB = "token.actions.githubusercontent.com"
 _ORIGIN = re.compile(r"(?:^|[/@])github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?$")
 _EPILOG = """\
 It asks before it changes anything; APPROVE=1 asks nothing. A key of yours, another GitHub repository or a permissions
 boundary stand in infra/envs/<environment>/bootstrap.tfvars; infra/envs/prod has an example. For an environment of
-another name, copy the folder infra/envs/dev and put the name into its main.tf.
+another name, such as uat, copy main.tf, outputs.tf and variables.tf of infra/envs/dev, and nothing else, into
+infra/envs/uat. Then write uat for dev into three lines of its main.tf: key, Environment and environment.
 """
+_OWN_NAME = re.compile(r'^\s*(key|Environment|environment)\s*=\s*"([^"]*)"', re.MULTILINE)
+_WRITTEN = ("backend.hcl", "bootstrap.auto.tfvars.json", ".terraform/terraform.tfstate")
+_NAMED = re.compile(rf"\b{NAME}(?:-([a-z0-9]+)-(?:state|models)-\d{{12}}|/([a-z0-9]+)\.tfstate)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +89,22 @@ def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
         The outputs of ``infra/bootstrap``.
 
     Raises:
-        ReleaseFailed: The environment stands in another account or region, or Terraform failed.
+        ReleaseFailed: The environment is a copy, or stands in another account or region, or Terraform failed.
     """
+    refuse_a_copy(target.settings)
     _same_place(target)
-    is_in_bucket = _exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
+    is_in_bucket = exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
     (_use_bucket if is_in_bucket else _use_local)(target, "-reconfigure")
-    target.terraform("apply", *(["-auto-approve"] if target.approve else []), *_variables(target, origin))
+    shown = json.loads(output(["terraform", "show", "-json"], target.root))
+    for address in tainted(shown.get("values", {}).get("root_module", {})):
+        target.terraform("untaint", address)
+    target.terraform("apply", *(["-auto-approve"] if target.approve else []), *_variables(target, origin, shown))
     if not is_in_bucket:
         _use_bucket(target, "-migrate-state", "-force-copy")
     for left in (target.local_state, target.local_state.with_suffix(".tfstate.backup")):
         left.unlink(missing_ok=True)
-    shown = output(["terraform", "output", "-json"], target.root)
-    made = {name: item["value"] for name, item in json.loads(shown).items()}
+    outputs = json.loads(output(["terraform", "output", "-json"], target.root))
+    made = {name: item["value"] for name, item in outputs.items()}
     _write(target, made)
     return made
 
@@ -110,8 +115,31 @@ def _same_place(target: Bootstrap) -> None:
         if known.get(name, here) != here:
             raise ReleaseFailed(
                 f"{target.environment} stands in {name} {known[name]}, and you are in {here}: take the profile of the "
-                f"first, or delete {_settings_file(target.settings)} to make {target.environment} anew"
+                f"first, or delete {_settings_file(target.settings)} to make {target.environment} anew, with a state "
+                "of its own; the old one stays where it is"
             )
+
+
+def refuse_a_copy(folder: Path) -> None:
+    """
+    See that the environment in *folder* is that of the folder's name, and not still the one it was copied from.
+
+    Raises:
+        ReleaseFailed: A line of main.tf or a file that was copied along says another name.
+    """
+    name, main = folder.name, folder / "main.tf"
+    said = _OWN_NAME.findall(main.read_text(encoding="utf-8")) if main.exists() else []
+    wrong = [f'{place} = "{value}"' for place, value in said if name not in re.split(r"[/.]", value)]
+    copied = [file for file in _WRITTEN if (folder / file).exists() and _names_another(folder / file, name)]
+    remedies = [f"write {name} into its main.tf, which says {', '.join(wrong)}"] if wrong else []
+    remedies += [f"delete {', '.join(copied)} there"] if copied else []
+    if remedies:
+        raise ReleaseFailed(f"{folder} is a copy of another environment, which it would change: {'; '.join(remedies)}")
+
+
+def _names_another(file: Path, name: str) -> bool:
+    found_names = {part for parts in _NAMED.findall(file.read_text(encoding="utf-8")) for part in parts if part}
+    return bool(found_names - {name})
 
 
 def _state_key(target: Bootstrap) -> str:
@@ -133,8 +161,7 @@ def _init(target: Bootstrap, backend: str, *how: str) -> None:
     target.terraform("init", "-input=false", *how)
 
 
-def _variables(target: Bootstrap, origin: str | None) -> list[str]:
-    shown = json.loads(output(["terraform", "show", "-json"], target.root))
+def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) -> list[str]:
     known = shown.get("values", {}).get("outputs", {}).get("github_repository", {}).get("value")
     values: dict[str, Any] = {
         "name": NAME,
@@ -142,8 +169,8 @@ def _variables(target: Bootstrap, origin: str | None) -> list[str]:
         "account_id": target.account_id,
         "region": target.region,
         "github_repository": known or origin,  # a fork's clone does not take the role away from whom it was made for
-        "makes_github_provider": _makes_provider(target, shown),
-        "found": dict(_found(target)),
+        "makes_github_provider": makes_provider(target.aws, shown),
+        "found": dict(found(target.aws, target.environment, target.account_id)),
     }
     given = target.settings / "bootstrap.tfvars"
     file = target.root / f"{target.environment}.tfvars.json"
@@ -151,54 +178,19 @@ def _variables(target: Bootstrap, origin: str | None) -> list[str]:
     return [f"-var-file={file.name}", *([f"-var-file={given}"] if given.exists() else [])]
 
 
-def _makes_provider(target: Bootstrap, shown: Mapping[str, Any]) -> bool:
-    """Whether GitHub's identity provider is this environment's, or nobody's yet: an account has one."""
-    if any(resource.kind == "aws_iam_openid_connect_provider" for resource in resources(shown)):
-        return True
-    held = target.aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-    return not any(provider["Arn"].endswith(f"/{_GITHUB}") for provider in held)
-
-
-def _found(target: Bootstrap) -> Iterator[tuple[str, str]]:
-    """Yield what exists under the names that will be made: the kind, and what Terraform imports it by."""
-    s3, ecr, iam = target.aws("s3"), target.aws("ecr"), target.aws("iam")
-    for kind, bucket in {"state": target.bucket, "models": f"{target.prefix}-models-{target.account_id}"}.items():
-        if _exists(s3.head_bucket, Bucket=bucket):
-            yield kind, bucket
-    for kind, repository in {"lean": target.prefix, "doors": f"{target.prefix}-doors"}.items():
-        if _exists(ecr.describe_repositories, repositoryNames=[repository]):
-            yield kind, repository
-    role = f"{NAME}-deploy-{target.environment}"
-    if _exists(iam.get_role, RoleName=role):
-        yield "role", role
-    pages = iam.get_paginator("list_policies").paginate(Scope="Local")
-    for policy in (policy for page in pages for policy in page["Policies"]):
-        if found := re.fullmatch(rf"{re.escape(role)}-(\d+)", policy["PolicyName"]):
-            yield f"policy/{found[1]}", policy["Arn"]
-    pages = target.aws("kms").get_paginator("list_aliases").paginate()
-    for alias in (alias for page in pages for alias in page["Aliases"]):
-        if alias["AliasName"] == f"alias/{target.prefix}":
-            yield "alias", alias["AliasName"]
-            yield "key", alias["TargetKeyId"]
-
-
-def _exists(look: Callable[..., Any], **what: Any) -> bool:
-    try:
-        look(**what)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in _NOT_THERE:
-            return False
-        raise
-    return True
-
-
 def _write(target: Bootstrap, made: Mapping[str, Any]) -> None:
     backend = target.settings / "backend.hcl"
-    if not backend.exists():
+    if not backend.exists() or _is_of_another_account(target, backend.read_text(encoding="utf-8")):
         text = f'bucket = "{target.bucket}"\nregion = "{target.region}"\n'
         backend.write_text(text, encoding="utf-8")
+        (target.settings / ".terraform" / "terraform.tfstate").unlink(missing_ok=True)  # it remembers the old bucket
     values = {"account_id": target.account_id, "region": target.region, "bootstrap": made["bootstrap"]}
     _settings_file(target.settings).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_of_another_account(target: Bootstrap, backend: str) -> bool:
+    """Whether a bootstrap wrote *backend*, for an account that the environment has left."""
+    return target.bucket not in backend and bool(re.search(rf'"{re.escape(target.prefix)}-state-\d{{12}}"', backend))
 
 
 def _settings_file(environment: Path) -> Path:

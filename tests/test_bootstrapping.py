@@ -1,6 +1,9 @@
 """``make bootstrap``: what is asked of Terraform, and what an environment is told."""
 
 import json
+import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.bootstrapping import Bootstrap, bootstrap, caller, github_origin, main, read_settings
-from infra.publish import ReleaseFailed
+from infra.bootstrapping import Bootstrap, bootstrap, caller, github_origin, main, read_settings, refuse_a_copy
+from infra.publish import INFRA, ReleaseFailed
 
+needs_terraform = pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
 ACCOUNT, REGION, REPOSITORY = "123456789012", "eu-west-1", "my-company/rides"
 MADE = {
     "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1",
@@ -46,6 +50,11 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bootstra
         yield Bootstrap(tmp_path, "dev", ACCOUNT, REGION, approve=True)
 
 
+def all_but_terraform(_folder: str, names: list[str]) -> list[str]:
+    """Name what :func:`shutil.copytree` leaves out."""
+    return [name for name in names if not name.endswith(".tf")]
+
+
 def asked(target: Bootstrap) -> list[str]:
     return [line for line in (target.root / "log").read_text().splitlines() if line.startswith(("init", "apply"))]
 
@@ -59,6 +68,13 @@ def keep_state(target: Bootstrap) -> None:
     s3 = boto3.client("s3", REGION)
     s3.create_bucket(Bucket=target.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_object(Bucket=target.bucket, Key="stream-consumer/dev-bootstrap.tfstate", Body=b"{}")
+
+
+def make_key(environment: str) -> str:
+    tags = {"Project": "stream-consumer", "Environment": environment, "ManagedBy": "terraform"}
+    listed = [{"TagKey": name, "TagValue": value} for name, value in tags.items()]
+    key: str = boto3.client("kms", REGION).create_key(Tags=listed)["KeyMetadata"]["KeyId"]
+    return key
 
 
 def test_the_first_run_moves_its_local_state_into_the_bucket(target: Bootstrap) -> None:
@@ -121,6 +137,68 @@ def test_an_environment_is_not_made_a_second_time_elsewhere(target: Bootstrap, a
         bootstrap(Bootstrap(target.infra, "dev", account, region, approve=True), None)
 
 
+def test_in_a_new_account_the_state_is_not_that_of_the_old_one(target: Bootstrap) -> None:
+    bootstrap(target, None)
+    (target.settings / "bootstrap.auto.tfvars.json").unlink()  # as the refusal says
+    remembered = target.settings / ".terraform" / "terraform.tfstate"
+    remembered.parent.mkdir()
+    remembered.write_text(json.dumps({"backend": {"config": {"bucket": target.bucket}}}))
+    moved = Bootstrap(target.infra, "dev", "999999999999", REGION, approve=True)
+    bootstrap(moved, None)
+    assert f'bucket = "{moved.bucket}"' in (target.settings / "backend.hcl").read_text()
+    assert not remembered.exists()
+
+
+def copied_to_uat(target: Bootstrap, ignored: str) -> Bootstrap:
+    """Bootstrap dev as it is in the repository, and copy its folder."""
+    shutil.copytree(INFRA / "envs" / "dev", target.settings, dirs_exist_ok=True, ignore=all_but_terraform)
+    bootstrap(target, None)
+    copy = Bootstrap(target.infra, "uat", ACCOUNT, REGION, approve=True)
+    shutil.copytree(target.settings, copy.settings, ignore=shutil.ignore_patterns(ignored))
+    return copy
+
+
+def test_a_copied_environment_is_refused_until_it_is_itself(target: Bootstrap) -> None:
+    """Else its first plan destroys what the other consists of."""
+    copy = copied_to_uat(target, "none")
+    with pytest.raises(ReleaseFailed) as refused:
+        bootstrap(copy, None)
+    for said in ('key = "stream-consumer/dev.tfstate"', 'Environment = "dev"', 'environment = "dev"'):
+        assert said in str(refused.value)
+    assert "delete backend.hcl, bootstrap.auto.tfvars.json there" in str(refused.value)
+    main_tf = copy.settings / "main.tf"
+    main_tf.write_text(main_tf.read_text().replace('"dev"', '"uat"').replace("/dev.", "/uat."))
+    with pytest.raises(ReleaseFailed, match=r"another environment, which it would change: delete backend\.hcl"):
+        bootstrap(copy, None)
+    for file in ("backend.hcl", "bootstrap.auto.tfvars.json"):
+        (copy.settings / file).unlink()
+    bootstrap(copy, None)
+
+
+@pytest.mark.parametrize("place", ['Environment = "uat"', '  environment        = "uat"', "/uat.tfstate"])
+def test_one_line_with_the_name_of_another_is_enough(target: Bootstrap, place: str) -> None:
+    copy = copied_to_uat(target, "b*")
+    main_tf = copy.settings / "main.tf"
+    text = main_tf.read_text().replace('"dev"', '"uat"').replace("/dev.", "/uat.")
+    assert place in text
+    main_tf.write_text(text.replace(place, place.replace("uat", "dev")))
+    with pytest.raises(ReleaseFailed, match="write uat into its main"):
+        refuse_a_copy(copy.settings)
+
+
+def test_a_copy_does_not_bring_along_what_terraform_remembers(target: Bootstrap) -> None:
+    remembered = target.settings / ".terraform" / "terraform.tfstate"
+    remembered.parent.mkdir()
+    remembered.write_text('{"backend": {"config": {"key": "stream-consumer/prod.tfstate", "bucket": "own"}}}')
+    with pytest.raises(ReleaseFailed, match=r"delete \.terraform/terraform\.tfstate there"):
+        refuse_a_copy(target.settings)
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_the_environments_of_the_repository_are_themselves(name: str) -> None:
+    refuse_a_copy(INFRA / "envs" / name)
+
+
 def test_what_exists_is_named_for_import(target: Bootstrap) -> None:
     assert bootstrap(target, None)
     assert variables(target)["found"] == {}
@@ -137,6 +215,58 @@ def test_what_exists_is_named_for_import(target: Bootstrap) -> None:
         "alias": "alias/stream-consumer-dev",
         "key": key,
     }
+
+
+def test_what_a_run_that_was_cut_off_left_half_made_is_kept(target: Bootstrap) -> None:
+    """Terraform would replace it, and nothing of a bootstrap may be destroyed: each later run would fail."""
+    key = {"address": "aws_kms_key.this[0]", "type": "aws_kms_key", "tainted": True}
+    bucket = {"address": "module.models.module.bucket.aws_s3_bucket.this", "type": "aws_s3_bucket", "tainted": True}
+    whole = {"address": "aws_kms_alias.this[0]", "type": "aws_kms_alias"}
+    models = {"child_modules": [{"resources": [bucket]}]}
+    state = {"values": {"root_module": {"resources": [key, whole], "child_modules": [models]}}}
+    (target.root / "shown.json").write_text(json.dumps(state))
+    bootstrap(target, None)
+    log = (target.root / "log").read_text().splitlines()
+    untainted = [line for line in log if line.startswith("untaint")]
+    assert untainted == ["untaint aws_kms_key.this[0]", "untaint module.models.module.bucket.aws_s3_bucket.this"]
+    assert log.index(untainted[-1]) < log.index("apply -auto-approve -var-file=dev.tfvars.json")
+
+
+def test_a_key_that_has_no_alias_yet_is_named_for_import(target: Bootstrap) -> None:
+    """A run was cut off between the two, and its state was local. Terraform then makes the alias."""
+    make_key("prod")
+    boto3.client("kms", REGION).schedule_key_deletion(KeyId=make_key("dev"))
+    key = make_key("dev")
+    bootstrap(target, None)
+    assert variables(target)["found"] == {"key": key}
+
+
+def test_of_several_keys_without_an_alias_none_is_guessed(target: Bootstrap) -> None:
+    keys = {make_key("dev"), make_key("dev")}
+    with pytest.raises(ReleaseFailed, match=r"aws kms create-alias --alias-name alias/stream-consumer-dev") as raised:
+        bootstrap(target, None)
+    assert all(key in str(raised.value) for key in keys)
+
+
+@needs_terraform
+def test_a_policy_beyond_those_that_are_made_is_not_imported(tmp_path: Path) -> None:
+    """Of a version that needed more: Terraform would find no place for it, in this run and each later one."""
+    [loop] = re.findall(
+        r"for_each = (.*policy/.*)\n  to +=", (INFRA / "bootstrap" / "imports.tf").read_text(encoding="utf-8")
+    )
+    places = 'locals {\n  deploys = true\n  deploy_policies = { "0" = [], "1" = [] }\n}\n'
+    found = {"policy/1": "one", "policy/99": "beyond", "state": "a-bucket"}
+    declared = f'variable "found" {{\n  default = {json.dumps(found).replace(":", "=")}\n}}\n'
+    (tmp_path / "main.tf").write_text(places + declared)
+    console = subprocess.run(  # noqa: S603 (our own arguments)
+        [str(shutil.which("terraform")), "console"],
+        cwd=tmp_path,
+        input=f"jsonencode({loop})",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(json.loads(console.stdout.splitlines()[-1])) == {"1": "one"}
 
 
 def test_githubs_provider_is_made_once_for_an_account(target: Bootstrap) -> None:

@@ -134,11 +134,13 @@ locals {
     { Effect = "Allow", Action = actions, Resource = local.deploy_resources[kind].arns },
     try(local.deploy_resources[kind].condition, null) == null ? {} : { Condition = local.deploy_resources[kind].condition },
   ))]
+
+  # Several, for one may be 6,144 characters long.
+  deploy_policies = { for at, statements in chunklist(local.deploy_statements, 10) : tostring(at) => statements if local.deploys }
 }
 
-# Several, for one may be 6,144 characters long.
 resource "aws_iam_policy" "deploy" {
-  for_each = { for at, statements in chunklist(local.deploy_statements, 10) : tostring(at) => statements if local.deploys }
+  for_each = local.deploy_policies
 
   name   = "${var.name}-deploy-${var.environment}-${each.key}"
   policy = "{\"Version\":\"2012-10-17\",\"Statement\":[${join(",", each.value)}]}"

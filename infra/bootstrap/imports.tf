@@ -37,8 +37,9 @@ import {
   id       = each.value
 }
 
+# Only those that will be made: an older version may have needed more of them.
 import {
-  for_each = { for kind, id in var.found : trimprefix(kind, "policy/") => id if startswith(kind, "policy/") && local.deploys }
+  for_each = { for at in keys(local.deploy_policies) : at => var.found["policy/${at}"] if contains(keys(var.found), "policy/${at}") }
   to       = aws_iam_policy.deploy[each.key]
   id       = each.value
 }

@@ -68,11 +68,13 @@ def through(aws: Aws, target: Bootstrap, clone: Path, plugins: Path | None, shel
 
 
 def _made_before(aws: Aws, target: Bootstrap) -> str:
-    """Make what an older deployment would have: a bucket with a model, a repository, a key; return the key's id."""
+    """Make what an older deployment would have: a bucket with a model, a repository, a policy, a key; return its id."""
     bucket = f"{target.prefix}-models-{target.account_id}"
     aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": target.region})
     aws("s3").put_object(Bucket=bucket, Key=_MODEL, Body=b"flavors: {}")
     aws("ecr").create_repository(repositoryName=target.prefix, imageTagMutability="IMMUTABLE")
+    beyond = f"stream-consumer-deploy-{target.environment}-99"  # of a version that needed more of them
+    aws("iam").create_policy(PolicyName=beyond, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
     key: str = aws("kms").create_key()["KeyMetadata"]["KeyId"]
     aws("kms").create_alias(AliasName=f"alias/{target.prefix}", TargetKeyId=key)
     return key
