@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.bootstrapping import read_settings
+from infra.bootstrapping import read_settings, refuse_a_copy
 from infra.publish import ReleaseFailed, output, run
 
 _RECORD = ("image_digest", "doors_image_digest", "architecture", "releases")
@@ -33,8 +33,9 @@ class Environment:
         Initialise anew: a folder does not show that its init failed halfway. Then render the record.
 
         Raises:
-            ReleaseFailed: The environment has not been bootstrapped, or Terraform failed.
+            ReleaseFailed: The environment is a copy of another or has not been bootstrapped, or Terraform failed.
         """
+        refuse_a_copy(self.root)
         self.repositories()
         backend = ["-backend-config=backend.hcl"] if (self.root / "backend.hcl").exists() else []
         self.terraform("init", "-input=false", *backend)

@@ -118,13 +118,15 @@ def test_a_version_that_was_given_no_batch_does_not_pass() -> None:
 
 
 @pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("the token expired")])
-def test_a_canary_that_nobody_watches_any_more_is_taken_back(fault: BaseException) -> None:
+def test_a_canary_that_nobody_watches_any_more_is_taken_back(
+    fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = Account()
 
     def sleep(_: float) -> None:
         raise fault
 
-    account.sleep = sleep  # type: ignore[method-assign]
+    monkeypatch.setattr(account, "sleep", sleep)
     with pytest.raises(type(fault)):
         account.roll_out(RELEASE)
     assert account.releases[-1] == {"rides": {"version": "7"}}
