@@ -115,8 +115,8 @@ def test_without_approval_terraform_asks(target: Bootstrap) -> None:
     ("settings", "said"),
     [
         ('roles = { permission_boundary = "arn" }', r"roles\.permission_boundary is not a setting"),
-        ('github_repo = "my-company/rides" # of ours', "github_repo is not a setting"),
-        ('roles = { path = "/a/", paths = 1 }\nbukets = []', r"bukets, roles\.paths is not a setting"),
+        ('github_repo = "my-company/rides" # of ours', 'no variable is called "github_repo"'),
+        ('roles = { path = "/a/", paths = 1 }', r"roles\.paths is not a setting"),
         ("streams = [", r"bootstrap\.tfvars: .+"),
     ],
 )

@@ -22,7 +22,7 @@ WEB_RESERVED, STARTER_RESERVED = 10, 1
 """Defaults of modules/web and modules/batch. `make infra-test` compares what follows with its plans."""
 
 
-_UNDECLARED = re.compile(r'does not declare a variable named "(\w+)" but a value was found in file "([^"]+)"')
+_UNDECLARED = re.compile(r'does not declare a variable named "(\w+)"')
 
 
 class VariablesUnreadable(Exception):
@@ -119,7 +119,7 @@ def _answer(question: str, folder: str) -> str:
     if console.returncode:
         raise VariablesUnreadable(_plain(console.stderr))
     if unknown := _UNDECLARED.search(_unframed(console.stdout + console.stderr)):
-        raise VariablesUnreadable(f'there is no variable "{unknown[1]}", to which {unknown[2]} gives a value')
+        raise VariablesUnreadable(f'no variable is called "{unknown[1]}"')
     return console.stdout.splitlines()[-1]
 
 
