@@ -150,7 +150,7 @@ $(VENV)/.image: $(LOCKS)/image.txt $(VENV)/.made
 	$(call install)
 
 image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; EXTRA="packages" SKLEARN=1.5)
-	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model $(MODEL)) $(if $(DOORS),--doors) \
+	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model '$(MODEL)') $(if $(DOORS),--doors) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SKLEARN),--scikit-learn $(SKLEARN)) \
 	  $(foreach package,$(EXTRA),--extra '$(package)')
 

@@ -6,6 +6,7 @@ The rule: a tag never moves, so it names all that an image is made from: kind, c
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -22,6 +23,9 @@ from infra.container.platforms import ARCHITECTURES
 from stream_consumer.models.files import default_s3, directory_digest, model_directory
 
 INFRA = Path(__file__).resolve().parent
+
+_ASKED = ("EXTRA", "SKLEARN", "PYTHON_IMAGE")
+"""Variables of ``make image`` by which an operator asks for another image of the same commit."""
 
 Push = Callable[[Any, str, str, str, Path | None], None]
 """Gets an ECR client, the reference to push to, kind and architecture, and the folder of a model to bake in, if any."""
@@ -68,6 +72,8 @@ def _tag(kind: str, architecture: str, model: Path | None) -> str:
     if tag.endswith("-dirty"):
         tag += f"-{int(time.time())}"  # these sources have no name of their own
     tag += f"-model-{directory_digest(model)[:12]}" if model else ""
+    asked = "\0".join(os.environ.get(name, "") for name in _ASKED)
+    tag += f"-with-{hashlib.sha256(asked.encode()).hexdigest()[:12]}" if asked.strip("\0") else ""
     return f"{kind}-{tag}-{architecture}"
 
 

@@ -131,6 +131,16 @@ def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypat
     ]
 
 
+def test_other_packages_are_another_image(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They reach `make image` by its variables, and the same tag would name an image without them."""
+    environment = deployed(doors_image_digest=None)
+    for version in ("1.5", "1.6", "1.5"):
+        monkeypatch.setenv("SKLEARN", version)
+        deploy(environment, None, builds)
+    first, second, third = (record["image_digest"] for record in environment.records)
+    assert first == third != second
+
+
 def test_what_is_deployed_is_marked_for_the_registry_to_keep(builds: Builds) -> None:
     """A mark is put once: the tag never moves."""
     environment = deployed(doors_image_digest=None)
