@@ -13,9 +13,11 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.preflight.variables import VariablesUnreadable, read
 from infra.publish import INFRA, ReleaseFailed, output, run
 from infra.taking_over import NAME, exists, found, makes_provider, tainted
 
@@ -89,9 +92,11 @@ def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
         The outputs of ``infra/bootstrap``.
 
     Raises:
-        ReleaseFailed: The environment is a copy, or stands in another account or region, or Terraform failed.
+        ReleaseFailed: The environment is a copy, or stands in another account or region, a setting is misspelt, or
+            Terraform failed.
     """
     refuse_a_copy(target.settings)
+    _refuse_misspelt(target)
     _same_place(target)
     is_in_bucket = exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
     (_use_bucket if is_in_bucket else _use_local)(target, "-reconfigure")
@@ -176,6 +181,35 @@ def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) 
     file = target.root / f"{target.environment}.tfvars.json"
     file.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     return [f"-var-file={file.name}", *([f"-var-file={given}"] if given.exists() else [])]
+
+
+def _refuse_misspelt(target: Bootstrap) -> None:
+    """Terraform drops an attribute that it does not know: a boundary would be missing, and nobody told."""
+    file, declared = target.settings / "bootstrap.tfvars", target.root / "variables.tf"
+    if not file.exists():
+        return
+    with tempfile.TemporaryDirectory() as written, tempfile.TemporaryDirectory() as typed:
+        untyped = f'variable "given" {{\n  default = {{\n{file.read_text(encoding="utf-8")}\n  }}\n}}\n'
+        Path(written, "variables.tf").write_text(untyped, encoding="utf-8")
+        shutil.copy(declared, typed)
+        shutil.copy(file, Path(typed, "terraform.tfvars"))
+        try:
+            read(Path(typed))  # first, for its faults have the lines of the file
+            given = read(Path(written), "given")["given"]
+            known = read(Path(typed), *given)
+        except VariablesUnreadable as unreadable:
+            raise ReleaseFailed(f"{file}: {str(unreadable).replace('terraform.tfvars', file.name)}") from unreadable
+    if unknown := list(_unknown(given, known)):
+        raise ReleaseFailed(f"{file}: {', '.join(unknown)} is not a setting; {target.root / 'README.md'} lists them")
+
+
+def _unknown(given: Mapping[str, Any], known: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the paths of the names in *given* that Terraform's types dropped from *known*."""
+    for name, value in given.items():
+        if name not in known:
+            yield f"{path}{name}"
+        elif isinstance(value, Mapping) and isinstance(known[name], Mapping):
+            yield from _unknown(value, known[name], f"{path}{name}.")
 
 
 def _write(target: Bootstrap, made: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ echo "$*" >> log
 case $1 in
 init) cp backend_override.tf backend.$(grep -c . log) ;;
 show) cat shown.json ;;
+console) exec %s console ;;
 output) echo '{"bootstrap": {"value": %s}, "github_repository": {"value": null}}' ;;
 esac
 """
@@ -42,10 +43,11 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bootstra
     tools = tmp_path / "bin"
     for folder in (tools, tmp_path / "bootstrap", tmp_path / "envs" / "dev"):
         folder.mkdir(parents=True)
-    (tools / "terraform").write_text(TERRAFORM % json.dumps(MADE))
+    (tools / "terraform").write_text(TERRAFORM % (shutil.which("terraform"), json.dumps(MADE)))
     (tools / "terraform").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools), prepend=":")
     (tmp_path / "bootstrap" / "shown.json").write_text("{}")
+    shutil.copy(INFRA / "bootstrap" / "variables.tf", tmp_path / "bootstrap")
     with mock_aws():
         yield Bootstrap(tmp_path, "dev", ACCOUNT, REGION, approve=True)
 
@@ -108,6 +110,34 @@ def test_without_approval_terraform_asks(target: Bootstrap) -> None:
     assert asked(target)[1] == "apply -var-file=dev.tfvars.json"
 
 
+@needs_terraform
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('roles = { permission_boundary = "arn" }', r"roles\.permission_boundary is not a setting"),
+        ('github_repo = "my-company/rides" # of ours', 'no variable "github_repo", to which bootstrap.tfvars gives'),
+        ('roles = { path = "/a/", paths = 1 }', r"roles\.paths is not a setting"),
+        ("streams = [", r"bootstrap\.tfvars: .* on bootstrap\.tfvars line 1"),
+    ],
+)
+def test_a_misspelt_setting_is_refused(target: Bootstrap, settings: str, said: str) -> None:
+    """A permissions boundary would be missing otherwise, and nobody told."""
+    (target.settings / "bootstrap.tfvars").write_text(settings)
+    with pytest.raises(ReleaseFailed, match=said):
+        bootstrap(target, None)
+    assert not (target.root / "log").exists() or not asked(target)
+
+
+@needs_terraform
+def test_the_settings_of_the_example_are_all_known(target: Bootstrap) -> None:
+    own = 'kms_key_arn = null\nstreams = ["a"]\nfound = { any = "thing" }\n'
+    example = (INFRA / "envs" / "prod" / "bootstrap.tfvars.example").read_text(encoding="utf-8")
+    for settings in (example, own):
+        (target.settings / "bootstrap.tfvars").write_text(settings)
+        bootstrap(target, None)
+
+
+@needs_terraform
 def test_the_users_own_settings_count_last(target: Bootstrap) -> None:
     own = target.settings / "bootstrap.tfvars"
     own.write_text('github_repository = "other/rides"\n')
