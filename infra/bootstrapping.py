@@ -184,7 +184,7 @@ def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) 
 
 
 def _refuse_misspelt(target: Bootstrap) -> None:
-    """Terraform passes over a name that it does not know: a boundary would be missing, and nobody told."""
+    """Terraform drops an attribute that it does not know: a boundary would be missing, and nobody told."""
     file, declared = target.settings / "bootstrap.tfvars", target.root / "variables.tf"
     if not file.exists():
         return
@@ -194,10 +194,11 @@ def _refuse_misspelt(target: Bootstrap) -> None:
         shutil.copy(declared, typed)
         shutil.copy(file, Path(typed, "terraform.tfvars"))
         try:
+            read(Path(typed))  # first, for its faults have the lines of the file
             given = read(Path(written), "given")["given"]
             known = read(Path(typed), *given)
         except VariablesUnreadable as unreadable:
-            raise ReleaseFailed(f"{file}: {unreadable}") from unreadable
+            raise ReleaseFailed(f"{file}: {str(unreadable).replace('terraform.tfvars', file.name)}") from unreadable
     if unknown := list(_unknown(given, known)):
         raise ReleaseFailed(f"{file}: {', '.join(unknown)} is not a setting; {target.root / 'README.md'} lists them")
 

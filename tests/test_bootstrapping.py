@@ -115,9 +115,9 @@ def test_without_approval_terraform_asks(target: Bootstrap) -> None:
     ("settings", "said"),
     [
         ('roles = { permission_boundary = "arn" }', r"roles\.permission_boundary is not a setting"),
-        ('github_repo = "my-company/rides" # of ours', 'no variable is called "github_repo"'),
+        ('github_repo = "my-company/rides" # of ours', 'no variable "github_repo", to which bootstrap.tfvars gives'),
         ('roles = { path = "/a/", paths = 1 }', r"roles\.paths is not a setting"),
-        ("streams = [", r"bootstrap\.tfvars: .+"),
+        ("streams = [", r"bootstrap\.tfvars: .* on bootstrap\.tfvars line 1"),
     ],
 )
 def test_a_misspelt_setting_is_refused(target: Bootstrap, settings: str, said: str) -> None:
