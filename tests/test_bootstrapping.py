@@ -115,7 +115,7 @@ def test_without_approval_terraform_asks(target: Bootstrap) -> None:
     ("settings", "said"),
     [
         ('roles = { permission_boundary = "arn" }', r"roles\.permission_boundary is not a setting"),
-        ('github_repo = "my-company/rides" # of ours', 'no variable "github_repo", to which bootstrap.tfvars gives'),
+        ('github_repo = "my-company/rides" # of ours', 'no variable is called "github_repo"'),
         ('roles = { path = "/a/", paths = 1 }', r"roles\.paths is not a setting"),
         ("streams = [", r"bootstrap\.tfvars: .* on bootstrap\.tfvars line 1"),
     ],

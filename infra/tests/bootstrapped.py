@@ -74,7 +74,8 @@ def _made_before(aws: Aws, target: Bootstrap) -> str:
     aws("s3").put_object(Bucket=bucket, Key=_MODEL, Body=b"flavors: {}")
     aws("ecr").create_repository(repositoryName=target.prefix, imageTagMutability="IMMUTABLE")
     beyond = f"stream-consumer-deploy-{target.environment}-99"  # of a version that needed more of them
-    aws("iam").create_policy(PolicyName=beyond, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+    nothing = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+    aws("iam").create_policy(PolicyName=beyond, PolicyDocument=json.dumps(nothing))
     key: str = aws("kms").create_key()["KeyMetadata"]["KeyId"]
     aws("kms").create_alias(AliasName=f"alias/{target.prefix}", TargetKeyId=key)
     return key

@@ -19,7 +19,7 @@ def agrees(root: Path, scratch: Path, planned: Iterable[Resource]) -> int:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     shutil.copy(root / "variables.tf", scratch)
-    for example in root.glob("*.tfvars.example"):
+    for example in {*root.glob("*.tfvars.example")} - {root / "bootstrap.tfvars.example"}:
         shutil.copy(example, scratch / f"{example.name.partition('.')[0]}.auto.tfvars")
     read, taken = dict(asked(scratch).concurrency), _taken(planned)
     if read != taken:
