@@ -33,7 +33,8 @@ from stream_consumer.sinks import Entry, Sink
 
 ROWS = 1_000
 """Of a call of the model: a bound on the memory that a prediction takes."""
-_LONGEST_LOAD_SECONDS = 600
+# Lambda freezes an environment between invocations, for minutes, and this process in the middle of loading with it.
+_LONGEST_LOAD_SECONDS = 86_400
 _WORST_OOM_SCORE = "1000"
 _LATE = "late"
 _LONGEST_FAULT = 2_000
