@@ -77,7 +77,7 @@ class Judge:
             numbers=found.scored_by_both,
             mean=found.mean,
             p95=found.p95,
-            published=self._publish(predictions, until) if batch.publish else 0,
+            published=self._publish(predictions, until, batch.seconds / 2) if batch.publish else 0,
             fault=fault,
         )
 
@@ -86,14 +86,15 @@ class Judge:
         now = self._clock()
         return self._decider.decide(records, now + (until - now) / 2).outcomes() if now < until else []
 
-    def _publish(self, predictions: Sequence[Prediction], until: float) -> int:
-        """Return how many of *predictions* the challenger's own stream has taken."""
+    def _publish(self, predictions: Sequence[Prediction], until: float, most: float) -> int:
+        """Return how many of *predictions* the challenger's own stream has taken, after *most* seconds at most."""
         if self._sink is None or not predictions:
             return 0
         entries = [Entry(one.partition_key, encode_prediction(one)) for one in predictions]
         # Of the time that is left, some is for the answer.
         now = self._clock()
-        return len(entries) - len(self._sink.write(entries, now + (until - now) * 3 / 4).unwritten)
+        written = self._sink.write(entries, now + min((until - now) * 3 / 4, most))
+        return len(entries) - len(written.unwritten)
 
 
 def _named(error: Exception) -> str:
@@ -155,9 +156,10 @@ def _limit_memory(room: int) -> None:
     """
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
     resident, data = (int(pages[at]) * os.sysconf("SC_PAGE_SIZE") for at in (1, 5))
-    limit = room + max(0, data - resident)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
-    Path("/proc/self/oom_score_adj").write_text(_WORST_OOM_SCORE, encoding="ascii")
+    limit, hard = room + max(0, data - resident), resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    with contextlib.suppress(OSError):  # where /proc may not be written to
+        Path("/proc/self/oom_score_adj").write_text(_WORST_OOM_SCORE, encoding="ascii")
 
 
 def load(settings: Settings) -> tuple[Model, Judge]:

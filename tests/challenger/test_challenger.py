@@ -207,6 +207,16 @@ def test_one_that_cannot_be_started_or_loaded_is_switched_off_with_the_reason(me
     assert [line["remedy"] for line in other.logs] == ["ModelError: there is no MLflow model at /opt/challenger"]
 
 
+def test_a_stream_that_hangs_holds_a_batch_up_for_half_of_the_timeout(metrics: Metrics) -> None:
+    run, _ = harness(environ={"CHALLENGER_STREAM": "challenger_predictions"}, stream_faults=[HANGS[0]] * 2)
+    for _ in range(2):
+        began = run.time.now
+        run.invoke([ride_event(1)])
+        assert run.time.now - began == pytest.approx(1.0)
+        found = metrics()
+        assert (found["ChallengerCompared"], found["ChallengerPublished"]) == (1.0, 0.0)
+
+
 # --- what is said once ------------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from stream_consumer.challenger.challenger import Challenged, Challenger
 from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.kinesis.shard_reader import ShardReader, Start, list_shards, stream_arn
 from stream_consumer.lambda_function import build_handler
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.models.files import directory_digest
@@ -164,3 +165,53 @@ def test_the_function_with_a_challenger_publishes_on_both_streams(
     assert {made.version for made in own}.isdisjoint({made.version for made in other})
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "ChallengerCompared" in line]
     assert [(line["ChallengerCompared"], line["ChallengerPublished"]) for line in lines] == [([5.0], [5.0])]
+
+
+MISDEEDS = ("hang", "crash", "exit", "eat", "raise")
+
+
+def raw_records(aws: EmbeddedAws, stream: str) -> list[bytes]:
+    kinesis = aws.clients().kinesis
+    arn = stream_arn(kinesis, stream)
+    [shard] = list_shards(kinesis, arn)
+    return [record["Data"] for record in ShardReader(kinesis, arn, shard["ShardId"], Start()).read().records]
+
+
+def test_what_really_misbehaves_changes_no_byte_and_no_answer(
+    rides_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real function with a challenger of each temper, against the same function without one."""
+    names = ["alone", *MISDEEDS]
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    events = [kinesis_event(datas, 10 * at) for at, datas in enumerate((LUCKY, [*UNLUCKY, b"poison"], LUCKY))]
+    with EmbeddedAws(streams=dict.fromkeys(names, 1), buckets=["failures"]) as aws:
+        for name, value in aws.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(taken + 1_200))
+        came = {}
+        for name in names:
+            environ = {
+                "MODEL_LOCATION": str(rides_model),
+                "PREDICTIONS_STREAM_NAME": name,
+                "DEAD_LETTER_BUCKET": "failures",
+                "DEAD_LETTER_PREFIX": name,
+                "CHALLENGER_TIMEOUT_MS": "15000",
+            }
+            environ |= unlucky(tmp_path / name, name) if name in MISDEEDS else {}
+            handler = build_handler(environ, telemetry(os.environ | {"POWERTOOLS_SERVICE_NAME": f"beside-{name}"}))
+            answers = [handler(event, FakeContext(60_000)) for event in events]
+            keys = aws.clients().s3.list_objects_v2(Bucket="failures", Prefix=name)["Contents"]
+            letters = [aws.clients().s3.get_object(Bucket="failures", Key=one["Key"])["Body"].read() for one in keys]
+            came[name] = answers, sorted(raw_records(aws, name)), letters
+    assert came["alone"][0] == [{"batchItemFailures": []}] * 3
+    assert len(came["alone"][1]) == 4
+    assert len(came["alone"][2]) == 1
+    assert [name for name in MISDEEDS if came[name] != came["alone"]] == []
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    said = [(line["service"], line["message"]) for line in lines if line.get("level") == "WARNING"]
+    assert [one for one in said if one[1] != "invalid record"] == [
+        ("beside-hang", "challenger switched off"),
+        ("beside-crash", "challenger switched off"),
+        ("beside-exit", "challenger switched off"),
+        ("beside-eat", "challenger failed on a batch"),
+    ], "one row that the model refuses is isolated, and only counted"
