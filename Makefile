@@ -16,7 +16,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
+.PHONY: help demo moderation test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
 	types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme bootstrap preflight deploy plan promote publish rollback smoke destroy
@@ -80,6 +80,9 @@ rides_as_options = set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rid
 
 demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES="paths or URLs" TRAIN="paths or URLs")
 	@$(rides_as_options); $(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
+
+moderation: $(VENV)/.local ## two text classifiers on one stream of comments, and a reader that merges what they say
+	@$(BIN)/python -m examples.moderation
 
 test: $(VENV)/.dev ## the unit tests
 	@$(BIN)/python -m pytest -n auto

@@ -25,6 +25,8 @@ from stream_consumer.sinks import Sink
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
 
+    from stream_consumer.challenger.challenger import Challenger
+
 
 class Closable(Protocol):
     """A client: closing it drops its connections, and its next call opens new ones."""
@@ -33,10 +35,11 @@ class Closable(Protocol):
 
 
 class Composition(NamedTuple):
-    """A consumer, and the clients that it holds."""
+    """A consumer, the clients that it holds, and the challenger that the settings ask for."""
 
     consumer: Consumer
     clients: Sequence[Closable]
+    challenger: "Challenger | None" = None
 
 
 def compose(settings: Settings, loaded: Callable[[Model], object]) -> Composition:
@@ -73,7 +76,14 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
         dead_letters=dead_letters,
         max_dead_letter_share=settings.dead_letter_max_share,
     )
-    return Composition(consumer, clients)
+    return Composition(consumer, clients, _challenger(settings, model) if settings.challenger_location else None)
+
+
+def _challenger(settings: Settings, model: Model) -> "Challenger":
+    # Imported where there is one, so that it costs nothing where there is none.
+    from stream_consumer.challenger.challenger import Challenger  # noqa: PLC0415
+
+    return Challenger(settings, model.schema.columns)
 
 
 def _check_room(model: Model) -> None:

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from stream_consumer.comparison import Outcome, outcome_of
 from stream_consumer.contract.dead_letter import DeadLetter
 from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.errors import DeploymentAtFault
-from stream_consumer.inference import Decider
+from stream_consumer.inference import Decider, Decision
 from stream_consumer.scoring import unquoted
 from stream_consumer.sinks import Entry, Sink, Unwritten
 
@@ -34,6 +35,8 @@ class BatchResult:
     """Why the first unsettled record is not settled."""
     predictions: list[Prediction] = field(default_factory=list)
     """One for each record that could be scored, in order."""
+    decision: Decision | None = None
+    """Which record each prediction is of, and why the others have none."""
     published: int = 0
     """Acknowledged predictions; those behind an unsettled record will be published again."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -58,6 +61,10 @@ class BatchResult:
     def oldest_arrival(self) -> float | None:
         """Unix seconds of the earliest arrival in Kinesis."""
         return min((record.arrival for record in self.records if record.arrival is not None), default=None)
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what the model made of each decided record, in order."""
+        return list(map(outcome_of, self.decision.outcomes())) if self.decision else []
 
     def dead_letters_by_reason(self) -> Counter[Reason]:
         return Counter(letter.reason for letter in self.dead_letters[: self.dead_letters_written])
@@ -186,6 +193,7 @@ class Consumer:
         # model refuses would come again for ever.
         decision = self._decider.decide(result.records, now + (deadline - now) / 2)
         result.stop_at(decision.decided, "isolating the rows that the model refuses took too long")
+        result.decision = decision
         result.unseen_categories = decision.unseen_categories
         result.model_seconds = decision.model_seconds
         result.predictions = decision.predictions

@@ -38,6 +38,12 @@ def share(text: str) -> float:
     return value
 
 
+def amount(text: str) -> float:
+    if not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", text):
+        raise ValueError("wanted a number that is not negative, such as 0.5")
+    return float(text)
+
+
 def matching(pattern: str, wanted: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):

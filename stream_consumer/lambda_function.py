@@ -5,6 +5,7 @@ The rule: the response always has the key ``batchItemFailures`` under exactly th
 success. What cannot be said with it is said by raising.
 """
 
+import contextlib
 import functools
 import gc
 import importlib
@@ -13,7 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,6 +24,9 @@ from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry, telemetry
+
+if TYPE_CHECKING:
+    from stream_consumer.challenger.challenger import Challenger
 
 # A direct invocation outside Lambda has no context to ask.
 _SECONDS_WITHOUT_CONTEXT = 30.0
@@ -45,6 +49,7 @@ class Handler:
         report: Telemetry,
         *,
         clients: Sequence[Closable] = (),
+        challenger: "Challenger | None" = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -52,6 +57,7 @@ class Handler:
         self._settings = settings
         self._report = report
         self._clients = clients
+        self._challenger = challenger
         self._monotonic = monotonic
         self._now = now
 
@@ -65,7 +71,8 @@ class Handler:
             NotAKinesisEvent: There is no batch in *event*.
         """
         records = records_from_lambda(event)
-        result = self._consumer.process(records, self._deadline(context))
+        deadline = self._deadline(context)
+        result = self._consumer.process(records, deadline)
         self._report.invoked(result, getattr(context, "aws_request_id", None), self._now())
         if result.unsettled and (result.settled == 0 or result.checkpoint is None):
             raise BatchFailed(f"none of the {len(records)} records could be checkpointed: {result.cause}")
@@ -77,6 +84,10 @@ class Handler:
             except Exception as error:  # noqa: BLE001 (published is published: what is only told cannot fail the batch)
                 self._report.not_returned(error)
                 response |= {"predictions": [], "predictionsLeftOut": len(result.predictions)}
+        if self._challenger:
+            # Last of all, and whatever it is: the batch is settled, and its answer must reach Lambda.
+            with contextlib.suppress(Exception):
+                self._report.challenged(self._challenger.challenge(result, deadline))
         return response
 
     def renew(self) -> None:
@@ -119,8 +130,8 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         InitError: The environment or the model is wrong; nothing is consumed until it is mended.
     """
     settings = Settings.of(environ)
-    consumer, clients = compose(settings, report.started)
-    return Handler(consumer, settings, report, clients=clients)
+    composed = compose(settings, report.started)
+    return Handler(composed.consumer, settings, report, clients=composed.clients, challenger=composed.challenger)
 
 
 @functools.cache

@@ -7,10 +7,13 @@ one; ``FIELDS`` is the list that the README's table is checked against.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from stream_consumer.contract.event_schema import Column
+from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.environment_variables import (
     Field,
+    amount,
     boolean,
     foreign_faults,
     integer,
@@ -27,6 +30,7 @@ from stream_consumer.models.loading import Choice
 _stream = matching(
     r"[a-zA-Z0-9_.-]{1,128}|arn:[^:]+:kinesis:[^:]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}", "a stream's name or ARN"
 )
+_digest = matching(r"[0-9a-f]{64}", "a SHA-256 in lower-case hex")
 _bucket = matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
 
 FIELDS = {
@@ -56,7 +60,7 @@ FIELDS = {
     ),
     "model_digest": Field(
         "MODEL_DIGEST",
-        matching(r"[0-9a-f]{64}", "a SHA-256 in lower-case hex"),
+        _digest,
         None,
         "What the model directory must hash to (`stream-consumer model` prints it); obligatory for pickled models",
     ),
@@ -135,6 +139,33 @@ FIELDS = {
         "every reader must then unfold. `0`: a record for each prediction",
     ),
     "publish_concurrency": Field("PUBLISH_CONCURRENCY", integer(1, 32), 4, "PutRecords requests in flight"),
+    "challenger_location": Field(
+        "CHALLENGER_LOCATION",
+        some_text,
+        None,
+        "A second model, as `MODEL_LOCATION`: it scores each batch once more after the batch is settled, and metrics "
+        "tell how the two differ",
+    ),
+    "challenger_digest": Field("CHALLENGER_DIGEST", _digest, None, "Its digest, as `MODEL_DIGEST`"),
+    "challenger_stream": Field(
+        "CHALLENGER_STREAM",
+        _stream,
+        None,
+        "Stream for its predictions, by name or ARN; what the stream does not take is dropped",
+    ),
+    "challenger_threshold": Field(
+        "CHALLENGER_THRESHOLD",
+        amount,
+        0.0,
+        "Difference of two predicted numbers above which the models disagree, in the unit of the prediction",
+    ),
+    "challenger_timeout_ms": Field(
+        "CHALLENGER_TIMEOUT_MS",
+        integer(1, 600_000),
+        2000,
+        "How long a batch's answer waits for the challenger, which is asked only if so much time is left. Without an "
+        "answer by then it is switched off for as long as the environment lives",
+    ),
 }
 
 
@@ -159,6 +190,11 @@ class Settings:
     deadline_margin_ms: int
     publish_aggregate_keys: int
     publish_concurrency: int
+    challenger_location: str | None
+    challenger_digest: str | None
+    challenger_stream: str | None
+    challenger_threshold: float
+    challenger_timeout_ms: int
 
     @property
     def choice(self) -> Choice:
@@ -181,9 +217,23 @@ class Settings:
             values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
+        faults += _challenger_faults(values)
         refuse([*faults, *foreign_faults(environ)])
         values["return_predictions"] |= values["test_run"]
         return cls(**values)
+
+
+def _challenger_faults(values: Mapping[str, Any]) -> list[str]:
+    faults = [
+        f"{FIELDS[name].variable} is set, but CHALLENGER_LOCATION is not"
+        for name in ("challenger_digest", "challenger_stream")
+        if values[name] and not values["challenger_location"]
+    ]
+    stream, own = values["challenger_stream"], values["predictions_stream_name"]
+    # Readers keep the first prediction of an event, which might be the challenger's.
+    if stream and (stream == own or stream_name(stream) == own or stream_name(own) == stream):
+        faults.append(f"CHALLENGER_STREAM={stream!r} is PREDICTIONS_STREAM_NAME; wanted a stream of its own")
+    return faults
 
 
 def _lineage_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:

@@ -8,7 +8,7 @@ When a batch is reported, its predictions are published: an exception would only
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ from stream_consumer.model import Model
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from aws_lambda_powertools.metrics import EphemeralMetrics
+
+    from stream_consumer.challenger.challenger import Challenged
 
 # Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
 _LARGEST_VALUE = 2.0**360
@@ -96,6 +98,31 @@ class Metric(Enum):
         Unit.COUNT,
         "With `.` and a label behind it: predictions of that label, if they are of at most 20 labels",
     )
+    CHALLENGER_COMPARED = ("ChallengerCompared", Unit.COUNT, "Records that the champion and the challenger predict")
+    CHALLENGER_DISAGREEMENTS = (
+        "ChallengerDisagreements",
+        Unit.COUNT,
+        "Of these: other labels, or numbers that differ by more than CHALLENGER_THRESHOLD",
+    )
+    CHALLENGER_DISAGREEMENT_SHARE = ("ChallengerDisagreementShare", Unit.NO_UNIT, "Their share, from 0 to 1")
+    CHALLENGER_DIFFERENCE_MEAN = (
+        "ChallengerDifferenceMean",
+        Unit.NO_UNIT,
+        "Mean of the challenger's predictions less the champion's, if they are numbers",
+    )
+    CHALLENGER_DIFFERENCE_P95 = (
+        "ChallengerDifferenceP95",
+        Unit.NO_UNIT,
+        "95th percentile of the absolute difference, within 1 %",
+    )
+    CHALLENGER_FAILURES = ("ChallengerFailures", Unit.COUNT, "Records that only the champion predicts")
+    CHALLENGER_SKIPPED = (
+        "ChallengerSkipped",
+        Unit.COUNT,
+        "Records that the challenger was not shown: no time left, not loaded yet, or switched off",
+    )
+    CHALLENGER_PUBLISHED = ("ChallengerPublished", Unit.COUNT, "Its predictions that CHALLENGER_STREAM acknowledged")
+    CHALLENGER_TIME = ("ChallengerTime", Unit.MILLISECONDS, "How much later the batch was answered for it")
     COLD_START = ("ColdStart", Unit.COUNT, "1 on the first invocation of an environment")
 
     def __init__(self, label: str, unit: Unit, meaning: str) -> None:
@@ -142,6 +169,15 @@ class Telemetry:
         with self._harmless("warnings"):
             self._logger.warning("predictions not returned", extra={"error": type(error).__name__})
 
+    def challenged(self, challenged: "Challenged") -> None:
+        """Report what a challenger made of a batch, in a line of metrics of its own."""
+        with self._harmless("metrics"):
+            self._metrics(_challenger_values(challenged)).flush_metrics()
+        with self._harmless("warnings"):
+            for notice in challenged.notices:
+                log = self._logger.warning if notice.warning else self._logger.info
+                log(notice.message, extra=notice.fields)
+
     @contextlib.contextmanager
     def _harmless(self, what: str) -> Iterator[None]:
         """Let no exception out: the batch is settled, and its outcome must reach Lambda."""
@@ -155,17 +191,21 @@ class Telemetry:
                 )
 
     def _measure(self, result: BatchResult, now: float) -> None:
-        metrics = self._new_metrics()
         predicted = [one.value for one in result.predictions]
-        for metric, value in _values(result, predicted, now):
-            if abs(value) <= _LARGEST_VALUE:
-                metrics.add_metric(metric.label, metric.unit, value)
+        metrics = self._metrics(_values(result, predicted, now))
         for label, count in _labels(predicted).items():
             metrics.add_metric(f"{Metric.PREDICTIONS.label}.{label}", Metric.PREDICTIONS.unit, count)
         if self._cold:
             metrics.add_metric(Metric.COLD_START.label, Metric.COLD_START.unit, 1)
             self._cold = False
         metrics.flush_metrics()
+
+    def _metrics(self, values: Iterable[tuple[Metric, float]]) -> "EphemeralMetrics":
+        metrics = self._new_metrics()
+        for metric, value in values:
+            if abs(value) <= _LARGEST_VALUE:
+                metrics.add_metric(metric.label, metric.unit, value)
+        return metrics
 
     def _warn(self, result: BatchResult, request_id: str | None) -> None:
         for letter in result.dead_letters[:_DEAD_LETTERS_LOGGED]:
@@ -214,6 +254,21 @@ def _values(result: BatchResult, predicted: Sequence[Any], now: float) -> Iterat
     if numbers:
         yield Metric.PREDICTION_MEAN, _mean(numbers)
         yield Metric.PREDICTION_P95, numbers[-(-len(numbers) * 95 // 100) - 1]
+
+
+def _challenger_values(challenged: "Challenged") -> Iterator[tuple[Metric, float]]:
+    answer = challenged.answer
+    yield Metric.CHALLENGER_COMPARED, answer.compared
+    yield Metric.CHALLENGER_DISAGREEMENTS, answer.disagreeing
+    yield Metric.CHALLENGER_FAILURES, answer.failures
+    yield Metric.CHALLENGER_SKIPPED, challenged.skipped
+    yield Metric.CHALLENGER_PUBLISHED, answer.published
+    yield Metric.CHALLENGER_TIME, round(challenged.seconds * 1000, 3)
+    if answer.compared:
+        yield Metric.CHALLENGER_DISAGREEMENT_SHARE, answer.disagreeing / answer.compared
+    if answer.numbers:
+        yield Metric.CHALLENGER_DIFFERENCE_MEAN, answer.mean
+        yield Metric.CHALLENGER_DIFFERENCE_P95, answer.p95
 
 
 def _labels(predicted: Sequence[Any]) -> Counter[str]:

@@ -11,12 +11,13 @@ How to use it::
 import io
 import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
+from stream_consumer.challenger.challenger import Asked, Challenger
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract import kpl
 from stream_consumer.contract.prediction import Prediction, decode_prediction
@@ -40,7 +41,7 @@ _names = itertools.count()
 class Harness:
     """One environment of the function; the metrics' lines go to standard output."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what a test may vary, each with a default)
         self,
         faults: Iterable[Fault | None] = (),
         *,
@@ -48,9 +49,10 @@ class Harness:
         model: Model | None = None,
         time: FakeTime | None = None,
         bucket: bool = True,
+        challenger: "Callable[[Settings], Asked] | None" = None,
         **environ: str,
     ) -> None:
-        """*environ* are further settings, by their variables' names."""
+        """*environ* are further settings, by their variables' names; *challenger* starts the process of one."""
         self.time = time or FakeTime()
         self.kinesis = FakeKinesis(self.time, faults)
         self.s3 = FakeS3(self.time, s3_faults)
@@ -79,7 +81,14 @@ class Harness:
             lambda: EphemeralMetrics(namespace="StreamConsumer", service="stream-consumer"),
         )
         self.handler = Handler(
-            self.consumer, self.settings, telemetry, monotonic=self.time.clock, now=lambda: ARRIVAL + 2.5
+            self.consumer,
+            self.settings,
+            telemetry,
+            challenger=Challenger(self.settings, model.schema.columns, start=challenger, clock=self.time.clock)
+            if challenger
+            else None,
+            monotonic=self.time.clock,
+            now=lambda: ARRIVAL + 2.5,
         )
 
     def invoke(self, datas: Iterable[bytes], *, first: int = 0, remaining_ms: int = 60_000) -> dict[str, Any]:

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMISE = ("tests/test_invariants.py",)
 UNITS = (
     "tests/aws",
+    "tests/challenger",
     "tests/contract",
     "tests/kinesis",
     "tests/models/test_loading.py",
@@ -56,6 +57,10 @@ _LETTERS = "self._write_dead_letters(result, letter_positions, result.dead_lette
 _PUBLISH = "self._publish(result, positions, deadline, self._predictions)"
 
 MUTANTS = (
+    # The challenger
+    Mutant("it is asked with its time left", "challenger/challenger", "+ self._timeout <= deadline", "<= deadline"),
+    Mutant("it is never asked again once it failed", "challenger/challenger", "self._off = True", "self._off = False"),
+    Mutant("it never uses the input stream", "challenger/challenger", "not in {source, stream_name(source)}", "!= ''"),
     # The checkpoint
     Mutant("unsettled records are reported", "consumer", "self.settled, self.cause = ", "_, self.cause = "),
     Mutant("the lowest of them is reported", "consumer", "self.records[self.settled].seq", "self.records[-1].seq"),

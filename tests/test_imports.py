@@ -32,7 +32,8 @@ class Hidden(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Hidden())
 from stream_consumer.lambda_function import lambda_handler
 answer = lambda_handler(json.load(sys.stdin), None)
-print(json.dumps({"answer": answer, "asked": Hidden.asked}))
+challenger = [name for name in sys.modules if name.startswith("stream_consumer.challenger")]
+print(json.dumps({"answer": answer, "asked": Hidden.asked, "challenger": challenger}))
 """
 
 # Imports every module and notes what our own code reads of the environment, and any connection that anybody makes.
@@ -112,6 +113,7 @@ def test_the_handler_runs_without_mlflow_and_pandas(boosted_rides_model: Path, k
         KINESIS_ENDPOINT_URL=kinesis,
     )
     assert result["answer"] == {"batchItemFailures": []}
+    assert result["challenger"] == [], "what is not asked for costs nothing"
     assert {name.partition(".")[0] for name, _ in result["asked"]} <= {"pandas", "rich"}
     assert {who.partition(".")[0] for _, who in result["asked"]} <= {"sklearn", "skops"}
 

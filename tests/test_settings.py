@@ -30,6 +30,11 @@ def test_only_the_model_must_be_named() -> None:
         "deadline_margin_ms": 1000,
         "publish_aggregate_keys": 0,
         "publish_concurrency": 4,
+        "challenger_location": None,
+        "challenger_digest": None,
+        "challenger_stream": None,
+        "challenger_threshold": 0.0,
+        "challenger_timeout_ms": 2000,
     }
 
 
@@ -52,6 +57,10 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "the longest margin": ("DEADLINE_MARGIN_MS", "60000", 60_000),
     "aggregate keys": ("PUBLISH_AGGREGATE_KEYS", "16", 16),
     "one request at a time": ("PUBLISH_CONCURRENCY", "1", 1),
+    "a challenger": ("CHALLENGER_LOCATION", "s3://models/2", "s3://models/2"),
+    "a threshold": ("CHALLENGER_THRESHOLD", "0.25", 0.25),
+    "no threshold": ("CHALLENGER_THRESHOLD", "0", 0.0),
+    "a long timeout": ("CHALLENGER_TIMEOUT_MS", "600000", 600_000),
     "TEST_RUN as the lineage has it": ("TEST_RUN", "True", True),
     "yes": ("RETURN_PREDICTIONS", "YES", True),
     "on": ("RETURN_PREDICTIONS", "on", True),
@@ -89,13 +98,17 @@ BAD: dict[str, tuple[str, str, str]] = {
     "a margin of hours": ("DEADLINE_MARGIN_MS", "9" * 20, "a whole number from 0 to 60000"),
     "fewer than no aggregate keys": ("PUBLISH_AGGREGATE_KEYS", "-1", "a whole number from 0 to 10000"),
     "no request at a time": ("PUBLISH_CONCURRENCY", "0", "a whole number from 1 to 32"),
+    "a negative threshold": ("CHALLENGER_THRESHOLD", "-1", "a number that is not negative, such as 0.5"),
+    "a threshold that is none": ("CHALLENGER_THRESHOLD", "nan", "a number that is not negative, such as 0.5"),
+    "no time for a challenger": ("CHALLENGER_TIMEOUT_MS", "0", "a whole number from 1 to 600000"),
+    "half a digest of a challenger": ("CHALLENGER_DIGEST", "0a" * 16, "a SHA-256 in lower-case hex"),
 }
 
 
 @pytest.mark.parametrize(("variable", "text", "wanted"), BAD.values(), ids=BAD)
 def test_a_fault_names_the_variable_its_value_and_what_is_wanted(variable: str, text: str, wanted: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        Settings.of(MODEL | {variable: text})
+        Settings.of(MODEL | {"CHALLENGER_LOCATION": "/opt/challenger", variable: text})
     assert str(caught.value) == f"the environment is wrong: {variable}={text!r}: wanted {wanted}"
 
 
@@ -126,6 +139,36 @@ def test_a_fault_of_the_lineages_variables_is_not_reported_as_their_absence() ->
 def test_the_lineages_variables_name_the_model_too(run: str, location: str) -> None:
     settings = Settings.of({"MODEL_BUCKET": "models", "MLFLOW_EXPERIMENT_ID": "7", "RUN_ID": run})
     assert (settings.model_location, settings.run_id) == (location, run)
+
+
+@pytest.mark.parametrize("variable", ["CHALLENGER_DIGEST", "CHALLENGER_STREAM"])
+def test_what_is_said_of_a_challenger_needs_one(variable: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable} is set, but CHALLENGER_LOCATION is not"):
+        Settings.of(MODEL | {variable: "0a" * 32})
+
+
+ARN = "arn:aws:kinesis:us-east-1:123456789012:stream/"
+
+
+@pytest.mark.parametrize(
+    ("own", "challengers", "refused"),
+    [
+        ("rides", "rides", True),
+        ("rides", f"{ARN}rides", True),
+        (f"{ARN}rides", "rides", True),
+        (f"{ARN}rides", f"{ARN}rides", True),
+        ("rides", "rides-2", False),
+        (f"{ARN}rides", f"{ARN.replace('123456789012', '210987654321')}rides", False),
+    ],
+)
+def test_a_challenger_never_publishes_on_the_champions_stream(own: str, challengers: str, *, refused: bool) -> None:
+    """Readers keep the first prediction of each event, whoever made it."""
+    environ = {"PREDICTIONS_STREAM_NAME": own, "CHALLENGER_LOCATION": "/opt/c", "CHALLENGER_STREAM": challengers}
+    if not refused:
+        assert Settings.of(MODEL | environ).challenger_stream == challengers
+        return
+    with pytest.raises(SettingsError, match="is PREDICTIONS_STREAM_NAME; wanted a stream of its own"):
+        Settings.of(MODEL | environ)
 
 
 @pytest.mark.parametrize("missing", ["MODEL_BUCKET", "MLFLOW_EXPERIMENT_ID", "RUN_ID"])

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,7 +82,8 @@ def demo(  # noqa: PLR0913 (each is an option)
     put came out once: as a prediction or as a dead letter. The rides put are rides that the model was not trained on.
     Exit code 1 if the counts do not add up.
 
-    With --model and --events the same is done with a model and events of your own.
+    With --model and --events the same is done with a model and events of your own. The function's settings
+    MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD, PREDICTION_FIELD and CHALLENGER_… hold here, too.
     """
     if train and model != CHAMPION:
         raise UsageError("--train makes a model and --model names one: give one of the two")
@@ -117,6 +118,8 @@ def _run(plan: "Plan", directory: Path, *, runtime: bool, shards: int) -> "Outco
 
     metrics = MetricsTally()
     streams = {platform.INPUT_STREAM: shards, platform.OUTPUT_STREAM: shards}
+    if challengers := os.environ.get("CHALLENGER_STREAM"):
+        streams[challengers] = shards
     with contextlib.ExitStack() as stack:
         aws = stack.enter_context(EmbeddedAws(streams=streams, buckets=[platform.BUCKET]))
         environment = {
@@ -184,9 +187,18 @@ def _summary(outcome: "Outcome", name: str) -> list[tuple[str, str]]:
         rows += [("commonest fault", outcome.fault)] if outcome.fault else []
         rows += prediction_rows(outcome.predictions, name)
     invocations = f"{outcome.invocations:,}, {outcome.metrics.get('ModelTime', 0):,.0f} ms in the model"
+    if os.environ.get("CHALLENGER_LOCATION"):
+        rows.append(("challenger", _challenger(outcome.metrics)))
     if outcome.failed_invocations:
         rows.append(("failed invocations", f"{outcome.failed_invocations:,}, the last with {outcome.last_error}"))
     return [*rows, ("invocations", f"{invocations}, {outcome.metrics.get('EntriesResent', 0):,.0f} entries resent")]
+
+
+def _challenger(sums: Mapping[str, float]) -> str:
+    compared, disagreements, failures, skipped = (
+        f"{sums.get(f'Challenger{name}', 0):,.0f}" for name in ("Compared", "Disagreements", "Failures", "Skipped")
+    )
+    return f"{compared} compared, {disagreements} of them disagree, {failures} failed, {skipped} skipped"
 
 
 def _write_report(path: Path, outcome: "Outcome", about: dict[str, str], rows: list[tuple[str, str]]) -> None:

@@ -22,9 +22,9 @@ from stream_consumer.kinesis.shard_reader import Start, stream_arn
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
+    from stream_consumer.comparison import Comparison
     from stream_consumer.consumer import Consumer
     from stream_consumer.model import Model
-    from stream_consumer.operate.compare import Comparison
     from stream_consumer.operate.replay import Stretch
     from stream_consumer.sinks import Entry, Sink
 
@@ -62,6 +62,10 @@ def replay(  # noqa: PLR0913 (each is an option)
     ] = None,
     compare_digest: Annotated[str | None, typer.Option(help="Digest of the model to compare.")] = None,
     keep: Annotated[int, typer.Option(min=0, help="How many of the largest differences to name.")] = 10,
+    threshold: Annotated[
+        float,
+        typer.Option(min=0, callback=options.number, help="Difference of two numbers above which the models disagree."),
+    ] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
     dead_letters: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write invalid records to it; by default they are only counted.")
@@ -95,7 +99,7 @@ def replay(  # noqa: PLR0913 (each is an option)
         other = _load(compare, compare_digest, clients, first=False)
         with bar("comparing", None) as advance:
             one, another = _consumer(loaded), _consumer(other)
-            comparison = compare_models(records, one, another, keep=keep, progress=advance)
+            comparison = compare_models(records, one, another, keep=keep, threshold=threshold, progress=advance)
         for line in [msgspec.json.encode(comparison).decode()] if as_json else _text(comparison, loaded, other):
             say(line)
         return
@@ -208,6 +212,7 @@ def _text(comparison: "Comparison", one: "Model", other: "Model") -> list[str]:
         "",
         f"records            {comparison.records:>12,}",
         f"scored by both     {comparison.scored_by_both:>12,}, {comparison.differing:,} of them differently",
+        f"disagreeing        {comparison.disagreeing:>12,} of {comparison.predicted_by_both:,} that both predict",
         "",
         "other less one",
         f"mean               {comparison.mean:>12.4f}",

@@ -69,6 +69,21 @@ def test_it_runs_the_function_as_lambda_does(
     assert rows(ran.out)["adds up"] == "yes: 200 = 200 + 0 + 0"
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("runtime", [[], ["--runtime"]], ids=["in process", "runtime"])
+def test_a_challenger_is_compared_and_changes_no_count(
+    command: Command, rides_model: Path, boosted_rides_model: Path, monkeypatch: pytest.MonkeyPatch, runtime: list[str]
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(stream_consumer.__file__).parent.parent))  # where it is not installed
+    monkeypatch.setenv("CHALLENGER_LOCATION", str(boosted_rides_model))
+    monkeypatch.setenv("CHALLENGER_STREAM", "challenger_predictions")
+    monkeypatch.setenv("CHALLENGER_TIMEOUT_MS", "20000")
+    ran = command("demo", "--model", rides_model, "--limit", 200, "--rate", 0, "--shards", 1, *runtime)
+    assert ran.code == 0, ran
+    assert rows(ran.out)["adds up"] == "yes: 200 = 200 + 0 + 0"
+    assert rows(ran.out)["challenger"] == "200 compared, 200 of them disagree, 0 failed, 0 skipped"
+
+
 def test_a_model_that_does_not_load_ends_it_with_the_remedy(command: Command, tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("flavors: {}\n")
     ran = command("demo", "--model", tmp_path, "--limit", 10)

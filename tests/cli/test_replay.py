@@ -115,7 +115,7 @@ def test_a_comparison_publishes_nothing_and_says_how_the_models_differ(
     command: Command, mocked_aws: Clients, event_ids: list[str], model: str, tmp_path: Path
 ) -> None:
     other = linear_model(tmp_path / "three-minutes", 3.0, longest=100.0)
-    done = command("replay", "--model", model, "--compare", other, "--keep", "1")
+    done = command("replay", "--model", model, "--compare", other, "--keep", "1", "--threshold", "2")
     assert done.code == 0
     assert (
         done.out
@@ -125,6 +125,7 @@ other: three-minutes run-three-minutes  {other}
 
 records                       4
 scored by both                2, 2 of them differently
+disagreeing                   1 of 2 that both predict
 
 other less one
 mean                     2.0000

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_consumer.comparison import Comparison, Difference, Verdicts
 from stream_consumer.consumer import Consumer
 from stream_consumer.contract.event_schema import Column
 from stream_consumer.contract.record import Record
 from stream_consumer.inference import Decider
-from stream_consumer.operate.compare import Comparison, Difference, Verdicts, compare
+from stream_consumer.operate.compare import compare
 from tests.extremes import FINITE
 from tests.rides import RIDE_COLUMNS, FakeModel, ride_event
 
@@ -45,6 +46,9 @@ def test_the_differences_are_those_of_the_same_records() -> None:
     assert (comparison.p50, comparison.p95) == pytest.approx((1.0, 4.0), rel=0.01)
     assert replace(comparison, p50=0.0, p95=0.0) == Comparison(
         records=4,
+        predicted_by_both=4,
+        disagreeing=3,
+        one_alone=0,
         scored_by_both=4,
         differing=3,
         mean=2.0,
@@ -68,11 +72,11 @@ def test_a_difference_downwards_is_negative_and_large_all_the_same() -> None:
 
 def test_a_model_does_not_differ_from_itself() -> None:
     comparison = compare([rides(1.0, 3.0)], consumer(longer), consumer(longer))
-    assert comparison == Comparison(2, 2, 0, 0.0, 0.0, 0.0, 0.0, 0.0, [], [])
+    assert comparison == Comparison(2, 2, 0, 0, 2, 0, 0.0, 0.0, 0.0, 0.0, 0.0, [], [])
 
 
 def test_nothing_compared_is_nothing_different() -> None:
-    assert compare([], consumer(ten), consumer(longer)) == Comparison(0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, [], [])
+    assert compare([], consumer(ten), consumer(longer)) == Comparison(0, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, [], [])
 
 
 def test_what_one_model_scores_and_the_other_does_not_is_counted_with_an_example() -> None:
@@ -85,7 +89,7 @@ def test_what_one_model_scores_and_the_other_does_not_is_counted_with_an_example
         batch(ride_event(4, distance=160), ride_event(5, pickup=0), first=4),
     ]
     comparison = compare(stretch, consumer(ten), consumer(refusing, stricter))
-    assert (comparison.records, comparison.scored_by_both) == (6, 1)
+    assert (comparison.records, comparison.scored_by_both, comparison.one_alone) == (6, 1, 3)
     assert comparison.verdicts == [
         Verdicts("scored", "unscorable", 2, "shardId-0:1"),
         Verdicts("scored", "bounds", 1, "shardId-0:4"),

@@ -1,0 +1,200 @@
+"""
+The challenger as the handler sees it: a settled batch in, how two models differ on it out.
+
+The rule: nothing here raises, and nothing outlasts the invocation. A challenger that does not answer in time, or that
+ends, is switched off for as long as the environment lives, and that is said once.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from stream_consumer.challenger.channel import Answer, Batch, Loaded
+from stream_consumer.challenger.process import Process
+from stream_consumer.comparison import Outcome
+from stream_consumer.consumer import BatchResult
+from stream_consumer.contract.event_schema import Column
+from stream_consumer.contract.record import Record
+from stream_consumer.contract.stream_arn import stream_name
+from stream_consumer.settings import Settings
+
+LOADING_SECONDS = 30.0
+"""How long batches wait for the model to be loaded, all of them together."""
+MOST_RECORDS = 10_000
+"""Of a batch: Lambda's own limit, which KPL aggregates exceed once they are unfolded."""
+_GRACE_SECONDS = 0.2
+_decode_loaded = msgspec.msgpack.Decoder(Loaded).decode
+_decode_answer = msgspec.msgpack.Decoder(Answer).decode
+
+
+class Asked(Protocol):
+    """A challenger's process."""
+
+    def send(self, message: bytes, until: float) -> None: ...
+
+    def receive(self, until: float) -> bytes: ...
+
+    def kill(self, grace: float) -> str: ...
+
+
+class Notice(NamedTuple):
+    """What is said once: a message of the log, and its fields."""
+
+    message: str
+    fields: dict[str, Any]
+    warning: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Challenged:
+    """What came of a batch's second scoring."""
+
+    answer: Answer
+    skipped: int
+    """Records that the challenger was not shown: no time was left, it is not loaded yet, or it is switched off."""
+    seconds: float
+    """How much later the batch is answered for it."""
+    notices: Sequence[Notice] = ()
+
+
+class _Useless(Exception):
+    """The challenger cannot be asked any more; the message says why."""
+
+
+class Challenger:
+    """Asks a second model about each batch that is settled."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        columns: Sequence[Column],
+        *,
+        start: Callable[[Settings], Asked] = Process,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Take note of what to ask: nothing is started or loaded before the first batch is settled.
+
+        Args:
+            settings: They name the challenger.
+            columns: Those of the champion.
+            start: Starts the challenger's process.
+            clock: That of the deadlines.
+        """
+        self._settings = settings
+        self._columns = _shapes(columns)
+        self._start = start
+        self._clock = clock
+        self._timeout = settings.challenger_timeout_ms / 1000
+        self._process: Asked | None = None
+        self._loaded = self._off = False
+        self._waited = 0.0
+        self._said: set[str] = set()
+        self._notices: list[Notice] = []
+
+    def challenge(self, result: BatchResult, deadline: float) -> Challenged:
+        """Have the settled records of a batch scored once more, if the whole timeout is left before *deadline*."""
+        began = self._clock()
+        answer = None
+        if result.settled and not self._off:
+            try:
+                answer = self._answer(result, deadline)
+            except Exception as error:  # noqa: BLE001 (the batch is settled: nothing may become of it any more)
+                self._switch_off(error)
+                answer = Answer(failures=len(_scored(result))) if self._loaded else None
+        shown = len(_shown(result)) if answer else 0
+        notices, self._notices = self._notices, []
+        return Challenged(answer or Answer(), result.settled - shown, self._clock() - began, notices)
+
+    def _answer(self, result: BatchResult, deadline: float) -> Answer | None:
+        """Return the challenger's answer; None if there is no time for one, or no model yet."""
+        if not self._is_time(deadline):
+            return None
+        if self._process is None:
+            self._process = self._start(self._settings)
+        if not self._loaded:
+            self._loaded = self._load(self._process)
+            if not (self._loaded and self._is_time(deadline)):
+                return None
+        until = self._clock() + self._timeout
+        self._process.send(msgspec.msgpack.encode(self._batch(result)), until)
+        answer = _decode_answer(self._process.receive(until))
+        if answer.fault:
+            self._say("challenger failed on a batch", error=answer.fault)
+        return answer
+
+    def _is_time(self, deadline: float) -> bool:
+        return self._clock() + self._timeout <= deadline
+
+    def _load(self, process: Asked) -> bool:
+        """Return whether the model is loaded, once the timeout is over at the latest."""
+        try:
+            loaded = _decode_loaded(process.receive(self._clock() + self._timeout))
+        except TimeoutError:
+            self._waited += self._timeout
+            if self._waited >= LOADING_SECONDS:
+                raise _Useless(f"it is not loaded after {LOADING_SECONDS:.0f} s of waiting") from None
+            return False
+        if loaded.fault:
+            raise _Useless(loaded.fault)
+        model = {"model": loaded.name, "version": loaded.version, "digest": loaded.digest}
+        self._say("challenger loaded", warning=False, model_location=self._settings.challenger_location, **model)
+        if (others := _shapes(loaded.columns)) != self._columns:
+            self._say("challenger has other columns", challenger=others, champion=self._columns)
+        return True
+
+    def _batch(self, result: BatchResult) -> Batch:
+        records = _shown(result)
+        return Batch(
+            self._timeout,
+            [record.data for record in records],
+            [record.event_id for record in records],
+            result.outcomes()[: len(records)],
+            publish=self._may_publish(records[0].stream_arn),
+        )
+
+    def _may_publish(self, source: str | None) -> bool:
+        """Whether the challenger's stream is another than the one that the records came from."""
+        stream = self._settings.challenger_stream
+        if stream is None or self._settings.test_run:
+            return False
+        if source is None or stream not in {source, stream_name(source)}:
+            return True
+        self._say("challenger does not publish", remedy="CHALLENGER_STREAM is the input stream; name another")
+        return False
+
+    def _switch_off(self, error: Exception) -> None:
+        self._off = True
+        # A process that has ended by itself tells how, once the kernel has cleared up behind it.
+        grace = 0.0 if isinstance(error, TimeoutError) else _GRACE_SECONDS
+        ended = self._process.kill(grace) if self._process else "was not started"
+        if isinstance(error, _Useless):
+            why = str(error)
+        elif isinstance(error, TimeoutError):
+            why = f"it did not answer within {self._settings.challenger_timeout_ms} ms, CHALLENGER_TIMEOUT_MS"
+        else:
+            why = type(error).__name__
+        self._say("challenger switched off", remedy=why, ended=ended)
+
+    def _say(self, message: str, *, warning: bool = True, **fields: Any) -> None:
+        """Have *message* logged with the batch at hand, unless it has been before."""
+        if message not in self._said:
+            self._said.add(message)
+            self._notices.append(Notice(message, fields, warning))
+
+
+def _shown(result: BatchResult) -> Sequence[Record]:
+    return result.records[: min(result.settled, MOST_RECORDS)]
+
+
+def _scored(result: BatchResult) -> list[Outcome]:
+    """Return the outcomes of the records that the challenger is shown and the champion has scored."""
+    return [outcome for outcome in result.outcomes()[: len(_shown(result))] if not outcome.reason]
+
+
+def _shapes(columns: Sequence[Column]) -> list[str]:
+    """Return the columns as MODEL_COLUMNS writes them."""
+    return [f"{column.name}:{column.type}{'' if column.required else '?'}" for column in columns]
