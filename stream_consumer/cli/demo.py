@@ -45,7 +45,7 @@ def demo(  # noqa: PLR0913 (each is an option)
         ),
     ] = None,
     model: Annotated[
-        str, typer.Option(help="The model to serve: a directory, s3:// or models:/name@alias.")
+        str, typer.Option(help="The model to serve: a directory, s3://, champion.json or models:/name@alias.")
     ] = CHAMPION,
     events: Annotated[
         Path | None,

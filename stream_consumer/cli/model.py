@@ -33,7 +33,7 @@ app = typer.Typer(cls=_ShowByDefault, no_args_is_help=True, help="Look at a mode
 
 @app.command("show")
 def show(
-    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
+    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
     *,
     only_digest: Annotated[bool, typer.Option("--digest", help="Print only the digest, and load nothing.")] = False,
     endpoint_url: options.EndpointUrl = None,
@@ -93,7 +93,7 @@ def _bounds(column: "Column") -> str:
 
 @app.command("sign")
 def sign(  # noqa: PLR0913 (each is an option)
-    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
+    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
     *,
     example: Annotated[Path, typer.Option(help="Example events, a JSON object a line.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the signed copy.")],

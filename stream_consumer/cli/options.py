@@ -100,7 +100,9 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
     from stream_consumer.settings import Settings
 
     if location is not None and not location.strip():
-        raise UsageError(f"{location!r} is no model; name a directory, an s3:// prefix or models:/NAME@ALIAS")
+        raise UsageError(
+            f"{location!r} is no model; name a directory, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
+        )
     settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
     return load_model(settings.model_location, s3=s3, choice=settings.choice)
 

@@ -13,7 +13,8 @@ _LIMITS = "Limits, also by the variables of docs/web.md"
 def serve(  # noqa: PLR0913 (each is an option)
     *,
     model: Annotated[
-        str | None, typer.Option(help="A directory, s3:// or models:/name@alias.", envvar="MODEL_LOCATION")
+        str | None,
+        typer.Option(help="A directory, s3://, champion.json or models:/name@alias.", envvar="MODEL_LOCATION"),
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on, by default 127.0.0.1.", envvar="WEB_HOST")
