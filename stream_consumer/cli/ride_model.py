@@ -78,7 +78,7 @@ def _has_champion() -> bool:
     with stages() as stage:
         stage("looking for a model")
         with mlflow_at(None) as mlflow:
-            return find_champion(mlflow.MlflowClient(), CHAMPION_NAME) is not None
+            return find_champion(mlflow, CHAMPION_NAME) is not None
 
 
 def _trained_before(rides: "Rides", seed: int) -> str | None:

@@ -33,8 +33,8 @@ def train(  # noqa: PLR0913 (each is an option)
     """
     Train a model on trip records, test it on the last of them, and register it with MLflow.
 
-    Several months are trained on but for the last, which is held out; of a single one the last fifth is. The alias
-    champion moves to the new version only if it beats the present champion on the same rides.
+    Several months are trained on but for the last, which is held out; of a single one the last fifth is. The new
+    version becomes champion only if it is proven better than the present champion on rides that neither was trained on.
     """
     from stream_consumer.training.train import TrainingOptions
     from stream_consumer.training.train import train as fit

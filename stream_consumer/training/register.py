@@ -24,7 +24,7 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.plots import evaluation_plots
 from stream_consumer.training.promotion import Champion, Rival, Verdict
-from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, log_record, record_of, rides_digest
+from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, load_record, log_record, record_of, rides_digest
 from stream_consumer.training.rides import BOUNDS, FEATURES, Rides
 from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
@@ -125,11 +125,14 @@ def _refuse_store(uri: str) -> None:
             ) from None
 
 
-def find_champion(client: "MlflowClient", name: str) -> Champion | None:
+def find_champion(mlflow: ModuleType, name: str) -> Champion | None:
     """The present champion of the registered model *name*, if there is one."""
+    client = mlflow.MlflowClient()
     for model in client.search_registered_models(f"name = '{name}'"):
         if champion := model.aliases.get(ALIAS):
-            return Champion(str(champion), f"models:/{name}/{champion}")
+            run_id = client.get_model_version(name, champion).run_id
+            record = load_record(mlflow, run_id) if run_id else None
+            return Champion(str(champion), f"models:/{name}/{champion}", record)
     return None
 
 
@@ -193,12 +196,17 @@ def _params(trial: Trial) -> dict[str, object]:
 
 
 def _metrics(trial: Trial, rival: Rival | None) -> dict[str, float]:
-    """Errors in minutes; ``champion_rmse`` is there only when there was a champion that could be tested."""
+    """
+    Errors in minutes.
+
+    ``champion_rmse``, and the upper bound of the difference from it, are there only when a champion could be compared.
+    """
+    compared = rival.comparison if rival else None
     return {
         **asdict(trial.model),
         **{f"baseline_{metric}": value for metric, value in asdict(trial.baseline).items()},
         **{f"bounded_baseline_{metric}": value for metric, value in asdict(trial.bounded_baseline).items()},
-        **({"champion_rmse": rival.rmse} if rival and rival.rmse is not None else {}),
+        **({"champion_rmse": compared.champion_rmse, "rmse_upper_bound": compared.upper_bound} if compared else {}),
     }
 
 

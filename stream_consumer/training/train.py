@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from stream_consumer.models.cores import leave_cores_uncounted
-from stream_consumer.models.files import default_s3
+from stream_consumer.models.files import default_s3, model_directory
+from stream_consumer.training.fitness import DEFAULT_BUDGET, Budget, unfitness
 from stream_consumer.training.progress import Progress, Stages, silent
 from stream_consumer.training.promotion import Rival, Verdict, judge, meet
 from stream_consumer.training.register import (
@@ -38,6 +39,7 @@ class TrainingOptions:
     experiment: str = "ride-duration"
     seed: int = 42
     tracking_uri: str | None = None
+    budget: Budget = DEFAULT_BUDGET
 
 
 DEFAULTS = TrainingOptions()
@@ -74,15 +76,17 @@ def train(
         UsageError: The rides or the tracking store cannot be used; the store is tried before the rides are read.
     """
     refuse_unreadable(sources)  # a mistyped name makes no store
-    return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress))
+    return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress), s3)
 
 
 def train_on(rides: Rides, *, options: TrainingOptions = DEFAULTS, progress: Progress = silent) -> TrainingResult:
     """As ``train``, on rides already at hand."""
-    return _train(lambda: rides, options, Stages(progress))
+    return _train(lambda: rides, options, Stages(progress), default_s3)
 
 
-def _train(load: Callable[[], Rides], options: TrainingOptions, stages: Stages) -> TrainingResult:
+def _train(
+    load: Callable[[], Rides], options: TrainingOptions, stages: Stages, s3: Callable[[], "S3Client"]
+) -> TrainingResult:
     # A month is fitted in a second. More threads would spend longer spinning for each other, and for cores that others
     # use: on two busy cores, two threads took 27 s for what one does in 0.9 s.
     leave_cores_uncounted()
@@ -90,15 +94,16 @@ def _train(load: Callable[[], Rides], options: TrainingOptions, stages: Stages) 
         with stages("connect", "opening the MLflow tracking store"):
             mlflow.set_experiment(options.experiment)
             client = mlflow.MlflowClient()
-            champion = find_champion(client, options.name)
+            champion = find_champion(mlflow, options.name)
         with stages("load", "loading rides"):
             rides = load()
         trial = run_trial(rides, seed=options.seed, stages=stages)
         with stages("champion", f"testing the champion, {champion.uri}" if champion else "there is no champion yet"):
-            rival = meet(champion, trial.test, load_champion) if champion else None
-            verdict = judge(trial.model.rmse, rival)
+            rival = meet(champion, trial, load_champion) if champion else None
         with stages("log", "logging the run"):
             logged = log_run(mlflow, trial, rival, name=options.name)
+        with stages("check", "loading the saved model"), model_directory(f"models:/{logged.model_id}", s3) as saved:
+            verdict = judge(rival, unfitness(saved, options.budget))
         with stages("register", f"registering {options.name}"):
             version = register(client, logged, trial, verdict, name=options.name)
         return TrainingResult(

@@ -20,7 +20,7 @@ from tests.training.conftest import new_store
 
 def champion(name: str = "ride-duration") -> Champion | None:
     with mlflow_at(None) as mlflow:
-        return find_champion(mlflow.MlflowClient(), name)
+        return find_champion(mlflow, name)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,11 @@ def test_the_first_training_registers_the_tested_model_as_champion(result: Train
     assert (result.name, result.version, result.model_uri) == ("ride-duration", "1", "models:/ride-duration/1")
     assert result.verdict.promoted
     assert result.rival is None
-    assert champion() == Champion("1", "models:/ride-duration/1")
+    found = champion()
+    assert found is not None
+    assert (found.version, found.uri) == ("1", "models:/ride-duration/1")
+    assert found.record is not None
+    assert len(found.record.unseen(result.trial.rides)) == len(result.trial.test)
     assert champion("another") is None
 
 
