@@ -68,6 +68,15 @@ Rate = Annotated[
         min=0.001, max=1e6, callback=number, help="Records a second; without it as fast as the stream takes them."
     ),
 ]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MODELS_LOCATION",
+        metavar="LOCATION",
+        help="Registry of files: a folder or s3://bucket/prefix. Default: none.",
+        show_default=False,
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(

@@ -41,8 +41,8 @@ class TrainedOn(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
 
 
-class Champion(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that is served, and the one that was served before it."""
+class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the folder."""
 
     version: str
     digest: Digest
@@ -50,6 +50,11 @@ class Champion(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, float]
     """Errors on the rides of the test, such as ``rmse``, in minutes."""
     trained_on: TrainedOn | None = None
+
+
+class Champion(ModelVersion, frozen=True, kw_only=True):
+    """The version that is served, and the champion before it."""
+
     previous: "Champion | None" = None
 
 

@@ -28,6 +28,8 @@ class Champion:
     version: str
     uri: str
     record: TrainingRecord | None = None
+    digest: str | None = None
+    """What its files must hash to, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ import pytest
 import stream_consumer
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.training.fitness import DEFAULT_BUDGET
-from stream_consumer.training.register import find_champion, load_champion, mlflow_at
+from stream_consumer.training.mlflow_registry import MlflowRegistry
+from stream_consumer.training.register import load_champion, mlflow_at
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, train, train_on
@@ -81,7 +82,7 @@ def test_a_model_that_cannot_be_served_is_registered_and_does_not_become_champio
     with mlflow_at(store) as mlflow:
         tags = mlflow.MlflowClient().get_model_version("ride-duration", "1").tags
         assert (tags["promoted"], tags["reason"]) == ("false", result.verdict.reason)
-        assert find_champion(mlflow, "ride-duration") is None
+        assert MlflowRegistry(mlflow, "ride-duration").alias() is None
 
 
 @pytest.mark.usefixtures("store")
@@ -89,13 +90,13 @@ def test_every_stage_is_announced_and_timed() -> None:
     announced: list[str] = []
     result = train_on(RIDES, progress=lambda stage, **_: announced.append(stage))
     assert announced == [
-        "opening the MLflow tracking store",
+        "opening the registry",
         "loading rides",
         "fitting the linear baseline",
         f"fitting HistGradientBoosting on {result.trial.training_rides} rides (seed 42)",
         f"testing on 2021-02, the last of 2 months: {len(result.trial.test)} rides",
         "there is no champion yet",
-        "logging the run",
+        "saving the model",
         "loading the saved model",
         "registering ride-duration",
     ]
@@ -151,7 +152,7 @@ def test_training_prints_nothing_and_warns_of_nothing_and_keeps_to_the_working_d
         "from stream_consumer.training.train import train_on\n"
         "for _ in range(2):\n"
         "    result = train_on(synthetic_rides(500, seed=1))\n"
-        "assert result.tracking_uri == 'sqlite:///mlflow.db'\n"
+        "assert result.registered.tracking_uri == 'sqlite:///mlflow.db'\n"
     )
     environment = environment_without_cores(tmp_path)
     ran = subprocess.run(  # noqa: S603 (our own interpreter on the code above)
