@@ -79,7 +79,7 @@ def _has_champion() -> bool:
     with stages() as stage:
         stage("looking for a model")
         with mlflow_at(None) as mlflow:
-            return MlflowRegistry(mlflow, CHAMPION_NAME).alias() is not None
+            return MlflowRegistry(mlflow, CHAMPION_NAME).champion_version() is not None
 
 
 def _trained_before(rides: "Rides", seed: int) -> str | None:

@@ -155,21 +155,26 @@ class FileRegistry:
         fields = {name: getattr(version, name) for name in ModelVersion.__struct_fields__}
         self._write(Champion(**fields, previous=_shortened(current.champion, _LONGEST_HISTORY - 1)), current)
 
-    def rollback(self) -> tuple[Champion, Champion]:
-        """
-        Make the champion before the present one champion again; return it, and the one that it takes over from.
+    def champion_version(self) -> str | None:
+        champion = self.current().champion
+        return champion.version if champion else None
 
-        Raises:
-            UsageError: There is none.
-            ModelError: Its files cannot be loaded.
-            ChampionChanged: Another became champion in the meantime.
-        """
+    def make_champion(self, entry: Entry) -> None:
+        """See :class:`stream_consumer.training.registry.Registry`."""
+        current = self.current()
+        if current.champion is not None and current.champion.digest == entry.digest:
+            raise UsageError(f"version {entry.version} is champion already, says {self.champion_file}")
+        self.load(entry.digest)
+        self.promote(entry, current)
+
+    def rollback(self) -> tuple[str, str]:
+        """See :class:`stream_consumer.training.registry.Registry`."""
         current = self.current()
         if current.champion is None or current.champion.previous is None:
             raise UsageError(f"{self.champion_file} names no champion before the present one")
         self.load(current.champion.previous.digest)
         self._write(current.champion.previous, current)
-        return current.champion.previous, current.champion
+        return current.champion.previous.version, current.champion.version
 
     def _write(self, champion: Champion, current: Current) -> None:
         if self._store.write(CHAMPION_FILE, encode_champion(champion), over=current.tag):

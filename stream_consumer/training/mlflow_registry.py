@@ -43,8 +43,7 @@ class MlflowRegistry:
         client: MlflowClient = self.mlflow.MlflowClient()
         return client
 
-    def alias(self) -> str | None:
-        """Return the version that is champion."""
+    def champion_version(self) -> str | None:
         for model in self._client.search_registered_models(f"name = '{self.name}'"):
             if champion := model.aliases.get(ALIAS):
                 return str(champion)
@@ -52,7 +51,7 @@ class MlflowRegistry:
 
     def champion(self) -> Champion | None:
         """Return the champion, with the record of its run."""
-        version = self.alias()
+        version = self.champion_version()
         if version is None:
             return None
         run_id = self._client.get_model_version(self.name, version).run_id
@@ -102,7 +101,7 @@ class MlflowRegistry:
         Raises:
             ChampionChanged: It is not.
         """
-        current = self.alias()
+        current = self.champion_version()
         if current != expected:
             raise ChampionChanged(
                 f"{self.location(ALIAS)} was changed in the meantime, to version {current}; nothing was overwritten"
@@ -111,15 +110,17 @@ class MlflowRegistry:
             self._client.set_model_version_tag(self.name, version, _PREVIOUS_TAG, current)
         self._client.set_registered_model_alias(self.name, ALIAS, version)
 
-    def rollback(self) -> tuple[str, str]:
-        """
-        Make the champion before the present one champion again; return both versions.
+    def make_champion(self, entry: Entry) -> None:
+        """See :class:`stream_consumer.training.registry.Registry`."""
+        current = self.champion_version()
+        if current == entry.version:
+            raise UsageError(f"version {current} of {self.name} is champion already")
+        load_model(self.location(entry.version), s3=default_s3)
+        self.promote(entry.version, current)
 
-        Raises:
-            UsageError: There is none.
-            ModelError: It cannot be loaded.
-        """
-        current = self.alias()
+    def rollback(self) -> tuple[str, str]:
+        """See :class:`stream_consumer.training.registry.Registry`."""
+        current = self.champion_version()
         tags = self._client.get_model_version(self.name, current).tags if current else {}
         previous = tags.get(_PREVIOUS_TAG)
         if current is None or previous is None:

@@ -95,7 +95,7 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
     Raises:
         UsageError: The store or its artifact place cannot be used.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    uri = _tracking_uri(uri)
     _refuse_store(uri)
     with quiet_mlflow() as mlflow:
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
@@ -107,6 +107,25 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
             # SQLAlchemy adds the query and an address in lines of their own.
             reason = str(error).partition("\n")[0]
             raise UsageError(f"MLflow at {shown(uri)} cannot be used: {reason}") from error
+
+
+def refuse_missing(uri: str | None) -> None:
+    """
+    Raise if the store of :func:`mlflow_at` is a SQLite file that is not there. MLflow would make it, on a read too.
+
+    Raises:
+        UsageError: Says so.
+    """
+    file = sqlite_file(_tracking_uri(uri))
+    if file and not file.exists():
+        raise UsageError(
+            f"there is no MLflow store {file}; `stream-consumer train` makes one, MLFLOW_TRACKING_URI or --models says "
+            "where to look"
+        )
+
+
+def _tracking_uri(uri: str | None) -> str:
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
 
 
 def _refuse_store(uri: str) -> None:

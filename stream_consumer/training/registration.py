@@ -110,7 +110,7 @@ class Registration:
 
     def champion(self) -> Champion | None:
         """Return the champion of the files or, if they have none, of MLflow. It is the one that must not change."""
-        self._alias = self._tracked.alias() if self._tracked else None
+        self._alias = self._tracked.champion_version() if self._tracked else None
         if self._files:
             self._current = self._files.current()
         if self._files and self._current.champion:
@@ -191,7 +191,7 @@ class Registration:
             if self._files:
                 self._files.promote(entry, self._current)
             if self._tracked:
-                self._tracked.promote(entry.version, self._tracked.alias() if self._files else self._alias)
+                self._tracked.promote(entry.version, self._tracked.champion_version() if self._files else self._alias)
         except ChampionChanged as changed:
             return Verdict(promoted=False, reason=f"{changed}; train again to be compared with that version")
         return verdict

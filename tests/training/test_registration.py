@@ -114,7 +114,7 @@ def test_beside_mlflow_both_have_the_version_and_the_champion(store: str, tmp_pa
     assert champion(models).version == "2"
     with mlflow_at(store) as mlflow:
         tracked = MlflowRegistry(mlflow, "ride-duration")
-        assert tracked.alias() == "2"
+        assert tracked.champion_version() == "2"
         digests = [(entry.version, entry.digest, entry.reason) for entry in tracked.versions()]
         fetched = Path(mlflow.artifacts.download_artifacts("models:/ride-duration/2", dst_path=str(tmp_path / "two")))
     assert digests == [(entry.version, entry.digest, entry.reason) for entry in registry(models).versions()]
@@ -158,7 +158,7 @@ def test_of_two_trainings_at_once_in_mlflow_the_later_says_so(store: str, monkey
     assert late.verdict.reason.startswith("models:/ride-duration/champion was changed in the meantime, to version ")
     with mlflow_at(store) as mlflow:
         tracked = MlflowRegistry(mlflow, "ride-duration")
-        assert tracked.alias() != late.version
+        assert tracked.champion_version() != late.version
         assert tracked.find(late.version).reason == late.verdict.reason
 
 
@@ -168,9 +168,9 @@ def test_in_mlflow_a_rollback_goes_back_champion_by_champion(store: str) -> None
     with mlflow_at(store) as mlflow:
         tracked = MlflowRegistry(mlflow, "ride-duration")
         assert tracked.rollback() == ("1", "2")
-        assert tracked.alias() == "1"
+        assert tracked.champion_version() == "1"
         tracked.promote("2", "1")
         shutil.rmtree("mlruns")
         with pytest.raises(ModelError, match="models:/ride-duration/1 names the file"):
             tracked.rollback()
-        assert tracked.alias() == "2"
+        assert tracked.champion_version() == "2"

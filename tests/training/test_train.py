@@ -82,7 +82,7 @@ def test_a_model_that_cannot_be_served_is_registered_and_does_not_become_champio
     with mlflow_at(store) as mlflow:
         tags = mlflow.MlflowClient().get_model_version("ride-duration", "1").tags
         assert (tags["promoted"], tags["reason"]) == ("false", result.verdict.reason)
-        assert MlflowRegistry(mlflow, "ride-duration").alias() is None
+        assert MlflowRegistry(mlflow, "ride-duration").champion_version() is None
 
 
 @pytest.mark.usefixtures("store")
