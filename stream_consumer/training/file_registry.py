@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
 _LONGEST_HISTORY = 10
 _LEAST_PREFIX = 6
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Entry(ModelVersion, frozen=True, kw_only=True):
@@ -119,7 +121,7 @@ class FileRegistry:
 
     def add_model(self, directory: Path, digest: str, beside_it: Mapping[str, bytes]) -> None:
         """
-        Add a model's files, and others beside them by suffix, such as ``.html``.
+        Add a model's files, and others beside them by suffix, such as ``.npz``.
 
         They are no version before :meth:`record`.
 
@@ -128,12 +130,16 @@ class FileRegistry:
         """
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
             self._create(f"{digest}/{path.relative_to(directory).as_posix()}", path.read_bytes())
-        for suffix, content in beside_it.items():
-            self._create(f"{digest}{suffix}", content)
+        self._add_beside(digest, beside_it)
 
-    def record(self, entry: Entry) -> None:
-        """Add the version of a model whose files are there."""
+    def record(self, entry: Entry, beside_it: Mapping[str, bytes] = _NOTHING) -> None:
+        """Add the version of a model whose files are there, after others beside them, such as ``.html``."""
+        self._add_beside(entry.digest, beside_it)
         self._create(f"{entry.digest}.json", msgspec.json.format(msgspec.json.encode(entry)) + b"\n")
+
+    def _add_beside(self, digest: str, contents: Mapping[str, bytes]) -> None:
+        for suffix, content in contents.items():
+            self._create(f"{digest}{suffix}", content)
 
     def read_beside(self, digest: str, suffix: str) -> bytes | None:
         held = self._store.read(f"{digest}{suffix}")

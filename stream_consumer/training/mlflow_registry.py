@@ -5,8 +5,10 @@ MLflow has no conditional write: the alias is read once more before it is moved,
 within that moment.
 """
 
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from stream_consumer.training.file_registry import ChampionChanged, Entry
 from stream_consumer.training.promotion import Champion, Verdict
 from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, load_record, rides_digest
 from stream_consumer.training.register import Logged
+from stream_consumer.training.report import REPORT, Report
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.trial import Trial
 
@@ -89,8 +92,14 @@ class MlflowRegistry:
         uri = f"models:/{logged.model_id}"
         return str(client.create_model_version(self.name, uri, logged.run_id, tags, model_id=logged.model_id).version)
 
-    def conclude(self, version: str, verdict: Verdict) -> None:
-        """Write the verdict on a version beside it."""
+    def conclude(self, version: str, verdict: Verdict, logged: Logged, report: Report) -> None:
+        """Write the verdict on a version beside it, and log the report with its run."""
+        with tempfile.TemporaryDirectory(prefix="report-") as directory:
+            for name, content in {REPORT: report.page.encode(), **report.plots}.items():
+                path = Path(directory) / name
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(content)
+            self._client.log_artifacts(logged.run_id, directory)
         for tag, value in {"promoted": str(verdict.promoted).lower(), "reason": verdict.reason}.items():
             self._client.set_model_version_tag(self.name, version, tag, value)
 

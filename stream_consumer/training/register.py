@@ -24,7 +24,6 @@ from stream_consumer.models.files import default_s3, model_directory, sqlite_fil
 from stream_consumer.models.loading import Choice, load_directory
 from stream_consumer.training.file_registry import refuse_other
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
-from stream_consumer.training.plots import evaluation_plots
 from stream_consumer.training.promotion import Rival
 from stream_consumer.training.record import log_record, record_of
 from stream_consumer.training.rides import BOUNDS, FEATURES
@@ -175,9 +174,6 @@ def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str)
         mlflow.log_params(_params(trial))
         mlflow.log_metrics(metrics_of(trial, rival))
         log_record(mlflow, record_of(trial))
-        predicted = trial.fitted.model.predict(trial.test.matrix())
-        for path, figure in evaluation_plots(trial.test.trip_distance, trial.test.duration, predicted).items():
-            mlflow.log_figure(figure, path)
         model = mlflow.sklearn.log_model(trial.fitted.model, name="model", **_form(mlflow, trial, name))
     return Logged(run.info.run_id, model.model_id)
 

@@ -34,12 +34,14 @@ from stream_consumer.training.register import (
     quiet_mlflow,
     save_model,
 )
+from stream_consumer.training.report import report_of
 from stream_consumer.training.trial import Trial
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _RECORD_SUFFIX = ".npz"
+_REPORT_SUFFIX = ".html"
 _SHORT_DIGEST = 12
 
 
@@ -158,10 +160,12 @@ class Registration:
         if self._files:
             self._add(self._files, saved.directory, entry, trial)
         verdict = self._concluded(entry, verdict)
-        if self._tracked:
-            self._tracked.conclude(entry.version, verdict)
+        report = report_of(f"{self._name}, version {entry.version}", trial, rival, verdict)
+        if self._tracked and saved.logged:
+            self._tracked.conclude(entry.version, verdict, saved.logged, report)
         if self._files:
-            self._files.record(msgspec.structs.replace(entry, reason=verdict.reason))
+            beside = {_REPORT_SUFFIX: report.page.encode()}
+            self._files.record(msgspec.structs.replace(entry, reason=verdict.reason), beside)
         return Registered(
             version=entry.version,
             digest=entry.digest,

@@ -1,6 +1,7 @@
 """``model list``, ``promote``, ``rollback`` and ``show`` of a champion: the same words for files and for MLflow."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,10 @@ def test_versions_in_mlflow_are_listed_promoted_and_rolled_back(command: Command
     assert "version 1 of ride-duration is champion already" in ran("promote", "1")[1]
     assert "ride-duration has no version '9'; there: 1, 2" in ran("promote", "9")[1]
     assert ran("rollback") == (0, "ride-duration: version 2 is champion again, in place of 1\n")
+    shutil.rmtree("mlruns")
+    broken = ran("rollback")
+    assert (broken[0], "models:/ride-duration/1 names the file" in broken[1]) == (1, True)
+    assert "* 2 " in ran("list")[1]
 
 
 def test_a_store_that_is_not_there_is_not_made(

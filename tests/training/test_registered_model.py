@@ -76,12 +76,22 @@ def test_the_run_has_the_errors_beside_the_baselines_and_plots(result: TrainingR
         client = mlflow.MlflowClient()
         metrics = client.get_run(result.registered.run_id).data.metrics
         plots = [file.path for file in client.list_artifacts(result.registered.run_id, "plots")]
+        page = Path(client.download_artifacts(result.registered.run_id, "report.html")).read_text()
     assert metrics["rmse"] == result.trial.model.rmse
     assert metrics["baseline_rmse"] == result.trial.baseline.rmse
     assert set(metrics) == {
         prefix + error for prefix in ("", "baseline_", "bounded_baseline_") for error in ("rmse", "mae", "r2")
     }
-    assert plots == ["plots/error_by_distance.png", "plots/predicted_vs_actual.png", "plots/residuals.png"]
+    assert plots == [
+        "plots/calibration.png",
+        "plots/error_by_distance.png",
+        "plots/error_by_hour.png",
+        "plots/error_by_zone.png",
+        "plots/predicted_vs_actual.png",
+        "plots/residuals.png",
+    ]
+    assert "<h1>ride-duration, version 1</h1>" in page
+    assert "there was no champion" in page
 
 
 def test_the_version_says_how_good_it_is_and_why_it_is_champion(result: TrainingResult) -> None:

@@ -1,15 +1,14 @@
 """Training into a registry of files, alone and beside MLflow."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from stream_consumer.errors import ModelError
 from stream_consumer.models.champion import Champion
 from stream_consumer.models.files import default_s3, directory_digest
 from stream_consumer.models.loading import load_model
@@ -72,22 +71,19 @@ def test_without_a_server_a_model_is_proven_promoted_and_served_from_files(model
     assert named.previous is not None
     assert named.previous.digest == first.registered.digest
 
-    model = load_model(str(models / "ride-duration" / "champion.json"), s3=default_s3)
+    folder = models / "ride-duration"
+    found = {entry.digest: entry for entry in registry(models).versions()}
+    for result in (first, better, again):
+        entry = found[result.registered.digest]
+        assert entry.reason == result.verdict.reason
+        assert directory_digest(folder / entry.digest) == entry.digest
+        assert (folder / f"{entry.digest}.npz").exists()
+        assert entry.reason in unescape((folder / f"{entry.digest}.html").read_text())
+
+    model = load_model(str(folder / "champion.json"), s3=default_s3)
     rides = better.trial.test.matrix()
     assert (model.name, model.version) == ("ride-duration", better.version)
     assert model.predict(rides.T.tolist()).tolist() == better.trial.fitted.model.predict(rides).tolist()
-
-
-def test_every_version_is_registered_with_the_verdict_on_it(models: Path) -> None:
-    results = [trained(rides, models) for rides in (RIDES, poor(RIDES))]
-    found = {entry.digest: entry for entry in registry(models).versions()}
-    assert {digest: entry.reason for digest, entry in found.items()} == {
-        result.registered.digest: result.verdict.reason for result in results
-    }
-    folder = models / "ride-duration"
-    for digest in found:
-        assert directory_digest(folder / digest) == digest
-        assert (folder / f"{digest}.npz").exists()
 
 
 def test_a_champion_of_the_files_that_was_trained_on_the_test_stays(models: Path) -> None:
@@ -160,17 +156,3 @@ def test_of_two_trainings_at_once_in_mlflow_the_later_says_so(store: str, monkey
         tracked = MlflowRegistry(mlflow, "ride-duration")
         assert tracked.champion_version() != late.version
         assert tracked.find(late.version).reason == late.verdict.reason
-
-
-def test_in_mlflow_a_rollback_goes_back_champion_by_champion(store: str) -> None:
-    train_on(poor(RIDES))
-    train_on(RIDES)
-    with mlflow_at(store) as mlflow:
-        tracked = MlflowRegistry(mlflow, "ride-duration")
-        assert tracked.rollback() == ("1", "2")
-        assert tracked.champion_version() == "1"
-        tracked.promote("2", "1")
-        shutil.rmtree("mlruns")
-        with pytest.raises(ModelError, match="models:/ride-duration/1 names the file"):
-            tracked.rollback()
-        assert tracked.champion_version() == "2"
