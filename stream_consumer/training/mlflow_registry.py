@@ -115,6 +115,11 @@ class MlflowRegistry:
             raise ChampionChanged(
                 f"{self.location(ALIAS)} was changed in the meantime, to version {current}; nothing was overwritten"
             )
+        self.follow(version)
+
+    def follow(self, version: str) -> None:
+        """Make *version* champion, whatever was: it is champion elsewhere."""
+        current = self.champion_version()
         if current:
             self._client.set_model_version_tag(self.name, version, _PREVIOUS_TAG, current)
         self._client.set_registered_model_alias(self.name, ALIAS, version)

@@ -194,10 +194,12 @@ class Registration:
         try:
             if self._files:
                 self._files.promote(entry, self._current)
-            if self._tracked:
-                self._tracked.promote(entry.version, self._tracked.champion_version() if self._files else self._alias)
+            elif self._tracked:
+                self._tracked.promote(entry.version, self._alias)
         except ChampionChanged as changed:
             return Verdict(promoted=False, reason=f"{changed}; train again to be compared with that version")
+        if self._files and self._tracked:
+            self._tracked.follow(entry.version)
         return verdict
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stream_consumer.aws.clients import Clients
 from stream_consumer.models.files import default_s3, directory_digest
 from stream_consumer.models.loading import load_model
 from stream_consumer.training.file_registry import Entry, FileRegistry
@@ -15,6 +16,7 @@ from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, train_on
 from tests.cli.conftest import Command, write_rides
 from tests.cli.model import linear_model
+from tests.rides import ride_event
 from tests.training.test_registration import poor
 
 WORSE, BETTER = "there was no champion", "beats the "
@@ -148,12 +150,24 @@ def test_a_store_that_is_not_there_is_not_made(
     assert (ran.code, "there is no MLflow store mlflow.db" in ran.err, list(tmp_path.iterdir())) == (2, True, [])
 
 
-def test_training_into_files_prints_where_the_champion_is(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_training_without_a_server_ends_in_a_champion_on_s3_that_is_shown_and_scores(
+    command: Command, mocked_aws: Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    mocked_aws.s3.create_bucket(Bucket="taxi-models")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
     rides = write_rides(tmp_path / "rides.parquet", synthetic_rides(500, seed=1))
-    ran = command("train", rides, "--models", "models")
+    ran = command("train", rides, "--models", "s3://taxi-models/models")
     assert ran.code == 0, ran
-    assert "models/ride-duration/champion.json (digest " in ran.out
-    assert {path.name for path in tmp_path.iterdir()} == {"rides.parquet", "models"}
+    file = "s3://taxi-models/models/ride-duration/champion.json"
+    assert f"{file} (digest " in ran.out
+    assert [path.name for path in tmp_path.iterdir()] == ["rides.parquet"]
+    assert "* " in command("model", "list", "--models", "s3://taxi-models/models").out
+    shown = command("model", file)
+    assert (shown.code, "before it none" in shown.out) == (0, True)
+    (tmp_path / "rides.ndjson").write_bytes(ride_event(1) + b"\n")
+    scored = command("batch", tmp_path / "rides.ndjson", tmp_path / "minutes.ndjson", "--model", file)
+    assert scored.code == 0, scored
+    assert 1 < json.loads((tmp_path / "minutes.ndjson").read_text())["prediction"]["ride_duration"] < 60
