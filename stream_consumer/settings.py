@@ -41,7 +41,8 @@ FIELDS = {
         "MODEL_LOCATION",
         some_text,
         None,
-        "The model: a directory, an `s3://` prefix or (where mlflow is installed) `models:/name@alias`",
+        "The model: a directory, an `s3://` prefix, a `champion.json` that names one, or (where mlflow is installed) "
+        "`models:/name@alias`",
     ),
     "model_bucket": Field(
         "MODEL_BUCKET",

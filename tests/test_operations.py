@@ -18,6 +18,8 @@ from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
 from stream_consumer.local.mapping.on_failure import S3Destination
 from stream_consumer.local.runtime.functions import Invocation
+from stream_consumer.models.champion import Champion, encode_champion
+from stream_consumer.models.files import directory_digest
 from stream_consumer.models.loading import load_model
 from stream_consumer.reader import PredictionReader
 from stream_consumer.telemetry import telemetry
@@ -61,8 +63,12 @@ def _fill(model: Path) -> None:
         kinesis.create_stream(StreamName=name, ShardCount=1)
     for name in (FAILURES, MODELS):
         s3.create_bucket(Bucket=name)
+    digest = directory_digest(model)
     for path in (path for path in model.rglob("*") if path.is_file()):
-        s3.upload_file(str(path), MODELS, f"champion/{path.relative_to(model)}")
+        for folder in ("champion", f"rides/{digest}"):
+            s3.upload_file(str(path), MODELS, f"{folder}/{path.relative_to(model)}")
+    named = encode_champion(Champion(version="1", digest=digest, metrics={}))
+    s3.put_object(Bucket=MODELS, Key="rides/champion.json", Body=named)
 
 
 def consumer(**environ: str) -> Handler:
@@ -80,6 +86,15 @@ def test_the_handler_makes_these_operations_and_no_others(operations: Operations
     operations.clear()
     assert handler(kinesis_event([ride_event(1), b"not JSON"]), FakeContext()) == {"batchItemFailures": []}
     assert operations == {("kinesis:PutRecords", OUTPUT), ("s3:PutObject", FAILURES)}
+
+
+def test_a_model_that_champion_json_names_takes_the_same_operations(operations: Operations) -> None:
+    consumer(MODEL_LOCATION=f"s3://{MODELS}/rides/champion.json")
+    assert operations == {
+        ("s3:ListObjectsV2", MODELS),
+        ("s3:HeadObject", MODELS),
+        ("s3:GetObject", MODELS),
+    }
 
 
 def test_a_test_run_makes_none_once_its_model_is_loaded(operations: Operations) -> None:

@@ -89,7 +89,7 @@ class Consumer:
 
     @property
     def model_bucket(self) -> tuple[str, str] | None:
-        found = re.fullmatch(r"s3://([^/]+)/(.+)", self.model_location or "")
+        found = re.fullmatch(r"s3://([^/]+)/(.+?)(?:/champion[.]json)?", self.model_location or "")
         return (found[1], found[2]) if found else None
 
     def _of_keys(self) -> Iterable[dict[str, Any]]:

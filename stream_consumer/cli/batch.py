@@ -37,7 +37,8 @@ def batch(  # noqa: PLR0913 (each is an option)
     ] = None,
     *,
     model: Annotated[
-        str | None, typer.Option(help="A directory, s3:// or models:/name@alias; without it MODEL_LOCATION.")
+        str | None,
+        typer.Option(help="A directory, s3://, champion.json or models:/name@alias; without it MODEL_LOCATION."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Skip inputs whose results of this model are there already.")

@@ -44,7 +44,9 @@ def demo(  # noqa: PLR0913 (each is an option)
             "Default: the champion, or a first model of half of --rides."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Model: a directory, s3:// or models:/name@alias.")] = CHAMPION,
+    model: Annotated[
+        str, typer.Option(help="Model: a directory, s3://, champion.json or models:/name@alias.")
+    ] = CHAMPION,
     events: Annotated[
         Path | None,
         typer.Option(

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from typer.core import TyperGroup
 
-from stream_consumer.cli import options
+from stream_consumer.cli import model_versions, options
 from stream_consumer.cli.terminal import say
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.whole_file import read_whole
@@ -18,6 +18,7 @@ from stream_consumer.whole_file import read_whole
 if TYPE_CHECKING:
     from stream_consumer.contract.event_schema import Column
     from stream_consumer.model import Model
+    from stream_consumer.models.champion import Champion
 
 
 class _ShowByDefault(TyperGroup):
@@ -31,13 +32,14 @@ class _ShowByDefault(TyperGroup):
 app = typer.Typer(
     cls=_ShowByDefault,
     no_args_is_help=True,
-    help="Look at a model, or give it a signature.\n\nmodel LOCATION is short for model show LOCATION.",
+    help="Look at models, choose the champion, or give a model a signature.\n\nmodel LOCATION is short for model show LOCATION.",
 )
+app.add_typer(model_versions.app)
 
 
 @app.command("show", epilog=options.MODEL_SETTINGS)
 def show(
-    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
+    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
     *,
     only_digest: Annotated[bool, typer.Option("--digest", help="Print only the digest, and load nothing.")] = False,
     endpoint_url: options.EndpointUrl = None,
@@ -52,6 +54,7 @@ def show(
 
     export MODEL_DIGEST=$(stream-consumer model LOCATION --digest)
     """
+    from stream_consumer.models.champion import names_champion, read_champion
     from stream_consumer.models.files import directory_digest, model_directory
     from stream_consumer.models.loading import load_directory
     from stream_consumer.settings import Settings
@@ -65,6 +68,17 @@ def show(
         # Before anything can refuse the model: this is what a pin is made of.
         say(f"digest       {digest}", flush=True)
         _describe(load_directory(directory, location, settings.choice))
+    if names_champion(location):
+        _describe_champion(read_champion(location, lambda: options.aws(endpoint_url, region, profile).s3))
+
+
+def _describe_champion(champion: "Champion") -> None:
+    on, before = champion.trained_on, champion.previous
+    say(f"champion     {champion.version}, before it {before.version if before else 'none'}")
+    if on:
+        say(f"trained on   {on.count:,} rides, {on.first} to {on.last}, of {on.rides}")
+    for metric, value in champion.metrics.items():
+        say(f"metric       {metric}: {value:.4f}")
 
 
 def _describe(model: "Model") -> None:
@@ -100,7 +114,7 @@ def _bounds(column: "Column") -> str:
 
 @app.command("sign")
 def sign(  # noqa: PLR0913 (each is an option)
-    location: Annotated[str, typer.Argument(help="A directory, s3:// or models:/name@alias.")],
+    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
     *,
     example: Annotated[Path, typer.Option(help="Example events, a JSON object a line.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the signed copy.")],

@@ -70,6 +70,15 @@ Rate = Annotated[
         min=0.001, max=1e6, callback=number, help="Records a second; without it as fast as the stream takes them."
     ),
 ]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        envvar="MODELS_LOCATION",
+        metavar="LOCATION",
+        help="Registry of files: a folder or s3://bucket/prefix. Default: none.",
+        show_default=False,
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
@@ -102,7 +111,9 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
     from stream_consumer.settings import Settings
 
     if location is not None and not location.strip():
-        raise UsageError(f"{location!r} is no model; name a directory, an s3:// prefix or models:/NAME@ALIAS")
+        raise UsageError(
+            f"{location!r} is no model; name a directory, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
+        )
     settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
     return load_model(settings.model_location, s3=s3, choice=settings.choice)
 

@@ -43,7 +43,10 @@ def replay(  # noqa: PLR0913 (each is an option)
         typer.Option(metavar="PLACE", help="A time, not included, or an event id, included; by default now."),
     ] = None,
     model: Annotated[
-        str, typer.Option(envvar="MODEL_LOCATION", help="The model: a directory, s3:// or models:/name@alias.")
+        str,
+        typer.Option(
+            envvar="MODEL_LOCATION", help="The model: a directory, s3://, champion.json or models:/name@alias."
+        ),
     ],
     digest: Annotated[
         str | None, typer.Option(envvar="MODEL_DIGEST", help="Its digest; obligatory for pickled models.")

@@ -73,21 +73,23 @@ def _location(model: str, train: list[str] | None, everything: "Rides", seed: in
 
 
 def _has_champion() -> bool:
-    from stream_consumer.training.register import find_champion, mlflow_at
+    from stream_consumer.training.mlflow_registry import MlflowRegistry
+    from stream_consumer.training.register import mlflow_at
 
     with stages() as stage:
         stage("looking for a model")
         with mlflow_at(None) as mlflow:
-            return find_champion(mlflow.MlflowClient(), CHAMPION_NAME) is not None
+            return MlflowRegistry(mlflow, CHAMPION_NAME).champion_version() is not None
 
 
 def _trained_before(rides: "Rides", seed: int) -> str | None:
-    from stream_consumer.training.register import find_trained_on, mlflow_at
+    from stream_consumer.training.mlflow_registry import MlflowRegistry
+    from stream_consumer.training.register import mlflow_at
 
     with stages() as stage:
         stage("looking for a model of these rides")
         with mlflow_at(None) as mlflow:
-            version = find_trained_on(mlflow.MlflowClient(), CHAMPION_NAME, rides, seed=seed)
+            version = MlflowRegistry(mlflow, CHAMPION_NAME).trained_on(rides, seed=seed)
     return version and f"models:/{CHAMPION_NAME}/{version}"
 
 

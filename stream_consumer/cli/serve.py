@@ -11,7 +11,8 @@ from stream_consumer.cli.terminal import Terminal
 def serve(  # noqa: PLR0913 (each is an option)
     *,
     model: Annotated[
-        str | None, typer.Option(help="A directory, s3:// or models:/name@alias.", envvar="MODEL_LOCATION")
+        str | None,
+        typer.Option(help="A directory, s3://, champion.json or models:/name@alias.", envvar="MODEL_LOCATION"),
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="Address to listen on, by default 127.0.0.1.", envvar="WEB_HOST")

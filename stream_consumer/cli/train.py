@@ -23,24 +23,28 @@ def train(  # noqa: PLR0913 (each is an option)
     experiment: Annotated[str, typer.Option(help="Experiment of the run.")] = "ride-duration",
     tracking_uri: Annotated[
         str | None,
-        typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow's store; by default mlflow.db in this directory."),
+        typer.Option(
+            envvar="MLFLOW_TRACKING_URI",
+            help="MLflow's store. Default: mlflow.db in this directory, and with --models none.",
+        ),
     ] = None,
+    models: options.Models = None,
     seed: options.Seed = 42,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Train a model on trip records, and register it with MLflow.
+    Train a model on trip records, and register it with MLflow, as files, or both.
 
     It is tested on the last of the records. Several months are trained on but for the last, which is held out; of a
-    single one the last fifth is. The alias champion moves to the new version only if it beats the present champion on
-    the same rides.
+    single one the last fifth is. The new version becomes champion only if it is proven better than the present champion
+    on rides that neither was trained on.
     """
     from stream_consumer.training.train import TrainingOptions
     from stream_consumer.training.train import train as fit
 
-    wanted = TrainingOptions(name=name, experiment=experiment, seed=seed, tracking_uri=tracking_uri)
+    wanted = TrainingOptions(name=name, experiment=experiment, seed=seed, tracking_uri=tracking_uri, models=models)
     with stages() as stage:
         result = fit(rides, options=wanted, progress=stage, s3=lambda: options.aws(endpoint_url, region, profile).s3)
     show(result)
@@ -56,8 +60,13 @@ def show(result: "TrainingResult") -> None:
     table.add_row("held out", f"{len(trial.test):,}: {trial.holdout}")
     table.add_row("RMSE", f"{trial.model.rmse:.2f} min; the linear baseline {trial.baseline.rmse:.2f}")
     table.add_row("MAE, R²", f"{trial.model.mae:.2f} min, {trial.model.r2:.3f}")
-    table.add_row("registered", f"{result.model_uri} (run {result.run_id})")
+    registered = result.registered
+    run = f" (run {registered.run_id})" if registered.run_id else ""
+    table.add_row("registered", f"{result.model_uri}{run}")
     moved = "moved here" if result.verdict.promoted else "stays"
     table.add_row("champion", f"{moved}: {result.verdict.reason}")
-    table.add_row("tracking", result.tracking_uri)
+    if registered.champion_file:
+        table.add_row("files", f"{registered.champion_file} (digest {registered.digest})")
+    if registered.tracking_uri:
+        table.add_row("tracking", registered.tracking_uri)
     Terminal().print(table, soft_wrap=True)

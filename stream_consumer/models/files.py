@@ -1,7 +1,8 @@
 """
 Where a model's files come from: a directory, a prefix of an object store, MLflow's registry.
 
-The rule: what leaves here is a complete local directory that holds ``MLmodel``, or a ModelError that names the remedy.
+A file ``champion.json`` names a directory or prefix beside it. The rule: what leaves here is a complete local directory
+that holds ``MLmodel``, or a ModelError that names the remedy.
 """
 
 import atexit
@@ -24,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stream_consumer import clouds
 from stream_consumer.aws.clients import default_client
 from stream_consumer.errors import ModelError
+from stream_consumer.models.champion import beside, names_champion, read_champion
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -149,8 +151,25 @@ def model_directory(
     Give the files of the model at *location* as a local directory; a fetched copy lasts as long as the context.
 
     Raises:
-        ModelError: There is no model, or it cannot be fetched.
+        ModelError: There is no model, it cannot be fetched, or it is not the one that ``champion.json`` names.
     """
+    if not names_champion(location):
+        with _files_at(location, s3, open_url) as directory:
+            yield directory
+        return
+    wanted = read_champion(location, s3, open_url).digest
+    with _files_at(beside(location, wanted), s3, open_url) as directory:
+        found = directory_digest(directory)
+        if found != wanted:
+            raise ModelError(
+                f"{location} names the model {wanted}, but the files in that folder have the digest {found}; "
+                "go back with `stream-consumer model rollback`, or train again"
+            )
+        yield directory
+
+
+@contextlib.contextmanager
+def _files_at(location: str, s3: Callable[[], "S3Client"], open_url: clouds.Open) -> Iterator[Path]:
     if location.startswith(("s3://", "models:/", "runs:/")) or clouds.in_a_cloud(location):
         with tempfile.TemporaryDirectory(prefix="model-") as scratch:
             if location.startswith("s3://"):
@@ -166,7 +185,7 @@ def model_directory(
     if not (path / "MLmodel").is_file():
         raise ModelError(
             f"there is no MLflow model at {location}: the file {path / 'MLmodel'} does not exist; "
-            "name the directory that holds it, an s3:// prefix or models:/NAME@ALIAS"
+            "name the directory that holds it, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
         )
     yield path
 

@@ -51,6 +51,8 @@ def load_model(location: str, *, s3: Callable[[], "S3Client"] = default_s3, choi
     """
     Load and check the model at *location*: a directory, an ``s3://`` prefix or, with mlflow installed, ``models:/…``.
 
+    The location of a file ``champion.json`` stands for the model that the file names.
+
     Raises:
         ModelError: There is no such model, or see :func:`load_directory`.
     """

@@ -5,15 +5,17 @@ One rule: the test is on rides later than those of the training, as it will be i
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stream_consumer.errors import UsageError
 from stream_consumer.training.rides import Rides
 
 SPLIT_SHARE = 0.2
 MINIMUM_RIDES = 100
-_MONTH_SHARE = 0.1
+_FULL_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,14 @@ def choose_holdout(rides: Rides) -> Holdout:
     """
     The last month where the rides span several, else the last fifth by pickup time.
 
-    A month counts with a tenth of the rides of the fullest: the TLC's file of one month holds strays of others, some
-    years away, since taxis' clocks can be wrong.
+    Only full months count, see :func:`full_periods`.
 
     Raises:
         UsageError: Too few rides, or all picked up at one time.
     """
     if len(rides) < MINIMUM_RIDES:
         raise UsageError(f"{len(rides)} rides are too few to train and to test on; {MINIMUM_RIDES} are the least")
-    months, counts = np.unique(rides.pickup_time.astype("datetime64[M]"), return_counts=True)
-    full = months[counts >= _MONTH_SHARE * counts.max()]
+    full = full_periods(rides, "M")
     if len(full) > 1:
         return Holdout(full[-1].astype("datetime64[s]"), f"{full[-1]}, the last of {len(full)} months")
     begins = np.sort(rides.pickup_time)[-int(SPLIT_SHARE * len(rides))]
@@ -51,3 +51,14 @@ def choose_holdout(rides: Rides) -> Holdout:
             f"{rides.origin}: most rides have the same pickup time {begins}, so there is no later part to test on"
         )
     return Holdout(begins, f"the last {SPLIT_SHARE:.0%} by pickup time, from {begins} on")
+
+
+def full_periods(rides: Rides, unit: Literal["D", "M"]) -> NDArray[np.datetime64]:
+    """
+    The full days or months of *rides*: those with a tenth of the rides of the fullest.
+
+    The TLC's file of one month holds strays of others, some years away, since taxis' clocks can be wrong.
+    """
+    periods, counts = np.unique(rides.pickup_time.astype(f"datetime64[{unit}]"), return_counts=True)
+    full: NDArray[np.datetime64] = periods[counts >= _FULL_SHARE * counts.max(initial=0)]
+    return full

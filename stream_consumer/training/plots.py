@@ -11,17 +11,24 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from stream_consumer.training.rides import Rides
+
+_TENTHS = 10
+_ZONES = 20
 _DISTANCE_EDGES = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, np.inf)
 
 
-def evaluation_plots(
-    distance: NDArray[np.float64], actual: NDArray[np.float64], predicted: NDArray[np.float64]
-) -> Mapping[str, Figure]:
-    """By artifact name, the plots of *predicted* against *actual* minutes for rides of *distance* miles."""
+def evaluation_plots(rides: Rides, predicted: NDArray[np.float64]) -> Mapping[str, Figure]:
+    """By artifact name, the plots of the minutes *predicted* for *rides*."""
+    actual = rides.duration
+    error = np.abs(predicted - actual)
     return {
         "plots/predicted_vs_actual.png": _predicted_against_actual(actual, predicted),
         "plots/residuals.png": _residuals(predicted - actual),
-        "plots/error_by_distance.png": _error_by_distance(distance, np.abs(predicted - actual)),
+        "plots/calibration.png": _calibration(actual, predicted),
+        "plots/error_by_distance.png": _error_by_distance(rides.trip_distance, error),
+        "plots/error_by_hour.png": _error_by_hour(rides.pickup_time, error),
+        "plots/error_by_zone.png": _error_by_zone(rides.PULocationID, error),
     }
 
 
@@ -44,15 +51,43 @@ def _residuals(residuals: NDArray[np.float64]) -> Figure:
     return figure
 
 
+def _calibration(actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> Figure:
+    """The mean actual duration in each tenth of the predictions: above the line, rides take longer than promised."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    tenths = np.array_split(np.argsort(predicted, kind="stable"), _TENTHS)
+    points = np.array([(predicted[tenth].mean(), actual[tenth].mean()) for tenth in tenths if len(tenth)])
+    axes.plot(points[:, 0], points[:, 1], marker="o")
+    axes.axline((0, 0), slope=1, color="black", linewidth=1, linestyle="--")
+    axes.set(xlabel="predicted (minutes)", ylabel="actual (minutes)", title="Calibration, by tenths of the predictions")
+    return figure
+
+
 def _error_by_distance(distance: NDArray[np.float64], error: NDArray[np.float64]) -> Figure:
+    bins = {
+        f"{low:g}-{high:g}" if np.isfinite(high) else f"{low:g}+": (distance >= low) & (distance < high)
+        for low, high in pairwise(_DISTANCE_EDGES)
+    }
+    return _mean_errors({label: error[inside] for label, inside in bins.items()}, "trip distance (miles)", "distance")
+
+
+def _error_by_hour(pickup: NDArray[np.datetime64], error: NDArray[np.float64]) -> Figure:
+    hour = pickup.astype("datetime64[h]").astype(np.int64) % 24
+    return _mean_errors({str(at): error[hour == at] for at in range(24)}, "hour of the pickup", "hour")
+
+
+def _error_by_zone(zone: NDArray[np.int64], error: NDArray[np.float64]) -> Figure:
+    zones, counts = np.unique(zone, return_counts=True)
+    busiest = zones[np.argsort(-counts, kind="stable")][:_ZONES]
+    title = f"pickup zone, the {_ZONES} busiest first"
+    return _mean_errors({str(at): error[zone == at] for at in busiest}, title, "zone")
+
+
+def _mean_errors(groups: Mapping[str, NDArray[np.float64]], about: str, by: str) -> Figure:
+    """Draw the mean of each group that is not empty."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    labels, means = [], []
-    for low, high in pairwise(_DISTANCE_EDGES):
-        inside = (distance >= low) & (distance < high)
-        if inside.any():
-            labels.append(f"{low:g}-{high:g}" if np.isfinite(high) else f"{low:g}+")
-            means.append(float(error[inside].mean()))
-    axes.bar(labels, means)
-    axes.set(xlabel="trip distance (miles)", ylabel="mean absolute error (minutes)", title="Error by distance")
+    means = {label: float(errors.mean()) for label, errors in groups.items() if len(errors)}
+    axes.bar(list(means), list(means.values()))
+    axes.set(xlabel=about, ylabel="mean absolute error (minutes)", title=f"Error by {by}")
     return figure

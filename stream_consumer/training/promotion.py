@@ -1,33 +1,49 @@
 """
 Whether a new model becomes champion.
 
-One rule: it has to beat the present champion on the same rides; equal is not better. A champion that cannot be tested
-is replaced, and the reason says so.
+One rule: it has to be proven better than the present champion on rides that neither model was trained on. A champion
+that cannot be tested cannot be served either: it is replaced, and the reason says so.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stream_consumer.training.fit import Predict, evaluate
+import numpy as np
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.errors import ModelError, described
+from stream_consumer.training.fit import Predict
+from stream_consumer.training.holdout import MINIMUM_RIDES, full_periods
+from stream_consumer.training.proof import LEAST_DAYS, MOST_WORSE, Comparison, compare
+from stream_consumer.training.record import TrainingRecord, record_of
 from stream_consumer.training.rides import Rides
+from stream_consumer.training.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The version of a registered model that the alias points at."""
+    """The present champion, and what it was trained on if that is known."""
 
     version: str
     uri: str
+    record: TrainingRecord | None = None
+    digest: str | None = None
+    """What its files must hash to, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """The champion met in a test: its RMSE in minutes, or the fault that kept it from being tested."""
+    """
+    The champion met in a test: the comparison, or why there is none.
+
+    ``fault`` is the champion's own. ``unproven`` says why the rides of the test prove nothing.
+    """
 
     version: str
-    rmse: float | None
+    comparison: Comparison | None = None
     fault: str = ""
+    unproven: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +54,73 @@ class Verdict:
     reason: str
 
 
-def meet(champion: Champion, test: Rides, load: Callable[[str], Predict]) -> Rival:
-    """Test *champion* on the rides of *test*; *load* makes a predictor of a model URI and may raise anything."""
+def meet(champion: Champion, trial: Trial, load: Callable[[str], Predict]) -> Rival:
+    """
+    Test *champion* against the model of *trial*; *load* makes a predictor of a model URI.
+
+    Raises:
+        ModelError: A store does not give the champion's files. Anything else that is raised is the champion's fault.
+    """
+    version = champion.version
     try:
-        rmse = evaluate(load(champion.uri), test).rmse
+        predict = load(champion.uri)
+        finite = np.isfinite(predict(trial.test.matrix())).all()
+    except ModelError as error:
+        if isinstance(error.__cause__, (BotoCoreError, Boto3Error, ClientError)):
+            raise  # a store that does not answer now says nothing of the champion
+        return Rival(version, fault=described(error))
     except Exception as error:  # noqa: BLE001 - the champion may be anybody's file, and its fault decides
-        return Rival(champion.version, None, f"{type(error).__name__}: {error}")
-    if not math.isfinite(rmse):
-        return Rival(champion.version, None, "its predictions are not finite")
-    return Rival(champion.version, rmse)
+        return Rival(version, fault=described(error))
+    if not finite:
+        return Rival(version, fault="its predictions are not finite")
+    if champion.record is None:
+        return Rival(version, unproven="nothing tells which rides it was trained on")
+    rides = champion.record.unseen(record_of(trial).unseen(trial.test))
+    days = len(full_periods(rides, "D"))
+    if len(rides) < MINIMUM_RIDES or days < LEAST_DAYS:
+        return Rival(version, unproven=_too_few(champion.record, trial.test, rides, days))
+    ours, theirs = trial.fitted.model.predict(rides.matrix()), predict(rides.matrix())
+    return Rival(version, compare(rides, ours, theirs, seed=trial.seed))
 
 
-def judge(rmse: float, rival: Rival | None) -> Verdict:
-    """The verdict on a model of *rmse* minutes."""
+def _too_few(record: TrainingRecord, test: Rides, left: Rides, days: int) -> str:
+    seen = len(test) - len(record.unseen(test))
+    trained = f"it was trained on {seen:,} of the {len(test):,} rides of the test, and " if seen else ""
+    return (
+        f"{trained}the {len(left):,} rides of {days} full days that neither model was trained on are too few: "
+        f"{MINIMUM_RIDES} of {LEAST_DAYS} days are the least"
+    )
+
+
+def judge(rival: Rival | None, unfit: str) -> Verdict:
+    """The verdict on a model that met *rival*; *unfit* says why its files cannot be served, if they cannot."""
+    if unfit:
+        return Verdict(promoted=False, reason=f"the saved model cannot be served: {unfit}")
     if rival is None:
         return Verdict(promoted=True, reason="there was no champion")
-    if rival.rmse is None:
+    champion = f"champion version {rival.version}"
+    if rival.fault:
         return Verdict(
-            promoted=True,
-            reason=f"champion version {rival.version} could not be tested and was replaced uncompared: {rival.fault}",
+            promoted=True, reason=f"{champion} could not be tested and was replaced uncompared: {rival.fault}"
         )
-    better = rmse < rival.rmse
-    return Verdict(
-        promoted=better,
-        reason=f"RMSE {rmse:.4f} {'beats' if better else 'does not beat'} the {rival.rmse:.4f} of champion version "
-        f"{rival.version} on the same rides",
+    if rival.comparison is None:
+        return Verdict(
+            promoted=False,
+            reason=f"{champion} could not be compared: {rival.unproven}; test on newer rides, or decide yourself with "
+            "`stream-consumer model promote`",
+        )
+    return _compared(champion, rival.comparison)
+
+
+def _compared(champion: str, seen: Comparison) -> Verdict:
+    better = seen.upper_bound < 0
+    reason = (
+        f"RMSE {seen.rmse:.4f} {'beats' if better else 'does not beat'} the {seen.champion_rmse:.4f} of {champion} on "
+        f"{seen.rides:,} rides of {seen.days} full days that neither was trained on: the difference is at most "
+        f"{seen.upper_bound:+.4f} with 95 % confidence"
     )
+    if better and seen.worse:
+        worst = max(seen.worse, key=lambda group: group.rmse / max(group.champion_rmse, 1e-9))
+        others = f" and {len(seen.worse) - 1} more" if len(seen.worse) > 1 else ""
+        reason += f", but is more than {MOST_WORSE:.0%} worse for {worst}{others}"
+    return Verdict(promoted=better and not seen.worse, reason=reason)

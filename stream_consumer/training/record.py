@@ -5,7 +5,10 @@ One rule: no ride is kept, only a fingerprint of it and how often each zone and 
 """
 
 import hashlib
+import io
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,8 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from stream_consumer.errors import UsageError
+from stream_consumer.models.champion import TrainedOn
 from stream_consumer.training.rides import FEATURES, Rides
 from stream_consumer.training.trial import Trial
 
@@ -87,13 +92,51 @@ def record_of(trial: Trial) -> TrainingRecord:
     )
 
 
+def trained_on(trial: Trial) -> TrainedOn:
+    """Return what ``champion.json`` says of the rides that the model of *trial* was fitted on."""
+    record = record_of(trial)
+    return TrainedOn(
+        rides=trial.origin,
+        count=len(trial.training),
+        first=record.first,
+        last=record.last,
+        digest=rides_digest(trial.training),
+        seed=trial.seed,
+    )
+
+
+def encode_record(record: TrainingRecord) -> bytes:
+    """Return the content of a file ``.npz``."""
+    scalars = {name: np.array(getattr(record, name)) for name in _SCALARS}
+    arrays = {"fingerprints": record.fingerprints, **scalars, **record.counts}
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def decode_record(content: bytes) -> TrainingRecord:
+    """
+    Return the record in the content of a file ``.npz``.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return TrainingRecord(
+                **{name: stored[name].item() for name in _SCALARS},
+                fingerprints=stored["fingerprints"],
+                counts={column: stored[column] for column in FEATURES},
+            )
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"the record of a model's rides cannot be read: {error}") from error
+
+
 def log_record(mlflow: ModuleType, record: TrainingRecord) -> None:
     """Log *record* with the active run."""
     with tempfile.TemporaryDirectory(prefix="record-") as directory:
         path = Path(directory) / ARTIFACT
-        scalars = {name: np.array(getattr(record, name)) for name in _SCALARS}
-        arrays = {"fingerprints": record.fingerprints, **scalars, **record.counts}
-        np.savez_compressed(path, allow_pickle=False, **arrays)
+        path.write_bytes(encode_record(record))
         mlflow.log_artifact(str(path))
 
 
@@ -102,15 +145,8 @@ def load_record(mlflow: ModuleType, run_id: str) -> TrainingRecord | None:
     client = mlflow.MlflowClient()
     if ARTIFACT not in {file.path for file in client.list_artifacts(run_id)}:
         return None
-    with (
-        tempfile.TemporaryDirectory(prefix="record-") as directory,
-        np.load(client.download_artifacts(run_id, ARTIFACT, directory)) as stored,
-    ):
-        return TrainingRecord(
-            **{name: stored[name].item() for name in _SCALARS},
-            fingerprints=stored["fingerprints"],
-            counts={column: stored[column] for column in FEATURES},
-        )
+    with tempfile.TemporaryDirectory(prefix="record-") as directory:
+        return decode_record(Path(client.download_artifacts(run_id, ARTIFACT, directory)).read_bytes())
 
 
 def fingerprints(rides: Rides) -> NDArray[np.uint64]:

@@ -1,17 +1,18 @@
 """
-The run in MLflow: what is logged, how the model is saved, and which version is champion.
+How a trained model is saved, with or without a run in MLflow, and what is logged with the run.
 
-One rule: a model is saved so that loading it executes nothing of its file, and registered whatever the verdict on it.
+One rule: a model is saved so that loading it executes nothing of its file.
 """
 
 import logging
 import os
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -19,23 +20,21 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import ModelError, UsageError
-from stream_consumer.models.files import default_s3, sqlite_file
-from stream_consumer.models.loading import load_model
+from stream_consumer.models.files import default_s3, model_directory, sqlite_file
+from stream_consumer.models.loading import Choice, load_directory
+from stream_consumer.training.file_registry import refuse_other
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
-from stream_consumer.training.plots import evaluation_plots
-from stream_consumer.training.promotion import Champion, Rival, Verdict
-from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, log_record, record_of, rides_digest
-from stream_consumer.training.rides import BOUNDS, FEATURES, Rides
+from stream_consumer.training.promotion import Rival
+from stream_consumer.training.record import log_record, record_of
+from stream_consumer.training.rides import BOUNDS, FEATURES
 from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
 from stream_consumer.whole_file import refuse_unwritable
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    from types_boto3_s3 import S3Client
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
-ALIAS = "champion"
-DEFAULT_NAME = "ride-duration"
 EXAMPLE_RIDES = 5
 # What MLflow wants to be told before it saves the default model with skops. Loading it does not need to be told.
 TRUSTED_TYPES = (
@@ -70,6 +69,22 @@ class Logged:
 
 
 @contextmanager
+def quiet_mlflow() -> Iterator[ModuleType]:
+    """Import mlflow without its chatter. No store is opened."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings():
+        for category, message in _KNOWN_WARNINGS:
+            warnings.filterwarnings("ignore", message, category)
+        # Here, since it takes seconds, which only training should pay, and since it reads what was just set.
+        import mlflow.pyfunc  # noqa: PLC0415
+        import mlflow.sklearn  # noqa: PLC0415
+
+        logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
+        yield mlflow
+
+
+@contextmanager
 def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
     """
     Import mlflow without its chatter and point the process at *uri*.
@@ -79,19 +94,11 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
     Raises:
         UsageError: The store or its artifact place cannot be used.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    uri = _tracking_uri(uri)
     _refuse_store(uri)
-    with warnings.catch_warnings():
-        for category, message in _KNOWN_WARNINGS:
-            warnings.filterwarnings("ignore", message, category)
-        # Here, since it takes seconds, which only training should pay, and since it reads what was just set.
-        import mlflow.pyfunc  # noqa: PLC0415
-        import mlflow.sklearn  # noqa: PLC0415
+    with quiet_mlflow() as mlflow:
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-        logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
         try:
             mlflow.set_tracking_uri(uri)
             yield mlflow
@@ -99,6 +106,25 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
             # SQLAlchemy adds the query and an address in lines of their own.
             reason = str(error).partition("\n")[0]
             raise UsageError(f"MLflow at {shown(uri)} cannot be used: {reason}") from error
+
+
+def refuse_missing(uri: str | None) -> None:
+    """
+    Raise if the store of :func:`mlflow_at` is a SQLite file that is not there. MLflow would make it, on a read too.
+
+    Raises:
+        UsageError: Says so.
+    """
+    file = sqlite_file(_tracking_uri(uri))
+    if file and not file.exists():
+        raise UsageError(
+            f"there is no MLflow store {file}; `stream-consumer train` makes one, MLFLOW_TRACKING_URI or --models says "
+            "where to look"
+        )
+
+
+def _tracking_uri(uri: str | None) -> str:
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
 
 
 def _refuse_store(uri: str) -> None:
@@ -125,30 +151,17 @@ def _refuse_store(uri: str) -> None:
             ) from None
 
 
-def find_champion(client: "MlflowClient", name: str) -> Champion | None:
-    """The present champion of the registered model *name*, if there is one."""
-    for model in client.search_registered_models(f"name = '{name}'"):
-        if champion := model.aliases.get(ALIAS):
-            return Champion(str(champion), f"models:/{name}/{champion}")
-    return None
-
-
-def find_trained_on(client: "MlflowClient", name: str, rides: Rides, *, seed: int) -> str | None:
-    """The newest version of *name* that was trained on *rides* with *seed*, if there is one."""
-    versions = client.search_model_versions(f"name = '{name}'")
-    wanted = (rides_digest(rides), str(seed))
-    same = [int(one.version) for one in versions if (one.tags.get(DIGEST_TAG), one.tags.get(SEED_TAG)) == wanted]
-    return str(max(same)) if same else None
-
-
-def load_champion(uri: str) -> Predict:
+def load_champion(uri: str, digest: str | None = None, s3: "Callable[[], S3Client]" = default_s3) -> Predict:
     """
     The model at *uri*, loaded as serving loads it.
 
     Raises:
-        ModelError: It cannot be served, or takes other columns than a ride's.
+        ModelError: It cannot be served, takes other columns than a ride's, or has not the *digest*.
     """
-    model = load_model(uri, s3=default_s3)
+    with model_directory(uri, s3) as directory:
+        if digest:
+            refuse_other(directory, digest, uri)
+        model = load_directory(directory, uri, Choice())
     columns = tuple(column.name for column in model.schema.columns)
     if columns != FEATURES:
         raise ModelError(f"{uri} takes the columns {', '.join(columns)}; wanted {', '.join(FEATURES)}")
@@ -159,21 +172,26 @@ def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str)
     """Log *trial* as a run of the active experiment, with its model, which knows itself as *name*."""
     with mlflow.start_run() as run:
         mlflow.log_params(_params(trial))
-        mlflow.log_metrics(_metrics(trial, rival))
+        mlflow.log_metrics(metrics_of(trial, rival))
         log_record(mlflow, record_of(trial))
-        predicted = trial.fitted.model.predict(trial.test.matrix())
-        for path, figure in evaluation_plots(trial.test.trip_distance, trial.test.duration, predicted).items():
-            mlflow.log_figure(figure, path)
-        model = mlflow.sklearn.log_model(
-            trial.fitted.model,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            signature=_signature(mlflow),
-            pip_requirements=[f"{package}=={version(package)}" for package in _LIBRARIES],
-            **_example(trial, name),
-        )
+        model = mlflow.sklearn.log_model(trial.fitted.model, name="model", **_form(mlflow, trial, name))
     return Logged(run.info.run_id, model.model_id)
+
+
+def save_model(mlflow: ModuleType, trial: Trial, directory: Path, *, name: str) -> None:
+    """Save the model of *trial*, which knows itself as *name*, in a *directory* that is not there yet."""
+    mlflow.sklearn.save_model(trial.fitted.model, str(directory), **_form(mlflow, trial, name))
+
+
+def _form(mlflow: ModuleType, trial: Trial, name: str) -> dict[str, Any]:
+    """How the model is saved, wherever it is."""
+    return {
+        "serialization_format": "skops",
+        "skops_trusted_types": list(TRUSTED_TYPES),
+        "signature": _signature(mlflow),
+        "pip_requirements": [f"{package}=={version(package)}" for package in _LIBRARIES],
+        **_example(trial, name),
+    }
 
 
 def _params(trial: Trial) -> dict[str, object]:
@@ -192,13 +210,18 @@ def _params(trial: Trial) -> dict[str, object]:
     }
 
 
-def _metrics(trial: Trial, rival: Rival | None) -> dict[str, float]:
-    """Errors in minutes; ``champion_rmse`` is there only when there was a champion that could be tested."""
+def metrics_of(trial: Trial, rival: Rival | None) -> dict[str, float]:
+    """
+    Errors in minutes.
+
+    ``champion_rmse``, and the upper bound of the difference from it, are there only when a champion could be compared.
+    """
+    compared = rival.comparison if rival else None
     return {
         **asdict(trial.model),
         **{f"baseline_{metric}": value for metric, value in asdict(trial.baseline).items()},
         **{f"bounded_baseline_{metric}": value for metric, value in asdict(trial.bounded_baseline).items()},
-        **({"champion_rmse": rival.rmse} if rival and rival.rmse is not None else {}),
+        **({"champion_rmse": compared.champion_rmse, "rmse_upper_bound": compared.upper_bound} if compared else {}),
     }
 
 
@@ -222,22 +245,3 @@ def _example(trial: Trial, name: str) -> dict[str, Any]:
         "example_predictions": trial.fitted.model.predict(matrix).tolist(),
     }
     return {"input_example": DataFrame(rows), "metadata": {"stream_consumer": facts}}
-
-
-def register(client: "MlflowClient", logged: Logged, trial: Trial, verdict: Verdict, *, name: str) -> str:
-    """Register the logged model as the next version of *name*, and as champion if the verdict says so; the version."""
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
-    tags = {
-        "rmse": f"{trial.model.rmse:.4f}",
-        "baseline_rmse": f"{trial.baseline.rmse:.4f}",
-        "promoted": str(verdict.promoted).lower(),
-        "reason": verdict.reason,
-        DIGEST_TAG: rides_digest(trial.rides),
-        SEED_TAG: str(trial.seed),
-    }
-    uri = f"models:/{logged.model_id}"
-    registered = client.create_model_version(name, uri, logged.run_id, tags, model_id=logged.model_id)
-    if verdict.promoted:
-        client.set_registered_model_alias(name, ALIAS, registered.version)
-    return str(registered.version)

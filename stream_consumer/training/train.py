@@ -4,6 +4,7 @@ Training: from ride files to a registered model.
 One rule: the model that is registered is the one that was tested.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,16 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from stream_consumer.models.cores import leave_cores_uncounted
 from stream_consumer.models.files import default_s3
+from stream_consumer.training.fitness import DEFAULT_BUDGET, Budget, unfitness
+from stream_consumer.training.mlflow_registry import DEFAULT_NAME
 from stream_consumer.training.progress import Progress, Stages, silent
 from stream_consumer.training.promotion import Rival, Verdict, judge, meet
-from stream_consumer.training.register import (
-    DEFAULT_NAME,
-    find_champion,
-    load_champion,
-    log_run,
-    mlflow_at,
-    register,
-)
+from stream_consumer.training.registration import Registered, opened
 from stream_consumer.training.rides import Rides, load_rides
 from stream_consumer.training.sources import refuse_unreadable
 from stream_consumer.training.trial import Trial, run_trial
@@ -32,12 +28,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
-    """``tracking_uri``: without one it is ``MLFLOW_TRACKING_URI``, and without that sqlite in the working directory."""
+    """
+    Where a model is registered, and what it takes to be promoted.
+
+    ``models`` is a folder or ``s3://bucket/prefix`` for the registry of files. ``tracking_uri`` is MLflow's store:
+    without one it is ``MLFLOW_TRACKING_URI``, and without that none beside ``models``, else sqlite in the working
+    directory.
+    """
 
     name: str = DEFAULT_NAME
     experiment: str = "ride-duration"
     seed: int = 42
     tracking_uri: str | None = None
+    models: str | None = None
+    budget: Budget = DEFAULT_BUDGET
 
 
 DEFAULTS = TrainingOptions()
@@ -49,13 +53,21 @@ class TrainingResult:
 
     trial: Trial
     rival: Rival | None
-    verdict: Verdict
     name: str
-    version: str
-    model_uri: str
-    run_id: str
-    tracking_uri: str
+    registered: Registered
     seconds: Mapping[str, float]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.registered.verdict
+
+    @property
+    def version(self) -> str:
+        return self.registered.version
+
+    @property
+    def model_uri(self) -> str:
+        return self.registered.model_uri
 
 
 def train(
@@ -74,41 +86,42 @@ def train(
         UsageError: The rides or the tracking store cannot be used; the store is tried before the rides are read.
     """
     refuse_unreadable(sources)  # a mistyped name makes no store
-    return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress))
+    return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress), s3)
 
 
 def train_on(rides: Rides, *, options: TrainingOptions = DEFAULTS, progress: Progress = silent) -> TrainingResult:
     """As ``train``, on rides already at hand."""
-    return _train(lambda: rides, options, Stages(progress))
+    return _train(lambda: rides, options, Stages(progress), default_s3)
 
 
-def _train(load: Callable[[], Rides], options: TrainingOptions, stages: Stages) -> TrainingResult:
+def _train(
+    load: Callable[[], Rides], options: TrainingOptions, stages: Stages, s3: Callable[[], "S3Client"]
+) -> TrainingResult:
     # A month is fitted in a second. More threads would spend longer spinning for each other, and for cores that others
     # use: on two busy cores, two threads took 27 s for what one does in 0.9 s.
     leave_cores_uncounted()
-    with mlflow_at(options.tracking_uri) as mlflow, threadpool_limits(limits=1):
-        with stages("connect", "opening the MLflow tracking store"):
-            mlflow.set_experiment(options.experiment)
-            client = mlflow.MlflowClient()
-            champion = find_champion(client, options.name)
+    with contextlib.ExitStack() as until_done:
+        until_done.enter_context(threadpool_limits(limits=1))
+        with stages("connect", "opening the registry"):
+            registration = until_done.enter_context(
+                opened(
+                    options.name,
+                    models=options.models,
+                    tracking_uri=options.tracking_uri,
+                    experiment=options.experiment,
+                    s3=s3,
+                )
+            )
+            champion = registration.champion()
         with stages("load", "loading rides"):
             rides = load()
         trial = run_trial(rides, seed=options.seed, stages=stages)
         with stages("champion", f"testing the champion, {champion.uri}" if champion else "there is no champion yet"):
-            rival = meet(champion, trial.test, load_champion) if champion else None
-            verdict = judge(trial.model.rmse, rival)
-        with stages("log", "logging the run"):
-            logged = log_run(mlflow, trial, rival, name=options.name)
+            rival = meet(champion, trial, registration.load) if champion else None
+        with stages("log", "saving the model"):
+            saved = until_done.enter_context(registration.saved(trial, rival))
+        with stages("check", "loading the saved model"):
+            verdict = judge(rival, unfitness(saved.directory, options.budget))
         with stages("register", f"registering {options.name}"):
-            version = register(client, logged, trial, verdict, name=options.name)
-        return TrainingResult(
-            trial=trial,
-            rival=rival,
-            verdict=verdict,
-            name=options.name,
-            version=version,
-            model_uri=f"models:/{options.name}/{version}",
-            run_id=logged.run_id,
-            tracking_uri=mlflow.get_tracking_uri(),
-            seconds=stages.seconds,
-        )
+            registered = registration.register(saved, trial, rival, verdict)
+        return TrainingResult(trial, rival, options.name, registered, stages.seconds)

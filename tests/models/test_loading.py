@@ -258,7 +258,7 @@ def test_a_patch_release_of_scikit_learn_is_no_other_version(rides_model: Path, 
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("MLmodel", None, "does not exist; name the directory that holds it, an s3:// prefix or"),
+        ("MLmodel", None, "does not exist; name the directory that holds it, an s3:// prefix, a champion.json or"),
         ("MLmodel", b"", "Expected `object`, got `null`"),
         ("MLmodel", b"- a\n- b", "Expected `object`, got `array`"),
         ("MLmodel", b"{", "MLmodel of the model at"),

@@ -5,13 +5,17 @@ The TLC's files are not part of the project: ``RIDES_DATA`` names their director
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import stream_consumer
+from stream_consumer.training.fit import Predict, fit
 from stream_consumer.training.progress import Stages, silent
+from stream_consumer.training.promotion import Champion, judge, meet
+from stream_consumer.training.record import fingerprints, record_of
 from stream_consumer.training.rides import load_rides
 from stream_consumer.training.trial import Trial, run_trial
 
@@ -55,3 +59,52 @@ def test_zones_beyond_what_the_model_can_know_are_left_unknown(trial: Trial) -> 
     known = trial.fitted.categories
     assert (len(known["PULocationID"]), len(known["DOLocationID"])) == (250, 255)
     assert np.isfinite(trial.fitted.model.predict([[zone, zone, 1.0] for zone in range(1, 266)])).all()
+
+
+def ten_days_of(trial: Trial, *, last: bool) -> Champion:
+    """A champion that was trained on ten days of February, else on ten of January."""
+    month = trial.test if last else trial.training
+    days = month.where(month.pickup_time < month.pickup_time.min() + np.timedelta64(10, "D"))
+    return Champion("1", "models:/ride-duration/1", record_of(replace(trial, training=days)))
+
+
+def predictor(trial: Trial, champion: Champion) -> Predict:
+    assert champion.record is not None
+    everything = trial.rides.within_bounds()
+    seen = np.isin(fingerprints(everything), champion.record.fingerprints)
+    predict: Predict = fit(everything.where(seen), seed=42).model.predict
+    return predict
+
+
+def test_all_of_january_is_proven_better_than_ten_days_of_it(trial: Trial) -> None:
+    champion = ten_days_of(trial, last=False)
+    met = meet(champion, trial, lambda _: predictor(trial, champion))
+    verdict = judge(met, "")
+    assert met.comparison is not None
+    assert (met.comparison.rides, met.comparison.days) == (len(trial.test), 27), (
+        "a blizzard left the first with a tenth of the rides"
+    )
+    assert met.comparison.upper_bound < -0.2
+    assert len(met.comparison.groups) > 20
+    assert verdict.promoted, verdict.reason
+
+
+def test_ten_days_of_january_do_not_replace_all_of_it(trial: Trial) -> None:
+    champion = Champion("1", "models:/ride-duration/1", record_of(trial))
+    few = trial.training.where(trial.training.pickup_time < trial.training.pickup_time.min() + np.timedelta64(10, "D"))
+    met = meet(champion, replace(trial, fitted=fit(few, seed=42)), lambda _: trial.fitted.model.predict)
+    assert met.comparison is not None
+    assert met.comparison.upper_bound > 0.2
+    assert not judge(met, "").promoted
+
+
+def test_february_proves_nothing_against_a_champion_that_knows_it(trial: Trial) -> None:
+    """Of February 2021, the ten days that it was trained on are left out; of all of it nothing is left."""
+    champion = ten_days_of(trial, last=True)
+    met = meet(champion, trial, lambda _: predictor(trial, champion))
+    assert met.comparison is not None
+    assert met.comparison.days == 18
+    knows_all = Champion("1", champion.uri, record_of(replace(trial, training=trial.test)))
+    verdict = judge(meet(knows_all, trial, lambda _: predictor(trial, champion)), "")
+    assert not verdict.promoted
+    assert "it was trained on 61,894 of the 61,894 rides of the test" in verdict.reason

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stream_consumer.training.mlflow_registry import MlflowRegistry
 from stream_consumer.training.progress import Stages, silent
 from stream_consumer.training.record import TrainingRecord, load_record, log_record, record_of, rides_digest
-from stream_consumer.training.register import find_trained_on, mlflow_at
+from stream_consumer.training.register import mlflow_at
 from stream_consumer.training.rides import Rides, load_rides
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import train_on
@@ -109,10 +110,10 @@ def test_a_version_is_found_by_the_rides_and_the_seed(store: str) -> None:
     train_on(RIDES)
     train_on(RIDES)
     with mlflow_at(store) as mlflow:
-        client = mlflow.MlflowClient()
-        assert find_trained_on(client, "ride-duration", reordered(RIDES), seed=42) == "2"
-        assert find_trained_on(client, "ride-duration", RIDES, seed=43) is None
-        assert find_trained_on(client, "ride-duration", synthetic_rides(2_000, seed=43), seed=42) is None
+        registry = MlflowRegistry(mlflow, "ride-duration")
+        assert registry.trained_on(reordered(RIDES), seed=42) == "2"
+        assert registry.trained_on(RIDES, seed=43) is None
+        assert registry.trained_on(synthetic_rides(2_000, seed=43), seed=42) is None
 
 
 def test_the_same_trips_as_parquet_and_as_csv_have_one_digest(tmp_path: Path) -> None:

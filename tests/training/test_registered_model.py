@@ -4,15 +4,17 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml
 
 from stream_consumer.models.files import default_s3
 from stream_consumer.models.loading import load_model
 from stream_consumer.models.skops_file import load_skops
+from stream_consumer.training.mlflow_registry import MlflowRegistry
 from stream_consumer.training.promotion import Champion
-from stream_consumer.training.record import rides_digest
-from stream_consumer.training.register import find_champion, mlflow_at
+from stream_consumer.training.record import rides_digest, trained_on
+from stream_consumer.training.register import mlflow_at
 from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions, TrainingResult, train_on
 from tests.training.conftest import new_store
@@ -20,7 +22,7 @@ from tests.training.conftest import new_store
 
 def champion(name: str = "ride-duration") -> Champion | None:
     with mlflow_at(None) as mlflow:
-        return find_champion(mlflow.MlflowClient(), name)
+        return MlflowRegistry(mlflow, name).champion()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def result(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def directory(result: TrainingResult) -> Path:
     """The model's files."""
-    with mlflow_at(result.tracking_uri) as mlflow:
+    with mlflow_at(result.registered.tracking_uri) as mlflow:
         return Path(mlflow.artifacts.download_artifacts(result.model_uri, dst_path="downloaded"))
 
 
@@ -42,7 +44,11 @@ def test_the_first_training_registers_the_tested_model_as_champion(result: Train
     assert (result.name, result.version, result.model_uri) == ("ride-duration", "1", "models:/ride-duration/1")
     assert result.verdict.promoted
     assert result.rival is None
-    assert champion() == Champion("1", "models:/ride-duration/1")
+    found = champion()
+    assert found is not None
+    assert (found.version, found.uri) == ("1", "models:/ride-duration/1")
+    assert found.record is not None
+    assert len(found.record.unseen(result.trial.rides)) == len(result.trial.test)
     assert champion("another") is None
 
 
@@ -55,8 +61,8 @@ def test_the_result_tells_what_was_trained_on_and_tested_on(result: TrainingResu
 
 
 def test_the_run_has_the_parameters_that_would_repeat_it(result: TrainingResult) -> None:
-    with mlflow_at(result.tracking_uri) as mlflow:
-        params = mlflow.MlflowClient().get_run(result.run_id).data.params
+    with mlflow_at(result.registered.tracking_uri) as mlflow:
+        params = mlflow.MlflowClient().get_run(result.registered.run_id).data.params
     assert params["rides"] == "2,000 synthetic rides, seed 42"
     assert (params["rows_read"], params["rows_kept"], params["seed"]) == ("2000", "2000", "7")
     assert params["rows dropped: trip_distance out of bounds"] == "0"
@@ -66,20 +72,30 @@ def test_the_run_has_the_parameters_that_would_repeat_it(result: TrainingResult)
 
 
 def test_the_run_has_the_errors_beside_the_baselines_and_plots(result: TrainingResult) -> None:
-    with mlflow_at(result.tracking_uri) as mlflow:
+    with mlflow_at(result.registered.tracking_uri) as mlflow:
         client = mlflow.MlflowClient()
-        metrics = client.get_run(result.run_id).data.metrics
-        plots = [file.path for file in client.list_artifacts(result.run_id, "plots")]
+        metrics = client.get_run(result.registered.run_id).data.metrics
+        plots = [file.path for file in client.list_artifacts(result.registered.run_id, "plots")]
+        page = Path(client.download_artifacts(result.registered.run_id, "report.html")).read_text()
     assert metrics["rmse"] == result.trial.model.rmse
     assert metrics["baseline_rmse"] == result.trial.baseline.rmse
     assert set(metrics) == {
         prefix + error for prefix in ("", "baseline_", "bounded_baseline_") for error in ("rmse", "mae", "r2")
     }
-    assert plots == ["plots/error_by_distance.png", "plots/predicted_vs_actual.png", "plots/residuals.png"]
+    assert plots == [
+        "plots/calibration.png",
+        "plots/error_by_distance.png",
+        "plots/error_by_hour.png",
+        "plots/error_by_zone.png",
+        "plots/predicted_vs_actual.png",
+        "plots/residuals.png",
+    ]
+    assert "<h1>ride-duration, version 1</h1>" in page
+    assert "there was no champion" in page
 
 
 def test_the_version_says_how_good_it_is_and_why_it_is_champion(result: TrainingResult) -> None:
-    with mlflow_at(result.tracking_uri) as mlflow:
+    with mlflow_at(result.registered.tracking_uri) as mlflow:
         tags = mlflow.MlflowClient().get_model_version("ride-duration", "1").tags
     assert tags == {
         "rmse": f"{result.trial.model.rmse:.4f}",
@@ -88,6 +104,8 @@ def test_the_version_says_how_good_it_is_and_why_it_is_champion(result: Training
         "reason": "there was no champion",
         "rides_digest": rides_digest(result.trial.rides),
         "seed": "7",
+        "digest": result.registered.digest,
+        "trained_on": msgspec.json.encode(trained_on(result.trial)).decode(),
     }
 
 

@@ -10,6 +10,8 @@ import pytest
 
 import stream_consumer
 from stream_consumer.errors import ModelError, UsageError
+from stream_consumer.training.fitness import DEFAULT_BUDGET
+from stream_consumer.training.mlflow_registry import MlflowRegistry
 from stream_consumer.training.register import load_champion, mlflow_at
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.synthetic import synthetic_rides
@@ -45,7 +47,9 @@ def test_a_better_model_replaces_the_champion_and_as_good_a_one_does_not(store: 
     again = train_on(RIDES)
     assert again.version == "3"
     assert again.rival is not None
-    assert again.rival.rmse == better.trial.model.rmse == again.trial.model.rmse
+    assert again.rival.comparison is not None
+    assert again.rival.comparison.upper_bound == 0.0
+    assert again.rival.comparison.champion_rmse == pytest.approx(better.trial.model.rmse)
     assert not again.verdict.promoted
     assert champion(store) == "2"
 
@@ -60,21 +64,53 @@ def test_a_champion_that_cannot_be_loaded_is_replaced_and_named(store: str) -> N
     assert champion(store) == "2"
 
 
+def test_a_champion_that_was_trained_on_the_rides_of_the_test_stays(store: str) -> None:
+    """It was trained on all of February but its last days, which are too few to compare on."""
+    february = RIDES.where(RIDES.pickup_time >= np.datetime64("2021-02-01"))
+    train_on(poor(february))
+    result = train_on(
+        replace(RIDES, duration=np.concatenate([RIDES.duration[: -len(february)], poor(february).duration]))
+    )
+    assert "it was trained on" in result.verdict.reason
+    assert champion(store) == "1"
+
+
+def test_a_model_that_cannot_be_served_is_registered_and_does_not_become_champion(store: str) -> None:
+    result = train_on(RIDES, options=TrainingOptions(budget=replace(DEFAULT_BUDGET, size=1_000)))
+    assert result.version == "1"
+    assert result.verdict.reason.startswith("the saved model cannot be served: its files have ")
+    with mlflow_at(store) as mlflow:
+        tags = mlflow.MlflowClient().get_model_version("ride-duration", "1").tags
+        assert (tags["promoted"], tags["reason"]) == ("false", result.verdict.reason)
+        assert MlflowRegistry(mlflow, "ride-duration").champion_version() is None
+
+
 @pytest.mark.usefixtures("store")
 def test_every_stage_is_announced_and_timed() -> None:
     announced: list[str] = []
     result = train_on(RIDES, progress=lambda stage, **_: announced.append(stage))
     assert announced == [
-        "opening the MLflow tracking store",
+        "opening the registry",
         "loading rides",
         "fitting the linear baseline",
         f"fitting HistGradientBoosting on {result.trial.training_rides} rides (seed 42)",
         f"testing on 2021-02, the last of 2 months: {len(result.trial.test)} rides",
         "there is no champion yet",
-        "logging the run",
+        "saving the model",
+        "loading the saved model",
         "registering ride-duration",
     ]
-    assert list(result.seconds) == ["connect", "load", "baseline", "fit", "test", "champion", "log", "register"]
+    assert list(result.seconds) == [
+        "connect",
+        "load",
+        "baseline",
+        "fit",
+        "test",
+        "champion",
+        "log",
+        "check",
+        "register",
+    ]
 
 
 @pytest.mark.usefixtures("store")
@@ -116,7 +152,7 @@ def test_training_prints_nothing_and_warns_of_nothing_and_keeps_to_the_working_d
         "from stream_consumer.training.train import train_on\n"
         "for _ in range(2):\n"
         "    result = train_on(synthetic_rides(500, seed=1))\n"
-        "assert result.tracking_uri == 'sqlite:///mlflow.db'\n"
+        "assert result.registered.tracking_uri == 'sqlite:///mlflow.db'\n"
     )
     environment = environment_without_cores(tmp_path)
     ran = subprocess.run(  # noqa: S603 (our own interpreter on the code above)

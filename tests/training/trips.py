@@ -1,7 +1,9 @@
 """Files of trip records, as the TLC publishes them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -60,3 +62,10 @@ def rides_of(
         duration=np.array(duration, dtype=np.float64),
         pickup_time=np.datetime64(day, "s") + np.arange(count),
     )
+
+
+def joined(*parts: Rides) -> Rides:
+    """The rides of all *parts*, in their order."""
+    names = ("ride_id", "PULocationID", "DOLocationID", "trip_distance", "duration", "pickup_time")
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **columns)

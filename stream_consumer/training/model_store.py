@@ -1,0 +1,169 @@
+"""
+Where the files of a registry are: a folder of this machine, or a prefix of an S3 bucket.
+
+The rule: a file is written only on a condition, that it is new or that it is still what was read. So of two writers one
+wins, and the other is told.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_consumer.errors import StreamConsumerError, UsageError
+from stream_consumer.whole_file import read_whole, refuse_unwritable, write_whole
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+# Source: Amazon S3 API reference, "PutObject": 412 if the condition does not hold, 409 if another request ran at the
+# same time, 404 if the object that the condition is about was deleted.
+_LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+_LOCK = ".lock"
+
+
+class RegistryFailed(StreamConsumerError):
+    """The files of a registry cannot be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The content of a file, and a tag that changes with it."""
+
+    content: bytes
+    tag: str
+
+
+class ModelStore(Protocol):
+    """Files by name, with ``/`` between folders; *root* is the location that names begin at."""
+
+    root: str
+
+    def check(self) -> None:
+        """
+        Look whether files could be written, as far as that shows.
+
+        Raises:
+            RegistryFailed: They could not.
+        """
+
+    def names(self) -> list[str]:
+        """Return the names of the files directly below the root."""
+
+    def read(self, name: str) -> Held | None:
+        """Return the file, None if there is none."""
+
+    def write(self, name: str, content: bytes, *, over: str | None) -> bool:
+        """Write the file if its tag is still *over*, with None if there is no file; return whether it was written."""
+
+
+def model_store(location: str, name: str, s3: "Callable[[], S3Client]") -> ModelStore:
+    """
+    Return the store of the model *name* at *location*; nothing is read yet.
+
+    Raises:
+        UsageError: It is neither a folder nor ``s3://``, or the name is none of a folder.
+    """
+    if not name or name.startswith(".") or not set(name) <= _NAME:
+        raise UsageError(f"{name!r} cannot name a folder of models; use letters, digits, '.', '_' and '-'")
+    if location.startswith("s3://"):
+        bucket, _, prefix = location.removeprefix("s3://").rstrip("/").partition("/")
+        return Bucket(s3(), bucket, f"{prefix}/{name}" if prefix else name)
+    if not location or ("://" in location and not location.startswith("file://")):
+        raise UsageError(f"{location!r} cannot hold models; name a folder or s3://bucket/prefix")
+    return Folder(Path(location.removeprefix("file://")) / name)
+
+
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+class Folder:
+    """Files of this machine. Writers take turns by a lock, which ends with its process."""
+
+    def __init__(self, path: Path) -> None:
+        self.root = str(path)
+        self._path = path
+
+    def check(self) -> None:
+        with _told(self.root, "written"):
+            self._path.mkdir(parents=True, exist_ok=True)
+            refuse_unwritable(self._path / _LOCK)
+
+    def names(self) -> list[str]:
+        with _told(self.root, "listed"), contextlib.suppress(FileNotFoundError):
+            return sorted(path.name for path in self._path.iterdir() if path.is_file())
+        return []
+
+    def read(self, name: str) -> Held | None:
+        with _told(f"{self.root}/{name}", "read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            content = read_whole(self._path / name)
+            return Held(content, hashlib.sha256(content).hexdigest())
+        return None
+
+    def write(self, name: str, content: bytes, *, over: str | None) -> bool:
+        path = self._path / name
+        with _told(f"{self.root}/{name}", "written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with (self._path / _LOCK).open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                held = self.read(name)
+                if (held.tag if held else None) != over:
+                    return False
+                write_whole(path, content)
+        return True
+
+
+class Bucket:
+    """Objects below a prefix."""
+
+    def __init__(self, client: "S3Client", bucket: str, prefix: str) -> None:
+        self.root = f"s3://{bucket}/{prefix}"
+        self._client = client
+        self._bucket = bucket
+        self._prefix = prefix
+
+    def check(self) -> None:
+        """Nothing shows before it is tried."""
+
+    def names(self) -> list[str]:
+        prefix = f"{self._prefix}/"
+        with _told(self.root, "listed", "s3:ListBucket on the bucket"):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+            )
+            return [item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", ())]
+
+    def read(self, name: str) -> Held | None:
+        with _told(f"{self.root}/{name}", "read", "s3:GetObject on it and s3:ListBucket on the bucket"):
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
+            except self._client.exceptions.NoSuchKey:
+                return None
+            return Held(answer["Body"].read(), answer["ETag"])
+
+    def write(self, name: str, content: bytes, *, over: str | None) -> bool:
+        condition: dict[str, Any] = {"IfNoneMatch": "*"} if over is None else {"IfMatch": over}
+        with _told(f"{self.root}/{name}", "written", "s3:PutObject on it"):
+            try:
+                self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}", Body=content, **condition)
+            except ClientError as error:
+                if error.response.get("Error", {}).get("Code") not in _LOST:
+                    raise
+                return False
+        return True
+
+
+@contextlib.contextmanager
+def _told(location: str, done: str, needed: str = "") -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RegistryFailed(f"{location} cannot be {done}: {error.strerror}") from error
+    except (ClientError, BotoCoreError, Boto3Error) as error:
+        raise RegistryFailed(f"{location} cannot be {done}: {error}; needed: {needed}") from error
