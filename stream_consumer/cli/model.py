@@ -32,7 +32,7 @@ class _ShowByDefault(TyperGroup):
 app = typer.Typer(
     cls=_ShowByDefault,
     no_args_is_help=True,
-    help="Look at models, choose the champion, or give a model a signature.\n\nmodel LOCATION is short for model show LOCATION.",
+    help="Look at models, choose the champion, or sign a model.\n\nmodel LOCATION is short for model show LOCATION.",
 )
 app.add_typer(model_versions.app)
 
