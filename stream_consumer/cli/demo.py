@@ -44,9 +44,7 @@ def demo(  # noqa: PLR0913 (each is an option)
             "Default: the champion, or a first model of half of --rides."
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Model: a directory, s3://, champion.json or models:/name@alias.")
-    ] = CHAMPION,
+    model: Annotated[str, typer.Option(help="Directory, s3://, champion.json, models:/name@alias.")] = CHAMPION,
     events: Annotated[
         Path | None,
         typer.Option(
@@ -84,8 +82,8 @@ def demo(  # noqa: PLR0913 (each is an option)
     put came out once: as a prediction or as a dead letter. The rides put are rides that the model was not trained on.
     Exit code 1 if the counts do not add up.
 
-    With --model and --events the same is done with a model and events of your own. The function's settings
-    MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD, PREDICTION_FIELD and CHALLENGER_… hold here, too.
+    With --model and --events the same is done with a model and events of your own.
+    CHALLENGER_LOCATION and the other settings of a challenger hold here, too (docs/challenger.md).
     """
     if train and model != CHAMPION:
         raise UsageError("--train makes a model and --model names one: give one of the two")

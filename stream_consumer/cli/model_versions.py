@@ -39,7 +39,11 @@ def list_versions(  # noqa: PLR0913 (each is an option)
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """List the versions of a model, oldest first: * is the champion, and a reason tells why a version is or is not."""
+    """
+    List the versions of a model, oldest first.
+
+    The champion bears an asterisk. The reason of a version tells why it became champion or did not.
+    """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         champion, entries = registry.champion_version(), registry.versions()
     for entry in entries:
@@ -72,7 +76,11 @@ def promote(  # noqa: PLR0913 (each is an option)
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """Make a version champion, whatever its proof. Its files are loaded and predict their example first."""
+    """
+    Make a version champion, whatever its proof.
+
+    Its files are loaded and predict their example first.
+    """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         before, entry = registry.champion_version(), registry.find(version)
         registry.make_champion(entry)
@@ -89,7 +97,11 @@ def rollback(  # noqa: PLR0913 (each is an option)
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
-    """Make the champion before the present one champion again. Its files are loaded and predict their example first."""
+    """
+    Make the champion before this one champion again.
+
+    Its files are loaded and predict their example first.
+    """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         now, before = registry.rollback()
     say(f"{name}: version {now} is champion again, in place of {before}")

@@ -35,11 +35,11 @@ def train(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Train a model on trip records, and register it with MLflow, as files, or both.
+    Train a model on trip records and register it.
 
-    It is tested on the last of the records. Several months are trained on but for the last, which is held out; of a
-    single one the last fifth is. The new version becomes champion only if it is proven better than the present champion
-    on rides that neither was trained on.
+    The model is registered with MLflow, as files, or both. It is tested on the last of the records: several months are
+    trained on but for the last, which is held out; of a single one the last fifth is. The new version becomes champion
+    only if it is proven better than the present champion on rides that neither was trained on.
     """
     from stream_consumer.training.train import TrainingOptions
     from stream_consumer.training.train import train as fit

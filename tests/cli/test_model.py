@@ -34,7 +34,7 @@ def test_a_model_is_shown_with_its_columns_bounds_and_digest(command: Command, r
 def test_what_is_no_model_is_said_with_the_remedy(command: Command, tmp_path: Path) -> None:
     ran = command("model", tmp_path)
     assert ran.code == 1
-    assert "name the directory that holds it, an s3:// prefix or models:/NAME@ALIAS" in ran.err
+    assert "name the directory that holds it, an s3:// prefix, a champion.json or models:/NAME@ALIAS" in ran.err
 
 
 def test_training_prints_the_errors_beside_the_baseline(
