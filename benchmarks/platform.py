@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.workload import Say, Workload
+from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM, POLL_SECONDS
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.local.demo.function_metrics import MetricsTally
 from stream_consumer.local.demo.ride_plan import ride_plan
-from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM, POLL_SECONDS, Outcome, Plan, run
+from stream_consumer.local.demo.run import Outcome, Plan, run
 from stream_consumer.local.runtime.functions import FunctionConfig
 from stream_consumer.local.runtime.worker_pool import RuntimeFunction
 from stream_consumer.training.rides import Rides

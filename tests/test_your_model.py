@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
-from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 from stream_consumer.models.description import _Ours
 
 ROOT = Path(__file__).resolve().parent.parent

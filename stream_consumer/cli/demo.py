@@ -112,27 +112,21 @@ def demo(  # noqa: PLR0913 (each is an option)
 
 
 def _run(plan: "Plan", directory: Path, *, runtime: bool, shards: int) -> "Outcome":
-    from stream_consumer.local.demo import run as platform
+    from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM, function_environment
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
     from stream_consumer.local.demo.function_metrics import MetricsTally
+    from stream_consumer.local.demo.run import run
 
     metrics = MetricsTally()
-    streams = {platform.INPUT_STREAM: shards, platform.OUTPUT_STREAM: shards}
+    streams = {INPUT_STREAM: shards, OUTPUT_STREAM: shards}
     if challengers := os.environ.get("CHALLENGER_STREAM"):
         streams[challengers] = shards
     with contextlib.ExitStack() as stack:
-        aws = stack.enter_context(EmbeddedAws(streams=streams, buckets=[platform.BUCKET]))
-        environment = {
-            **aws.environment,
-            "MODEL_LOCATION": str(directory),
-            "PREDICTIONS_STREAM_NAME": platform.OUTPUT_STREAM,
-            "DEAD_LETTER_BUCKET": platform.BUCKET,
-            "DEAD_LETTER_PREFIX": platform.DEAD_LETTER_PREFIX,
-            "POWERTOOLS_LOG_LEVEL": "ERROR",
-        }
+        aws = stack.enter_context(EmbeddedAws(streams=streams, buckets=[BUCKET]))
+        environment = {**aws.environment, **function_environment(str(directory))}
         function = stack.enter_context(_function(environment, metrics, runtime=runtime, environments=shards))
         show = stack.enter_context(run_bars())
-        return platform.run(plan, aws.clients(), function, metrics, show)
+        return run(plan, aws.clients(), function, metrics, show)
 
 
 @contextlib.contextmanager

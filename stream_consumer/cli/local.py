@@ -45,8 +45,8 @@ def up(
 
     They hold the streams and the bucket that the other commands expect by default.
     """
+    from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
-    from stream_consumer.local.demo.run import BUCKET, INPUT_STREAM, OUTPUT_STREAM
 
     streams, buckets = stream or [INPUT_STREAM, OUTPUT_STREAM], bucket or [BUCKET]
     output = [*streams, OUTPUT_STREAM][1]

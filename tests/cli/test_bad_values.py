@@ -248,7 +248,7 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a stream that is not there": (
         ("put", "trips.csv", "--stream", "nosuch"),
         1,
-        "error: 'nosuch': 1 of 1 records were not put after 0 of 1: PutRecords was answered with ResourceNotFound",
+        "error: 'nosuch': 1 of 1 records were not put after 0: PutRecords was answered with ResourceNotFound",
     ),
     "no IPv6 address": (
         ("tail", "--endpoint-url", "http://[::1"),

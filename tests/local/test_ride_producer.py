@@ -64,5 +64,5 @@ def test_what_kinesis_rejects_is_put_again_and_counted() -> None:
 
 def test_a_stream_that_takes_nothing_is_an_error_that_says_how_far_it_came() -> None:
     puts = Puts(rate=None, faults=[None, *[rejecting(0)] * 1_000])
-    with pytest.raises(NotPut, match="1 of 500 records were not put after 500 of 1000: ProvisionedThroughputExceeded"):
+    with pytest.raises(NotPut, match="1 of 500 records were not put after 500: ProvisionedThroughputExceeded"):
         puts.put(1_000)

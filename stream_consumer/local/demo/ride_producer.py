@@ -4,8 +4,9 @@ Rides → records on a stream, as producers of the lineage put them: JSON events
 The rule: what is counted as put was acknowledged; what Kinesis rejects is put again until it is.
 """
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -42,9 +43,11 @@ class Producer:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
-    def put(self, entries: Sequence[Entry], progress: Callable[[Sequence[Entry], float], None]) -> int:
+    def put(self, entries: Iterable[Entry], progress: Callable[[Sequence[Entry], float], None]) -> int:
         """
-        Put all *entries*; *progress* gets each acknowledged chunk and when (on the clock) its put began.
+        Put all *entries*, which may have no end.
+
+        *progress* gets each acknowledged chunk and when (on the clock) its put began.
 
         Returns:
             How often an entry had to be put again.
@@ -55,16 +58,18 @@ class Producer:
         begun, resent = self.clock(), 0
         # At a low rate a chunk is what falls due in a tenth of a second, so that the flow is even.
         size = min(MAX_ENTRIES, max(1, round(self.rate / 10))) if self.rate else MAX_ENTRIES
-        for first in range(0, len(entries), size):
+        to_put, first = iter(entries), 0
+        while chunk := list(itertools.islice(to_put, size)):
             if self.rate:
                 self.sleep(max(0.0, begun + first / self.rate - self.clock()))
-            chunk, started = entries[first : first + size], self.clock()
+            started = self.clock()
             written = self.stream.write(chunk, started + _WRITING_SECONDS)
             resent += written.resent
             if written.unwritten:
                 raise NotPut(
-                    f"{len(written.unwritten)} of {len(chunk)} records were not put after {first} of {len(entries)}: "
+                    f"{len(written.unwritten)} of {len(chunk)} records were not put after {first}: "
                     f"{written.unwritten[0].reason}"
                 )
             progress(chunk, started)
+            first += len(chunk)
         return resent

@@ -5,7 +5,6 @@ The rule: nothing is taken on trust. What came out is read back from the output 
 what was put.
 """
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,27 +19,17 @@ from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.record import Reason
 from stream_consumer.kinesis.stream_writer import PredictionStream
+from stream_consumer.local.demo.consuming import INPUT_STREAM, Consuming, Watch, dead_letters, mapping_to
 from stream_consumer.local.demo.function_metrics import MetricsTally
+from stream_consumer.local.demo.reading import Reading
 from stream_consumer.local.demo.ride_producer import Producer
-from stream_consumer.local.mapping.config import MappingConfig, Pace
-from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
-from stream_consumer.local.mapping.events import Event, Invoked, Tally
-from stream_consumer.local.mapping.on_failure import S3Destination
 from stream_consumer.local.runtime.functions import EMPTY_BATCH, started
-from stream_consumer.operate.dead_letter_bucket import MAPPING_PREFIX, DeadLetterBucket, Letter, Selection, letters
-from stream_consumer.reader import PredictionReader, Received
+from stream_consumer.reader import Received
 from stream_consumer.sinks import Entry
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.local.runtime.functions import Function
-
-INPUT_STREAM = "ride_events"
-OUTPUT_STREAM = "ride_predictions"
-BUCKET = "ride-failures"
-DEAD_LETTER_PREFIX = "dead-letters"
-
-POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,61 +120,6 @@ class Outcome:
         return self.put / self.seconds
 
 
-class _Stopped(Exception):
-    """The reader's thread has been asked to end."""
-
-
-class _Reading:
-    """Reads predictions in a thread of its own, so that latency is measured while records are still put."""
-
-    def __init__(self, clients: "Clients", envelope: Envelope, progress: Progress) -> None:
-        self.received: list[tuple[Received, float]] = []
-        self.duplicates = 0
-        self._clients = clients
-        self._progress = progress
-        self._stop = threading.Event()
-        self._error: Exception | None = None
-        self._envelope = envelope
-        self._reader = PredictionReader(
-            clients.kinesis, OUTPUT_STREAM, envelope=envelope, poll_seconds=POLL_SECONDS, sleep=self._pause
-        )
-        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
-        self._thread.start()
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise _Stopped
-
-    def _run(self) -> None:
-        try:
-            self._take(self._reader)
-        except _Stopped:
-            pass
-        except Exception as error:  # noqa: BLE001 (raised again where it is waited for)
-            self._error = error
-
-    def _take(self, reader: PredictionReader) -> None:
-        for received in reader:
-            self.received.append((received, time.monotonic()))
-            self._progress.read += 1
-
-    def finish(self) -> None:
-        """Read what is left and end."""
-        self._stop.set()
-        self._thread.join()
-        if self._error:
-            raise self._error
-        rest = PredictionReader(
-            self._clients.kinesis,
-            OUTPUT_STREAM,
-            envelope=self._envelope,
-            follow=False,
-            checkpoint=self._reader.checkpoint(),
-        )
-        self._take(rest)
-        self.duplicates = self._reader.duplicates + rest.duplicates
-
-
 def run(
     plan: Plan,
     clients: "Clients",
@@ -209,8 +143,8 @@ def run(
     started(function.invoke(EMPTY_BATCH).error)  # the model is loaded before the clock runs
     entries = plan.entries
     progress = Progress(len(entries), len(entries) - sum(plan.expected.values()))
-    tally = _Watch()
-    mapping = _mapping(plan, clients, function, tally)
+    tally = Watch()
+    mapping = mapping_to(function, clients, tally, batch_size=plan.batch_size)
     put_at: dict[str, float] = {}
 
     def put(chunk: Sequence[Entry], at: float) -> None:
@@ -218,8 +152,11 @@ def run(
         progress.put += len(chunk)
         show(progress)
 
-    reading = _Reading(clients, plan.envelope, progress)
-    consuming = _Consuming(mapping)
+    def read(_: Received) -> None:
+        progress.read += 1
+
+    reading = Reading(clients, read, plan.envelope)
+    consuming = Consuming(mapping)
     begun = time.monotonic()
     try:
         put_again = Producer(PredictionStream(clients.kinesis, INPUT_STREAM), plan.rate).put(entries, put)
@@ -228,14 +165,14 @@ def run(
         consuming.stop()
     reading.finish()
     show(progress)
-    counts, dead_letters = tally.counts, _dead_letters(clients)
+    counts, dead = tally.counts, dead_letters(clients)
     at = np.array([when for _, when in reading.received])
     return Outcome(
         put=len(entries),
         put_again=put_again,
         predicted=len(reading.received),
         duplicates=reading.duplicates,
-        dead_letters=Counter(Reason(letter.reason) for letter in dead_letters),
+        dead_letters=Counter(Reason(letter.reason) for letter in dead),
         expected_dead_letters=plan.expected,
         discarded=counts.records_discarded,
         seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
@@ -243,75 +180,9 @@ def run(
         failed_invocations=counts.errors,
         last_error=tally.last_error,
         metrics=metrics.sums(),
-        fault=commonest_fault([one for one in dead_letters if one.reason != Reason.UNDECODABLE] or dead_letters),
+        fault=commonest_fault([one for one in dead if one.reason != Reason.UNDECODABLE] or dead),
         **_measures(plan, reading.received, put_at, begun),
     )
-
-
-def _mapping(plan: Plan, clients: "Clients", function: "Function", tally: Tally) -> EventSourceMapping:
-    config = MappingConfig(
-        stream_name=INPUT_STREAM,
-        batch_size=plan.batch_size,
-        maximum_retry_attempts=10,
-        bisect_batch_on_function_error=True,
-        report_batch_item_failures=True,
-    )
-    return EventSourceMapping(
-        clients.kinesis,
-        function,
-        config,
-        on_failure=S3Destination(clients.s3, BUCKET),
-        observer=tally,
-        pace=Pace(poll_seconds=POLL_SECONDS, retry_seconds=POLL_SECONDS),
-    )
-
-
-class _Watch(Tally):
-    """Counts, and keeps what the function last failed with."""
-
-    last_error = ""
-
-    def __call__(self, event: Event) -> None:
-        super().__call__(event)
-        if isinstance(event, Invoked) and event.invocation.error:
-            self.last_error = f"{event.invocation.error.error_type}: {event.invocation.error.message}"
-
-
-class _Consuming:
-    """Runs a mapping in a thread of its own."""
-
-    def __init__(self, mapping: EventSourceMapping) -> None:
-        self._mapping = mapping
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="mapping", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            self._mapping.run()
-        except BaseException as error:  # noqa: BLE001 (raised again where it is waited for)
-            self._error = error
-
-    def drain(self, meanwhile: Callable[[], None]) -> None:
-        """Wait until everything on the stream has been consumed."""
-        self._mapping.drain()
-        while self._thread.is_alive():
-            self._thread.join(0.1)
-            meanwhile()
-        if self._error:
-            raise self._error
-
-    def stop(self) -> None:
-        self._mapping.stop()
-        self._thread.join()
-
-
-def _dead_letters(clients: "Clients") -> list[Letter]:
-    bucket = DeadLetterBucket(clients.s3, BUCKET, DEAD_LETTER_PREFIX)
-    # An object that holds no letters leaves the counts short, which is a fault of its own.
-    found = letters(bucket.documents(bucket.keys()), Selection(), lambda _: None)
-    # What the mapping gave up on is counted where it did.
-    return [letter for letter in found if not letter.document.startswith(MAPPING_PREFIX)]
 
 
 def _measures(
