@@ -80,7 +80,7 @@ def opened(
     files = FileRegistry(models, name, s3) if models else None
     if files:
         files.check()
-    if files and not tracking_uri and not os.environ.get("MLFLOW_TRACKING_URI"):
+    if files and not (os.environ.get("MLFLOW_TRACKING_URI") if tracking_uri is None else tracking_uri):
         with quiet_mlflow() as mlflow:
             yield Registration(mlflow, name, files, None, s3)
         return

@@ -18,11 +18,16 @@ _DETOUR = 1.3  # streets are longer than the crow flies
 _WITHIN_ZONE_MILES = 0.6
 _BOARDING_MINUTES = 2.0
 _MILES_PER_MINUTE = 0.2  # 12 miles an hour for a short ride; longer ones use faster roads
+_ROADWORKS = 1.8
 _FIRST_PICKUP = np.datetime64("2021-01-01T00:00:00")
 
 
-def synthetic_rides(count: int, *, seed: int, days: int = 59) -> Rides:
-    """*count* rides by pickup time, over *days* from 1 January 2021 on (59: all of January and February)."""
+def synthetic_rides(count: int, *, seed: int, days: int = 59, roadworks_from: int | None = None) -> Rides:
+    """
+    *count* rides by pickup time, over *days* from 1 January 2021 on (59: all of January and February).
+
+    From the day *roadworks_from* on, 0 for the first, the way into a third of the zones takes longer.
+    """
     crow_flies, popularity, slowness = _city()
     random = np.random.default_rng(seed)
     pair = random.choice(popularity.size, size=count, p=popularity.ravel())
@@ -32,6 +37,8 @@ def synthetic_rides(count: int, *, seed: int, days: int = 59) -> Rides:
     seconds = np.sort(random.integers(days * 86_400, size=count))
     rush = 1 + 0.2 * np.sin(seconds / 86_400 * 4 * np.pi) ** 2  # two slow periods a day, which the model cannot see
     driving = distance**0.8 / _MILES_PER_MINUTE * slowness.ravel()[pair] * rush * random.lognormal(0, 0.2, count)
+    if roadworks_from is not None:
+        driving[(seconds >= roadworks_from * 86_400) & (dropoff_zone % 3 == 0)] *= _ROADWORKS
     return Rides(
         origin=f"{count:,} synthetic rides, seed {seed}",
         counts=RowCounts(count, count, {}),

@@ -33,7 +33,7 @@ class TrainingOptions:
 
     ``models`` is a folder or ``s3://bucket/prefix`` for the registry of files. ``tracking_uri`` is MLflow's store:
     without one it is ``MLFLOW_TRACKING_URI``, and without that none beside ``models``, else sqlite in the working
-    directory.
+    directory. An empty one is none beside ``models``, whatever the environment says.
     """
 
     name: str = DEFAULT_NAME
@@ -89,9 +89,15 @@ def train(
     return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress), s3)
 
 
-def train_on(rides: Rides, *, options: TrainingOptions = DEFAULTS, progress: Progress = silent) -> TrainingResult:
+def train_on(
+    rides: Rides,
+    *,
+    options: TrainingOptions = DEFAULTS,
+    progress: Progress = silent,
+    s3: Callable[[], "S3Client"] = default_s3,
+) -> TrainingResult:
     """As ``train``, on rides already at hand."""
-    return _train(lambda: rides, options, Stages(progress), default_s3)
+    return _train(lambda: rides, options, Stages(progress), s3)
 
 
 def _train(

@@ -53,6 +53,14 @@ def champion(models: Path) -> Champion:
     return found
 
 
+def test_an_empty_tracking_store_is_none_whatever_the_environment_says(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{models.parent}/mlflow.db")
+    assert trained(RIDES, models, tracking_uri="").registered.tracking_uri is None
+    assert not (models.parent / "mlflow.db").exists()
+
+
 def test_without_a_server_a_model_is_proven_promoted_and_served_from_files(models: Path) -> None:
     first, better, again = (trained(rides, models) for rides in (poor(RIDES), RIDES, RIDES))
     assert [one.verdict.promoted for one in (first, better, again)] == [True, True, False]

@@ -36,3 +36,14 @@ def test_most_rides_are_short_and_longer_ones_take_longer() -> None:
     assert 2.0 < np.median(rides.trip_distance) < 4.0
     assert 10.0 < np.median(rides.duration) < 20.0
     assert np.corrcoef(rides.trip_distance, rides.duration)[0, 1] > 0.7
+
+
+def test_roadworks_slow_the_way_into_a_third_of_the_zones_from_their_day_on() -> None:
+    usual, slowed = (synthetic_rides(5_000, seed=7, roadworks_from=day) for day in (None, 24))
+    changed = usual.duration != slowed.duration
+    assert usual.matrix().tolist() == slowed.matrix().tolist()
+    assert slowed.pickup_time[changed].min() >= np.datetime64("2021-01-25")
+    assert (slowed.duration[changed] > usual.duration[changed]).all()
+    assert set(slowed.DOLocationID[changed] % 3) == {1}
+    late = slowed.pickup_time >= np.datetime64("2021-01-25")
+    assert changed[late & (slowed.DOLocationID % 3 == 1)].mean() > 0.9
