@@ -1,4 +1,4 @@
-"""The metrics of a function's log lines add up, as CloudWatch's Sum would."""
+"""The metrics of a function's log lines: their sums, averages and maxima, as CloudWatch has them."""
 
 import json
 
@@ -15,6 +15,14 @@ def test_single_values_and_lists_add_up() -> None:
     tally.take(emf(RecordsReceived=3, ModelTime=[1.5, 2.5]))
     tally.take(emf(RecordsReceived=[4]))
     assert tally.sums() == {"RecordsReceived": 7, "ModelTime": 4.0}
+
+
+def test_averages_and_maxima_are_over_the_values() -> None:
+    tally = MetricsTally()
+    tally.take(emf(ChallengerDifferenceMean=-3, ModelTime=[1.0, 3.0]))
+    tally.take(emf(ChallengerDifferenceMean=[-1]))
+    assert tally.averages() == {"ChallengerDifferenceMean": -2.0, "ModelTime": 2.0}
+    assert tally.maxima() == {"ChallengerDifferenceMean": -1, "ModelTime": 3.0}
 
 
 def test_other_lines_are_passed_over() -> None:

@@ -6,11 +6,13 @@ from collections import Counter
 
 
 class MetricsTally:
-    """Adds up the metrics of every EMF line it is given, as CloudWatch's ``Sum`` would; thread-safe."""
+    """Takes the metrics of EMF lines, for statistics as CloudWatch has them; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sums: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._most: dict[str, float] = {}
 
     def take(self, text: str) -> bool:
         """Add up one log line and return True, or return False if the line carries no metrics."""
@@ -20,10 +22,20 @@ class MetricsTally:
         names = [metric["Name"] for group in blob["_aws"]["CloudWatchMetrics"] for metric in group["Metrics"]]
         with self._lock:
             for name in names:
-                value = blob[name]
-                self._sums[name] += sum(value) if isinstance(value, list) else value
+                values = blob[name] if isinstance(blob[name], list) else [blob[name]]
+                self._sums[name] += sum(values)
+                self._counts[name] += len(values)
+                self._most[name] = max(*values, self._most.get(name, values[0]))
         return True
 
     def sums(self) -> dict[str, float]:
         with self._lock:
             return dict(self._sums)
+
+    def averages(self) -> dict[str, float]:
+        with self._lock:
+            return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+    def maxima(self) -> dict[str, float]:
+        with self._lock:
+            return dict(self._most)
