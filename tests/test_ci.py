@@ -61,8 +61,6 @@ def test_the_workflow_runs_every_stage() -> None:
     assert declared
     assert named
     elsewhere = [
-        stage
-        for stage, commands in ELSEWHERE.items()
-        if all(f"- run: {command}\n" in workflow for command in commands)
+        stage for stage, commands in ELSEWHERE.items() if all(f"- run: {command}\n" in workflow for command in commands)
     ]
     assert sorted([*named[1].split(), *elsewhere]) == sorted(declared[1].split())

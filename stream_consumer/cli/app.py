@@ -16,6 +16,7 @@ from stream_consumer.cli import (
     consume,
     dead_letters,
     demo,
+    demo_loop,
     local,
     model,
     replay,
@@ -69,6 +70,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo", epilog=MODEL_SETTINGS)(demo.demo)
+app.command("demo-loop")(demo_loop.demo_loop)
 app.command("train")(train.train)
 app.add_typer(model.app, name="model")
 app.command("put")(streams.put)

@@ -2,21 +2,19 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.own_model import Wanted, own_model, prediction_rows
 from stream_consumer.cli.progress import run_bars
 from stream_consumer.cli.ride_model import CHAMPION, ride_model
-from stream_consumer.cli.terminal import Terminal
+from stream_consumer.cli.terminal import Terminal, print_table
 from stream_consumer.errors import UsageError
 from stream_consumer.whole_file import write_whole
 
@@ -98,12 +96,12 @@ def demo(  # noqa: PLR0913 (each is an option)
         prepared = stack.enter_context(
             own_model(model, events, wanted) if events else ride_model(model, rides, train, wanted)
         )
-        _print(console, prepared.about)
+        print_table(prepared.about)
         for warning in prepared.warnings:
             console.print(f"warning: {warning}", style="bold yellow")
         outcome = _run(prepared.plan, prepared.directory, runtime=runtime, shards=shards)
     rows = _summary(outcome, prepared.plan.envelope.prediction)
-    _print(console, rows)
+    print_table(rows)
     _write_report(report, outcome, dict(prepared.about) | {"seed": str(seed)}, rows)
     for fault in outcome.faults:
         console.print(f"does not add up: {fault}", style="bold red")
@@ -148,13 +146,6 @@ def _function(
     # The handler logs to standard output, which is the command's.
     with contextlib.redirect_stdout(Lines(metrics.take)), InProcessFunction(config) as function:
         yield function
-
-
-def _print(console: Terminal, rows: Iterable[tuple[str, str]]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(Text(cell, overflow="fold") for cell in row))
-    console.print(table)
 
 
 def _summary(outcome: "Outcome", name: str) -> list[tuple[str, str]]:

@@ -10,9 +10,11 @@ import io
 import logging
 import sys
 import textwrap
+from collections.abc import Iterable
 from typing import Any, NoReturn, TextIO
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from stream_consumer.contract.printable import escaped, printable
@@ -105,6 +107,14 @@ class Terminal(Console):
         """Return *text*, also of a table's cell, with nothing in it but line feeds to obey."""
         plain = {name: how[name] for name in ("style", "justify", "overflow") if how.get(name) is not None}
         return Text("\n".join(map(printable, text.split("\n"))), **plain)
+
+
+def print_table(rows: Iterable[tuple[str, ...]]) -> None:
+    """Print *rows* on standard output as columns. A long cell is folded."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(Text(cell, overflow="fold") for cell in row))
+    Terminal().print(table)
 
 
 def say(text: str, *, flush: bool = False, to: TextIO | None = None) -> None:
