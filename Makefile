@@ -16,8 +16,8 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo moderation test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check lint \
-	types imports \
+.PHONY: help demo demo-loop moderation test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
+	lint types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme bootstrap preflight deploy plan promote publish rollback smoke destroy
 
@@ -80,6 +80,9 @@ rides_as_options = set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rid
 
 demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES="paths or URLs" TRAIN="paths or URLs")
 	@$(rides_as_options); $(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
+
+demo-loop: $(VENV)/.local ## a better model proven, promoted and released while rides come, and a bad one refused (RIDES=… TRAIN=… as for demo)
+	@$(rides_as_options); $(BIN)/stream-consumer demo-loop "$$@" $(DEMO_ARGS)
 
 moderation: $(VENV)/.local ## two text classifiers on one stream of comments, and a reader that merges what they say
 	@$(BIN)/python -m examples.moderation
