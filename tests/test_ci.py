@@ -12,12 +12,12 @@ WORKFLOW = CI.parent / ".github" / "workflows" / "ci.yml"
 
 # What a job of the workflow runs in another way: on more versions or processors, or with Docker.
 ELSEWHERE = {
-    **dict.fromkeys(["lint", "types", "imports", "test"], ["make check"]),
-    "newest-python": ["make check", "make coverage"],
-    "workflows": ["make workflows"],
-    "image": ["make image-test"],
-    "infra": ["make infra-test", "make infra-apply-local"],
-    "integration": ["make integration-local"],
+    **dict.fromkeys(["lint", "types", "imports", "test"], ("make check",)),
+    "newest-python": ("make check", "make coverage"),
+    "workflows": ("make workflows",),
+    "image": ("make image-test",),
+    "infra": ("make infra-test", "make infra-apply-local"),
+    "integration": ("make integration-local",),
 }
 
 
