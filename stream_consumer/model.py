@@ -51,6 +51,8 @@ class Model:
     """Rows to check it by, by column: the input example, else a row that was made; empty if none could be made."""
     expected: Sequence[Any] = ()
     """Predictions that training recorded for the example; empty if it did not."""
+    reference: str = ""
+    """The profile of what it was trained on and predicted, as its metadata has it; empty without one."""
     concurrent: bool = False
     """Whether several threads may call :attr:`predict` at once, and get what one thread gets."""
 

@@ -54,6 +54,8 @@ class Description:
     """Names of the signature's outputs, where they have names."""
     derived: Mapping[str, str]
     """Templates of the derived columns, as the metadata declares them; see :mod:`stream_consumer.models.derived`."""
+    reference: str
+    """The reference profile; empty if the metadata has none. See :mod:`stream_consumer.profiling.reference`."""
     null_is_nan: bool
     """Whether null is a value of a required column of floats, as MLflow's own server has it: the model gets NaN."""
 
@@ -106,6 +108,7 @@ def describe(directory: Path, location: str) -> Description:
         unit=ours.unit,
         outputs=_output_names(content.signature),
         derived=ours.derived,
+        reference=ours.reference,
         null_is_nan=ours.null_is_nan,
     )
 
@@ -139,6 +142,7 @@ class _Ours(msgspec.Struct):
     envelope: Envelope = Envelope()
     unit: str = ""
     derived: dict[str, str] = {}
+    reference: str = ""
     null_is_nan: bool = False
 
 

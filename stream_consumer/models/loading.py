@@ -97,6 +97,7 @@ def load_directory(directory: Path, location: str, choice: Choice) -> Model:
         categories=description.categories,
         example=rows.columns,
         expected=description.expected if rows.complete else (),
+        reference=description.reference,
         concurrent=loaded.concurrent,
     )
     return _checked(model, certain=rows.certain)
