@@ -26,6 +26,7 @@ from stream_consumer.training.file_registry import refuse_other
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
 from stream_consumer.training.promotion import Rival
 from stream_consumer.training.record import log_record, record_of
+from stream_consumer.training.reference import COLUMNS, reference
 from stream_consumer.training.rides import BOUNDS, FEATURES
 from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
@@ -228,7 +229,7 @@ def metrics_of(trial: Trial, rival: Rival | None) -> dict[str, float]:
 def _signature(mlflow: ModuleType) -> object:
     """The schema of a ride, which serving decodes by."""
     column, schema = mlflow.types.ColSpec, mlflow.types.Schema
-    inputs = [column(kind, name) for kind, name in zip(("long", "long", "double"), FEATURES, strict=True)]
+    inputs = [column(one.type, one.name) for one in COLUMNS]
     return mlflow.models.ModelSignature(inputs=schema(inputs), outputs=schema([column("double")]))
 
 
@@ -243,5 +244,6 @@ def _example(trial: Trial, name: str) -> dict[str, Any]:
         "bounds": {column: dict(bounds) for column, bounds in BOUNDS.items()},
         "categories": dict(trial.fitted.categories),
         "example_predictions": trial.fitted.model.predict(matrix).tolist(),
+        "reference": reference(trial.fitted, trial.training, trial.test).encode().decode(),
     }
     return {"input_example": DataFrame(rows), "metadata": {"stream_consumer": facts}}

@@ -1,6 +1,7 @@
 """What one training leaves in MLflow, and that serving can use it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import msgspec
 import pytest
 import yaml
 
-from stream_consumer.models.files import default_s3
-from stream_consumer.models.loading import load_model
+from stream_consumer.models.files import default_s3, directory_digest
+from stream_consumer.models.loading import Choice, load_directory, load_model
 from stream_consumer.models.skops_file import load_skops
+from stream_consumer.profiling.reference import carried_by
 from stream_consumer.training.mlflow_registry import MlflowRegistry
 from stream_consumer.training.promotion import Champion
 from stream_consumer.training.record import rides_digest, trained_on
@@ -125,6 +127,34 @@ def test_the_model_carries_the_schema_and_the_bounds_of_a_ride(result: TrainingR
         "trip_distance": {"minimum": 0.0, "maximum": 200.0},
     }
     assert facts["categories"] == result.trial.fitted.categories
+
+
+def test_the_model_carries_the_profile_of_the_rides_it_was_fitted_on_and_of_what_it_predicts_for_the_tests(
+    result: TrainingResult, directory: Path
+) -> None:
+    trial = result.trial
+    profile, profiler = carried_by(load_directory(directory, "here", Choice()))
+    assert [bins.title for bins in profile.bins] == ["PULocationID", "DOLocationID", "trip_distance", "prediction"]
+    assert [bins.kind for bins in profile.bins] == ["label", "label", "number", "number"]
+    fitted_on = profiler.profile(trial.training.matrix().T.tolist(), [None] * len(trial.training))
+    predicted = profiler.profile(
+        trial.test.matrix().T.tolist(), trial.fitted.model.predict(trial.test.matrix()).tolist()
+    )
+    assert [column.tolist() for column in profile.counts[:3]] == [column.tolist() for column in fitted_on.counts[:3]]
+    assert profile.counts[3].tolist() == predicted.counts[3].tolist()
+    assert sum(profile.counts[3]) == len(trial.test)
+
+
+def test_the_digest_covers_the_reference(directory: Path, tmp_path: Path) -> None:
+    described = yaml.safe_load((directory / "MLmodel").read_text())
+    text = described["metadata"]["stream_consumer"]["reference"]
+    assert len(text.encode()) <= 5_000
+    copy = tmp_path / "copy"
+    shutil.copytree(directory, copy)
+    assert directory_digest(copy) == directory_digest(directory)
+    described["metadata"]["stream_consumer"]["reference"] = text[:-4] + "9" + text[-3:]
+    (copy / "MLmodel").write_text(yaml.safe_dump(described))
+    assert directory_digest(copy) != directory_digest(directory)
 
 
 def test_the_example_is_five_tested_rides_with_their_predictions(result: TrainingResult, directory: Path) -> None:
