@@ -98,6 +98,21 @@ def _describe(model: "Model") -> None:
     if model.output:
         for output, kind in model.output.columns(envelope.prediction).items():
             say(f"prediction   {output}: {kind}{', ' + model.unit if model.unit else ''}")
+    for line in _reference(model):
+        say(f"reference    {line}")
+
+
+def _reference(model: "Model") -> list[str]:
+    from stream_consumer.profiling.reference import carried_by
+
+    if not model.reference:
+        return ["none; stream-consumer model sign --reference adds one"]
+    try:
+        profile, _ = carried_by(model)
+    except ModelError:  # the function serves the model all the same
+        return ["cannot be read; train or sign the model again"]
+    counts = zip(profile.bins, profile.counts, strict=True)
+    return [f"{bins.title}: {sum(column):,} rows, {bins.kind}" for bins, column in counts]
 
 
 def _bounds(column: "Column") -> str:
@@ -122,6 +137,10 @@ def sign(  # noqa: PLR0913 (each is an option)
         list[str] | None,
         typer.Option(metavar="NAME=TEMPLATE", help="Derived column, such as 'PU_DO={PULocationID}_{DOLocationID}'."),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="EVENTS", help="Events, a JSON object a line, that drift is measured against."),
+    ] = None,
     entity_field: options.EntityField = None,
     id_field: options.IdField = None,
     prediction_field: options.PredictionField = None,
@@ -143,7 +162,8 @@ def sign(  # noqa: PLR0913 (each is an option)
     from stream_consumer.models.loading import Choice, load_directory
     from stream_consumer.settings import Settings
 
-    events, templates = list(_events(example)), dict(map(_template, derived or []))
+    events, templates = list(_events("--example", example)), dict(map(_template, derived or []))
+    compared = list(_events("--reference", reference)) if reference else []
     names = options.envelope_names(entity_field, id_field, prediction_field)
     pin = Settings.of(os.environ | {"MODEL_LOCATION": location}).model_digest
 
@@ -156,7 +176,8 @@ def sign(  # noqa: PLR0913 (each is an option)
         if pin not in {None, digest}:
             raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {pin}")
         carried = msgspec.structs.asdict(describe(directory, location).envelope)
-        model = signing.sign(directory, output, signing.Statement(events, Envelope(**carried | names), templates), load)
+        statement = signing.Statement(events, Envelope(**carried | names), templates, compared)
+        model = signing.sign(directory, output, statement, load)
     say(f"digest       {model.digest}")
     _describe(replace(model, location=str(output)))
 
@@ -168,15 +189,15 @@ def _template(text: str) -> tuple[str, str]:
     return name, template
 
 
-def _events(path: Path) -> Iterator[dict[str, Any]]:
+def _events(option: str, path: Path) -> Iterator[dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     try:
         lines = read_whole(path).removeprefix(b"\xef\xbb\xbf").splitlines()
     except OSError as error:
-        raise UsageError(f"--example {path}: {error.strerror}") from None
+        raise UsageError(f"{option} {path}: {error.strerror}") from None
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
                 yield decode(line)
             except (ValueError, RecursionError) as error:
-                raise UsageError(f"--example {path}, line {number}: {error}; wanted a JSON object") from None
+                raise UsageError(f"{option} {path}, line {number}: {error}; wanted a JSON object") from None

@@ -5,6 +5,7 @@ The rule: nothing of the model itself is read or changed. Only the file ``MLmode
 """
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,11 @@ import msgspec
 import yaml
 
 from stream_consumer.contract.envelope import Envelope
+from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
+from stream_consumer.profiling.reference import reference_of, samples_of
+from stream_consumer.scoring import Scorer
 
 _EXAMPLE = "input_example.json"
 _MOST_EXAMPLES = 100
@@ -32,6 +36,8 @@ class Statement:
     envelope: Envelope = field(default_factory=Envelope)
     derived: Mapping[str, str] = field(default_factory=dict)
     """Templates of derived columns, such as ``{"PU_DO": "{PULocationID}_{DOLocationID}"}``."""
+    reference: Sequence[Mapping[str, Any]] = ()
+    """Events that the reference profile is made of; without any the model keeps what it has."""
 
 
 def rows_of(statement: Statement) -> list[dict[str, Any]]:
@@ -85,7 +91,7 @@ def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Pa
 
     Raises:
         ModelError: See :func:`rows_of` and :func:`columns_of`; *load*, which gets the folder of the copy, does not take
-            it; the copy cannot be written; *target* is there already.
+            it; the model predicts no event of the reference; the copy cannot be written; *target* is there already.
     """
     rows = rows_of(statement)
     columns = columns_of(rows)
@@ -100,6 +106,9 @@ def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Pa
         example = {"columns": names, "data": [[row.get(name) for name in names] for row in rows[:_MOST_EXAMPLES]]}
         (aside / _EXAMPLE).write_text(json.dumps(example), encoding="utf-8")
         signed = load(aside)
+        if statement.reference:
+            _state(aside / "MLmodel", {"reference": _reference(signed, statement)})
+            signed = load(aside)
         aside.rename(target)
     except (OSError, yaml.YAMLError) as error:
         raise ModelError(f"the model in {directory} cannot be copied to {target}: {error}") from error
@@ -117,10 +126,32 @@ def _describe(path: Path, columns: Sequence[Mapping[str, Any]], statement: State
         "type": "dataframe",
         "pandas_orient": "split",
     }
+    path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
     ours: dict[str, Any] = {"envelope": msgspec.structs.asdict(statement.envelope)}
-    if statement.derived:
-        ours["derived"] = dict(statement.derived)
+    _state(path, ours | ({"derived": dict(statement.derived)} if statement.derived else {}))
+
+
+def _state(path: Path, ours: Mapping[str, Any]) -> None:
+    """Add *ours* to our metadata in the file ``MLmodel``."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
     metadata = content.get("metadata") or {}
-    metadata["stream_consumer"] = (metadata.get("stream_consumer") or {}) | ours
+    metadata["stream_consumer"] = (metadata.get("stream_consumer") or {}) | dict(ours)
     content["metadata"] = metadata
     path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _reference(model: Model, statement: Statement) -> str:
+    """Return the reference profile of *model*: the events that it decodes, and what it predicts for them."""
+    decoded = [model.schema.decode(msgspec.json.encode(event)) for event in statement.reference]
+    valid = [event for event in decoded if not isinstance(event, InvalidRecord)]
+    scorer = Scorer(model)
+    rows = scorer.columns(valid)
+    outcomes = scorer.score(rows, math.inf)
+    predictions = [outcome for outcome in outcomes if not isinstance(outcome, InvalidRecord)]
+    if not predictions:
+        fault = next(one for one in [*decoded, *outcomes] if isinstance(one, InvalidRecord))
+        raise ModelError(
+            f"the model predicts no event of the reference, of {len(decoded):,} in all; the first has the fault "
+            f"{fault.path}: {fault.detail}"
+        )
+    return reference_of(samples_of(model.schema.columns, rows, predictions, model.categories)).encode().decode()

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from stream_consumer.models.files import directory_digest
 from stream_consumer.models.loading import Choice, load_directory
+from stream_consumer.profiling.reference import carried_by
 from tests.cli.conftest import Command
 from tests.cli.model import linear_model
 from tests.rides import ride_event
@@ -114,6 +115,46 @@ def test_a_registry_that_is_not_there_is_not_made(
     assert ran.code == 1
     assert "models:/churn/1" in ran.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signed_copy_carries_a_reference_made_of_events_and_its_digest_covers_it(
+    command: Command, tmp_path: Path, rides_ndjson: Path
+) -> None:
+    location, events, signed = (
+        linear_model(tmp_path / "trips", longest=2000.0),
+        tmp_path / "events",
+        tmp_path / "signed",
+    )
+    rides = [{"PULocationID": 1 + at % 2, "DOLocationID": 7, "trip_distance": float(at)} for at in range(40)]
+    lines = [{"ride": ride, "ride_id": at} for at, ride in enumerate([*rides, {"trip_distance": "far"}])]
+    events.write_text("\n".join(map(json.dumps, lines)))
+    sign = ("model", "sign", location, "--example", rides_ndjson)
+    ran = command(*sign, "--reference", events, "-o", signed)
+    assert ran.code == 0, ran
+    assert f"digest       {directory_digest(signed)}" in ran.out
+    assert "reference    trip_distance: 40 rows, number\nreference    prediction: 40 rows, number\n" in ran.out
+    reference, _ = carried_by(load_directory(signed, "here", Choice()))
+    assert [bins.kind for bins in reference.bins] == ["label", "label", "number", "number"]
+    assert reference.counts[0].tolist() == [20, 20, 0, 0, 0]
+
+    assert command(*sign, "-o", tmp_path / "without").code == 0
+    assert (
+        "reference    none; stream-consumer model sign --reference adds" in command("model", tmp_path / "without").out
+    )
+    assert directory_digest(tmp_path / "without") != directory_digest(signed)
+
+
+def test_events_that_the_model_does_not_predict_make_no_reference(command: Command, tmp_path: Path) -> None:
+    location, example, events = linear_model(tmp_path / "trips"), tmp_path / "example", tmp_path / "events"
+    example.write_bytes(ride_event(1))
+    events.write_text('{"ride": {"trip_distance": "far"}}\n')
+    ran = command("model", "sign", location, "--example", example, "--reference", events, "-o", tmp_path / "signed")
+    assert (ran.code, "the model predicts no event of the reference, of 1 in all" in ran.err) == (1, True)
+    assert "the first has the fault $.ride.trip_distance: Expected `float`, got `str`" in ran.err
+    assert not (tmp_path / "signed").exists()
+    events.write_text("{broken")
+    ran = command("model", "sign", location, "--example", example, "--reference", events, "-o", tmp_path / "signed")
+    assert (ran.code, f"--reference {events}, line 1: JSON is malformed" in "".join(ran.err.split("\n"))) == (2, True)
 
 
 def test_the_reference_solution_is_served_after_it_is_signed(
