@@ -77,6 +77,8 @@ def bars(measured: Measurement) -> Iterator[Bar]:
     yield Bar("init with a pinned pickle / its imports + client", "at most", 1.10, pinned)
     yield Bar("memory that a batch of 6 MB adds", "at most", 60, starts.batch_megabytes, "MB")
     yield Bar("all but parse, predict and publish", "at most", 3.0, measured.stages.ours, "µs a record", checked=False)
+    profiled = measured.stages.profiled / measured.stages.stages["predict"]
+    yield Bar("a profile / predict, default model", "at most", 0.1, profiled)
     yield Bar(
         "published to a stream 20 ms away", "at least", 15_000, measured.far_stream[4], "records/s", checked=False
     )

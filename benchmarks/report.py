@@ -130,6 +130,7 @@ def _stages(measured: Measurement) -> Iterator[str]:
     parts.append(f"the rest {_number(stages.whole - sum(stages.stages.values()))}")
     yield from textwrap.wrap("  " + ", ".join(parts), WIDTH, subsequent_indent="  ")
     yield _row(f"  publish in KPL aggregates, {AGGREGATE_KEYS} keys", [_number(stages.aggregated)])
+    yield _row("  a profile of three columns and the prediction", [f"{stages.profiled:.2f}"])
 
 
 def _rest(measured: Measurement) -> Iterator[str]:

@@ -20,6 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from stream_consumer.local.demo.ride_producer import ride_events
 from stream_consumer.local.mapping.lambda_records import ShardSource, StreamRecord, fitting, render_event
 from stream_consumer.training.fit import fit
+from stream_consumer.training.reference import reference
 from stream_consumer.training.register import TRUSTED_TYPES
 from stream_consumer.training.rides import BOUNDS, FEATURES, Rides, load_rides
 from stream_consumer.training.synthetic import synthetic_rides
@@ -64,9 +65,10 @@ def workload(directory: Path, train: Sequence[str], rides: Sequence[str]) -> Wor
     fitted = fit(seen, seed=_SEED)
     linear = LinearRegression().fit(seen.matrix(), seen.duration)
     categories = {name: [int(value) for value in values] for name, values in fitted.categories.items()}
+    carried = {"categories": categories, "reference": reference(fitted, seen, put).encode().decode()}
     return Workload(
         models={
-            "default": _saved(fitted.model, directory / "default", seen, {"categories": categories}),
+            "default": _saved(fitted.model, directory / "default", seen, carried),
             "linear": _saved(linear, directory / "linear", seen, {}),
         },
         pickled=_saved(fitted.model, directory / "pickled", seen, {}, "cloudpickle"),

@@ -51,7 +51,7 @@ MEASURED = Measurement(
         {PIPELINE: {name: {size: [cost(FRAMES[name])] * 3 for size in FRAME_SIZES} for name in ON_FRAMES}},
         {PIPELINE: dict.fromkeys(ON_FRAMES, 200.0)},
     ),
-    stages=Stages({"parse": 1.0, "predict": 4.0, "publish": 2.0}, whole=8.5, aggregated=1.5),
+    stages=Stages({"parse": 1.0, "predict": 4.0, "publish": 2.0}, whole=8.5, aggregated=1.5, profiled=0.2),
     far_stream={1: 20_000.0, 4: 60_000.0},
     startup=Startup(
         {
@@ -101,6 +101,7 @@ def test_every_bar_is_measured_against_its_figure() -> None:
         "init with a pinned pickle / its imports + client": (0.9, True),
         "memory that a batch of 6 MB adds": (32.0, True),
         "all but parse, predict and publish": (1.5, True),
+        "a profile / predict, default model": (0.05, True),
         "published to a stream 20 ms away": (60_000.0, True),
         "a file: --jobs 4 / --jobs 1": (4.0, True),
         "a file: this project / loop of pandas, default threads": (2.5, True),
