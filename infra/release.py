@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.canary import Canary
+from infra.clients import clients
 from infra.container.platforms import own_architecture
 from infra.environment import Environment, doors_held, recorded
 from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
 from infra.rollback import rolled_back
-from infra.smoke.verify import clients
 
 _DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
 """The variable of the release, by the kind of image."""

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from infra.clients import Aws
 from infra.publish import ReleaseFailed
 from infra.smoke.batch import PART as BATCH
-from infra.smoke.wait import Aws
 from infra.smoke.web import PART as WEB
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -10,15 +10,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.clients import Aws
 from infra.publish import ReleaseFailed
 from infra.state import resources
 
 NAME = "stream-consumer"
 _NOT_THERE = {"404", "NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException"}  # of S3, IAM and ECR
 _GITHUB = "token.actions.githubusercontent.com"
-
-Aws = Callable[[str], Any]
-"""Gives the client of a service."""
 
 
 def found(aws: Aws, environment: str, account_id: str) -> Iterator[tuple[str, str]]:

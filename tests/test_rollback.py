@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
+from infra.clients import Aws, clients
 from infra.publish import ReleaseFailed
 from infra.rollback import rolled_back
-from infra.smoke.verify import clients
-from infra.smoke.wait import Aws
 
 REGION = "eu-west-1"
 

@@ -13,8 +13,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infra.smoke.verify import clients, told, verify
-from infra.smoke.wait import Aws, Result, SmokeTestFailed, Wait
+from infra.clients import Aws, clients
+from infra.smoke.verify import told, verify
+from infra.smoke.wait import Result, SmokeTestFailed, Wait
 from stream_consumer.errors import ModelError
 from stream_consumer.lambda_function import Handler, build_handler
 from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document

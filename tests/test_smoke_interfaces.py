@@ -13,9 +13,10 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
+from infra.clients import Aws, clients
 from infra.smoke import batch, web
-from infra.smoke.verify import clients, verify
-from infra.smoke.wait import Aws, Result, SmokeTestFailed, Untestable, Wait
+from infra.smoke.verify import verify
+from infra.smoke.wait import Result, SmokeTestFailed, Untestable, Wait
 from stream_consumer.batch.job import Job, run
 from stream_consumer.batch.storage import Stores
 from stream_consumer.models.loading import load_model

@@ -13,8 +13,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from infra.clients import Aws
 from infra.smoke.example import Example, example_of, settings_of
-from infra.smoke.wait import Aws, MakeWait, Result, SmokeTestFailed, TimeUp, Untestable, Wait, seen
+from infra.smoke.wait import MakeWait, Result, SmokeTestFailed, TimeUp, Untestable, Wait, seen
 from stream_consumer.batch.locations import SUFFIXES, Format, Location
 from stream_consumer.batch.summary import Summary, decode_summary
 from stream_consumer.batch.targets import REJECTED, SUMMARY, locations_written

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from infra.clients import Aws
 from infra.smoke.example import example_of, merged, settings_of
 from infra.smoke.prediction import Consumer, SmokeEvent, Watch
-from infra.smoke.wait import Aws, MakeWait, Result, Untestable, Wait
+from infra.smoke.wait import MakeWait, Result, Untestable, Wait
 from stream_consumer.contract.prediction import encode_prediction
 from stream_consumer.errors import StreamConsumerError
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.clients import Aws
 from infra.smoke.example import Example
-from infra.smoke.wait import Aws, SmokeTestFailed, TimeUp, Wait
+from infra.smoke.wait import SmokeTestFailed, TimeUp, Wait
 from stream_consumer.contract.dead_letter import DeadLetter, decode_dead_letters
 from stream_consumer.contract.prediction import Prediction
 from stream_consumer.contract.timestamps import iso_milliseconds

@@ -1,13 +1,12 @@
 """See what is deployed answer: each consumer, the web interface and the batch interface."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-import boto3
-
+from infra.clients import Aws, clients
 from infra.smoke import batch, consumers, web
-from infra.smoke.wait import Aws, MakeWait, Result, SmokeTestFailed, Untestable, Wait
+from infra.smoke.wait import MakeWait, Result, SmokeTestFailed, Untestable, Wait
 
 
 def verify(
@@ -54,16 +53,6 @@ def verify(
                 yield test()
             except Untestable as why:
                 yield Result(part, untested=str(why))
-
-
-def clients(outputs: Mapping[str, Any]) -> Aws:
-    """Return what makes the clients of the region that the system runs in."""
-    make: Any = boto3.client
-
-    def client(service: str) -> Any:
-        return make(service, region_name=outputs.get("region"))
-
-    return cache(client)
 
 
 def _check_order(aws: Aws, outputs: Mapping[str, Any], names: Collection[str]) -> None:

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -67,10 +66,6 @@ class Wait:
             self._told = now
             self.tell(f"{now - self._began:.0f} s of {self.seconds:.0f} s: {seen(look)}")
         self.sleep(min(seconds, left))
-
-
-Aws = Callable[[str], Any]
-"""Returns the client of a service."""
 
 
 def seen(look: Callable[[], str]) -> str:

@@ -17,7 +17,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004
 from botocore.httpsession import URLLib3Session
 
-from infra.smoke.wait import Aws, MakeWait, Result, SmokeTestFailed, TimeUp, Untestable, Wait
+from infra.clients import Aws
+from infra.smoke.wait import MakeWait, Result, SmokeTestFailed, TimeUp, Untestable, Wait
 
 PART = "web"
 

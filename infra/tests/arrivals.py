@@ -1,12 +1,11 @@
 """See a file become work through what was applied: the bucket's notifications, the queue, its dead-letter queue."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.clients import Aws
 from infra.tests.terraform import CheckFailed
-
-Aws = Callable[[str], Any]
 
 _FILE = "rides/2021-03.parquet"
 _NOT_WORK = ("predictions/2021-03.parquet", "rides/2021-03.parquet.md5")

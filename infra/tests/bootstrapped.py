@@ -6,15 +6,12 @@ clone.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from infra.bootstrapping import Bootstrap, bootstrap
+from infra.clients import Aws
 from infra.tests.terraform import REPOSITORY, CheckFailed, Terraform
-
-Aws = Callable[[str], Any]
 
 _MODEL = "models/before/MLmodel"
 

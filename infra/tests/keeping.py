@@ -7,11 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.clients import Aws
 from infra.environment import Environment
 from infra.teardown import destroy
 from infra.tests.terraform import CheckFailed, Terraform
-
-Aws = Callable[[str], Any]
 
 
 def stays_whole(aws: Aws, bucket: str, meanwhile: Callable[[], object]) -> str:

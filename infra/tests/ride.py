@@ -9,7 +9,7 @@ import json
 import math
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from sklearn.linear_model import LinearRegression
 
+from infra.clients import Aws
 from infra.smoke.verify import verify
 from infra.smoke.wait import Wait
 from infra.tests.terraform import ACCOUNT, CheckFailed
@@ -27,8 +28,6 @@ from stream_consumer.local.mapping.event_source_mapping import EventSourceMappin
 from stream_consumer.local.mapping.on_failure import S3Destination
 from stream_consumer.local.runtime.functions import FunctionConfig
 from stream_consumer.local.runtime.worker_pool import RuntimeFunction
-
-Aws = Callable[[str], Any]
 
 _EXAMPLE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 
