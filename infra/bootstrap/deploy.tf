@@ -56,6 +56,8 @@ locals {
     "bucket of the state" = { arns = ["arn:aws:s3:::${local.state_bucket}"] }
     "bucket of models"    = { arns = ["arn:aws:s3:::${local.models_bucket}"], condition = { StringLike = { "s3:prefix" = ["models/*"] } } }
     "model"               = { arns = ["arn:aws:s3:::${local.models_bucket}/models/*"] } # wildcard: the files of models
+    "record of releases"  = { arns = ["arn:aws:s3:::${local.models_bucket}/releases/*"] }
+    "folder of releases"  = { arns = ["arn:aws:s3:::${local.models_bucket}"], condition = { StringLike = { "s3:prefix" = ["releases/*"] } } }
     "repository"          = { arns = [for name in local.repositories : "arn:aws:ecr:${local.region_arn}:repository/${name}"] }
 
     # wildcard, from here on: the environment's own names, which come and go
@@ -67,8 +69,8 @@ locals {
     "mapping of a function"     = { arns = ["arn:aws:lambda:${local.region_arn}:event-source-mapping:*"], condition = { ArnLike = { "lambda:FunctionArn" = local.functions } } }
     "mapping"                   = { arns = ["arn:aws:lambda:${local.region_arn}:event-source-mapping:*"] }
     "role"                      = { arns = [local.roles] }
-    "role, to AWS"              = { arns = [local.roles], condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"] } } }
-    "role of AWS's own"         = { arns = ["arn:aws:iam::${var.account_id}:role/aws-service-role/*"], condition = { StringEquals = { "iam:AWSServiceName" = ["ecs.amazonaws.com", "ops.apigateway.amazonaws.com"] } } }
+    "role, to AWS"              = { arns = [local.roles], condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "events.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"] } } }
+    "role of AWS's own"         = { arns = ["arn:aws:iam::${var.account_id}:role/aws-service-role/*"], condition = { StringEquals = { "iam:AWSServiceName" = ["apidestinations.events.amazonaws.com", "ecs.amazonaws.com", "ops.apigateway.amazonaws.com"] } } }
     "log group"                 = { arns = flatten([for group in local.log_groups : [group, "${group}:*"]]) }
     "bucket"                    = { arns = local.bucket_arns }
     "object of a bucket"        = { arns = [for arn in local.bucket_arns : "${arn}/*"] }
@@ -85,6 +87,9 @@ locals {
     "dashboard"                 = { arns = ["arn:aws:cloudwatch::${var.account_id}:dashboard/${local.prefix}"] }
     "cluster"                   = { arns = [local.clusters] }
     "task definition"           = { arns = ["arn:aws:ecs:${local.region_arn}:task-definition/${local.prefix}-*"] }
+    "connection"                = { arns = ["arn:aws:events:${local.region_arn}:connection/${local.prefix}-*"] }
+    "secret of a connection"    = { arns = ["arn:aws:secretsmanager:${local.region_arn}:secret:events!connection/${local.prefix}-*"] }
+    "API destination"           = { arns = ["arn:aws:events:${local.region_arn}:api-destination/${local.prefix}-*"] }
     "rule"                      = { arns = ["arn:aws:events:${local.region_arn}:rule/${local.prefix}-*"] }
     "schedule"                  = { arns = ["arn:aws:scheduler:${local.region_arn}:schedule/${local.prefix}-*/*"] }
     "schedule group"            = { arns = ["arn:aws:scheduler:${local.region_arn}:schedule-group/${local.prefix}-*"] }

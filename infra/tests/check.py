@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from infra.state import resources
-from infra.tests import bill, concurrency, deploying, doors, images, names, policies, readme, rules, scan
+from infra.state import Resource, resources
+from infra.tests import bill, concurrency, deploying, dispatching, doors, images, names, policies, readme, rules, scan
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
@@ -61,6 +61,12 @@ _NAMED = {
 }
 _PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
 _STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
+_TABLES = {
+    "alarms": "ride-duration",
+    "alarms of batch": "batch",
+    "alarms of web": "web",
+    "alarms of releases": "releases",
+}
 _REPOSITORIES = {"lean": "", "doors": "-doors"}
 S = TypeVar("S")
 T = TypeVar("T")
@@ -254,7 +260,7 @@ class Checks:
         return self._planned(self.tree / "tests" / "door_forms", None)
 
     def policies(self) -> str:
-        found = [item for item in resources(self.plans["prod"]) if not doors.is_of_a_door(item)]
+        found = [item for item in resources(self.plans["prod"]) if not _is_beside(item)]
         modules = shutil.copytree(INFRA / "modules", _BUILD / "alone" / "modules", dirs_exist_ok=True)
         alone = self._planned(modules / "consumer", self.tree / "tests" / "fan_out.tfvars")
         deployed = [*consumers(found, self.key), *consumers(resources(alone), self.key)]
@@ -272,11 +278,18 @@ class Checks:
             raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
         return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
 
+    def dispatch_policies(self) -> str:
+        found = list(resources(self.doors))
+        role = dispatching.role(found)
+        return policies.compare([role], dispatching.cases(found, role), self.simulator)
+
     def widened(self) -> str:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
         of_doors = {role.part: role for role in doors.roles(resources(self.doors), self.key)}
+        dispatch = dispatching.role(resources(self.doors))
         mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
+        mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
         noticed = _in_parallel(lambda mutant: self._is_noticed(mutant[1]), mutants)
         if unnoticed := [name for (name, _), seen in zip(mutants, noticed, strict=True) if not seen]:
             raise CheckFailed(f"nobody noticed a policy {', '.join(unnoticed)}")
@@ -316,7 +329,7 @@ class Checks:
         }
         main = INFRA / "README.md"
         wanted[main] = main.read_text(encoding="utf-8")
-        for marker, group in {"alarms": "ride-duration", "alarms of batch": "batch", "alarms of web": "web"}.items():
+        for marker, group in _TABLES.items():
             table = readme.alarms_table(self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
         wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
@@ -393,11 +406,18 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of the schedules on every version", changed("schedules", "InvokeTheFunctions", Resource="*")
 
 
+R = TypeVar("R", doors.Role, deploying.DeployRole)
+
+
+def _replaced(role: R, old: str, new: str) -> R:
+    return replace(role, policies={name: text.replace(old, new) for name, text in role.policies.items()})
+
+
 def _deploy_mutants(role: deploying.DeployRole) -> Iterable[tuple[str, Subject]]:
     """Take from the deploy role what keeps it from giving itself, or anybody, more than it has."""
 
     def changed(old: str, new: str) -> Subject:
-        return replace(role, policies={name: text.replace(old, new) for name, text in role.policies.items()})
+        return _replaced(role, old, new)
 
     yield "of the deploy role on every role", changed("role/apps/stream-consumer-prod-*", "role/*")
     yield "of the deploy role without the boundary", changed("iam:PermissionsBoundary", "aws:PrincipalType")
@@ -409,6 +429,15 @@ def _deploy_mutants(role: deploying.DeployRole) -> Iterable[tuple[str, Subject]]
         "of the deploy role on the bootstrap's state",
         changed("stream-consumer/prod.tfstate", "stream-consumer/prod*.tfstate"),
     )
+    yield (
+        "of the deploy role on the champion",
+        changed("stream-consumer-prod-models-123456789012/releases/", "stream-consumer-prod-models-123456789012/*/"),
+    )
+
+
+def _is_beside(resource: Resource) -> bool:
+    """Whether *resource* belongs to something else than the consumers."""
+    return doors.is_of_a_door(resource) or dispatching.is_of_a_trigger(resource)
 
 
 def _in_parallel(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
@@ -432,7 +461,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
     run += [checks.typos, checks.concurrency, checks.images, checks.roles]
-    run += [checks.policies, checks.door_policies, checks.deploy_policies, checks.widened]
+    run += [checks.policies, checks.door_policies, checks.dispatch_policies, checks.deploy_policies, checks.widened]
     run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)
 

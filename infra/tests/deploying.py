@@ -89,6 +89,9 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
     yield situation("whole bucket of models", models)
     yield situation("model", f"{models}/models/ride-duration/7/MLmodel")
     yield situation("training data", f"{models}/training/rides.parquet")
+    yield situation("record of releases", f"{models}/releases/{environment}/2026-11-27T15:00:00.000Z.json")
+    yield situation("folder of releases", models, {"s3:prefix": f"releases/{environment}/"})
+    yield situation("champion of a model", f"{models}/models/ride-duration/champion.json", also=["model"])
     yield situation("repository", f"arn:aws:ecr:{here}:repository/{prefix}")
     function = f"arn:aws:lambda:{here}:function:{prefix}-ride-duration"
     mapping = f"arn:aws:lambda:{here}:event-source-mapping:11111111-2222-3333-4444-555555555555"
@@ -123,6 +126,13 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
     yield situation("tasks of a cluster", instance, {"ecs:cluster": cluster})
     yield situation("task definition", f"arn:aws:ecs:{here}:task-definition/{prefix}-batch-worker:3")
     yield situation("rule", f"arn:aws:events:{here}:rule/{prefix}-batch-failed-tasks")
+    trigger = f"{prefix}-release"
+    yield situation("connection", f"arn:aws:events:{here}:connection/{trigger}/1111")
+    yield situation("API destination", f"arn:aws:events:{here}:api-destination/{trigger}/1111")
+    yield situation(
+        "secret of a connection", f"arn:aws:secretsmanager:{here}:secret:events!connection/{trigger}/1111-a1b2c3"
+    )
+    yield situation("another secret", f"arn:aws:secretsmanager:{here}:secret:{prefix}-password-a1b2c3")
     yield situation("schedule", f"arn:aws:scheduler:{here}:schedule/{prefix}-batch/{prefix}-batch-starter")
     yield situation("schedule group", f"arn:aws:scheduler:{here}:schedule-group/{prefix}-batch")
 

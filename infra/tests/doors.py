@@ -224,7 +224,7 @@ def _queue_cases(found: Sequence[Resource]) -> Iterable[dict[str, Any]]:
     [bucket] = {arrivals["bucket"] for arrivals in _values(found, "aws_s3_bucket_notification")}
     arrivals = f"arn:aws:s3:::{bucket}"
     allowed = {"work": ("s3", arrivals), "failed-runs": ("events", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/")}
-    for resource in (item for item in found if item.kind == "aws_sqs_queue"):
+    for resource in (item for item in found if item.kind == "aws_sqs_queue" and is_of_a_door(item)):
         policy = json.loads(resource.values["policy"])
         queue = policy["Statement"][-1]["Resource"]
         index = _queue(resource)

@@ -4,6 +4,8 @@ emails = ["you@example.com"]
 
 input = { shards = 2 }
 
+release_trigger = { repository = "my-company/rides" }
+
 consumers = {
   ride-duration = {
     model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }

@@ -68,6 +68,18 @@ variable "web" {
   default     = null
 }
 
+variable "release_trigger" {
+  description = "Release a new champion of a model by GitHub's workflow; `release_trigger` of modules/system says what it may hold. null: a promotion releases nothing."
+  type        = any
+  default     = null
+}
+
+variable "model_digests" {
+  description = "Digest of the model in each image, by its kind; `make deploy` writes it to release.auto.tfvars.json."
+  type        = map(string)
+  default     = {}
+}
+
 variable "releases" {
   description = "What does not run its newest version, by consumer or web; `make rollback` writes it to release.auto.tfvars.json."
   type        = any

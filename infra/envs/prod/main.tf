@@ -40,12 +40,14 @@ module "system" {
   vpc                = var.vpc
   image_digest       = var.image_digest
   doors_image_digest = var.doors_image_digest
+  model_digests      = var.model_digests
   architecture       = var.architecture
   input              = var.input
   consumers          = var.consumers
   batch              = var.batch
   web                = var.web
-  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web }
+  release_trigger    = var.release_trigger
+  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger }
   releases           = var.releases
   emails             = var.emails
   disposable         = false

@@ -101,3 +101,18 @@ module "observability" {
     alarms                     = c.alarms
   } }
 }
+
+module "release_trigger" {
+  source = "../release-trigger"
+  count  = var.release_trigger == null ? 0 : 1
+
+  name        = "${local.prefix}-release"
+  account     = var.account
+  environment = var.environment
+  repository  = var.release_trigger.repository
+  api_url     = var.release_trigger.api_url
+  bucket      = var.bootstrap.models_bucket
+  models      = var.release_trigger.models
+  roles       = var.roles
+  alarms      = { topic_arn = module.observability.topic_arn }
+}

@@ -67,6 +67,16 @@ output "image_digest" {
   value       = var.image_digest
 }
 
+output "model_digests" {
+  description = "Digest of the model in each image that is deployed, by its kind."
+  value       = var.model_digests
+}
+
+output "release_trigger" {
+  description = "What tells GitHub of a new champion: the connection that holds its token, the repository, the queue of what it was not told; null: nothing."
+  value       = one([for trigger in module.release_trigger : { connection = trigger.connection, repository = trigger.repository, failed_queue = trigger.failed_queue }])
+}
+
 output "architecture" {
   description = "What the image was built for."
   value       = var.architecture
@@ -89,7 +99,7 @@ output "failures_bucket" {
 
 output "composite_alarms" {
   description = "Names of the alarms that a deployment watches."
-  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web) : door.composite_alarms]))
+  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web, module.release_trigger) : door.composite_alarms]))
 }
 
 output "dashboard" {

@@ -229,6 +229,22 @@ variable "web" {
   default = null
 }
 
+variable "release_trigger" {
+  description = "Release a new champion of a model by GitHub's workflow; null: a promotion releases nothing."
+  type = object({
+    repository = string                                     # owner/name on GitHub
+    models     = optional(set(string), ["ride-duration"])   # whose champion is in the image
+    api_url    = optional(string, "https://api.github.com") # of an enterprise server: https://HOST/api/v3
+  })
+  default = null
+}
+
+variable "model_digests" {
+  description = "Digest of the model in each image, by its kind (lean, doors): what was built says so. A kind that is not there has none, or nobody knows."
+  type        = map(string)
+  default     = {}
+}
+
 variable "releases" {
   description = "What does not run its newest version, by consumer or `web`: written by `make rollback` and by canary deployments. What is not there is forgotten."
   type = map(object({
@@ -239,7 +255,7 @@ variable "releases" {
 }
 
 variable "written" {
-  description = "The variables `input`, `roles`, `consumers`, `batch` and `web` as somebody wrote them: an attribute of another name is refused."
+  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web` and `release_trigger` as somebody wrote them: an attribute of another name is refused."
   type        = any
   default     = {}
 }

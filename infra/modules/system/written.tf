@@ -9,6 +9,8 @@ locals {
     consumers = var.consumers
     batch     = merge(var.batch, one(module.batch[*].taken))
     web       = merge(var.web, one(module.web[*].taken))
+
+    release_trigger = var.release_trigger
   }
 
   # Each level has the paths of the one above, longer by a key. A map of free keys, such as environment, is taken as it is written.

@@ -63,3 +63,15 @@ module "web" {
   vpc                = local.vpc
   alarms             = { topic_arn = local.topic_arn }
 }
+
+module "release_trigger" {
+  source = "../../modules/release-trigger"
+
+  name        = "sc-release"
+  account     = local.account
+  environment = "test"
+  repository  = "my-company/rides"
+  bucket      = "models"
+  models      = ["ride-duration"]
+  alarms      = { topic_arn = local.topic_arn }
+}
