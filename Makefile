@@ -19,7 +19,8 @@ DEMO_ARGS ?=
 .PHONY: help demo demo-loop moderation test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
 	lint types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
-	infra-readme bootstrap preflight deploy plan promote publish rollback smoke destroy
+	infra-readme bootstrap preflight deploy plan promote publish release release-due \
+	releases release-token rollback smoke destroy
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("%-19s", $$1); n = split($$2, words, " "); \
@@ -62,6 +63,10 @@ NEEDS_deploy := ENV= terraform $(NEEDS_image)
 NEEDS_plan := ENV= terraform
 NEEDS_promote := ENV= FROM= terraform skopeo
 NEEDS_publish := $(NEEDS_deploy)
+NEEDS_release := ENV= terraform $(if $(FROM),skopeo,$(NEEDS_image))
+NEEDS_release-due := ENV= terraform
+NEEDS_release-token := ENV= terraform
+NEEDS_releases := ENV=
 NEEDS_rollback := ENV= terraform
 NEEDS_smoke := ENV= terraform
 NEEDS_destroy := ENV= terraform
@@ -242,6 +247,18 @@ promote: needs-promote $(VENV)/.local ## release the images that another environ
 
 publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)
 	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
+
+release: needs-release $(VENV)/.local ## deploy or promote (FROM), and go back if the smoke test fails; keep a record (ENV=dev MODEL=… DIGEST=… FROM=… CANARY=percent MINUTES=10)
+	@$(COMMANDS) release "$(ENV)" $(if $(FROM),--source "$(FROM)") $(if $(ARCH),--architecture $(ARCH)) $(canary)
+
+release-due: needs-release-due $(VENV)/.local ## whether the event that GitHub tells of asks for a release (ENV=dev MODEL=… CHAMPION=s3://… CHAMPION_VERSION=…)
+	@$(COMMANDS) release-due "$(ENV)"
+
+releases: needs-releases $(VENV)/.local ## what was released, when and why (ENV=dev)
+	@$(COMMANDS) releases "$(ENV)"
+
+release-token: needs-release-token $(VENV)/.local ## give EventBridge GitHub's token, once (ENV=dev)
+	@$(COMMANDS) release-token "$(ENV)"
 
 rollback: needs-rollback $(VENV)/.local ## back to the version before, smoke test (ENV=dev CONSUMER=name|web|batch TO=version MODEL=… APPROVE=1)
 	@$(COMMANDS) rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))

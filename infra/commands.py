@@ -1,4 +1,8 @@
-"""``make deploy``, ``make plan``, ``make promote``, ``make publish``, ``make rollback`` and ``make smoke``."""
+"""
+``make deploy``, ``make plan``, ``make promote``, ``make publish``, ``make rollback`` and ``make smoke``.
+
+Those of a release too: ``make release``, ``make release-due``, ``make releases`` and ``make release-token``.
+"""
 
 import argparse
 import os
@@ -9,15 +13,23 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.canary import Canary
+from infra.champion import chosen
+from infra.clients import clients
 from infra.container.engine import ContainerError
 from infra.container.platforms import ARCHITECTURES
 from infra.environment import Environment
 from infra.preflight.inspection import Deployment, passes
-from infra.publish import INFRA, ReleaseFailed, make_image
+from infra.proven_release import Order, Releaser, not_due
+from infra.publish import INFRA, ReleaseFailed, make_image, output
 from infra.release import deploy, promote, publish, rollback
+from infra.release_records import Cause, Records
+from infra.release_token import give_token, read_token
 from infra.smoke.verify import told, verify
 from infra.smoke.wait import SmokeTestFailed
 from stream_consumer.errors import StreamConsumerError
+from stream_consumer.models.files import default_s3
+
+_SHOWN = 20
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -83,13 +95,78 @@ def _smoke(environment: Environment, options: argparse.Namespace) -> None:
 
 def _publish(environment: Environment, options: argparse.Namespace) -> None:
     """Print the images; in a workflow, set them as the outputs of the step, by their kinds."""
-    doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
-    images = publish(environment, options.architecture, make_image, doors=doors, model=model)
+    doors, model = bool(os.environ.get("DOORS")), chosen(os.environ.get("MODEL", ""), os.environ.get("DIGEST", ""))
+    images = publish(environment, options.architecture, make_image, doors=doors, model=model.location)
     for image in images.values():
         print(f"{image.url}@{image.digest}")
-    if outputs := os.environ.get("GITHUB_OUTPUT"):
-        with Path(outputs).open("a", encoding="utf-8") as file:
-            file.writelines(f"{kind}-url={at.url}\n{kind}-digest={at.digest}\n" for kind, at in images.items())
+    for kind, at in images.items():
+        _tell_workflow("GITHUB_OUTPUT", f"{kind}-url={at.url}\n{kind}-digest={at.digest}\n")
+    if model.champion:
+        _tell_workflow("GITHUB_OUTPUT", f"model-digest={model.champion.digest}\n")
+
+
+def _tell_workflow(where: str, text: str) -> None:
+    """Add *text* to the file that the variable *where* names, if this is a step of a workflow."""
+    if file := os.environ.get(where):
+        with Path(file).open("a", encoding="utf-8") as opened:
+            opened.write(text)
+
+
+def _order(options: argparse.Namespace) -> Order:
+    """Return what the command line and the variables ask for. The workflow sets those of the event."""
+    given = os.environ.get
+    return Order(
+        cause=Cause(
+            event=given("EVENT", "desk"),
+            champion=given("CHAMPION", ""),
+            version=given("CHAMPION_VERSION", ""),
+            run=given("RUN", ""),
+        ),
+        model=given("MODEL", ""),
+        digest=given("DIGEST", ""),
+        source=_environment(options.source) if options.source else None,
+        architecture=options.architecture,
+        doors=bool(given("DOORS")),
+        commit=output(["git", "rev-parse", "HEAD"], INFRA).strip(),
+    )
+
+
+def _due(environment: Environment, options: argparse.Namespace) -> None:
+    """Say whether the event asks for anything new; in a workflow, set it as an output of the step."""
+    environment.init()
+    reason = not_due(environment, _order(options), Records.of(environment, default_s3()))
+    print(f"nothing to release: {reason}" if reason else "a release is due")
+    _tell_workflow("GITHUB_OUTPUT", f"due={'false' if reason else 'true'}\n")
+    if reason:
+        _tell_workflow("GITHUB_STEP_SUMMARY", f"Nothing to release in {environment.root.name}: {reason}.\n")
+
+
+def _release(environment: Environment, options: argparse.Namespace) -> None:
+    if options.source == options.environment:
+        raise ReleaseFailed("FROM names the environment to release from, another than ENV: FROM=dev ENV=prod")
+    records = Records.of(environment, default_s3())
+    releaser = Releaser(environment, records, make_image, lambda of, model: verify(of, model=model), _canary(options))
+    done = releaser.release(_order(options))
+    _tell_workflow("GITHUB_STEP_SUMMARY", done.summary())
+    if done.reason:
+        raise ReleaseFailed(done.reason)
+
+
+def _releases(environment: Environment, _: argparse.Namespace) -> None:
+    """Print the newest releases, a line for each."""
+    records = Records.of(environment, default_s3()).newest(_SHOWN)
+    for record in records:
+        model = f"model {record.model.version} {record.model.digest[:12]}" if record.model else "no champion"
+        image = record.images["lean"].removeprefix("sha256:")[:12]
+        print(f"{record.at}  {record.outcome:8}  image {image}  {model}  commit {record.commit[:12]}  {record.reason}")
+    if not records:
+        print(f"make release ENV={environment.root.name} has released nothing yet")
+
+
+def _token(environment: Environment, _: argparse.Namespace) -> None:
+    environment.init()
+    outputs = environment.outputs()
+    print(give_token(clients(outputs), outputs, read_token()))
 
 
 def _plan(environment: Environment, _: argparse.Namespace) -> None:
@@ -107,6 +184,10 @@ _COMMANDS: dict[str, Callable[[Environment, argparse.Namespace], None]] = {
     "plan": _plan,
     "promote": _promote,
     "publish": _publish,
+    "release": _release,
+    "release-due": _due,
+    "release-token": _token,
+    "releases": _releases,
     "rollback": _rollback,
     "smoke": _smoke,
 }

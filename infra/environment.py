@@ -14,7 +14,7 @@ from typing import Any
 from infra.bootstrapping import read_settings, refuse_a_copy
 from infra.publish import ReleaseFailed, output, run
 
-_RECORD = ("image_digest", "doors_image_digest", "architecture", "releases")
+_RECORD = ("image_digest", "doors_image_digest", "model_digests", "architecture", "releases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,24 @@ class Environment:
         Raises:
             ReleaseFailed: The environment has not been bootstrapped.
         """
+        repositories: Mapping[str, str] = self._stands_on()["repositories"]
+        return repositories
+
+    def models_bucket(self) -> str:
+        """
+        Return the bucket of models, which keeps the records of releases too.
+
+        Raises:
+            ReleaseFailed: The environment has not been bootstrapped.
+        """
+        return str(self._stands_on()["models_bucket"])
+
+    def _stands_on(self) -> Mapping[str, Any]:
         settings = read_settings(self.root)
         if "bootstrap" not in settings:
             raise ReleaseFailed(f"{self.root.name} stands on nothing yet: make bootstrap ENV={self.root.name}")
-        repositories: Mapping[str, str] = settings["bootstrap"]["repositories"]
-        return repositories
+        made: Mapping[str, Any] = settings["bootstrap"]
+        return made
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs of modules/system; empty before the first apply."""

@@ -50,7 +50,7 @@ def published(url: str, architecture: str, build_and_push: Push, *, kind: str = 
         ModelError: There is no such model, or it cannot be fetched.
     """
     repository, ecr = url.partition("/")[2], _client(url)
-    with _fetched(model) as folder:  # once: an alias that moved meanwhile would put another model under the tag
+    with fetched(model) as folder:  # once: an alias that moved meanwhile would put another model under the tag
         tag = _tag(kind, architecture, folder)
         if not _digests(ecr, repository, imageTag=tag):
             build_and_push(ecr, f"{url}:{tag}", kind, architecture, folder)
@@ -59,7 +59,8 @@ def published(url: str, architecture: str, build_and_push: Push, *, kind: str = 
 
 
 @contextlib.contextmanager
-def _fetched(model: str) -> Iterator[Path | None]:
+def fetched(model: str) -> Iterator[Path | None]:
+    """Give the files of *model* as a local folder; None: *model* is empty."""
     if not model:
         yield None
         return

@@ -12,8 +12,9 @@ from infra.canary import Canary
 from infra.clients import clients
 from infra.container.platforms import own_architecture
 from infra.environment import Environment, doors_held, recorded
-from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
+from infra.publish import Push, ReleaseFailed, copied, fetched, mark_deployed, published
 from infra.rollback import rolled_back
+from stream_consumer.models.files import directory_digest
 
 _DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
 """The variable of the release, by the kind of image."""
@@ -26,6 +27,8 @@ class Image:
     url: str
     digest: str
     architecture: str
+    model: str = ""
+    """Digest of the model in it; empty: it has none, or nobody knows."""
 
 
 def deploy(  # noqa: PLR0913 (the options of the command)
@@ -54,24 +57,30 @@ def deploy(  # noqa: PLR0913 (the options of the command)
             another architecture, or the canary failed.
     """
     images = publish(environment, architecture, build_and_push, doors=doors, model=model)
-    _release(environment, images, canary)
+    put_live(environment, images, canary)
 
 
 def publish(
     environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False, model: str = ""
 ) -> dict[str, Image]:
-    """Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies."""
+    """
+    Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies.
+
+    The model is fetched once, so that all of them hold the same.
+    """
     repositories = environment.repositories()
     environment.init()
     outputs = environment.outputs()
     architecture = architecture or outputs.get("architecture") or own_architecture()
     if not doors:
         _refuse_to_leave_doors_behind(outputs, architecture)
-    return {
-        kind: Image(url, published(url, architecture, build_and_push, kind=kind, model=model), architecture)
-        for kind, url in repositories.items()
-        if kind == "lean" or doors
-    }
+    with fetched(model) as folder:
+        baked, digest = (str(folder), directory_digest(folder)) if folder else ("", "")
+        return {
+            kind: Image(url, published(url, architecture, build_and_push, kind=kind, model=baked), architecture, digest)
+            for kind, url in repositories.items()
+            if kind == "lean" or doors
+        }
 
 
 def promote(source: Environment, target: Environment, canary: Canary | None = None) -> None:
@@ -82,6 +91,11 @@ def promote(source: Environment, target: Environment, canary: Canary | None = No
         ReleaseFailed: *source* does not run its newest release alone, or *target* would be left with doors of another
             architecture, or the canary failed.
     """
+    put_live(target, promoted_images(source, target), canary)
+
+
+def promoted_images(source: Environment, target: Environment) -> dict[str, Image]:
+    """Get the images that *source* runs into the registry of *target*, as :func:`promote` does before it applies."""
     for environment in (source, target):
         environment.init()
     release = recorded(source.outputs())
@@ -93,14 +107,15 @@ def promote(source: Environment, target: Environment, canary: Canary | None = No
         )
     if "doors_image_digest" not in release:
         _refuse_to_leave_doors_behind(target.outputs(), release["architecture"])
+    models = release.get("model_digests", {})
     images = {
-        kind: Image(url, release[_DIGESTS[kind]], release["architecture"])
+        kind: Image(url, release[_DIGESTS[kind]], release["architecture"], models.get(kind, ""))
         for kind, url in target.repositories().items()
         if _DIGESTS[kind] in release
     }
     for kind, image in images.items():
         copied(source.repositories()[kind], image.url, image.digest, kind=kind)
-    _release(target, images, canary)
+    return images
 
 
 def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str) -> None:
@@ -108,12 +123,19 @@ def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str)
         raise ReleaseFailed(f"the doors run on {outputs['architecture']}: to bring them to {architecture}, add DOORS=1")
 
 
-def _release(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
-    """Apply the *images*, by their kinds; without one for them the doors keep theirs."""
+def put_live(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
+    """
+    Apply the *images*, by their kinds; without one for them the doors keep theirs.
+
+    Raises:
+        ReleaseFailed: The canary failed, or Terraform did.
+    """
     outputs = environment.outputs()
     before = {"doors_image_digest": outputs.get("doors_image_digest")}
     digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
-    record = {**before, **digests, "architecture": images["lean"].architecture}
+    kept = {} if "doors" in images else {"doors": (outputs.get("model_digests") or {}).get("doors", "")}
+    models = {kind: digest for kind, digest in {**kept, **model_digests_of(images)}.items() if digest}
+    record = {**before, **digests, "model_digests": models or None, "architecture": images["lean"].architecture}
     release = {**recorded(record), "releases": {} if "doors" in images else doors_held(outputs)}
     # Before it runs, so that no interruption leaves what runs unmarked. Of a canary that fails the mark stays:
     # its version remains the function's newest, and the next apply asks for its image.
@@ -123,6 +145,10 @@ def _release(environment: Environment, images: Mapping[str, Image], canary: Cana
         environment.apply(release)
     elif failed := canary.roll_out(environment, release):
         raise ReleaseFailed(failed)
+
+
+def model_digests_of(images: Mapping[str, Image]) -> dict[str, str]:
+    return {kind: image.model for kind, image in images.items() if image.model}
 
 
 def rollback(environment: Environment, only: str | None, to: str | None) -> None:

@@ -36,7 +36,7 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
     Raises:
         ReleaseFailed: There is no such part, or no earlier release.
     """
-    functions, held = _functions(outputs), outputs.get("releases") or {}
+    functions, held = versioned(outputs), outputs.get("releases") or {}
     before: dict[str, str] = {}
     stays = []
     for part in _parts(outputs, only, to):
@@ -54,7 +54,7 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
         raise ReleaseFailed("; ".join(stays) or "there is nothing here to roll back")
     for why in stays:
         print(f"{why}, and stays")
-    image = {"doors_image_digest": before.pop(BATCH)} if BATCH in before else {}
+    image = _image(outputs, before.pop(BATCH)) if BATCH in before else {}
     # An image that goes back becomes the newest version of the web interface, whose live one must not change by that.
     kept = {
         name: function["live_version"]
@@ -64,14 +64,20 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
     return {"releases": {name: {"version": version} for name, version in {**kept, **before}.items()}, **image}
 
 
-def _functions(outputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _image(outputs: Mapping[str, Any], digest: str) -> dict[str, Any]:
+    """Return the variables by which the doors get the image *digest*: nobody knows which model is in it."""
+    known = {kind: of for kind, of in (outputs.get("model_digests") or {}).items() if kind != "doors"}
+    return {"doors_image_digest": digest, **({"model_digests": known} if outputs.get("model_digests") else {})}
+
+
+def versioned(outputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return what has versions, by name: the consumers and the web interface."""
     web = {WEB: outputs[WEB]} if outputs.get(WEB) else {}
     return {**outputs.get("consumers", {}), **web}
 
 
 def _parts(outputs: Mapping[str, Any], only: str | None, to: str | None) -> Sequence[str]:
-    parts = [*_functions(outputs), *([BATCH] if outputs.get(BATCH) else [])]
+    parts = [*versioned(outputs), *([BATCH] if outputs.get(BATCH) else [])]
     if only is not None and only not in parts:
         raise ReleaseFailed(f"there is no consumer {only!r} here, only {', '.join(parts) or 'none at all'}")
     return [only] if only else list(outputs.get("consumers", {})) if to else parts
@@ -86,7 +92,7 @@ def _checked(part: str, to: str) -> str:
 def _before(aws: Aws, outputs: Mapping[str, Any], part: str, running: str) -> str:
     if part == BATCH:
         return _image_before(aws("ecs"), outputs[BATCH], running)
-    return _version_before(aws("lambda"), _functions(outputs)[part]["function_name"], running)
+    return _version_before(aws("lambda"), versioned(outputs)[part]["function_name"], running)
 
 
 def _version_before(functions: Any, function_name: str, live: str) -> str:

@@ -19,6 +19,7 @@ from infra.canary import Canary
 from infra.environment import Environment
 from infra.release import deploy, promote
 from infra.teardown import destroy
+from stream_consumer.models.files import directory_digest
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
 REPOSITORIES = {"lean": URL, "doors": f"{URL}-doors"}
@@ -75,6 +76,12 @@ class Builds:
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
     """An empty registry, and the commit c0ffee."""
+    with empty_registry(monkeypatch) as builds:
+        yield builds
+
+
+@contextlib.contextmanager
+def empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setattr(publish, "output", lambda *_: "c0ffee\n")
@@ -349,6 +356,20 @@ def test_a_step_of_a_workflow_gets_the_image_as_its_outputs(
     digest = f"sha256:{hashlib.sha256(b'lean-c0ffee-arm64').hexdigest()}"
     assert (tmp_path / "outputs").read_text() == f"lean-url={URL}\nlean-digest={digest}\n" * 2
     assert builds.tags == ["lean-c0ffee-arm64"]
+
+
+def test_both_images_hold_the_model_that_was_fetched_once(builds: Builds, model: Path) -> None:
+    """The record says which it is, and keeps that of doors that keep their image."""
+    environment = deployed(doors_image_digest="sha256:abcd", model_digests={"lean": "1", "doors": "2"})
+    digest = directory_digest(model)
+    deploy(environment, None, builds, model=str(model))
+    deploy(environment, None, builds, model=str(model), doors=True)
+    deploy(environment, None, builds)
+    assert [record["model_digests"] for record in environment.records] == [
+        {"lean": digest, "doors": "2"},
+        {"lean": digest, "doors": digest},
+        {"doors": "2"},
+    ]
 
 
 def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: Builds) -> None:

@@ -281,6 +281,30 @@ def test_a_row_that_is_rejected_fails(rides_model: Path, trips_model: Path) -> N
         )
 
 
+@pytest.mark.parametrize(
+    ("models", "tested"),
+    [
+        ({"lean": "a", "doors": "a"}, True),
+        ({"lean": "a", "doors": "b"}, False),
+        ({"lean": "a"}, False),
+        ({}, False),
+    ],
+)
+def test_batch_is_tested_with_the_model_that_both_images_are_known_to_hold(
+    rides_model: Path, models: dict[str, str], *, tested: bool
+) -> None:
+    """The images differ in any case: they are of two kinds."""
+    interface = Batch(rides_model)
+    images = {"image_digest": "sha256:1", "doors_image_digest": "sha256:2", "model_digests": models}
+    [result] = verify(
+        {**interface.outputs, **images},
+        model=str(rides_model),
+        aws=interface.client,
+        wait=lambda seconds: Wait(seconds, interface.time.clock, interface.sleep, interface.said.append),
+    )
+    assert (result.answer.startswith("1 row, 1 predicted"), bool(result.untested)) == (tested, not tested)
+
+
 def test_an_interface_of_intervals_alone_is_said_not_to_be_tested(rides_model: Path) -> None:
     interface = Batch(rides_model, on_arrival=False)
     [result] = verify({**interface.outputs, "consumers": {}}, wait=Wait)

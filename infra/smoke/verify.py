@@ -41,11 +41,10 @@ def verify(
     _check_order(aws, outputs, names)
     if names:
         yield from consumers.through(aws, outputs, names, model, wait)
-    image = outputs.get("doors_image_digest")
-    same_image = batch.PART in only or image in {None, outputs.get("image_digest")}
+    same_model = batch.PART in only or _same_model(outputs)
     tests: dict[str, Callable[[], Result]] = {
         web.PART: partial(web.through, aws, outputs, wait),
-        batch.PART: partial(batch.through, aws, outputs, model if same_image else "", wait),
+        batch.PART: partial(batch.through, aws, outputs, model if same_model else "", wait),
     }
     for part, test in tests.items():
         if outputs.get(part) and (not only or part in only):
@@ -53,6 +52,12 @@ def verify(
                 yield test()
             except Untestable as why:
                 yield Result(part, untested=str(why))
+
+
+def _same_model(outputs: Mapping[str, Any]) -> bool:
+    """Return whether the images of the consumers and of batch are known to hold one model."""
+    image, models = outputs.get("doors_image_digest"), outputs.get("model_digests") or {}
+    return image in {None, outputs.get("image_digest")} or models.get("doors", "none") == models.get("lean")
 
 
 def _check_order(aws: Aws, outputs: Mapping[str, Any], names: Collection[str]) -> None:

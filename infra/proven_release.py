@@ -1,0 +1,179 @@
+"""
+Release, prove, write down, or go back: ``make release``, which the workflow of GitHub runs too.
+
+The rule: what the canary or the smoke test refuses does not stay. What was live is live again before the command fails,
+and the record says why. A release never writes ``champion.json``, so it never asks for another release.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.canary import Canary
+from infra.champion import Chosen, chosen
+from infra.environment import Environment, recorded
+from infra.publish import Push, ReleaseFailed
+from infra.release import Image, model_digests_of, promoted_images, publish, put_live
+from infra.release_records import Cause, Record, Records, now
+from infra.rollback import versioned
+from infra.smoke.verify import told
+from infra.smoke.wait import Result, SmokeTestFailed
+from stream_consumer.errors import StreamConsumerError
+
+_LOOKED_BACK = 20
+"""A dispatch comes again within a day, if at all."""
+
+Prove = Callable[[Mapping[str, Any], str], Iterator[Result]]
+"""Yields the results of the smoke test of what the outputs describe, whose images have the model at a location."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be released, and what asked for it."""
+
+    cause: Cause
+    model: str = ""
+    """Location of the model to bake in."""
+    digest: str = ""
+    """Which champion of a ``champion.json``; empty: the one of now."""
+    source: Environment | None = None
+    """Whose images are released; None: that of this commit is built."""
+    architecture: str | None = None
+    doors: bool = False
+    commit: str = ""
+
+
+def not_due(environment: Environment, order: Order, records: Records) -> str:
+    """
+    Return why a dispatch asks for nothing new; empty: the release is due. Whoever asks by hand always gets one.
+
+    Raises:
+        ModelError: There is no champion.
+    """
+    cause = order.cause
+    if not cause.champion:
+        return ""
+    if cause.champion != order.model:
+        return f"{environment.root.name} bakes in {order.model or 'no model'}, not what {cause.champion} names"
+    for record in records.newest(_LOOKED_BACK):
+        if cause.version and (record.cause.champion, record.cause.version) == (cause.champion, cause.version):
+            return f"version {cause.version} of {cause.champion} was {record.outcome} at {record.at}"
+    champion = chosen(order.model).champion
+    if champion and _is_live(environment.outputs(), champion.digest, doors=order.doors):
+        return f"the model {champion.version}, {champion.digest}, is live"
+    return ""
+
+
+def _is_live(outputs: Mapping[str, Any], digest: str, *, doors: bool) -> bool:
+    known = outputs.get("model_digests") or {}
+    kinds = ["lean", "doors"] if doors else ["lean"]
+    return not outputs.get("releases") and all(known.get(kind) == digest for kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class Releaser:
+    """What an environment is released to with."""
+
+    environment: Environment
+    records: Records
+    build_and_push: Push
+    prove: Prove
+    canary: Canary | None = None
+
+    def release(self, order: Order) -> Record:
+        """
+        Release what *order* says, and keep a record of it.
+
+        Returns:
+            The record. If the canary or the smoke test failed, what was live before is live, and the record says why.
+
+        Raises:
+            ReleaseFailed: Nothing was applied: the environment has not been bootstrapped, or there is nothing to
+                promote.
+            ContainerError: The image cannot be built here.
+            ModelError: The model cannot be read.
+        """
+        self.environment.init()
+        before = self.environment.outputs()
+        images, model = self._images(order)
+        seen: list[Result] = []
+        reason = self._fault(images, before, model, seen)
+        record = Record(
+            at=now(),
+            environment=self.environment.root.name,
+            outcome="failed" if reason else "released",
+            reason=reason,
+            cause=order.cause,
+            commit=order.commit,
+            images={kind: image.digest for kind, image in images.items()},
+            model_digests=model_digests_of(images),
+            model=model.version,
+            challenger=model.challenger if self.canary else "",
+            smoke=[f"{result.part}: {result.answer or f'not tested: {result.untested}'}" for result in seen],
+        )
+        print(self.records.write(record), flush=True)
+        return record
+
+    def _images(self, order: Order) -> tuple[Mapping[str, Image], Chosen]:
+        """Get the images into the registry; return them, and the model that is in them."""
+        if order.source:
+            images = promoted_images(order.source, self.environment)
+            return images, _known(order.model, images["lean"].model)
+        model = chosen(order.model, order.digest)
+        images = publish(
+            self.environment, order.architecture, self.build_and_push, doors=order.doors, model=model.location
+        )
+        return images, model
+
+    def _fault(self, images: Mapping[str, Image], before: Mapping[str, Any], model: Chosen, seen: list[Result]) -> str:
+        """Put the images live and prove them; return why they are not live any more, or empty."""
+        try:
+            put_live(self.environment, images, self.canary)
+        except ReleaseFailed as refused:
+            return str(refused)
+        try:
+            told(_kept(self.prove(self.environment.outputs(), model.location), seen))
+        except (SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
+            return f"{_back(self.environment, before)}: {fault}"
+        return ""
+
+
+def _known(model: str, digest: str) -> Chosen:
+    """Return what *model* says of the model with *digest*, which another environment built: perhaps nothing."""
+    try:
+        return chosen(model, digest) if digest else Chosen(model)
+    except ReleaseFailed:
+        return Chosen(model)
+
+
+def _kept(results: Iterator[Result], seen: list[Result]) -> Iterator[Result]:
+    for result in results:
+        seen.append(result)
+        yield result
+
+
+def _back(environment: Environment, before: Mapping[str, Any]) -> str:
+    """Make live again what ran *before*, and say so."""
+    if not before.get("consumers"):
+        return "the smoke test failed, and there is no release to go back to"
+    environment.apply(undone(before, environment.outputs()))
+    live = ", ".join(f"{name} on version {function['live_version']}" for name, function in versioned(before).items())
+    return f"the smoke test failed, and what was live before is live again, {live}"
+
+
+def undone(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the variables of the release by which an environment at *after* runs what it ran at *before*."""
+    held = before.get("releases") or {}
+    live = {name: held.get(name, {"version": it["live_version"]}) for name, it in versioned(before).items()}
+    record = {**recorded(after), "releases": live}
+    if before.get("doors_image_digest"):
+        record["doors_image_digest"] = before["doors_image_digest"]
+        record["model_digests"] = _with_doors_of(before, after)
+    return record
+
+
+def _with_doors_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, str]:
+    lean, doors = (outputs.get("model_digests") or {} for outputs in (after, before))
+    return {kind: of[kind] for kind, of in (("lean", lean), ("doors", doors)) if kind in of}

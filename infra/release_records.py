@@ -1,0 +1,117 @@
+"""
+What was released, when and why: a file for each release, beside the models.
+
+The rule: a record is written once and never changed. What is deployed stands in Terraform's state; the records say how
+it came to be. They lie in ``releases/<environment>/`` of the bucket of models.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from infra.environment import Environment
+from infra.publish import ReleaseFailed
+from stream_consumer.contract.timestamps import iso_milliseconds
+from stream_consumer.models.champion import ModelVersion
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a release was asked for by."""
+
+    event: str = "desk"
+    """``push``, ``workflow_dispatch`` or ``repository_dispatch`` of GitHub, or ``desk``."""
+    champion: str = ""
+    """Location of the ``champion.json`` that was written; empty: another event."""
+    version: str = ""
+    """S3's version of that file."""
+    run: str = ""
+    """Address of the workflow's run."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One release."""
+
+    at: str
+    environment: str
+    outcome: str
+    """``released`` or ``failed``."""
+    reason: str = ""
+    """Why it failed."""
+    cause: Cause
+    commit: str
+    images: Mapping[str, str]
+    """Digests, by kind."""
+    model_digests: Mapping[str, str] = {}
+    """Of the models in the images, by kind."""
+    model: ModelVersion | None = None
+    """What ``champion.json`` says of the model: version, digest, metrics and rides."""
+    challenger: str = ""
+    canary: Mapping[str, Any] = {}
+    """What the canary saw, the challenger's numbers among it."""
+    smoke: Sequence[str] = ()
+    """What the smoke test saw, by part."""
+
+    def summary(self) -> str:
+        """Return the record as a table of Markdown."""
+        rows = [
+            ("outcome", f"{self.outcome} {self.reason}".strip()),
+            ("event", " ".join(filter(None, (self.cause.event, self.cause.champion, self.cause.version)))),
+            ("commit", self.commit),
+            *((f"image {kind}", digest) for kind, digest in self.images.items()),
+        ]
+        if self.model:
+            errors = ", ".join(f"{name} {value:g}" for name, value in self.model.metrics.items())
+            rows.append(("model", f"version {self.model.version}, {self.model.digest}; {errors}"))
+        rows += [(f"canary {name}", str(value)) for name, value in self.canary.items()]
+        rows += [("smoke test", line) for line in self.smoke]
+        cells = (f"| {name} | {value.replace('|', '/').replace(chr(10), ' ')} |" for name, value in rows)
+        return "\n".join([f"| {self.environment} | {self.at} |", "| --- | --- |", *cells, ""])
+
+
+def now() -> str:
+    return iso_milliseconds(datetime.now(UTC).timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of an environment, in its bucket of models."""
+
+    s3: Any
+    bucket: str
+    environment: str
+
+    @classmethod
+    def of(cls, environment: Environment, s3: Any) -> "Records":
+        return cls(s3, environment.models_bucket(), environment.root.name)
+
+    @property
+    def prefix(self) -> str:
+        return f"releases/{self.environment}/"
+
+    def write(self, record: Record) -> str:
+        """Keep *record*, and return where."""
+        key = f"{self.prefix}{record.at}.json"
+        content = msgspec.json.format(msgspec.json.encode(record)) + b"\n"
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType="application/json")
+        return f"s3://{self.bucket}/{key}"
+
+    def newest(self, most: int) -> list[Record]:
+        """
+        Return the *most* recent records, the newest first.
+
+        Raises:
+            ReleaseFailed: One of them is no record.
+        """
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
+        keys = sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
+        return [self._read(key) for key in reversed(keys[-most:])]
+
+    def _read(self, key: str) -> Record:
+        content = self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        try:
+            return msgspec.json.decode(content, type=Record)
+        except msgspec.MsgspecError as fault:
+            raise ReleaseFailed(f"s3://{self.bucket}/{key} is no record of a release: {fault}; remove it") from None
