@@ -34,6 +34,7 @@ from infra.tests import (
     keeping,
     names,
     policies,
+    promotions,
     ride,
 )
 from infra.tests.alarm_service import AlarmService, serving
@@ -136,6 +137,9 @@ class Steps:
 
     def arrival(self) -> str:
         return arrivals.through(self.aws, self.environment.outputs()["batch"])
+
+    def promotion(self) -> str:
+        return promotions.through(self.aws, self.environment.outputs(), self.environment.models_bucket())
 
     def rollback(self) -> str:
         outputs = self.environment.outputs()
@@ -257,6 +261,7 @@ def main() -> int:
             steps.policies,
             steps.ride,
             steps.arrival,
+            steps.promotion,
             steps.rollback,
             steps.changes,
             steps.permissions,

@@ -62,6 +62,8 @@ def holdings(aws: Callable[[str], Any]) -> Counter[str]:
         "task definitions": aws("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
         "schedules": aws("scheduler").list_schedules()["Schedules"],
         "event rules": aws("events").list_rules()["Rules"],
+        "connections": aws("events").list_connections()["Connections"],
+        "API destinations": aws("events").list_api_destinations()["ApiDestinations"],
         "APIs": aws("apigatewayv2").get_apis()["Items"],
         "log groups": aws("logs").describe_log_groups()["logGroups"],
         "topics": aws("sns").list_topics()["Topics"],
