@@ -5,6 +5,9 @@ The rule: what the canary or the smoke test refuses does not stay. What was live
 and the record says why. A release never writes ``champion.json``, so it never asks for another release.
 """
 
+import contextlib
+import io
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -98,8 +101,10 @@ class Releaser:
         self.environment.init()
         before = self.environment.outputs()
         images, model = self._images(order)
-        seen: list[Result] = []
-        reason = self._fault(images, before, model, seen)
+        said, seen = _Heard(), list[Result]()
+        with contextlib.redirect_stdout(said):  # Terraform writes past it, so this is the canary
+            refused = self._refused(images)
+        reason = refused or self._unproven(before, model, seen)
         record = Record(
             at=now(),
             environment=self.environment.root.name,
@@ -111,6 +116,7 @@ class Releaser:
             model_digests=model_digests_of(images),
             model=model.version,
             challenger=model.challenger if self.canary else "",
+            canary=said.lines if self.canary else (),
             smoke=[f"{result.part}: {result.answer or f'not tested: {result.untested}'}" for result in seen],
         )
         print(self.records.write(record), flush=True)
@@ -127,17 +133,38 @@ class Releaser:
         )
         return images, model
 
-    def _fault(self, images: Mapping[str, Image], before: Mapping[str, Any], model: Chosen, seen: list[Result]) -> str:
-        """Put the images live and prove them; return why they are not live any more, or empty."""
+    def _refused(self, images: Mapping[str, Image]) -> str:
+        """Put the images live; return why they are not, or empty."""
         try:
             put_live(self.environment, images, self.canary)
-        except ReleaseFailed as refused:
-            return str(refused)
+        except ReleaseFailed as fault:
+            return str(fault)
+        return ""
+
+    def _unproven(self, before: Mapping[str, Any], model: Chosen, seen: list[Result]) -> str:
+        """Return why what is live failed the smoke test and is not live any more, or empty."""
         try:
             told(_kept(self.prove(self.environment.outputs(), model.location), seen))
         except (SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
             return f"{_back(self.environment, before)}: {fault}"
         return ""
+
+
+class _Heard(io.StringIO):
+    """What is printed, which is printed all the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._printed = sys.stdout
+
+    def write(self, text: str) -> int:
+        self._printed.write(text)
+        self._printed.flush()
+        return super().write(text)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.getvalue().splitlines()
 
 
 def _known(model: str, digest: str) -> Chosen:

@@ -49,8 +49,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     model: ModelVersion | None = None
     """What ``champion.json`` says of the model: version, digest, metrics and rides."""
     challenger: str = ""
-    canary: Mapping[str, Any] = {}
-    """What the canary saw, the challenger's numbers among it."""
+    canary: Sequence[str] = ()
+    """What the canary said, the challenger's numbers among it."""
     smoke: Sequence[str] = ()
     """What the smoke test saw, by part."""
 
@@ -65,7 +65,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.model:
             errors = ", ".join(f"{name} {value:g}" for name, value in self.model.metrics.items())
             rows.append(("model", f"version {self.model.version}, {self.model.digest}; {errors}"))
-        rows += [(f"canary {name}", str(value)) for name, value in self.canary.items()]
+        rows += [("canary", line) for line in self.canary]
         rows += [("smoke test", line) for line in self.smoke]
         cells = (f"| {name} | {value.replace('|', '/').replace(chr(10), ' ')} |" for name, value in rows)
         return "\n".join([f"| {self.environment} | {self.at} |", "| --- | --- |", *cells, ""])
