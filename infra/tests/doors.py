@@ -221,10 +221,11 @@ def cases(found: Sequence[Resource], of: Sequence[Role]) -> list[dict[str, Any]]
 
 
 def _queue_cases(found: Sequence[Resource]) -> Iterable[dict[str, Any]]:
-    [bucket] = {arrivals["bucket"] for arrivals in _values(found, "aws_s3_bucket_notification")}
+    its = [resource for resource in found if is_of_a_door(resource)]
+    [bucket] = {arrivals["bucket"] for arrivals in _values(its, "aws_s3_bucket_notification")}
     arrivals = f"arn:aws:s3:::{bucket}"
     allowed = {"work": ("s3", arrivals), "failed-runs": ("events", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/")}
-    for resource in (item for item in found if item.kind == "aws_sqs_queue" and is_of_a_door(item)):
+    for resource in (item for item in its if item.kind == "aws_sqs_queue"):
         policy = json.loads(resource.values["policy"])
         queue = policy["Statement"][-1]["Resource"]
         index = _queue(resource)
