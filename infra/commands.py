@@ -70,10 +70,14 @@ def _canary(options: argparse.Namespace) -> Canary | None:
 
 def _deploy(environment: Environment, options: argparse.Namespace) -> None:
     doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
-    if not passes(Deployment(environment.root, options.architecture, model), os.environ):
-        raise ReleaseFailed("nothing was deployed: the lines above that begin with STOP say what to do first")
+    _look_first(environment, options)
     deploy(environment, options.architecture, make_image, doors=doors, model=model, canary=_canary(options))
     _verify(environment, options)
+
+
+def _look_first(environment: Environment, options: argparse.Namespace) -> None:
+    if not passes(Deployment(environment.root, options.architecture, os.environ.get("MODEL", "")), os.environ):
+        raise ReleaseFailed("nothing was deployed: the lines above that begin with STOP say what to do first")
 
 
 def _promote(environment: Environment, options: argparse.Namespace) -> None:
@@ -144,6 +148,8 @@ def _due(environment: Environment, options: argparse.Namespace) -> None:
 def _release(environment: Environment, options: argparse.Namespace) -> None:
     if options.source == options.environment:
         raise ReleaseFailed("FROM names the environment to release from, another than ENV: FROM=dev ENV=prod")
+    if not options.source:
+        _look_first(environment, options)
     records = Records.of(environment, default_s3())
     releaser = Releaser(environment, records, make_image, lambda of, model: verify(of, model=model), _canary(options))
     done = releaser.release(_order(options))

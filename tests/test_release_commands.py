@@ -33,6 +33,7 @@ def desk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
         monkeypatch.setattr(commands, "_environment", lambda _: desk.environment)
         monkeypatch.setattr(commands, "default_s3", lambda: desk.s3)
         monkeypatch.setattr(commands, "make_image", desk.builds)
+        monkeypatch.setattr(commands, "passes", lambda *_: True)
         monkeypatch.setattr(commands, "output", lambda *_: "c0ffee\n")
         monkeypatch.setattr(commands, "verify", lambda outputs, *, model: desk.prove(outputs, model))
         yield desk
@@ -61,6 +62,15 @@ def test_a_release_that_goes_back_fails_the_step_and_is_in_its_summary(
     assert commands.main(["release", "dev"]) == 1
     assert "| outcome | failed the smoke test failed" in (tmp_path / "summary").read_text()
     assert capsys.readouterr().err.endswith("no release to go back to: no prediction\n")
+
+
+def test_nothing_is_released_that_the_preflight_stops(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands, "passes", lambda *_: False)
+    assert commands.main(["release", "dev"]) == 1
+    assert "the lines above that begin with STOP say what to do first" in capsys.readouterr().err
+    assert (desk.builds.tags, desk.environment.state.applied) == ([], [])
 
 
 def test_releases_are_listed_newest_first(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
