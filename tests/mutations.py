@@ -28,6 +28,7 @@ UNITS = (
     "tests/challenger",
     "tests/contract",
     "tests/kinesis",
+    "tests/local/test_tumbling_windows.py",
     "tests/models/test_loading.py",
     "tests/test_consumer.py",
     "tests/test_dead_letter_sink.py",
@@ -85,6 +86,16 @@ MUTANTS = (
         "return Written(unwritten, attempt",
         "return Written([], attempt",
     ),
+    # Tumbling windows
+    Mutant("a batch is within one window", "local/mapping/tumbling_windows", "if record.arrived >= end:", "if False:"),
+    Mutant("no window opens again", "local/mapping/tumbling_windows", ", self._earliest_start)", ", 0)"),
+    Mutant(
+        "a window's state is returned",
+        "local/mapping/tumbling_windows",
+        "return invocation if has_state else",
+        "return invocation if True else",
+    ),
+    Mutant("an open window holds the checkpoint", "local/mapping/shard_queue", " or self.window:", ":"),
     # Publishing
     Mutant("what was rejected is sent again", "kinesis/stream_writer", "if not unwritten or hopeless:", "if True:"),
     Mutant(
