@@ -79,12 +79,12 @@ MUTANTS = (
     Mutant("without a bucket they are unsettled", "consumer", 'result.stop_at(positions[0], f"', 'str(f"'),
     Mutant("dead letters go first", "consumer", f"{_LETTERS}\n        {_PUBLISH}", f"{_PUBLISH}\n        {_LETTERS}"),
     Mutant("no other letters are overwritten", "dead_letter_sink", "-{digest[:16]}.jsonl", ".jsonl"),
-    Mutant("dead letters are tried again", "dead_letter_sink", "if not answer.transient:", "if True:"),
+    Mutant("dead letters are tried again", "aws/bounded_calls", "Failure) and answer.transient)", "Failure) and 0)"),
     Mutant(
         "unwritten letters come back",
         "dead_letter_sink",
-        "return Written(unwritten, attempt",
-        "return Written([], attempt",
+        "return Written(unwritten, again",
+        "return Written([], again",
     ),
     # Tumbling windows
     Mutant("a batch is within one window", "local/mapping/tumbling_windows", "if record.arrived >= end:", "if False:"),
