@@ -47,10 +47,14 @@ _MISSPELT = (
     "dead_letters",
     "max_tasks",
     "reserved_concurrency",
+    "threshold",
+    "kms_key_arn",
 )
 _NAMED = {
     "input.retention_hoursx",
     "consumers.ride-duration.output.retention_hoursx",
+    "consumers.ride-duration.challenger.thresholdx",
+    "consumers.ride-duration.challenger.stream.kms_key_arnx",
     "consumers.ride-duration.function.reserved_concurrencyx",
     "consumers.ride-duration.mapping.parallelization_factorx",
     "consumers.ride-duration-trial.enhanced_fan_outx",

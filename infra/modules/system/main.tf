@@ -68,6 +68,7 @@ module "consumer" {
   mapping       = each.value.mapping
   output_stream = module.output[each.key].stream
   model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, var.bootstrap.kms_key_arn), null) })
+  challenger    = one([for challenger in each.value.challenger[*] : merge(challenger, { kms_key_arn = try(coalesce(challenger.kms_key_arn, var.bootstrap.kms_key_arn), null) })])
   environment   = each.value.environment
   release       = lookup(var.releases, each.key, null)
 

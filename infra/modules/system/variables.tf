@@ -122,6 +122,18 @@ variable "consumers" {
       digest      = optional(string) # sha256 of the model directory
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
+    challenger = optional(object({
+      location    = string           # a second model, as model.location: it scores each batch after the first one
+      digest      = optional(string) # sha256 of the model directory
+      kms_key_arn = optional(string) # key of a bucket that is not ours
+      threshold   = optional(number) # difference of two numbers above which the models disagree; null: 0
+      timeout_ms  = optional(number) # how long a batch's answer waits for it; null: 2000
+      stream = optional(object({     # where its predictions go, one of yours; null: nowhere
+        name        = string
+        arn         = string
+        kms_key_arn = optional(string)
+      }))
+    })) # docs/challenger.md; function.memory_mb needs 512 more
     output = optional(object({
       name            = optional(string) # null: <name>-<environment>-<consumer>-predictions
       mode            = optional(string) # null: stream_defaults
