@@ -23,7 +23,19 @@ from infra.bootstrapping import Bootstrap, read_settings
 from infra.environment import Environment, recorded
 from infra.preflight.inspection import Deployment, findings
 from infra.state import Resource, resources
-from infra.tests import arrivals, bootstrapped, changes, deploying, doors, emulated, keeping, names, policies, ride
+from infra.tests import (
+    arrivals,
+    bootstrapped,
+    canaries,
+    changes,
+    deploying,
+    doors,
+    emulated,
+    keeping,
+    names,
+    policies,
+    ride,
+)
 from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
 from infra.tests.recorded import recording
@@ -108,7 +120,8 @@ class Steps:
         key = Key(made["arn"], json.loads(made["policy"]))
         [consumer] = consumers(found, key)
         roles = doors.roles(found, key)
-        cases = policies.resource_cases([item for item in found if not doors.is_of_a_door(item)], consumer)
+        of_consumers = [item for item in found if not (doors.is_of_a_door(item) or canaries.is_of_a_canary(item))]
+        cases = policies.resource_cases(of_consumers, consumer)
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
         # The doors' own policies say the same as in the plan, which `make infra-test` evaluates; that takes its time.
         return policies.compare([consumer], [*cases, *doors.cases(found, roles)], tools)
