@@ -75,13 +75,13 @@ class Canary:
             ReleaseFailed: The challenger is for no consumer, or for one of several.
         """
         before = environment.outputs()
-        if before.get("consumers") and (reason := self._tried(environment, release, before)):
-            return reason
+        if before.get("consumers"):
+            return self._tried(environment, release, before)
         environment.apply(release)
         return None
 
     def _tried(self, environment: Environment, release: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
-        """Apply *release* to a share of the batches; return why the versions *before* are live again, if they are."""
+        """Apply *release* to a share of the batches, then to all; return why the versions *before* are live again."""
         challengers = self._challengers(before["consumers"])
         doors = {"doors_image_digest": before["doors_image_digest"]} if before.get("doors_image_digest") else {}
         trial = {**release, **doors, **({"challengers": challengers} if challengers else {})}
@@ -96,11 +96,12 @@ class Canary:
             sides = self._sides(aws("logs"), environment.outputs(), challengers)
             reason = self._fault(alarms, sides, until)
             print(table(sides, alarms.new))
-        except BaseException:  # nobody would watch the canary any more
+            if not reason:
+                environment.apply(release)
+                return None
+        except BaseException:  # nobody would watch the share any more, and its end may be gone from the schedule
             environment.apply(back)
             raise
-        if not reason:
-            return None
         environment.apply(back)
         versions = ", ".join(f"{name} on version {held['version']}" for name, held in live.items())
         return f"rolled back, {versions}: {reason}"

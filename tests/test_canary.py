@@ -106,9 +106,15 @@ class Account:
     def now(self) -> datetime:
         return BEGAN + timedelta(seconds=self.slept)
 
-    def roll_out(self, release: Mapping[str, Any] = RELEASE, percent: int = 10, **options: Any) -> str | None:
+    def roll_out(
+        self,
+        release: Mapping[str, Any] = RELEASE,
+        percent: int = 10,
+        root: "type[Root] | None" = None,
+        **options: Any,
+    ) -> str | None:
         canary = Canary(percent, 10, connect=self.clients, sleep=self.sleep, now=self.now, **options)
-        return canary.roll_out(Root(account=self), release)
+        return canary.roll_out((root or Root)(account=self), release)
 
     @property
     def releases(self) -> list[Any]:
@@ -198,15 +204,13 @@ def test_a_version_that_was_given_too_few_batches_does_not_pass(given: int, batc
 def test_a_canary_goes_back_before_its_share_ends_by_itself() -> None:
     """A plan that waited for its approval has used up the time."""
     account = Account(given=1)
-    applied, account.slept = account.applied, 0.0
 
     class Slow(Root):
         def apply(self, release: Mapping[str, Any]) -> None:
-            applied.append(release)
-            account.slept += 45 * 60 if len(applied) == 1 else 0
+            self.account.applied.append(release)
+            self.account.slept += 45 * 60 if len(self.account.applied) == 1 else 0
 
-    canary = Canary(10, 10, connect=account.clients, sleep=account.sleep, now=account.now)
-    reason = canary.roll_out(Slow(account=account), RELEASE)
+    reason = account.roll_out(root=Slow)
     assert reason is not None
     assert "was given 10 of 20 batches in 5 minutes" in reason
     assert account.releases[-1] == {"rides": {"version": "7"}}
@@ -398,6 +402,21 @@ def test_a_canary_that_nobody_watches_any_more_is_taken_back(
     with pytest.raises(type(fault)):
         account.roll_out()
     assert account.releases[-1] == {"rides": {"version": "7"}}
+
+
+def test_a_release_that_fails_halfway_leaves_no_share() -> None:
+    """Terraform removes the schedule that would end the share before it changes the alias."""
+    account = Account()
+
+    class Failing(Root):
+        def apply(self, release: Mapping[str, Any]) -> None:
+            self.account.applied.append(release)
+            if not release["releases"]:
+                raise ReleaseFailed("terraform ended with 1")
+
+    with pytest.raises(ReleaseFailed, match="ended with 1"):
+        account.roll_out(root=Failing)
+    assert account.releases[-2:] == [{}, {"rides": {"version": "7"}}]
 
 
 def test_without_a_new_version_there_is_nothing_to_wait_for() -> None:
