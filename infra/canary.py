@@ -156,8 +156,12 @@ class Canary:
             thin = [side for side in sides if side.seen < self.batches]
             if not thin and self.now() >= passes:
                 return None
-            if thin and self.now() >= ends:
-                return "; ".join(self._too_thin(side, (self.now() - began).total_seconds() / 60) for side in thin)
+            if self.now() >= ends:
+                passed = (self.now() - began).total_seconds() / 60
+                return "; ".join(self._too_thin(side, passed) for side in thin) or (
+                    f"{passed:g} of {self.minutes:g} minutes had passed {_TO_GO_BACK.seconds // 60} minutes before the "
+                    "share ends by itself: the plan waited too long to be applied"
+                )
         return None
 
     def _too_thin(self, side: Side, minutes: float) -> str:
