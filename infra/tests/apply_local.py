@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,19 @@ from infra.bootstrapping import Bootstrap, read_settings
 from infra.environment import Environment, recorded
 from infra.preflight.inspection import Deployment, findings
 from infra.state import Resource, resources
-from infra.tests import arrivals, bootstrapped, changes, deploying, doors, emulated, keeping, names, policies, ride
+from infra.tests import (
+    arrivals,
+    bootstrapped,
+    canaries,
+    changes,
+    deploying,
+    doors,
+    emulated,
+    keeping,
+    names,
+    policies,
+    ride,
+)
 from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
 from infra.tests.recorded import recording
@@ -108,7 +121,8 @@ class Steps:
         key = Key(made["arn"], json.loads(made["policy"]))
         [consumer] = consumers(found, key)
         roles = doors.roles(found, key)
-        cases = policies.resource_cases([item for item in found if not doors.is_of_a_door(item)], consumer)
+        of_consumers = [item for item in found if not (doors.is_of_a_door(item) or canaries.is_of_a_canary(item))]
+        cases = policies.resource_cases(of_consumers, consumer)
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
         # The doors' own policies say the same as in the plan, which `make infra-test` evaluates; that takes its time.
         return policies.compare([consumer], [*cases, *doors.cases(found, roles)], tools)
@@ -126,18 +140,32 @@ class Steps:
         outputs = self.environment.outputs()
         images = {"image_digest": _NEXT_DIGEST, "doors_image_digest": _NEXT_DIGEST}
         [name] = outputs["consumers"]
-        shares = {name: {"version": "1", "canary_weight": 0.25}}
-        seen = []
-        for releases in (shares, {}):
+        share = {"version": "1", "canary_weight": 0.25}
+        now, hour = datetime.now(UTC), timedelta(hours=1)
+        seen, schedules = [], []
+        for until in (now + hour, now - hour, None):
+            releases = {name: share | {"canary_until": f"{until:%Y-%m-%dT%H:%M:%SZ}"}} if until else {}
             self.environment.apply({**recorded(outputs), **images, "releases": releases})
             seen.append(self._live(name))
+            schedules.append(self._ends_of_canaries())
         release.rollback(self.environment, None, None)
         seen.append(self._live(name))
         first = outputs["doors_image_digest"]
-        wanted = [("1", {"2": 0.25}, "2", _NEXT_DIGEST), ("2", {}, "2", _NEXT_DIGEST), ("1", {}, "1", first)]
-        if seen != wanted:
-            raise CheckFailed(f"consumer, web and tasks went through {seen}, not {wanted}")
-        return "a canary of the second release, all of it, and consumer, web and the tasks' image back on the first"
+        wanted = [
+            ("1", {"2": 0.25}, "2", _NEXT_DIGEST),
+            ("1", {}, "2", _NEXT_DIGEST),
+            ("2", {}, "2", _NEXT_DIGEST),
+            ("1", {}, "1", first),
+        ]
+        ending = [outputs["consumers"][name]["function_name"]]
+        if (seen, schedules) != (wanted, [ending, ending, []]):
+            raise CheckFailed(f"consumer, web and tasks went through {seen}, not {wanted}, with schedules {schedules}")
+        return "a canary of the second release, its end, all of it, and consumer, web and tasks back on the first"
+
+    def _ends_of_canaries(self) -> list[str]:
+        """Return the functions whose canaries have a time to end."""
+        found = self.aws("scheduler").list_schedules(GroupName="stream-consumer-dev-ends-canaries")["Schedules"]
+        return [schedule["Name"] for schedule in found]
 
     def _live(self, consumer: str) -> tuple[str, dict[str, float], str, str]:
         """Return the version behind the consumer's alias, the shares of others, web's version, and the tasks' image."""

@@ -48,6 +48,7 @@ module "system" {
   web                = var.web
   written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web }
   releases           = var.releases
+  challengers        = var.challengers
   emails             = var.emails
   disposable         = true
 }
