@@ -228,7 +228,16 @@ CONSUMER ?=
 TO ?=
 ARCH ?=
 COMMANDS := $(BIN)/python -m infra.commands
-canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES))
+BATCHES ?=
+LONGEST ?=
+BOUNDS ?=
+CHALLENGER ?=
+CHALLENGER_DIGEST ?=
+CHALLENGER_OF ?=
+canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES)) $(if $(BATCHES),--batches $(BATCHES)) \
+	$(if $(LONGEST),--longest $(LONGEST)) $(if $(BOUNDS),--bounds "$(BOUNDS)") \
+	$(if $(CHALLENGER),--challenger "$(CHALLENGER)") $(if $(CHALLENGER_DIGEST),--challenger-digest $(CHALLENGER_DIGEST)) \
+	$(if $(CHALLENGER_OF),--challenger-of $(CHALLENGER_OF))
 
 bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: state, key, models, registry, GitHub's role (ENV=dev APPROVE=1)
 	@$(BIN)/python -m infra.bootstrapping "$(ENV)"
@@ -236,13 +245,13 @@ bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: st
 preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
 	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
 	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
 
 plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
 	@$(COMMANDS) plan "$(ENV)"
 
-promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10)
+promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
 	@$(COMMANDS) promote "$(ENV)" --source "$(FROM)" $(canary)
 
 publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stream_consumer.environment_variables import Field
+from stream_consumer.monitor.settings import FIELDS as MONITOR_FIELDS
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
 from stream_consumer.web.settings import FIELDS as WEB_FIELDS
@@ -33,6 +34,7 @@ def metrics() -> str:
 
 TABLES = {
     ROOT / "README.md": {"settings": settings(FIELDS), "metrics": metrics()},
+    ROOT / "docs" / "monitoring-function.md": {"settings": settings(MONITOR_FIELDS)},
     ROOT / "docs" / "web.md": {"settings": settings(WEB_FIELDS)},
 }
 

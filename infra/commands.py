@@ -12,7 +12,8 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.canary import Canary
+from infra.canary import Canary, Challenger
+from infra.canary_bounds import parse_bounds
 from infra.champion import chosen
 from infra.clients import clients
 from infra.container.engine import ContainerError
@@ -44,6 +45,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--source", choices=environments, help="promote what runs there")
     parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches that the image gets first")
     parser.add_argument("--minutes", type=float, default=10, help="how long the canary runs; default: %(default)s")
+    parser.add_argument("--batches", type=int, default=20, help="batches it must be given; default: %(default)s")
+    parser.add_argument("--longest", type=float, help="minutes it waits for them; default: 20 more than --minutes")
+    parser.add_argument(
+        "--bounds", default="", help="largest differences that pass, such as mean=10%% p95=12 unseen=1%%"
+    )
+    parser.add_argument("--challenger", metavar="LOCATION", help="model that was live, to compare with in the canary")
+    parser.add_argument("--challenger-digest", metavar="SHA256", help="its digest, obligatory for a pickled model")
+    parser.add_argument("--challenger-of", metavar="CONSUMER", help="where it was live; default: the only consumer")
     parser.add_argument("--consumer", help="roll back or test this one only: a consumer, web or batch")
     parser.add_argument(
         "--to", help="roll back to this version, or batch to this image (sha256:…), not to the one before"
@@ -65,7 +74,21 @@ def _environment(name: str) -> Environment:
 
 
 def _canary(options: argparse.Namespace) -> Canary | None:
-    return Canary(options.canary, options.minutes) if options.canary else None
+    if not options.canary:
+        if options.challenger:
+            raise ReleaseFailed("CHALLENGER is compared in a canary alone: add CANARY=10, a share in percent")
+        return None
+    challenger = None
+    if options.challenger:
+        challenger = Challenger(options.challenger, options.challenger_digest, options.challenger_of)
+    return Canary(
+        options.canary,
+        options.minutes,
+        options.batches,
+        options.longest,
+        parse_bounds(options.bounds),
+        challenger,
+    )
 
 
 def _deploy(environment: Environment, options: argparse.Namespace) -> None:

@@ -186,7 +186,7 @@ def test_predictions_are_not_rounded_into_the_columns_that_are_there(server: str
         )
     engine.dispose()
     job, options = Job.of(server, server), Options(query=QUERY, table="whole")
-    with pytest.raises(UnfitTable, match="the table whole has ride_duration BIGINT and the model predicts DOUBLE"):
+    with pytest.raises(UnfitTable, match="the table whole has ride_duration BIGINT and this run has DOUBLE"):
         run(job, model=model, stores=Stores(scratch=tmp_path), options=options)
     assert selected(server, "select count(*) from whole") == [(0,)]
 

@@ -22,7 +22,7 @@ from stream_consumer.batch.chunk_scoring import Judge, is_id
 from stream_consumer.batch.chunks import CHUNK_ROWS, Outcomes
 from stream_consumer.batch.errors import UnusableInput
 from stream_consumer.batch.prediction_columns import PredictionColumns
-from stream_consumer.batch.readers import Layout, readable, table_of
+from stream_consumer.batch.readers import Layout, Wanted, readable, table_of
 from stream_consumer.batch.writers import Columns, check_apart
 from stream_consumer.contract.record import LARGEST_ID
 from stream_consumer.errors import UsageError
@@ -95,7 +95,7 @@ class _Schemas:
 
     def __init__(self, model: Model, rows: "pa.Schema", id_column: str | None, keep: Sequence[str]) -> None:
         self._model = model
-        self._layout = Layout(model.schema, rows.names, id_column, _SOURCE, "")
+        self._layout = Layout(Wanted(model.schema, id_column), rows.names, _SOURCE, "")
         self._keep = list(keep)
         fields = [
             (Columns(model).id_name, self._id_type(rows)),

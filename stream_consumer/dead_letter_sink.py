@@ -20,8 +20,7 @@ class DeadLetters:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
-        self._retry = retry or RetryPolicy()
-        self._calls = Calls(1, self._retry)
+        self._calls = Calls(1, retry or RetryPolicy())
 
     def write(self, items: Sequence[DeadLetter], deadline: float) -> Written:
         """Write all *items* as one object or none of them; a redelivered batch overwrites its own object."""
@@ -29,16 +28,10 @@ class DeadLetters:
             return Written()
         body = encode_dead_letters(items)
         key = dead_letter_key(self._prefix, items[0], body)
-        unwritten: list[Unwritten] = []
-        attempt = 0
-        for attempt in self._retry.attempts(deadline):
-            [answer] = self._calls.run([lambda: self._put(key, body)], deadline)
-            if not isinstance(answer, Failure):
-                return Written(resent=attempt * len(items))
-            unwritten = [Unwritten(position, answer.reason) for position in range(len(items))]
-            if not answer.transient:
-                break
-        return Written(unwritten, attempt * len(items))
+        answer, again = self._calls.persist(lambda: self._put(key, body), deadline)
+        failed = isinstance(answer, Failure)
+        unwritten = [Unwritten(position, answer.reason) for position in range(len(items))] if failed else []
+        return Written(unwritten, again * len(items))
 
     def _put(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/x-ndjson")

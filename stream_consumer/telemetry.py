@@ -34,6 +34,8 @@ _NUMBERS, _LABELS = {int, float}, {bool, str}
 _MOST_LABELS = 20
 _LONGEST_LABEL = 100
 
+_LONGEST_DIMENSION = 1024
+
 # More lines than this say nothing that the dead-letter object does not say better.
 _DEAD_LETTERS_LOGGED = 20
 
@@ -50,7 +52,8 @@ class Metric(Enum):
     """
     Every metric: name, unit and meaning.
 
-    They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME.
+    They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME. Those of
+    drift have ``column`` besides.
     """
 
     RECORDS_RECEIVED = ("RecordsReceived", Unit.COUNT, "Records of the batch, KPL aggregates unfolded")
@@ -123,6 +126,24 @@ class Metric(Enum):
     )
     CHALLENGER_PUBLISHED = ("ChallengerPublished", Unit.COUNT, "Its predictions that CHALLENGER_STREAM acknowledged")
     CHALLENGER_TIME = ("ChallengerTime", Unit.MILLISECONDS, "How much later the batch was answered for it")
+    MONITOR_RECORDS = ("MonitorRecords", Unit.COUNT, "Records of a window that the monitoring function was given")
+    MONITOR_INVALID = ("MonitorInvalid", Unit.COUNT, "Of these: dead letters of the consumer, which no profile has")
+    MONITOR_SKIPPED = ("MonitorSkipped", Unit.COUNT, "Of these: not profiled, since the monitor failed or had no time")
+    MONITOR_WINDOWS_LOST = (
+        "MonitorWindowsLost",
+        Unit.COUNT,
+        "Windows whose profile is not in S3, or lacks what another model has counted",
+    )
+    DRIFT_Z = (
+        "DriftZ",
+        Unit.NO_UNIT,
+        "Drift of a column in a window of 500 rows or more, in standard deviations of chance; dimension `column`",
+    )
+    DRIFT_SIZE = (
+        "DriftSize",
+        Unit.NO_UNIT,
+        "The same as the population stability index less what chance makes of it; dimension `column`",
+    )
     COLD_START = ("ColdStart", Unit.COUNT, "1 on the first invocation of an environment")
 
     def __init__(self, label: str, unit: Unit, meaning: str) -> None:
@@ -177,6 +198,19 @@ class Telemetry:
             for notice in challenged.notices:
                 log = self._logger.warning if notice.warning else self._logger.info
                 log(notice.message, extra=notice.fields)
+
+    def measured(self, values: Iterable[tuple[Metric, float]], **dimensions: str) -> None:
+        """Report *values* in a line of metrics of their own, with further *dimensions*."""
+        with self._harmless("metrics"):
+            metrics = self._metrics(values)
+            for name, value in dimensions.items():
+                metrics.add_dimension(name, _ascii(value))
+            metrics.flush_metrics()
+
+    def warned(self, message: str, **fields: object) -> None:
+        """Log a warning, without payload."""
+        with self._harmless("warnings"):
+            self._logger.warning(message, extra=fields)
 
     @contextlib.contextmanager
     def _harmless(self, what: str) -> Iterator[None]:
@@ -276,6 +310,11 @@ def _labels(predicted: Sequence[Any]) -> Counter[str]:
     values = [str(value) for value in predicted if type(value) in _LABELS]
     counts = Counter(printable(value)[:_LONGEST_LABEL] for value in values)
     return counts if len(counts) <= _MOST_LABELS else Counter()
+
+
+def _ascii(value: str) -> str:
+    """Return *value* as a dimension may have it. Source: Amazon CloudWatch API reference, "Dimension"."""
+    return printable(value).encode("ascii", "backslashreplace").decode()[:_LONGEST_DIMENSION]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -36,6 +36,9 @@ UNITS = (
     "tests/test_scoring.py",
     "tests/test_telemetry.py",
 )
+MAPPING = ("tests/local/test_tumbling_windows.py",)
+"""The consumer's promise says nothing of the local event source mapping."""
+
 PYTEST = (
     "import resource, sys, pytest; "
     "resource.setrlimit(resource.RLIMIT_CPU, (60, 60)); "
@@ -78,13 +81,23 @@ MUTANTS = (
     Mutant("without a bucket they are unsettled", "consumer", 'result.stop_at(positions[0], f"', 'str(f"'),
     Mutant("dead letters go first", "consumer", f"{_LETTERS}\n        {_PUBLISH}", f"{_PUBLISH}\n        {_LETTERS}"),
     Mutant("no other letters are overwritten", "dead_letter_sink", "-{digest[:16]}.jsonl", ".jsonl"),
-    Mutant("dead letters are tried again", "dead_letter_sink", "if not answer.transient:", "if True:"),
+    Mutant("dead letters are tried again", "aws/bounded_calls", "Failure) and answer.transient)", "Failure) and 0)"),
     Mutant(
         "unwritten letters come back",
         "dead_letter_sink",
-        "return Written(unwritten, attempt",
-        "return Written([], attempt",
+        "return Written(unwritten, again",
+        "return Written([], again",
     ),
+    # Tumbling windows
+    Mutant("a batch is within one window", "local/mapping/tumbling_windows", "if record.arrived >= end:", "if False:"),
+    Mutant("no window opens again", "local/mapping/tumbling_windows", ", self._earliest_start)", ", 0)"),
+    Mutant(
+        "a window's state is returned",
+        "local/mapping/tumbling_windows",
+        "return invocation if has_state else",
+        "return invocation if True else",
+    ),
+    Mutant("an open window holds the checkpoint", "local/mapping/shard_queue", " or self.window:", ":"),
     # Publishing
     Mutant("what was rejected is sent again", "kinesis/stream_writer", "if not unwritten or hopeless:", "if True:"),
     Mutant(
@@ -205,12 +218,13 @@ def killer(mutant: Mutant, tree: Path, schedules: int) -> str | None:
         raise SystemExit(f"mutant {mutant.rule!r}: its text is {source.count(mutant.old)} times in {mutant.module}.py")
     path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        return failure(tree, PROMISE, schedules) or failure(tree, _nearest_first(mutant), schedules)
+        suites = (MAPPING,) if mutant.module.startswith("local/") else (PROMISE, _nearest_first(mutant))
+        return next(filter(None, (failure(tree, suite, schedules) for suite in suites)), None)
     finally:
         path.write_text(source, encoding="utf-8")
 
 
-def _nearest_first(mutant: Mutant) -> list[str]:
+def _nearest_first(mutant: Mutant) -> Sequence[str]:
     """Return the unit tests, with those of the mutant's room or module before the others."""
     room = mutant.module.partition("/")[0]
     return sorted(UNITS, key=lambda tests: not re.search(rf"/(test_)?{room}\b", tests))

@@ -13,6 +13,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from stream_consumer.batch.storage import Stores
+from stream_consumer.challenger import child
+from stream_consumer.challenger.channel import Batch
+from stream_consumer.comparison import Outcome
 from stream_consumer.lambda_function import Handler, build_handler
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
@@ -22,6 +25,7 @@ from stream_consumer.models.champion import Champion, encode_champion
 from stream_consumer.models.files import directory_digest
 from stream_consumer.models.loading import load_model
 from stream_consumer.reader import PredictionReader
+from stream_consumer.settings import Settings
 from stream_consumer.telemetry import telemetry
 from stream_consumer.worker import task_starter
 from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
@@ -146,6 +150,14 @@ def test_infra_lists_what_the_handler_calls(operations: Operations) -> None:
     """The rendered policies are held against the same list, so the role allows what is called and no more."""
     consumer()(kinesis_event([ride_event(1), b"not JSON"]), FakeContext())
     assert listed("handler") == {operation for operation, _ in operations}
+
+
+def test_infra_lists_what_a_challenger_calls(operations: Operations) -> None:
+    environ = {"MODEL_LOCATION": "unused", "CHALLENGER_LOCATION": f"s3://{MODELS}/rides/champion.json"}
+    _, judge = child.load(Settings.of({**environ, "CHALLENGER_STREAM": INPUT}))
+    answer = judge.answer(Batch(5.0, [ride_event(1)], ["shard:1"], [Outcome(value=1.0)], publish=True))
+    assert answer.published == 1
+    assert {call for call, _ in operations} == listed("challenger")
 
 
 def listed(*by: str) -> set[str]:

@@ -15,7 +15,8 @@ import pytest
 from moto import mock_aws
 
 from infra import commands, publish
-from infra.canary import Canary
+from infra.canary import Canary, Challenger
+from infra.canary_bounds import Bound
 from infra.environment import Environment
 from infra.release import deploy, promote
 from infra.teardown import destroy
@@ -448,6 +449,26 @@ def test_a_share_of_nothing_is_no_canary(
     monkeypatch.setattr(commands, "_verify", lambda *_: None)
     assert commands.main(["deploy", "dev", *options]) == 0
     assert seen == [canary]
+
+
+def test_a_canary_takes_what_the_command_line_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Canary | None] = []
+    monkeypatch.setattr(commands, "promote", lambda *asked: seen.append(asked[-1]))
+    monkeypatch.setattr(commands, "_verify", lambda *_: None)
+    options = ["--canary", "10", "--batches", "5", "--longest", "40", "--bounds", "mean=2 unseen=1%"]
+    options += ["--challenger", "s3://models/7", "--challenger-digest", "ab", "--challenger-of", "rides"]
+    assert commands.main(["promote", "prod", "--source", "dev", *options]) == 0
+    bounds = {"mean": Bound(2.0, relative=False), "unseen": Bound(0.01, relative=False)}
+    assert seen == [Canary(10, 10, 5, 40, bounds, Challenger("s3://models/7", "ab", "rides"))]
+
+
+def test_a_challenger_without_a_canary_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be compared for ever, or not at all."""
+    monkeypatch.setattr(commands, "promote", lambda *_: pytest.fail("promoted"))
+    assert commands.main(["promote", "prod", "--source", "dev", "--challenger", "s3://models/7"]) == 1
+    assert "add CANARY=10" in capsys.readouterr().err
 
 
 def test_nothing_is_deployed_that_the_preflight_stops(

@@ -48,7 +48,7 @@ class Asked:
     concurrency: Mapping[str, int]
     """By function, what it takes out of the account's concurrency: reserved, or else provisioned."""
     models: Mapping[str, Model]
-    """By consumer or interface."""
+    """By consumer or interface; a challenger has an entry of its own."""
 
 
 def asked(root: Path) -> Asked:
@@ -65,7 +65,7 @@ def asked(root: Path) -> Asked:
         values.get("account_id"),
         values.get("region"),
         {f"{prefix}-{name}": taken for name, taken in _concurrency(values) if taken},
-        {name: _model(user) for name, user in {**(values.get("consumers") or {}), **interfaces}.items()},
+        dict(_models({**(values.get("consumers") or {}), **interfaces})),
     )
 
 
@@ -84,9 +84,13 @@ def _taken(user: Mapping[str, Any], reserved: int = 0) -> int:
     return int(function.get("reserved_concurrency") or reserved or function.get("provisioned_concurrency") or 0)
 
 
-def _model(user: Mapping[str, Any]) -> Model:
-    model = user.get("model") or {}
-    return Model(model.get("location"), model.get("digest"), user.get("environment") or {})
+def _models(users: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Model]]:
+    for name, user in users.items():
+        settings = user.get("environment") or {}
+        model = user.get("model") or {}
+        yield name, Model(model.get("location"), model.get("digest"), settings)
+        if challenger := user.get("challenger"):
+            yield f"the challenger of {name}", Model(challenger.get("location"), challenger.get("digest"), settings)
 
 
 def read(root: Path, *names: str) -> dict[str, Any]:

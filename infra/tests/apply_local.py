@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from infra.state import Resource, resources
 from infra.tests import (
     arrivals,
     bootstrapped,
+    canaries,
     changes,
     deploying,
     dispatching,
@@ -122,7 +124,7 @@ class Steps:
         [consumer] = consumers(found, key)
         roles = doors.roles(found, key)
         dispatch = dispatching.role(found)
-        beside = (doors.is_of_a_door, dispatching.is_of_a_trigger)
+        beside = (doors.is_of_a_door, canaries.is_of_a_canary, dispatching.is_of_a_trigger)
         cases = policies.resource_cases([item for item in found if not any(of(item) for of in beside)], consumer)
         cases += dispatching.cases(found, dispatch)
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
@@ -145,18 +147,32 @@ class Steps:
         outputs = self.environment.outputs()
         images = {"image_digest": _NEXT_DIGEST, "doors_image_digest": _NEXT_DIGEST}
         [name] = outputs["consumers"]
-        shares = {name: {"version": "1", "canary_weight": 0.25}}
-        seen = []
-        for releases in (shares, {}):
+        share = {"version": "1", "canary_weight": 0.25}
+        now, hour = datetime.now(UTC), timedelta(hours=1)
+        seen, schedules = [], []
+        for until in (now + hour, now - hour, None):
+            releases = {name: share | {"canary_until": f"{until:%Y-%m-%dT%H:%M:%SZ}"}} if until else {}
             self.environment.apply({**recorded(outputs), **images, "releases": releases})
             seen.append(self._live(name))
+            schedules.append(self._ends_of_canaries())
         release.rollback(self.environment, None, None)
         seen.append(self._live(name))
         first = outputs["doors_image_digest"]
-        wanted = [("1", {"2": 0.25}, "2", _NEXT_DIGEST), ("2", {}, "2", _NEXT_DIGEST), ("1", {}, "1", first)]
-        if seen != wanted:
-            raise CheckFailed(f"consumer, web and tasks went through {seen}, not {wanted}")
-        return "a canary of the second release, all of it, and consumer, web and the tasks' image back on the first"
+        wanted = [
+            ("1", {"2": 0.25}, "2", _NEXT_DIGEST),
+            ("1", {}, "2", _NEXT_DIGEST),
+            ("2", {}, "2", _NEXT_DIGEST),
+            ("1", {}, "1", first),
+        ]
+        ending = [outputs["consumers"][name]["function_name"]]
+        if (seen, schedules) != (wanted, [ending, ending, []]):
+            raise CheckFailed(f"consumer, web and tasks went through {seen}, not {wanted}, with schedules {schedules}")
+        return "a canary of the second release, its end, all of it, and consumer, web and tasks back on the first"
+
+    def _ends_of_canaries(self) -> list[str]:
+        """Return the functions whose canaries have a time to end."""
+        found = self.aws("scheduler").list_schedules(GroupName="stream-consumer-dev-ends-canaries")["Schedules"]
+        return [schedule["Name"] for schedule in found]
 
     def _live(self, consumer: str) -> tuple[str, dict[str, float], str, str]:
         """Return the version behind the consumer's alias, the shares of others, web's version, and the tasks' image."""

@@ -17,7 +17,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.state import Resource, resources
-from infra.tests import bill, concurrency, deploying, dispatching, doors, images, names, policies, readme, rules, scan
+from infra.tests import (
+    bill,
+    canaries,
+    concurrency,
+    deploying,
+    dispatching,
+    doors,
+    images,
+    names,
+    policies,
+    readme,
+    rules,
+    scan,
+)
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
 from infra.tests.situations import Consumer, Key, consumers
@@ -47,10 +60,14 @@ _MISSPELT = (
     "dead_letters",
     "max_tasks",
     "reserved_concurrency",
+    "threshold",
+    "kms_key_arn",
 )
 _NAMED = {
     "input.retention_hoursx",
     "consumers.ride-duration.output.retention_hoursx",
+    "consumers.ride-duration.challenger.thresholdx",
+    "consumers.ride-duration.challenger.stream.kms_key_arnx",
     "consumers.ride-duration.function.reserved_concurrencyx",
     "consumers.ride-duration.mapping.parallelization_factorx",
     "consumers.ride-duration-trial.enhanced_fan_outx",
@@ -269,7 +286,10 @@ class Checks:
                 f"the policies of {[consumer.name for consumer in deployed]} are known, not those of two consumers"
             )
         beside = [item for item in resources(self.bootstraps["prod"]) if item.kind != "aws_iam_role"]
-        return policies.compare(deployed, policies.resource_cases([*found, *beside], deployed[0]), self.simulator)
+        ends = canaries.role(found)
+        of_consumers = [*(item for item in found if not canaries.is_of_a_canary(item)), *beside]
+        cases = [*policies.resource_cases(of_consumers, deployed[0]), *canaries.cases(ends)]
+        return policies.compare([*deployed, ends], cases, self.simulator)
 
     def door_policies(self) -> str:
         found = list(resources(self.doors))
@@ -290,6 +310,9 @@ class Checks:
         dispatch = dispatching.role(resources(self.doors))
         mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
         mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
+        ends = canaries.role(resources(self.plans["prod"]))
+        wider = {name: text.replace("ride-duration", "*") for name, text in ends.policies.items()}
+        mutants.append(("to end canaries of every function", replace(ends, policies=wider)))
         noticed = _in_parallel(lambda mutant: self._is_noticed(mutant[1]), mutants)
         if unnoticed := [name for (name, _), seen in zip(mutants, noticed, strict=True) if not seen]:
             raise CheckFailed(f"nobody noticed a policy {', '.join(unnoticed)}")

@@ -11,6 +11,17 @@ model = {
   kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 }
 
+challenger = {
+  location    = "s3://challengers/models/ride-duration/9"
+  kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
+  stream = {
+    name        = "ride_predictions_challenger"
+    arn         = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_predictions_challenger"
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+  }
+}
+
 input_stream = {
   name            = "ride_events"
   arn             = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events"

@@ -31,6 +31,8 @@ class Consumer:
     failures_bucket: str
     dead_letter_prefix: str
     model_location: str | None
+    challenger_location: str | None
+    challenger_stream_arn: str | None
     in_vpc: bool
     key: Key
     policies: Mapping[str, str]
@@ -60,6 +62,8 @@ class Consumer:
         stream = f"arn:aws:kinesis:{self.region}:{self.account}:stream"
         yield situation("input stream", self.input_arn)
         yield situation("output stream", f"{stream}/{self.output_name}")
+        if self.challenger_stream_arn:
+            yield situation("challenger's stream", self.challenger_stream_arn)
         yield situation("another stream", f"{stream}/payments")
         yield situation("a stream with a longer name", f"{self.input_arn}_2")
         yield situation("another's fan-out consumer", f"{self.input_arn}/consumer/other:1700000000")
@@ -79,18 +83,18 @@ class Consumer:
         yield situation("any other object of the failures bucket", f"{failures}/reports/1.csv")
         yield situation("another bucket", "arn:aws:s3:::payroll")
         yield situation("an object of another bucket", "arn:aws:s3:::payroll/dead-letters/1.jsonl")
-        if self.model_bucket:
-            bucket, folder = f"arn:aws:s3:::{self.model_bucket[0]}", self.model_bucket[1]
-            yield situation("model folder", bucket, {"s3:prefix": f"{folder}/"})
-            yield situation("a folder beside the model", bucket, {"s3:prefix": f"{folder}0/"})
-            yield situation("the whole model bucket", bucket)
-            yield situation("model file", f"{bucket}/{folder}/MLmodel")
+        for model, bucket, folder in self._models():
+            yield situation(f"{model} folder", bucket, {"s3:prefix": f"{folder}/"})
+            yield situation(f"a folder beside the {model}", bucket, {"s3:prefix": f"{folder}0/"})
+            yield situation(f"the whole {model} bucket", bucket)
+            yield situation(f"{model} file", f"{bucket}/{folder}/MLmodel")
             yield situation("training data", f"{bucket}/training/rides.parquet")
 
-    @property
-    def model_bucket(self) -> tuple[str, str] | None:
-        found = re.fullmatch(r"s3://([^/]+)/(.+?)(?:/champion[.]json)?", self.model_location or "")
-        return (found[1], found[2]) if found else None
+    def _models(self) -> Iterable[tuple[str, str, str]]:
+        """Yield what a model on S3 is to the consumer, its bucket's ARN and its folder."""
+        for model, location in {"model": self.model_location, "challenger": self.challenger_location}.items():
+            if found := re.fullmatch(r"s3://([^/]+)/(.+?)(?:/champion[.]json)?", location or ""):
+                yield model, f"arn:aws:s3:::{found[1]}", found[2]
 
     def _of_keys(self) -> Iterable[dict[str, Any]]:
         def use(kind: str, service: str, context: str, of: str, key: str = self.key.arn) -> dict[str, Any]:
@@ -103,10 +107,11 @@ class Consumer:
         yield use("key for the input stream", "kinesis", "aws:kinesis:arn", self.input_arn)
         yield use("key for the output stream", "kinesis", "aws:kinesis:arn", f"{stream}/{self.output_name}")
         yield use("key for the failures bucket", "s3", "aws:s3:arn", failures)
-        if self.model_bucket:
-            bucket, folder = f"arn:aws:s3:::{self.model_bucket[0]}", self.model_bucket[1]
-            yield use("key for the model bucket", "s3", "aws:s3:arn", bucket)
-            yield use("key for a model file", "s3", "aws:s3:arn", f"{bucket}/{folder}/MLmodel")
+        if self.challenger_stream_arn:
+            yield use("key for the challenger's stream", "kinesis", "aws:kinesis:arn", self.challenger_stream_arn)
+        for model, bucket, folder in self._models():
+            yield use(f"key for the {model} bucket", "s3", "aws:s3:arn", bucket)
+            yield use(f"key for a {model} file", "s3", "aws:s3:arn", f"{bucket}/{folder}/MLmodel")
             yield use("key for training data", "s3", "aws:s3:arn", f"{bucket}/training/rides.parquet")
         yield use("key for another stream", "kinesis", "aws:kinesis:arn", f"{stream}/payments")
         yield use("key for the input stream, through S3", "s3", "aws:kinesis:arn", self.input_arn)
@@ -172,6 +177,8 @@ def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
                 failures_bucket=settings["DEAD_LETTER_BUCKET"],
                 dead_letter_prefix=settings["DEAD_LETTER_PREFIX"],
                 model_location=settings.get("MODEL_LOCATION"),
+                challenger_location=settings.get("CHALLENGER_LOCATION"),
+                challenger_stream_arn=settings.get("CHALLENGER_STREAM"),
                 in_vpc=bool(function.values["vpc_config"]),
                 key=key,
                 policies={address: policy for address, policy in policies.items() if policy},

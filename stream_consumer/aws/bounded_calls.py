@@ -74,6 +74,20 @@ class Calls:
             self._pool = None
         return [Failure(OUT_OF_TIME, transient=False) if call in late else call.result() for call in futures]
 
+    def persist(self, call: Callable[[], Any], deadline: float) -> tuple[Any, int]:
+        """
+        Make a *call* until it has a result, meets a :class:`Failure` that is not transient, or *deadline* comes.
+
+        Returns:
+            The result or the last failure, and how often the call was made again.
+        """
+        answer, again = None, 0
+        for again in self._retry.attempts(deadline):
+            [answer] = self.run([call], deadline)
+            if not (isinstance(answer, Failure) and answer.transient):
+                return answer, again
+        return answer, again
+
 
 def attempt(call: Callable[[], Any]) -> Any:
     try:

@@ -97,6 +97,23 @@ class Clients:
     def sns(self) -> Any:
         return self._client("sns")
 
+    @cached_property
+    def functions(self) -> Any:
+        """The client of AWS Lambda."""
+        return self._client("lambda")
+
+    @cached_property
+    def cloudwatch(self) -> Any:
+        return self._client("cloudwatch")
+
+    @cached_property
+    def logs(self) -> Any:
+        return self._client("logs")
+
+    @cached_property
+    def sts(self) -> Any:
+        return self._client("sts")
+
 
 def connect(
     *,

@@ -57,6 +57,13 @@ class Judge:
         Raises:
             ModelError: The model fails on its own example: no row is at fault.
         """
+        outcomes = self._in_columns(chunk)
+        if not (isinstance(chunk, Table) and chunk.kept):
+            return outcomes
+        at = pa.array(np.searchsorted(chunk.numbers, outcomes.numbers))
+        return replace(outcomes, kept=[column.take(at) for column in chunk.kept])
+
+    def _in_columns(self, chunk: Chunk) -> Outcomes:
         outcomes = self._decided(chunk)
         if self._predicted is None:
             return outcomes

@@ -50,6 +50,8 @@ class Table:
     """Those of the signature that the input has, by name."""
     ids: Any
     texts: Texts | None = None
+    kept: list[Any] = field(default_factory=list)
+    """The columns that are passed through, in the order of :attr:`Input.kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ class Input:
     chunks: Iterator[Chunk]
     rows: int | None
     """How many there are, if it can be told before reading them."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """The Arrow types of the columns that are passed through to the output, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,8 @@ class Outcomes:
     letters: list[DeadLetter]
     columns: list[Any] = field(default_factory=list)
     """The predictions as arrays, one for each column of a table; empty if no table is wanted."""
+    kept: list[Any] = field(default_factory=list)
+    """The columns that are passed through, as arrays of n values."""
 
 
 Progress = Callable[[int, int | None], object]

@@ -11,7 +11,7 @@ A line with more or fewer cells than the header cannot be an event: it is reject
 import contextlib
 import csv as csv_module
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from stream_consumer.batch.chunks import CHUNK_BYTES, BadLines, Chunk, Input, Table, Texts
-from stream_consumer.batch.readers import Layout, check_text, guarded, readable
+from stream_consumer.batch.readers import Layout, Wanted, check_text, guarded, readable
 from stream_consumer.contract import text_cell
 from stream_consumer.contract.event_schema import EventSchema
 
@@ -43,22 +43,40 @@ _SURE_FLOAT = r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,17})?$"
 
 
 @contextlib.contextmanager
-def csv(path: Path, schema: EventSchema, id_column: str | None, source: str, stem: str) -> Iterator[Input]:
+def csv(path: Path, wanted: Wanted, source: str, stem: str) -> Iterator[Input]:
     """Read a CSV file, compressed or not, in chunks of a block."""
     with readable(source, "CSV"):
         check_text(path, source, "CSV")
         with csv_pieces(path, [], _skip) as first:
             names = first.schema.names
-    layout = Layout(schema, names, id_column, source, stem)
+    layout = Layout(wanted, names, source, stem)
     with readable(source, "CSV"):
         integers = layout.id_column is not None and _all_integers(path, layout.id_column)
-    file = _File(path, schema, layout, integers=integers)
-    yield Input(guarded(file.chunks(), source, "CSV"), None)
+        kept = _kinds(path, layout.keep) if layout.keep else {}
+    file = _File(path, wanted.schema, layout, kept, integers=integers)
+    yield Input(guarded(file.chunks(), source, "CSV"), None, kept)
 
 
 def _all_integers(path: Path, name: str) -> bool:
     with csv_pieces(path, [name], _skip) as batches:
         return all(_are_integers(batch.column(0)) for batch in batches)
+
+
+def _kinds(path: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return the type of each column to keep: integers or floats if all of its cells are, and else texts."""
+    are = {pa.int64(): _are_integers, pa.float64(): _are_floats}
+    kinds, filled = {name: list(are) for name in names}, set[str]()
+    with csv_pieces(path, names, _skip) as batches:
+        for batch in batches:
+            for name in names:
+                texts = batch.column(name)
+                kinds[name] = [kind for kind in kinds[name] if are[kind](texts)]
+                filled |= {name} if texts.null_count < len(texts) else set()
+    return {name: next(iter(kinds[name]), pa.string()) if name in filled else pa.string() for name in names}
+
+
+def _are_floats(texts: Any) -> bool:
+    return pc.all(pc.match_substring_regex(texts, _SURE_FLOAT)).as_py() is not False
 
 
 def _skip(_: object) -> str:
@@ -130,10 +148,13 @@ def csv_numbers(texts: Any, name: str) -> Any:
 class _File:
     """One file being read."""
 
-    def __init__(self, path: Path, schema: EventSchema, layout: Layout, *, integers: bool) -> None:
+    def __init__(
+        self, path: Path, schema: EventSchema, layout: Layout, kept: Mapping[str, Any], *, integers: bool
+    ) -> None:
         self._path = path
         self._layout = layout
         self._kinds = {column.name: column.type for column in schema.columns}
+        self._kept = kept
         self._integers = integers
         self._bad: dict[int, tuple[bytes, str]] = {}
         """Lines of another length by row, with what is wrong, until they are handed over."""
@@ -179,7 +200,8 @@ class _File:
         ids = texts.cast(pa.int64()) if self._integers else texts
         cells = {name: batch.column(name) for name in layout.columns}
         id_kind = "long" if self._integers else "string"
-        return Table(numbers, columns, ids, Texts(cells, texts, self._kinds, id_kind, doubtful))
+        kept = [batch.column(name).cast(kind) for name, kind in self._kept.items()]
+        return Table(numbers, columns, ids, Texts(cells, texts, self._kinds, id_kind, doubtful), kept)
 
 
 def _typed(texts: Any, kind: str) -> tuple[Any, NDArray[np.bool_]]:

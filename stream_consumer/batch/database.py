@@ -10,7 +10,7 @@ Three tables: predictions in ``<table>``, letters in ``<table>_rejected``, commi
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from stream_consumer.batch.chunks import Input, in_chunks
+from stream_consumer.batch.column_types import HOLDING, column_type, storable
 from stream_consumer.batch.errors import MixedIds, StoreFailed, UnfitTable, UnusableInput
+from stream_consumer.batch.kept_columns import check_kept
 from stream_consumer.batch.locations import Location
-from stream_consumer.batch.readers import Layout
+from stream_consumer.batch.readers import Layout, Wanted
 from stream_consumer.batch.writers import check_apart
 from stream_consumer.contract import text_cell
 from stream_consumer.contract.dead_letter import decode_dead_letters
-from stream_consumer.contract.event_schema import NUMERIC, EventSchema
+from stream_consumer.contract.event_schema import NUMERIC
 from stream_consumer.errors import UsageError
 
 _FETCH_ROWS = 1_024
@@ -35,7 +37,7 @@ _INSERT_ROWS = 10_000
 
 
 @contextlib.contextmanager
-def query(url: Location, sql: str, schema: EventSchema, id_column: str | None) -> Iterator[Input]:
+def query(url: Location, sql: str, wanted: Wanted) -> Iterator[Input]:
     """
     Read what *sql* selects, as the server sends it.
 
@@ -56,8 +58,8 @@ def query(url: Location, sql: str, schema: EventSchema, id_column: str | None) -
             )
             result = stack.enter_context(contextlib.closing(streaming.exec_driver_sql(sql)))
             names = list(result.keys())
-        layout = Layout(schema, names, id_column, str(url), url.stem)
-        kinds = {column.name: column.type for column in schema.columns}
+        layout = Layout(wanted, names, str(url), url.stem)
+        kinds = {column.name: column.type for column in wanted.schema.columns}
         yield Input(in_chunks(_events(result, layout, url, kinds)), None)
 
 
@@ -138,6 +140,15 @@ class Tables:
                         "source; name another --table"
                     )
 
+    def check_kept(self, kept: Mapping[str, Any], own: Sequence[str]) -> None:
+        """
+        Look whether the table can have the columns *kept*, types by name, beside its *own*.
+
+        Raises:
+            UsageError: A name is taken, also in other capitals, or no column of a table has such a type.
+        """
+        check_kept(kept, ["source", *own], lambda kind: column_type(kind, sa.Text()) is not None, str.casefold)
+
     def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
         """
         Replace the results of *source*, in one transaction.
@@ -168,7 +179,8 @@ class Tables:
                 for table in tables:
                     connection.execute(table.delete().where(table.c.source == source))
                 for batch in file.iter_batches(_INSERT_ROWS):
-                    connection.execute(predicted.insert(), [{"source": source, **row} for row in batch.to_pylist()])
+                    rows = storable(batch).to_pylist()
+                    connection.execute(predicted.insert(), [{"source": source, **row} for row in rows])
                 for chunk in _letters(letters):
                     connection.execute(rejected.insert(), [{"source": source, **letter} for letter in chunk])
                 connection.execute(summaries.insert(), {"source": source, "summary": summary.decode()})
@@ -185,10 +197,12 @@ class Tables:
     def _check_columns(self, predicted: sa.Table, there: Mapping[str, Any]) -> None:
         """Databases would cast predictions, too, and round them."""
         for column in list(predicted.columns)[2:]:
+            if there and column.name not in there:
+                raise UnfitTable(f"the table {self._name} has no column {column.name}; name another table")
             kind = there.get(column.name, column.type)
-            if not isinstance(kind, _HOLDING[type(column.type)]):
+            if not isinstance(kind, HOLDING[type(column.type)]):
                 raise UnfitTable(
-                    f"the table {self._name} has {column.name} {kind} and the model predicts {column.type}; none may "
+                    f"the table {self._name} has {column.name} {kind} and this run has {column.type}; none may "
                     "be changed: name another table"
                 )
 
@@ -204,9 +218,9 @@ class Tables:
             metadata,
             source(),
             # An index may be wanted on an id, and not every database has one on a text without a length.
-            sa.Column(schema.field(0).name, _column_type(schema.field(0).type, sa.String(256)), nullable=False),
+            sa.Column(schema.field(0).name, column_type(schema.field(0).type, sa.String(256)), nullable=False),
             # An object may lack a member; nothing else is ever null.
-            *(sa.Column(field.name, _column_type(field.type, sa.Text())) for field in list(schema)[1:]),
+            *(sa.Column(field.name, column_type(field.type, sa.Text())) for field in list(schema)[1:]),
         )
         rejected = sa.Table(
             f"{self._name}_rejected",
@@ -224,24 +238,6 @@ class Tables:
             sa.Column("source", sa.Text(), primary_key=True),
             sa.Column("summary", sa.Text(), nullable=False),
         )
-
-
-def _column_type(kind: Any, text: Any) -> Any:
-    if pa.types.is_boolean(kind):
-        return sa.Boolean()
-    if pa.types.is_integer(kind):
-        return sa.BigInteger()
-    return sa.Double() if pa.types.is_floating(kind) else text
-
-
-# By the type of a column that is wanted: those that hold its values exactly. MySQL has no type of booleans, and SQLite
-# has columns without a type.
-_HOLDING: dict[Any, Any] = {
-    sa.Boolean: (sa.Boolean, sa.Integer, sa.NUMERIC, sa.types.NullType),
-    sa.BigInteger: (sa.Integer, sa.NUMERIC, sa.DECIMAL, sa.types.NullType),
-    sa.Double: (sa.Float, sa.Numeric, sa.types.NullType),
-    sa.Text: (sa.String, sa.types.NullType),
-}
 
 
 def _types_there(connection: sa.Connection, name: str, schema: str | None) -> dict[str, Any] | None:

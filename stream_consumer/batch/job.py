@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Progress, never, silent
 from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected
 from stream_consumer.batch.locations import Location
 from stream_consumer.batch.parallel import Decided, decided
+from stream_consumer.batch.readers import Wanted
 from stream_consumer.batch.sources import Source, source_of
 from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
@@ -59,6 +62,8 @@ class Options:
     """Where predictions go, if the target is a database."""
     max_rejected: float | None = None
     """The share of rows that may be rejected; more fail the run. None: only a large input without a valid row does."""
+    keep: tuple[str, ...] = ()
+    """Columns of the input that the output has, too, behind its own."""
 
 
 def run(  # noqa: PLR0913 (its parts, each named)
@@ -94,9 +99,11 @@ def run(  # noqa: PLR0913 (its parts, each named)
     target.check()
     with stores.scratch() as scratch:
         files = {ending: scratch / f"made{ending}" for ending in (target.suffix, REJECTED, SUMMARY)}
-        with source.open(model.schema, options.id_column, scratch, lambda: _go_on(stop)) as rows:
+        wanted = Wanted(model.schema, options.id_column, options.keep)
+        with source.open(wanted, scratch, lambda: _go_on(stop)) as rows:
+            target.check_kept(rows.kept, model)
             made = files[target.suffix]
-            output, letters = writer(made, model, source.identity), Letters(files[REJECTED])
+            output, letters = writer(made, model, source.identity, rows.kept), Letters(files[REJECTED])
             judge = Judge(model, source.identity, columns_of(made, model))
             with contextlib.closing(output), contextlib.closing(letters), decided(rows.chunks, judge, jobs) as outcomes:
                 counts = _written(outcomes, rows.rows, output=output, letters=letters, stop=stop, progress=progress)
@@ -106,7 +113,7 @@ def run(  # noqa: PLR0913 (its parts, each named)
         if source.version() != version:
             raise StoreFailed(f"{source.label} changed while it was read; nothing was committed: run again")
         sizes = {ending: file.stat().st_size for ending, file in files.items() if file.exists()}
-        summary = counts.summary(source.identity, version, model, options.id_column, sizes)
+        summary = counts.summary(source.identity, version, model, options, sizes)
         files[SUMMARY].write_bytes(encode_summary(summary))
         _go_on(stop)
         target.commit(files)
@@ -153,6 +160,7 @@ def committed(
         return None
     same = (
         (summary.source, summary.source_version, summary.id_column) == (source.identity, version, options.id_column)
+        and (summary.keep or ()) == options.keep
         and (model is None or _identity(model) == _identity_in(summary))
         and sum(summary.rejected.values())
         <= summary.rows * (1 if options.max_rejected is None else options.max_rejected)
@@ -198,7 +206,7 @@ class _Counts:
             )
 
     def summary(
-        self, source: str, version: str | None, model: Model, id_column: str | None, sizes: Mapping[str, int]
+        self, source: str, version: str | None, model: Model, options: Options, sizes: Mapping[str, int]
     ) -> Summary:
         return Summary(
             source=source,
@@ -207,7 +215,8 @@ class _Counts:
             model_version=model.version,
             model_digest=model.digest,
             schema_digest=model.schema.digest,
-            id_column=id_column,
+            id_column=options.id_column,
+            keep=options.keep or msgspec.UNSET,
             rows=self.rows,
             predicted=self.predicted,
             rejected={reason: self.rejected[reason] for reason in Reason if self.rejected[reason]},

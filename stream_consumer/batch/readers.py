@@ -9,6 +9,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,28 +23,50 @@ from stream_consumer.batch.errors import StoreFailed, UnusableInput
 from stream_consumer.batch.parquet_batches import LONGEST_ROW, ParquetBatches
 from stream_consumer.contract.event_schema import EventSchema, counted
 from stream_consumer.contract.printable import printable
-from stream_consumer.errors import in_one_line
+from stream_consumer.errors import UsageError, in_one_line
 from stream_consumer.magic_bytes import not_parquet, not_text, not_utf8
 
 _LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of an input."""
+
+    schema: EventSchema
+    id_column: str | None = None
+    """The column of ids; None: that of the events' id field, or made ids if there is no such column."""
+    keep: Sequence[str] = ()
+    """Columns that are passed through to the output."""
+
+    def refuse_keeping(self, source: str, remedy: str) -> None:
+        """
+        Return if no column is to be kept.
+
+        Raises:
+            UsageError: *source* has no columns of one type.
+        """
+        if self.keep:
+            raise UsageError(f"{source}: --keep is for columns of Parquet and CSV files; {remedy}")
+
+
 class Layout:
     """Which columns of an input are read, and where ids come from."""
 
-    def __init__(
-        self, schema: EventSchema, there: Sequence[str], id_column: str | None, source: str, stem: str
-    ) -> None:
+    def __init__(self, wanted: Wanted, there: Sequence[str], source: str, stem: str) -> None:
         """
-        Look for the signature's columns among those that are *there*.
+        Look for the *wanted* columns among those that are *there*.
 
-        Without *id_column* ids are those of the events' id field, or made from *stem* if there is no such column.
+        Ids are made from *stem* if there is no column of them.
 
         Raises:
-            UnusableInput: A required column is not there, or *id_column* is not, or one of them is there twice.
+            UnusableInput: A required column is not there, the column of ids or one to keep is not, or one of them is
+                there twice.
         """
-        wanted = [column.name for column in schema.columns if column.required] + ([id_column] if id_column else [])
-        missing = [name for name in wanted if name not in there]
+        schema, id_column = wanted.schema, wanted.id_column
+        required = [column.name for column in schema.columns if column.required]
+        asked = dict.fromkeys([*required, *([id_column] if id_column else []), *wanted.keep])
+        missing = [name for name in asked if name not in there]
         if missing:
             raise UnusableInput(f"{source} lacks {counted(missing)}; it has {', '.join(map(repr, there))}")
         optional = tuple(column.name for column in schema.columns if column.name not in there)
@@ -54,7 +77,8 @@ class Layout:
         self.columns = [column.name for column in schema.columns if column.name in there]
         id_column = id_column or schema.envelope.id or None
         self.id_column = id_column if id_column in there else None
-        self.read = list(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else [])]))
+        self.keep = list(wanted.keep)
+        self.read = list(dict.fromkeys([*self.columns, *([self.id_column] if self.id_column else []), *self.keep]))
         twice = [name for name in self.read if list(there).count(name) > 1]
         if twice:
             raise UnusableInput(f"{source} has more than one column {', '.join(map(repr, twice))}")
@@ -77,13 +101,14 @@ def _warn_of_absent(source: str, absent: tuple[str, ...], there: tuple[str, ...]
 
 
 @contextlib.contextmanager
-def parquet(path: Path, schema: EventSchema, id_column: str | None, source: str, stem: str) -> Iterator[Input]:
+def parquet(path: Path, wanted: Wanted, source: str, stem: str) -> Iterator[Input]:
     """Read a Parquet file in chunks of :data:`CHUNK_ROWS`."""
     with readable(source, "Parquet"):
         _refuse_foreign(not_parquet(path), source, "Parquet")
         file = ParquetBatches(path)
-    layout = Layout(schema, file.schema.names, id_column, source, stem)
-    yield Input(guarded(_tables(file, layout), source, "Parquet"), file.rows)
+    layout = Layout(wanted, file.schema.names, source, stem)
+    kept = {name: plain(pa.nulls(0, file.schema.field(name).type)).type for name in layout.keep}
+    yield Input(guarded(_tables(file, layout), source, "Parquet"), file.rows, kept)
 
 
 def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
@@ -120,7 +145,8 @@ def table_of(batch: Any, first: int, layout: Layout) -> Table:
             f"{layout.source} has ids of type {ids.type}, and an id is an integer or a text: write them as texts, "
             "or name another column (--id-column)"
         )
-    return Table(numbers, {name: columns[name] for name in layout.columns}, ids)
+    kept = [columns[name] for name in layout.keep]
+    return Table(numbers, {name: columns[name] for name in layout.columns}, ids, kept=kept)
 
 
 def _is_binary(kind: Any) -> bool:

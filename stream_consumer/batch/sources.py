@@ -10,9 +10,8 @@ from typing import Protocol
 from stream_consumer.batch.chunks import Input
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.locations import Format, Kind, Location
-from stream_consumer.batch.readers import ndjson, parquet
+from stream_consumer.batch.readers import Wanted, ndjson, parquet
 from stream_consumer.batch.storage import Stores
-from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.errors import UsageError
 
 
@@ -31,7 +30,7 @@ class Source(Protocol):
         """Return what changes whenever the content does; None if nobody knows."""
 
     def open(
-        self, schema: EventSchema, id_column: str | None, scratch: Path, progressed: Callable[[], None]
+        self, wanted: Wanted, scratch: Path, progressed: Callable[[], None]
     ) -> contextlib.AbstractContextManager[Input]: ...
 
 
@@ -54,11 +53,11 @@ class FileSource:
         return self.stores.at(self.location).version(self.location)
 
     @contextlib.contextmanager
-    def open(
-        self, schema: EventSchema, id_column: str | None, scratch: Path, progressed: Callable[[], None]
-    ) -> Iterator[Input]:
+    def open(self, wanted: Wanted, scratch: Path, progressed: Callable[[], None]) -> Iterator[Input]:
+        if self.location.format is Format.NDJSON:
+            wanted.refuse_keeping(self.label, "write the events as one of these")
         path = self.stores.at(self.location).fetch(self.location, scratch, progressed)
-        columns = path, schema, id_column, self.label, self.location.stem
+        columns = path, wanted, self.label, self.location.stem
         match self.location.format:
             case Format.PARQUET:
                 opened = parquet(*columns)
@@ -92,14 +91,14 @@ class QuerySource:
 
     def open(
         self,
-        schema: EventSchema,
-        id_column: str | None,
+        wanted: Wanted,
         scratch: Path,  # noqa: ARG002 (rows come as they are asked for)
         progressed: Callable[[], None],  # noqa: ARG002
     ) -> contextlib.AbstractContextManager[Input]:
         from stream_consumer.batch import database  # noqa: PLC0415 (files need no SQLAlchemy)
 
-        return database.query(self.location, self.query, schema, id_column)
+        wanted.refuse_keeping(self.label, "join the predictions with the rows by their ids")
+        return database.query(self.location, self.query, wanted)
 
 
 def source_of(location: Location, query: str | None, stores: Stores) -> Source:

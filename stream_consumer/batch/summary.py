@@ -27,6 +27,8 @@ class Summary:
     schema_digest: str | None = None
     """That of :class:`EventSchema`, which the settings decide, too. None in a summary of an earlier version."""
     id_column: str | None
+    keep: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The columns that were passed through; unset without any, as in summaries of earlier versions."""
     rows: int
     predicted: int
     rejected: Mapping[Reason, int]

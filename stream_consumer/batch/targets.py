@@ -8,17 +8,20 @@ it holds. While a commit changes them, a second file says so, since the summary 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from stream_consumer.batch.errors import StoreFailed
+from stream_consumer.batch.kept_columns import check_kept, holds
 from stream_consumer.batch.locations import Kind, Location
 from stream_consumer.batch.sources import Source
 from stream_consumer.batch.storage import Store, Stores, digest_of
 from stream_consumer.batch.summary import decode_summary
+from stream_consumer.batch.writers import Columns, own_names
 from stream_consumer.contract import guarded_json
 from stream_consumer.errors import UsageError
+from stream_consumer.model import Model
 
 if TYPE_CHECKING:
     from stream_consumer.batch.database import Tables
@@ -42,6 +45,14 @@ class Target(Protocol):
 
         Raises:
             UsageError: Something is there that no run of the same source made.
+        """
+
+    def check_kept(self, kept: Mapping[str, Any], model: Model) -> None:
+        """
+        Look whether the columns *kept*, types by name, can be beside the predictions of *model*.
+
+        Raises:
+            UsageError: A name is taken, or the target holds no such type.
         """
 
     def summary(self) -> bytes | None:
@@ -111,6 +122,9 @@ class FileTarget:
         except msgspec.DecodeError:
             return None
 
+    def check_kept(self, kept: Mapping[str, Any], model: Model) -> None:
+        check_kept(kept, own_names(Path(self.location.name), model), holds(self.location.format))
+
     def summary(self) -> bytes | None:
         return self._store.read(self._at(SUMMARY))
 
@@ -153,6 +167,9 @@ class TableTarget:
     def check(self) -> None:
         """Look at the tables. Each row of ours names its source: no other source's rows are changed."""
         self.tables.check()
+
+    def check_kept(self, kept: Mapping[str, Any], model: Model) -> None:
+        self.tables.check_kept(kept, Columns(model).names)
 
     def summary(self) -> bytes | None:
         return self.tables.summary(self.source)

@@ -7,10 +7,11 @@ The rule: the same rows make the same bytes. And what a writer says it wrote, it
 import contextlib
 import gzip
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from stream_consumer.batch.chunks import Outcomes, event_id
 from stream_consumer.batch.errors import MixedIds
+from stream_consumer.batch.kept_columns import json_values
 from stream_consumer.batch.locations import Format, Location
 from stream_consumer.batch.prediction_columns import PredictionColumns
 from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
@@ -45,20 +47,30 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
+_NOTHING: Mapping[str, Any] = {}
+
+
 class Columns:
     """Predictions as Arrow tables of one schema, which the first ids decide."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, kept: Mapping[str, Any] = _NOTHING) -> None:
+        """*kept* has the Arrow types of the columns that are passed through, by name."""
         self._model = model
         self._predicted = PredictionColumns(model)
+        self._kept = kept
         self._kind: Any = None
-        check_apart([self.id_name, *self._predicted.types, "model", "version"])
+        check_apart(self.names)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns but those that are passed through."""
+        return [self.id_name, *self._predicted.types, "model", "version"]
 
     def table(self, outcomes: Outcomes) -> Any:
         ids = self._column(outcomes.ids, outcomes)
         constant = pa.array(np.zeros(len(outcomes.values), np.int32))
         names = [pa.DictionaryArray.from_arrays(constant, pa.array([name])) for name in self._names()]
-        return pa.table([ids, *outcomes.columns, *names], schema=self._schema(ids.type))
+        return pa.table([ids, *outcomes.columns, *names, *outcomes.kept], schema=self._schema(ids.type))
 
     def empty(self) -> Any:
         return self._schema(self._kind or pa.string()).empty_table()
@@ -70,7 +82,8 @@ class Columns:
 
     def _schema(self, ids: Any) -> Any:
         name = pa.dictionary(pa.int32(), pa.string())
-        return pa.schema([(self.id_name, ids), *self._predicted.types.items(), ("model", name), ("version", name)])
+        named = [("model", name), ("version", name)]
+        return pa.schema([(self.id_name, ids), *self._predicted.types.items(), *named, *self._kept.items()])
 
     def _names(self) -> tuple[str, str]:
         return self._model.name, self._model.version
@@ -109,9 +122,9 @@ def check_apart(names: Sequence[str]) -> None:
 class ParquetWriter:
     """Row groups of up to a million predictions; ``model`` and ``version`` as dictionaries."""
 
-    def __init__(self, path: Path, model: Model) -> None:
+    def __init__(self, path: Path, model: Model, kept: Mapping[str, Any]) -> None:
         self._path = path
-        self._columns = Columns(model)
+        self._columns = Columns(model, kept)
         self._pending: list[Any] = []
         self._file: Any = None
 
@@ -139,8 +152,8 @@ class ParquetWriter:
 class CsvWriter:
     """A header and a line for each prediction; ids that are strings are quoted, so that their type can be told."""
 
-    def __init__(self, path: Path, model: Model) -> None:
-        self._columns = Columns(model)
+    def __init__(self, path: Path, model: Model, kept: Mapping[str, Any]) -> None:
+        self._columns = Columns(model, kept)
         self._stack = contextlib.ExitStack()
         self._file = self._stack.enter_context(_compressed(path) if path.name.endswith(".gz") else path.open("wb"))
         self._csv: Any = None
@@ -156,31 +169,40 @@ class CsvWriter:
         self._stack.close()
 
     def _append(self, table: Any) -> None:
-        texts = pa.table(
-            [*table.columns[:-2], *(column.cast(pa.string()) for column in table.columns[-2:])], table.column_names
-        )
+        texts = pa.table(list(map(_plain, table.columns)), table.column_names)
         if self._csv is None:
             self._csv = pyarrow.csv.CSVWriter(self._file, texts.schema)
         self._csv.write_table(texts)
 
 
-class NdjsonWriter:
-    """Prediction events as on the stream."""
+def _plain(column: Any) -> Any:
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
 
-    def __init__(self, path: Path, model: Model, name: str) -> None:
+
+class NdjsonWriter:
+    """Prediction events as on the stream, with the columns that are passed through as further members."""
+
+    def __init__(self, path: Path, model: Model, name: str, kept: Sequence[str]) -> None:
         self._file = path.open("wb")
         self._model = model
         self._name = name
+        self._kept = kept
 
     def write(self, outcomes: Outcomes) -> None:
         ids = outcomes.ids if isinstance(outcomes.ids, list) else outcomes.ids.to_pylist()
         name, model, version = self._name, self._model.name, self._model.version
         made = predicted_type(self._model.schema.envelope)
         predicted = map(made, outcomes.values, ids) if self._model.schema.envelope.id else map(made, outcomes.values)
-        self._file.writelines(
+        lines = (
             encode_prediction(Prediction(model, version, one, event_id(name, number))) + b"\n"
             for number, one in zip(outcomes.numbers.tolist(), predicted, strict=True)
         )
+        self._file.writelines(self._with_members(lines, outcomes.kept) if self._kept else lines)
+
+    def _with_members(self, lines: Iterable[bytes], kept: Sequence[Any]) -> Iterator[bytes]:
+        for line, values in zip(lines, zip(*map(json_values, kept), strict=True), strict=True):
+            members = msgspec.json.encode(dict(zip(self._kept, values, strict=True)))
+            yield line.removesuffix(b"}\n") + b"," + members[1:] + b"\n"
 
     def close(self) -> None:
         self._file.close()
@@ -198,15 +220,25 @@ def columns_of(path: Path, model: Model) -> PredictionColumns | None:
     return None if Location.parse(path.name).format is Format.NDJSON else PredictionColumns(model)
 
 
-def writer(path: Path, model: Model, name: str) -> Writer:
-    """Return what writes the format that *path* asks for; *name* is the input's, as event ids give it."""
+def own_names(path: Path, model: Model) -> Sequence[str]:
+    """Return the names of the columns or members that the format that *path* asks for has of its own."""
+    ndjson = Location.parse(path.name).format is Format.NDJSON
+    return Prediction.__struct_fields__ if ndjson else Columns(model).names
+
+
+def writer(path: Path, model: Model, name: str, kept: Mapping[str, Any] = _NOTHING) -> Writer:
+    """
+    Return what writes the format that *path* asks for.
+
+    *name* is the input's, as event ids give it; *kept* has the types of the columns that are passed through, by name.
+    """
     match Location.parse(path.name).format:
         case Format.PARQUET:
-            return ParquetWriter(path, model)
+            return ParquetWriter(path, model, kept)
         case Format.CSV:
-            return CsvWriter(path, model)
+            return CsvWriter(path, model, kept)
         case Format.NDJSON:
-            return NdjsonWriter(path, model, name)
+            return NdjsonWriter(path, model, name, list(kept))
 
 
 def written(path: Path) -> int:

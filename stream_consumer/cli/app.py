@@ -1,10 +1,12 @@
 """The application: its commands, and what becomes of an error: one line, no traceback, an exit code that says whose."""
 
 import io
+import platform
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from importlib import metadata
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,16 +19,18 @@ from stream_consumer.cli import (
     dead_letters,
     demo,
     demo_loop,
+    doctor,
     local,
     model,
     replay,
     serve,
+    status,
     streams,
     train,
     worker,
 )
 from stream_consumer.cli.options import MODEL_SETTINGS
-from stream_consumer.cli.terminal import complain, flush_output, open_output, refuse_output
+from stream_consumer.cli.terminal import complain, flush_output, open_output, refuse_output, say
 from stream_consumer.cli.terminal import error as show_error
 from stream_consumer.errors import StreamConsumerError, UsageError
 from stream_consumer.log_escaping import escape_logs
@@ -59,6 +63,14 @@ class _Commands(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("scikit-learn", "numpy", "pyarrow"))
+        say(f"stream-consumer {metadata.version('stream-consumer')}")
+        say(f"Python {platform.python_version()}, {versions}, {platform.platform()}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     cls=_Commands,
     name="stream-consumer",
@@ -69,8 +81,27 @@ app = typer.Typer(
     rich_markup_mode=None,  # its tables cut options and defaults at 80 columns
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show the versions that a bug report needs, and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
 app.command("demo", epilog=MODEL_SETTINGS)(demo.demo)
 app.command("demo-loop")(demo_loop.demo_loop)
+app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.add_typer(model.app, name="model")
 app.command("put")(streams.put)
@@ -81,6 +112,8 @@ app.command("batch", epilog=MODEL_SETTINGS)(batch.batch)
 app.command("worker", epilog=MODEL_SETTINGS)(worker.worker)
 app.command("serve", epilog=MODEL_SETTINGS)(serve.serve)
 app.command("capacity")(capacity.capacity)
+app.command("status")(status.status)
+app.command("logs")(status.logs)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(local.app, name="local")
 

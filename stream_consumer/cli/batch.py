@@ -47,6 +47,12 @@ def batch(  # noqa: PLR0913 (each is an option)
         str | None,
         typer.Option(help="Column of ids. Default: ID_FIELD, or <input>_<row> if the input has no such column."),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Column of a Parquet or CSV INPUT that the OUTPUT has, too. May be repeated."
+        ),
+    ] = None,
     max_rejected: Annotated[
         str | None,
         typer.Option(
@@ -93,6 +99,7 @@ def batch(  # noqa: PLR0913 (each is an option)
     planned = plan(*_filled(places or [schedule.source, schedule.target], schedule.names))
     wanted = Options(
         id_column=id_column,
+        keep=tuple(dict.fromkeys(keep or ())),
         query=query,
         table=table,
         max_rejected=None if max_rejected is None else options.share(max_rejected, all_of_it=True),

@@ -44,6 +44,7 @@ def consume(  # noqa: PLR0913 (each is an option)
     ] = "TRIM_HORIZON",
     batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.")] = 100,
     batching_window: Annotated[float, typer.Option(help="Seconds to gather a batch, 0 to 300.")] = 0,
+    tumbling_window: Annotated[int, typer.Option(help="Seconds of a tumbling window, 0 to 900, or 0 for none.")] = 0,
     parallelization_factor: Annotated[int, typer.Option(help="Batches of a shard at once, 1 to 10.")] = 1,
     maximum_retry_attempts: Annotated[int, typer.Option(help="Retries of a failed batch, or -1 for no end.")] = -1,
     maximum_record_age: Annotated[
@@ -96,6 +97,7 @@ def consume(  # noqa: PLR0913 (each is an option)
         maximum_record_age_in_seconds=maximum_record_age,
         bisect_batch_on_function_error=bisect,
         report_batch_item_failures=report_batch_item_failures,
+        tumbling_window_in_seconds=tumbling_window,
     )
     checkpoints = FileCheckpoints(options.written("--checkpoint", checkpoint)) if checkpoint else None
     clients = options.aws(endpoint_url, region, profile)
@@ -176,6 +178,7 @@ def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination 
 
 def _narrate(log: "FunctionLog | None", event: "Event") -> None:
     """Say what an operator should know; silence is success."""
+    from stream_consumer.contract.timestamps import iso_seconds
     from stream_consumer.local.mapping import events
 
     if log:
@@ -189,6 +192,9 @@ def _narrate(log: "FunctionLog | None", event: "Event") -> None:
                     hint(line)
         case events.GivenUp(shard_id=shard, records=records, condition=condition):
             hint(f"{shard}: {records} records discarded: {condition}")
+        case events.WindowLost(shard_id=shard, start=start, end=end, condition=condition):
+            span = f"{iso_seconds(start)} to {iso_seconds(end)}"
+            hint(f"{shard}: the state of the window from {span} is lost: {condition}")
         case events.ReadingFailed(shard_id=shard, reason=reason):
             hint(f"{shard}: read failed, trying again: {reason}")
         case events.DeliveryFailed(shard_id=shard, reason=reason):

@@ -127,6 +127,38 @@ def _bounds(column: "Column") -> str:
             return f", {least} to {most}"
 
 
+@app.command("export")
+def export(
+    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the copy; it must not be there yet.")],
+    *,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Write the files of a model into a folder.
+
+    Nothing of the model is loaded. The copy has the same digest, so a pin of the one is a pin of the other. If
+    MODEL_DIGEST is set and the model has another digest, nothing is written.
+    """
+    from stream_consumer.models.copies import export
+    from stream_consumer.models.files import directory_digest, model_directory
+    from stream_consumer.settings import Settings
+
+    pin = Settings.of(os.environ | {"MODEL_LOCATION": location}).model_digest
+    with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
+        _refuse_unpinned(location, directory_digest(directory), pin)
+        digest = export(directory, folder)
+    say(f"digest       {digest}")
+    say(f"location     {folder}")
+
+
+def _refuse_unpinned(location: str, digest: str, pin: str | None) -> None:
+    if pin not in {None, digest}:
+        raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {pin}")
+
+
 @app.command("sign")
 def sign(  # noqa: PLR0913 (each is an option)
     location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
@@ -173,8 +205,7 @@ def sign(  # noqa: PLR0913 (each is an option)
     with model_directory(location, lambda: options.aws(endpoint_url, region, profile).s3) as directory:
         digest = directory_digest(directory)
         say(f"original     {digest}", flush=True)
-        if pin not in {None, digest}:
-            raise ModelError(f"the model at {location} has the digest {digest}, but MODEL_DIGEST pins {pin}")
+        _refuse_unpinned(location, digest, pin)
         carried = msgspec.structs.asdict(describe(directory, location).envelope)
         statement = signing.Statement(events, Envelope(**carried | names), templates, compared)
         model = signing.sign(directory, output, statement, load)

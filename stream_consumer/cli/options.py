@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +33,11 @@ EndpointUrl = Annotated[
 ]
 Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="AWS region.")]
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile, of ~/.aws/config.")]
+Env = Annotated[str, typer.Option("--env", metavar="NAME", help="Environment, as in make deploy ENV=NAME.")]
+Functions = Annotated[
+    list[str] | None,
+    typer.Option("--function", metavar="NAME", help="Function, instead of all of the environment. May be repeated."),
+]
 EntityField = Annotated[
     str | None,
     typer.Option(
@@ -170,6 +176,23 @@ def timestamp(text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> dat
         UsageError: It is no ISO 8601 time, or at an end of the calendar.
     """
     return parse_time(text, f"{text!r} is no time; wanted {wanted}")
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def seconds(option: str, text: str, most: int) -> int:
+    """
+    Return the seconds that *text*, the value of *option*, means: ``90s``, ``10m``, ``2h`` or ``1d``.
+
+    Raises:
+        UsageError: The value is no such duration, or longer than *most* seconds.
+    """
+    number, unit = text[:-1], text[-1:]
+    value = int(number) * _SECONDS[unit] if re.fullmatch(r"[0-9]{1,9}", number) and unit in _SECONDS else 0
+    if not 1 <= value <= most:
+        raise UsageError(f"{option} {text!r} is no duration of 1s to {most // 86_400}d; wanted 90s, 10m, 2h or 1d")
+    return value
 
 
 def written(option: str, path: Path) -> Path:

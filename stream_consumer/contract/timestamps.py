@@ -16,6 +16,11 @@ def iso_milliseconds(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def iso_seconds(seconds: int) -> str:
+    """Return Unix *seconds* as ``2026-11-21T01:02:03Z``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
 def parse_time(text: str, refusal: str) -> datetime:
     """
     Return the time that *text* means, in UTC. A time without a zone is UTC's.

@@ -66,17 +66,22 @@ def unchanging(directory: Path, pin: str) -> tuple[Path, str]:
     with contextlib.ExitStack() as unless_kept:
         copy = Path(tempfile.mkdtemp(prefix="model-"))
         unless_kept.callback(shutil.rmtree, copy, ignore_errors=True)
-        hashes = {}
-        for name in _names(directory):
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            hashes[name] = _copied(directory / name, copy / name)
-        if (directory / REGISTRY_META).is_file():
-            _copied(directory / REGISTRY_META, copy / REGISTRY_META)
-        digest = _digest(hashes)
+        digest = copy_files(directory, copy)
         if digest == pin and not _taken_over(copy, pin):
             _COPIES[pin] = copy
             atexit.register(unless_kept.pop_all().close)
     return _COPIES.get(digest, copy), digest
+
+
+def copy_files(directory: Path, copy: Path) -> str:
+    """Copy what the digest covers, and what the registry says, into the folder *copy*; return the copy's digest."""
+    hashes = {}
+    for name in _names(directory):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        hashes[name] = _copied(directory / name, copy / name)
+    if (directory / REGISTRY_META).is_file():
+        _copied(directory / REGISTRY_META, copy / REGISTRY_META)
+    return _digest(hashes)
 
 
 _COPIES: dict[str, Path] = {}

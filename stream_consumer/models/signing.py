@@ -19,6 +19,7 @@ from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
+from stream_consumer.models.copies import new_folder
 from stream_consumer.profiling.reference import reference_of, samples_of
 from stream_consumer.scoring import Scorer
 
@@ -95,26 +96,20 @@ def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Pa
     """
     rows = rows_of(statement)
     columns = columns_of(rows)
-    aside = target.parent / f".{target.name}.part"
     try:
-        if target.exists():
-            raise ModelError(f"the output {target} is there already; name a folder that is not")
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.copytree(directory, aside, ignore=shutil.ignore_patterns("__pycache__"))
-        _describe(aside / "MLmodel", columns, statement)
-        names = [column["name"] for column in columns]
-        example = {"columns": names, "data": [[row.get(name) for name in names] for row in rows[:_MOST_EXAMPLES]]}
-        (aside / _EXAMPLE).write_text(json.dumps(example), encoding="utf-8")
-        signed = load(aside)
-        if statement.reference:
-            _state(aside / "MLmodel", {"reference": _reference(signed, statement)})
+        with new_folder(target) as aside:
+            shutil.copytree(directory, aside, ignore=shutil.ignore_patterns("__pycache__"))
+            _describe(aside / "MLmodel", columns, statement)
+            names = [column["name"] for column in columns]
+            example = {"columns": names, "data": [[row.get(name) for name in names] for row in rows[:_MOST_EXAMPLES]]}
+            (aside / _EXAMPLE).write_text(json.dumps(example), encoding="utf-8")
             signed = load(aside)
-        aside.rename(target)
+            if statement.reference:
+                _state(aside / "MLmodel", {"reference": _reference(signed, statement)})
+                signed = load(aside)
+            return signed
     except (OSError, yaml.YAMLError) as error:
         raise ModelError(f"the model in {directory} cannot be copied to {target}: {error}") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return signed
 
 
 def _describe(path: Path, columns: Sequence[Mapping[str, Any]], statement: Statement) -> None:

@@ -28,6 +28,7 @@ from stream_consumer.training.promotion import Rival
 from stream_consumer.training.record import log_record, record_of
 from stream_consumer.training.reference import COLUMNS, reference
 from stream_consumer.training.rides import BOUNDS, FEATURES
+from stream_consumer.training.run_notes import log_notes
 from stream_consumer.training.sources import shown
 from stream_consumer.training.trial import Trial
 from stream_consumer.whole_file import refuse_unwritable
@@ -175,6 +176,7 @@ def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str)
         mlflow.log_params(_params(trial))
         mlflow.log_metrics(metrics_of(trial, rival))
         log_record(mlflow, record_of(trial))
+        log_notes(mlflow, trial, Path.cwd())
         model = mlflow.sklearn.log_model(trial.fitted.model, name="model", **_form(mlflow, trial, name))
     return Logged(run.info.run_id, model.model_id)
 

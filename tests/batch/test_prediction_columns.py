@@ -208,13 +208,13 @@ def test_a_table_holds_members_that_some_predictions_lack(tmp_path: Path) -> Non
         (
             WHOLE,
             HALF,
-            "has ride_duration BIGINT and the model predicts DOUBLE; none may be changed: name another table",
+            "has ride_duration BIGINT and this run has DOUBLE; none may be changed: name another table",
         ),
-        (HALF, WHOLE, "has ride_duration DOUBLE and the model predicts BIGINT"),
-        (WHOLE, Output.of(["x"]), "has ride_duration BIGINT and the model predicts TEXT"),
-        (Output.of(["x"]), WHOLE, "has ride_duration TEXT and the model predicts BIGINT"),
-        (HALF, Output.of([True]), "has ride_duration DOUBLE and the model predicts BOOLEAN"),
-        (Output.of([True]), HALF, "has ride_duration BOOLEAN and the model predicts DOUBLE"),
+        (HALF, WHOLE, "has ride_duration DOUBLE and this run has BIGINT"),
+        (WHOLE, Output.of(["x"]), "has ride_duration BIGINT and this run has TEXT"),
+        (Output.of(["x"]), WHOLE, "has ride_duration TEXT and this run has BIGINT"),
+        (HALF, Output.of([True]), "has ride_duration DOUBLE and this run has BOOLEAN"),
+        (Output.of([True]), HALF, "has ride_duration BOOLEAN and this run has DOUBLE"),
     ],
 )
 def test_predictions_are_not_changed_into_those_that_a_table_has(

@@ -20,7 +20,7 @@ from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_LINES, CHUNK_ROWS, BadLines, Chunk, Lines, Table
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.errors import StoreFailed, UnusableInput
-from stream_consumer.batch.readers import Layout, ndjson, parquet, readable
+from stream_consumer.batch.readers import Layout, Wanted, ndjson, parquet, readable
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column, EventSchema
 from tests.batch.files import parquet_file
@@ -30,13 +30,13 @@ ZONE = EventSchema([Column("zone", "long")])
 
 
 def read_parquet(path: Path, schema: EventSchema = ZONE, id_column: str | None = None) -> list[Chunk]:
-    with parquet(path, schema, id_column, "in/rides.parquet", "rides") as rows:
+    with parquet(path, Wanted(schema, id_column), "in/rides.parquet", "rides") as rows:
         return list(rows.chunks)
 
 
 def read_csv(path: Path, content: str | bytes, schema: EventSchema = ZONE, id_column: str | None = None) -> list[Chunk]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    with csv(path, schema, id_column, "in/rides.csv", "rides") as rows:
+    with csv(path, Wanted(schema, id_column), "in/rides.csv", "rides") as rows:
         return list(rows.chunks)
 
 
@@ -112,7 +112,7 @@ def test_an_optional_column_that_is_not_there_is_warned_of_once(
     """The header may be mistyped. A table from Spark is read in many parts, each with the same columns."""
     schema = EventSchema([Column("zone", "long"), Column("city", "string", required=False)], Envelope())
     for _ in range(2):
-        Layout(schema, ["zone", "citty"], None, f"{tmp_path}/flats.csv", "flats")
+        Layout(Wanted(schema), ["zone", "citty"], f"{tmp_path}/flats.csv", "flats")
     [warning] = caplog.messages
     assert warning.endswith(
         "flats.csv lacks the optional column 'city', which the model gets as missing; it has 'zone', 'citty'"

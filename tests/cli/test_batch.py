@@ -142,6 +142,20 @@ def test_standard_output_decides_nothing(said: tuple[str, str, int], rides: Path
     assert (tmp_path / "out" / "rides.parquet.summary.json").exists()
 
 
+def test_columns_are_kept_by_name_and_a_name_that_is_taken_is_refused(
+    command: Command, rides: Path, model: str, tmp_path: Path
+) -> None:
+    kept = ("--keep", "trip_distance", "--keep", "DOLocationID", "--keep", "trip_distance")
+    ran = command("batch", rides, tmp_path / "out.parquet", "--model", model, *kept)
+    assert ran.code == 0, ran
+    assert [(row["trip_distance"], row["DOLocationID"]) for row in rows(tmp_path / "out.parquet")] == [
+        (3.5, 205),
+        (1.0, 75),
+    ]
+    ran = command("batch", rides, tmp_path / "two.parquet", "--model", model, "--keep", "ride_id")
+    assert (ran.code, "--keep ride_id: that name is taken in the output, which has ride_id" in ran.err) == (2, True)
+
+
 def test_too_many_rejected_rows_are_a_failure(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
     ran = command("batch", rides, tmp_path / "out.csv", "--model", model, "--max-rejected", "10%")
     assert (ran.code, "more than 10.0%" in ran.err) == (1, True)

@@ -32,6 +32,24 @@ def test_a_model_is_shown_with_its_columns_bounds_and_digest(command: Command, r
     assert max(map(len, lines.values())) <= 80
 
 
+def test_a_model_is_exported_with_its_digest(
+    command: Command, rides_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = command("model", "export", rides_model, tmp_path / "copy")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines()[0].split() == ["digest", directory_digest(rides_model)]
+    assert directory_digest(tmp_path / "copy") == directory_digest(rides_model)
+    assert served(tmp_path / "copy", ride_event(1)) == served(rides_model, ride_event(1))
+    again = command("model", "export", rides_model, tmp_path / "copy")
+    assert (again.code, "copy is there already; name a folder that is not" in " ".join(again.err.split())) == (1, True)
+    lost = command("model", "export", rides_model, tmp_path / "no" / "folder")
+    assert (lost.code, "cannot be copied to" in lost.err) == (1, True)
+    monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
+    pinned = command("model", "export", rides_model, tmp_path / "other")
+    assert (pinned.code, f"MODEL_DIGEST pins {'0' * 64}" in " ".join(pinned.err.split())) == (1, True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy"]
+
+
 def test_what_is_no_model_is_said_with_the_remedy(command: Command, tmp_path: Path) -> None:
     ran = command("model", tmp_path)
     assert ran.code == 1

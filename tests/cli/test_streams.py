@@ -1,6 +1,7 @@
 """``put``, ``consume``, ``tail`` and ``dead-letters`` on an embedded endpoint: a ride's way through the commands."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,34 @@ def test_anybody_s_handler_can_be_consumed_with(
     assert "1 records discarded: RetryAttemptsExhausted" in ran.err
     [document] = aws.clients().s3.list_objects_v2(Bucket="ride-failures", Prefix="aws/lambda/")["Contents"]
     assert "/shardId-" in document["Key"]
+
+
+WINDOWED = """
+def handle(event, context):
+    seen = event["state"].get("seen", 0) + len(event["Records"])
+    if event["isFinalInvokeForWindow"]:
+        raise ValueError(f"the window has {seen} records")
+    return {"state": {"seen": seen}}
+"""
+
+
+def test_a_tumbling_window_is_closed_before_a_drain_ends_and_its_loss_is_said(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    aws.clients().kinesis.create_stream(StreamName="windowed", ShardCount=1)
+    aws.clients().kinesis.put_record(StreamName="windowed", PartitionKey="1", Data=b"a")
+    aws.clients().kinesis.put_record(StreamName="windowed", PartitionKey="1", Data=b"b")
+    (tmp_path / "windowed.py").write_text(WINDOWED)
+    monkeypatch.chdir(tmp_path)
+    ran = command(
+        *("consume", "--stream", "windowed", "--function", "windowed.handle", "--drain", "--poll", "0.05"),
+        *("--tumbling-window", 900, "--batch-size", 1, "--maximum-retry-attempts", 0),
+        *("--endpoint-url", aws.endpoint_url),
+    )
+    assert ran.code == 0
+    assert "invocation with 0 records failed: ValueError: the window has 2 records" in ran.err
+    said = r"the state of the window from \S+:(00|15|30|45):00Z to \S+Z is lost: RetryAttemptsExhausted"
+    assert re.search(said, ran.err.replace("\n", " "))
 
 
 def test_predictions_are_shown_in_the_envelope_that_options_or_the_environment_name(

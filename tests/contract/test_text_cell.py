@@ -14,6 +14,7 @@ from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Input
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.locations import Location
+from stream_consumer.batch.readers import Wanted
 from stream_consumer.contract import text_cell
 from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord
@@ -78,7 +79,7 @@ Verdict = tuple[str, str, str] | None
 
 def in_batch(model: Model, content: bytes, path: Path) -> Verdict:
     path.with_name("rides.csv").write_bytes(content)
-    with csv(path.with_name("rides.csv"), model.schema, None, "rides.csv", "rides") as rows:
+    with csv(path.with_name("rides.csv"), Wanted(model.schema), "rides.csv", "rides") as rows:
         return judged(model, rows)
 
 
@@ -91,7 +92,7 @@ def in_a_query(model: Model, content: bytes, path: Path) -> Verdict:
     connection.commit()
     connection.close()
     url = Location.parse(f"sqlite:///{path}")
-    with database.query(url, "select n from rides", model.schema, None) as rows:
+    with database.query(url, "select n from rides", Wanted(model.schema)) as rows:
         return judged(model, rows)
 
 

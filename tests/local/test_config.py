@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_aws() -> None:
     assert config.maximum_record_age_in_seconds == -1
     assert config.bisect_batch_on_function_error is False
     assert config.report_batch_item_failures is False
+    assert config.tumbling_window_in_seconds == 0
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,12 @@ def test_the_defaults_are_those_of_aws() -> None:
         ({"maximum_retry_attempts": -2}, "maximum_retry_attempts is -2, wanted -1 to 10000"),
         ({"maximum_record_age_in_seconds": 59}, "wanted 60 to 604800, or -1 for no limit"),
         ({"maximum_record_age_in_seconds": 604_801}, "maximum_record_age_in_seconds is 604801"),
+        ({"tumbling_window_in_seconds": -1}, "tumbling_window_in_seconds is -1, wanted 0 to 900"),
+        ({"tumbling_window_in_seconds": 901}, "tumbling_window_in_seconds is 901, wanted 0 to 900"),
+        (
+            {"tumbling_window_in_seconds": 1, "parallelization_factor": 2},
+            "parallelization_factor is 2, wanted 1 with a tumbling window",
+        ),
         ({"stream_name": ""}, "stream_name is empty"),
         ({"starting_position": "NOW"}, "starting_position is 'NOW', wanted one of TRIM_HORIZON, LATEST, AT_TIMESTAMP"),
         ({"starting_position": "AT_TIMESTAMP"}, "AT_TIMESTAMP needs starting_position_timestamp"),
@@ -65,6 +72,7 @@ def test_the_limits_themselves_are_allowed() -> None:
     )
 
     assert config.maximum_record_age_in_seconds == 60
+    assert MappingConfig(stream_name="rides", tumbling_window_in_seconds=900).tumbling_window_in_seconds == 900
 
 
 def test_waits_double_up_to_their_limit() -> None:

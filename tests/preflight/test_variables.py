@@ -55,6 +55,18 @@ def test_account_region_and_models_are_read(root: Path) -> None:
     assert asked(root) == Asked("123456789012", "eu-west-1", {}, models)
 
 
+def test_a_challenger_is_a_model_to_look_at_too(root: Path) -> None:
+    """It is read by the settings of its consumer."""
+    challenger = {"location": "s3://models/8", "digest": "cd"}
+    (root / "more.auto.tfvars.json").write_text(
+        consumers(a={"challenger": challenger, "environment": {"ID_FIELD": "trip"}})
+    )
+    assert asked(root).models == {
+        "a": Model(environment={"ID_FIELD": "trip"}),
+        "the challenger of a": Model("s3://models/8", "cd", {"ID_FIELD": "trip"}),
+    }
+
+
 def test_values_count_in_terraforms_order_with_those_of_the_shell(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_VAR_doors_image_digest", "of the shell")
     monkeypatch.setenv("TF_VAR_region", "of the shell")

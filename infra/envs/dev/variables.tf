@@ -86,6 +86,12 @@ variable "releases" {
   default     = {}
 }
 
+variable "challengers" {
+  description = "The second model of consumers while a canary runs; `make deploy CHALLENGER=…` writes it to release.auto.tfvars.json."
+  type        = any
+  default     = {}
+}
+
 variable "emails" {
   description = "Who is told of alarms."
   type        = set(string)

@@ -49,6 +49,7 @@ module "system" {
   release_trigger    = var.release_trigger
   written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger }
   releases           = var.releases
+  challengers        = var.challengers
   emails             = var.emails
   disposable         = false
 }

@@ -7,6 +7,24 @@ module "model" {
   model   = var.model
 }
 
+module "challenger" {
+  source = "../model-access"
+
+  account = var.account
+  model   = { location = try(var.challenger.location, null), digest = try(var.challenger.digest, null), kms_key_arn = try(var.challenger.kms_key_arn, null) }
+}
+
+locals {
+  challenger_settings = merge(
+    { for name, value in module.challenger.environment : replace(name, "MODEL_", "CHALLENGER_") => value },
+    { for name, value in {
+      CHALLENGER_STREAM     = try(var.challenger.stream.arn, null)
+      CHALLENGER_THRESHOLD  = try(tostring(var.challenger.threshold), null)
+      CHALLENGER_TIMEOUT_MS = try(tostring(var.challenger.timeout_ms), null)
+    } : name => value if value != null },
+  )
+}
+
 module "function" {
   source = "../function"
 
@@ -30,6 +48,7 @@ module "function" {
       DEAD_LETTER_PREFIX      = var.dead_letters.prefix
     },
     module.model.environment,
+    local.challenger_settings,
   )
 }
 

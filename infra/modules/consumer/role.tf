@@ -9,8 +9,14 @@ locals {
   key_uses = [
     { sid = "DecryptInput", key = var.input_stream.kms_key_arn, action = "kms:Decrypt", service = local.through_kinesis, context = "aws:kinesis:arn", of = var.input_stream.arn },
     { sid = "EncryptPredictions", key = var.output_stream.kms_key_arn, action = "kms:GenerateDataKey", service = local.through_kinesis, context = "aws:kinesis:arn", of = var.output_stream.arn },
+    { sid = "EncryptChallengersPredictions", key = try(var.challenger.stream.kms_key_arn, null), action = "kms:GenerateDataKey", service = local.through_kinesis, context = "aws:kinesis:arn", of = try(var.challenger.stream.arn, null) },
     { sid = "EncryptDeadLetters", key = var.kms_key_arn, action = "kms:GenerateDataKey", service = local.through_s3, context = "aws:s3:arn", of = var.dead_letters.bucket_arn },
   ]
+
+  # A policy has each Sid once, and the first model's statements have these.
+  challengers = { for name, statements in { read = module.challenger.statements, decrypt = module.challenger.key_statements } :
+    name => [for statement in statements : merge(statement, { Sid = "${statement.Sid}OfChallenger" })]
+  }
 
   statements = concat(
     [
@@ -44,6 +50,15 @@ locals {
       },
     ],
     module.model.statements,
+    local.challengers.read,
+    [for stream in try([var.challenger.stream.arn], []) :
+      {
+        Sid      = "PutChallengersPredictions"
+        Effect   = "Allow"
+        Action   = ["kinesis:PutRecords"]
+        Resource = [stream]
+      }
+    ],
   )
 
   # Apart from what is known only after an apply (a new key's ARN, a fan-out consumer's), so that a plan shows the rest.
@@ -63,7 +78,7 @@ locals {
             }
           }
         } if use.key != null
-      ], module.model.key_statements)
+      ], module.model.key_statements, local.challengers.decrypt)
     },
     { for fan_out in var.input_stream.fan_out[*] : "subscribe" => [
       {

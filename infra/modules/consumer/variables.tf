@@ -200,6 +200,53 @@ variable "model" {
   default = {}
 }
 
+variable "challenger" {
+  description = "A second model that scores each batch after the first one (docs/challenger.md); null: none. Its process needs 512 MB more of function.memory_mb."
+  type = object({
+    location    = string           # as model.location
+    digest      = optional(string) # sha256 of the model directory, obligatory for a pickled model
+    kms_key_arn = optional(string) # key of the bucket of an s3:// location
+    threshold   = optional(number) # difference of two numbers above which the models disagree; null: 0
+    timeout_ms  = optional(number) # how long a batch's answer waits for the challenger; null: 2000
+    stream = optional(object({     # where its predictions go; null: nowhere
+      name        = string
+      arn         = string
+      kms_key_arn = optional(string) # null: encrypted with AWS's own key, or not at all
+    }))
+  })
+  default = null
+
+  validation {
+    condition     = var.challenger == null || try(length(var.challenger.location) > 0, false)
+    error_message = "challenger.location names the second model; without a challenger leave the whole of it out."
+  }
+
+  validation {
+    condition     = var.challenger == null || try(var.challenger.stream.arn != var.input_stream.arn, true)
+    error_message = "challenger.stream is the stream that is read, so the challenger's predictions would come back as events: name another."
+  }
+
+  validation {
+    condition     = var.challenger == null || try(var.challenger.stream.arn != var.output_stream.arn, true)
+    error_message = "challenger.stream is the output stream, whose readers could not tell the challenger's predictions from the model's: name another."
+  }
+
+  validation {
+    condition     = var.challenger == null || try(var.challenger.threshold >= 0, true)
+    error_message = "challenger.threshold is a difference, 0 or more, in the unit of the prediction."
+  }
+
+  validation {
+    condition     = var.challenger == null || try(var.challenger.timeout_ms >= 1 && floor(var.challenger.timeout_ms) == var.challenger.timeout_ms, true)
+    error_message = "challenger.timeout_ms is a whole number of milliseconds, 1 or more."
+  }
+
+  validation {
+    condition     = var.challenger == null || try(var.challenger.timeout_ms < var.function.timeout_seconds * 1000, true)
+    error_message = "The challenger is asked only if the whole of challenger.timeout_ms is left, so it would never be: lower challenger.timeout_ms below function.timeout_seconds."
+  }
+}
+
 variable "environment" {
   description = "More settings of the handler; the README's table names them all."
   type        = map(string)
@@ -208,9 +255,10 @@ variable "environment" {
   validation {
     condition = length(setintersection(keys(var.environment), [
       "PREDICTIONS_STREAM_NAME", "MODEL_LOCATION", "MODEL_BUCKET", "MLFLOW_EXPERIMENT_ID", "MODEL_DIGEST", "DEAD_LETTER_BUCKET", "DEAD_LETTER_PREFIX",
+      "CHALLENGER_LOCATION", "CHALLENGER_DIGEST", "CHALLENGER_STREAM", "CHALLENGER_THRESHOLD", "CHALLENGER_TIMEOUT_MS",
       "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
     ])) == 0
-    error_message = "These settings follow from other variables (output_stream, model, dead_letters, function.log_level, name), and so do the permissions and alarms: change those instead of environment."
+    error_message = "These settings follow from other variables (output_stream, model, challenger, dead_letters, function.log_level, name), and so do the permissions and alarms: change those instead of environment."
   }
 
   validation {

@@ -18,11 +18,11 @@ variable "model" {
 
   validation {
     condition     = var.model.location == null || can(regex("^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?]*[^*?/]|/[^*?]+)$", var.model.location))
-    error_message = "model.location is s3://bucket/folder or an absolute path in the image; the image carries no mlflow, so models:/ cannot be loaded there: use the folder that the model version points to."
+    error_message = "A model's location is s3://bucket/folder or an absolute path in the image; the image carries no mlflow, so models:/ cannot be loaded there: use the folder that the model version points to."
   }
 
   validation {
     condition     = var.model.digest == null || can(regex("^[0-9a-f]{64}$", var.model.digest))
-    error_message = "model.digest is the sha256 of the model directory, 64 hex digits."
+    error_message = "A model's digest is the sha256 of the model directory, 64 hex digits."
   }
 }

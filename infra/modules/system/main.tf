@@ -7,6 +7,21 @@ locals {
   output_names   = { for name, c in var.consumers : name => coalesce(c.output.name, "${local.prefix}-${name}-predictions") }
   input_name     = coalesce(var.input.name, "${local.prefix}-events")
 
+  # A model that is compared during a canary puts its predictions nowhere: they would pass for those of the consumer's own challenger.
+  challengers = { for name, c in var.consumers : name => contains(keys(var.challengers), name) ? {
+    location    = var.challengers[name].location
+    digest      = var.challengers[name].digest
+    kms_key_arn = try(c.challenger.kms_key_arn, null)
+    threshold   = try(c.challenger.threshold, null)
+    timeout_ms  = try(c.challenger.timeout_ms, null)
+    stream      = null
+  } : c.challenger }
+
+  # A canary is over at its time. The schedule has taken its share away by then, and no plan gives it back.
+  releases = { for name, release in var.releases : name => merge(release, {
+    canary_weight = try(timecmp(plantimestamp(), release.canary_until) >= 0, false) ? 0 : release.canary_weight
+  }) }
+
   # By stream: a mode or a number of shards that it names itself counts.
   capacity = { for key, stream in merge(
     { input = { mode = var.input.mode, shards = var.input.shards } },
@@ -68,14 +83,31 @@ module "consumer" {
   mapping       = each.value.mapping
   output_stream = module.output[each.key].stream
   model         = merge(each.value.model, { kms_key_arn = try(coalesce(each.value.model.kms_key_arn, var.bootstrap.kms_key_arn), null) })
+  challenger    = one([for challenger in local.challengers[each.key][*] : merge(challenger, { kms_key_arn = try(coalesce(challenger.kms_key_arn, var.bootstrap.kms_key_arn), null) })])
   environment   = each.value.environment
-  release       = lookup(var.releases, each.key, null)
+  release       = lookup(local.releases, each.key, null)
 
   dead_letters = {
     bucket            = module.failures.name
     bucket_arn        = module.failures.arn
     prefix            = "${module.failures.dead_letter_prefix}/${each.key}"
     on_failure_prefix = module.failures.on_failure_prefix
+  }
+
+  depends_on = [module.canary] # no share before its end is scheduled
+}
+
+module "canary" {
+  source = "../canary"
+
+  name      = "${local.prefix}-ends-canaries"
+  account   = var.account
+  roles     = var.roles
+  functions = values(local.function_names)
+
+  # Also of a canary that is over: its schedule is there until the next deployment.
+  until = { for name, release in var.releases : local.function_names[name] => release.canary_until
+    if contains(keys(var.consumers), name) && release.canary_weight > 0 && release.canary_until != null
   }
 }
 

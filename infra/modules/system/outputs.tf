@@ -87,6 +87,11 @@ output "releases" {
   value       = { for name, release in var.releases : name => release if contains(concat(keys(var.consumers), var.web == null ? [] : ["web"]), name) }
 }
 
+output "challengers" {
+  description = "The second models of a canary, by consumer."
+  value       = { for name, challenger in var.challengers : name => challenger if contains(keys(var.consumers), name) }
+}
+
 output "models_uri" {
   description = "Where models go."
   value       = "s3://${var.bootstrap.models_bucket}/models"

@@ -122,6 +122,18 @@ variable "consumers" {
       digest      = optional(string) # sha256 of the model directory
       kms_key_arn = optional(string) # key of a bucket that is not ours
     }), {})
+    challenger = optional(object({
+      location    = string           # a second model, as model.location: it scores each batch after the first one
+      digest      = optional(string) # sha256 of the model directory
+      kms_key_arn = optional(string) # key of a bucket that is not ours
+      threshold   = optional(number) # difference of two numbers above which the models disagree; null: 0
+      timeout_ms  = optional(number) # how long a batch's answer waits for it; null: 2000
+      stream = optional(object({     # where its predictions go, one of yours; null: nowhere
+        name        = string
+        arn         = string
+        kms_key_arn = optional(string)
+      }))
+    })) # docs/challenger.md; function.memory_mb needs 512 more
     output = optional(object({
       name            = optional(string) # null: <name>-<environment>-<consumer>-predictions
       mode            = optional(string) # null: stream_defaults
@@ -167,8 +179,8 @@ variable "consumers" {
   }
 
   validation {
-    condition     = length(setintersection(keys(var.consumers), ["web", "batch", "batch-starter", "batch-interval"])) == 0
-    error_message = "web, batch, batch-starter and batch-interval are the names of the doors' functions: call the consumer something else."
+    condition     = length(setintersection(keys(var.consumers), ["web", "batch", "batch-starter", "batch-interval", "ends-canaries"])) == 0
+    error_message = "web, batch, batch-starter and batch-interval are the names of the doors' functions, and ends-canaries is that of a role: call the consumer something else."
   }
 
   validation {
@@ -250,6 +262,16 @@ variable "releases" {
   type = map(object({
     version       = string
     canary_weight = optional(number, 0)
+    canary_until  = optional(string) # RFC 3339 in UTC: when the share ends by itself; null: it does not
+  }))
+  default = {}
+}
+
+variable "challengers" {
+  description = "The second model of consumers while a canary runs, in place of their own `challenger`: written by `make deploy CHALLENGER=…`. What is not there is forgotten."
+  type = map(object({
+    location = string
+    digest   = optional(string) # sha256 of the model directory
   }))
   default = {}
 }

@@ -19,5 +19,7 @@ locals {
   level_3 = { for side, items in local.level_2 : side => merge([for path, item in items : { for key, value in item : "${path}.${key}" => value } if can(keys(item))]...) }
   level_4 = { for side, items in local.level_3 : side => merge([for path, item in items : { for key, value in item : "${path}.${key}" => value } if can(keys(item))]...) }
 
-  unknown_attributes = flatten([for level in [local.level_1, local.level_2, local.level_3, local.level_4] : setsubtract(keys(level.written), keys(level.taken))])
+  level_5 = { for side, items in local.level_4 : side => merge([for path, item in items : { for key, value in item : "${path}.${key}" => value } if can(keys(item))]...) }
+
+  unknown_attributes = flatten([for level in [local.level_1, local.level_2, local.level_3, local.level_4, local.level_5] : setsubtract(keys(level.written), keys(level.taken))])
 }

@@ -19,7 +19,7 @@ import numpy as np
 from stream_consumer.batch.chunks import Input, Table
 from stream_consumer.batch.csv_reader import csv
 from stream_consumer.batch.locations import SUFFIXES, Format
-from stream_consumer.batch.readers import ndjson, parquet
+from stream_consumer.batch.readers import Wanted, ndjson, parquet
 from stream_consumer.batch.row_events import as_events
 from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.record import InvalidRecord, Reason
@@ -27,7 +27,7 @@ from stream_consumer.errors import UsageError
 from stream_consumer.sinks import Entry
 
 _SUFFIXES = {**SUFFIXES, ".json": Format.NDJSON}
-_Open = Callable[[Path, EventSchema, str | None, str, str], AbstractContextManager[Input]]
+_Open = Callable[[Path, Wanted, str, str], AbstractContextManager[Input]]
 _TABLES: Mapping[Format, _Open] = {Format.PARQUET: parquet, Format.CSV: csv}
 _LARGEST_WHOLE = 1 << 26
 """Bytes of a file of JSON that may be an array, which is read whole. A larger one is read by lines."""
@@ -68,7 +68,7 @@ def verdicts(entries: list[Entry], schema: EventSchema) -> Counter[Reason]:
 
 
 def _table_events(opener: _Open, path: Path, schema: EventSchema) -> Iterator[bytes]:
-    with opener(path, schema, None, str(path), path.stem) as table:
+    with opener(path, Wanted(schema), str(path), path.stem) as table:
         for chunk in table.chunks:
             if isinstance(chunk, Table):
                 yield from as_events(chunk, np.arange(len(chunk.numbers)), schema.envelope)

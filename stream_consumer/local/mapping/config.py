@@ -35,6 +35,8 @@ class MappingConfig:
     maximum_record_age_in_seconds: float = -1
     bisect_batch_on_function_error: bool = False
     report_batch_item_failures: bool = False
+    tumbling_window_in_seconds: int = 0
+    """0 is no window."""
 
     def __post_init__(self) -> None:
         faults = [*self._range_faults(), *self._position_faults()]
@@ -47,6 +49,7 @@ class MappingConfig:
             ("maximum_batching_window_in_seconds", self.maximum_batching_window_in_seconds, 0, 300),
             ("parallelization_factor", self.parallelization_factor, 1, 10),
             ("maximum_retry_attempts", self.maximum_retry_attempts, -1, 10_000),
+            ("tumbling_window_in_seconds", self.tumbling_window_in_seconds, 0, 900),
         )
         faults = [
             f"{name} is {value}, wanted {least} to {most}"
@@ -56,6 +59,9 @@ class MappingConfig:
         age = self.maximum_record_age_in_seconds
         if age != -1 and not 60 <= age <= 604_800:  # noqa: PLR2004 - AWS's limits, said in the message
             faults.append(f"maximum_record_age_in_seconds is {age}, wanted 60 to 604800, or -1 for no limit")
+        if self.tumbling_window_in_seconds and self.parallelization_factor > 1:
+            # Source: terraform-aws-modules/terraform-aws-lambda, issue 619; the guide says "per shard" of the state.
+            faults.append(f"parallelization_factor is {self.parallelization_factor}, wanted 1 with a tumbling window")
         return faults
 
     def _position_faults(self) -> list[str]:
@@ -84,6 +90,8 @@ class Pace:
     """How long reads or on-failure deliveries may fail without one success before the mapping stops with an error."""
     discovery_seconds: float = 10.0
     """Between ListShards calls while a closed shard's children are not listed yet."""
+    window_grace_seconds: float = 120.0
+    """After the end of a tumbling window with no later record, before its final invocation; AWS: "up to 2 minutes"."""
 
     def __post_init__(self) -> None:
         waits = [(field.name, getattr(self, field.name)) for field in fields(self)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stream_consumer.local.mapping.config import MappingConfig
     from stream_consumer.local.mapping.lambda_records import StreamRecord
+    from stream_consumer.local.mapping.tumbling_windows import Closing
     from stream_consumer.local.runtime.functions import Invocation
 
 UNLIMITED = -1
@@ -42,6 +43,8 @@ class Batch:
     """The last invocation since the checkpoint moved that reached the function, with these records or among others."""
     invocations: int = 0
     """How many did."""
+    closing: "Closing | None" = None
+    """The batch has no records: it takes the state of its tumbling window away."""
 
 
 @dataclass(frozen=True, slots=True)

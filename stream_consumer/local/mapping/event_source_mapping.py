@@ -190,7 +190,7 @@ class EventSourceMapping:
                 pause = consumer.step()
                 if self._draining.is_set():
                     reads_before_drain = consumer.reads if reads_before_drain is None else reads_before_drain
-                    if consumer.idle_since(reads_before_drain):
+                    if consumer.drained_since(reads_before_drain):
                         return
                 if consumer.done:
                     return

@@ -41,7 +41,7 @@ class Invoked:
     invocation: "Invocation"
     seconds: float
     oldest_age_seconds: float
-    """Age of the batch's first record when the invocation ended."""
+    """Age of the batch's first record when the invocation ended; 0 when it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,17 @@ class GivenUp:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowLost:
+    """The invocation that closes a tumbling window failed beyond the retries, and the window's state was dropped."""
+
+    shard_id: str
+    start: int
+    """Seconds since the epoch."""
+    end: int
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryFailed:
     """The on-failure destination did not take a document; the records are kept."""
 
@@ -71,7 +82,9 @@ class DeliveryFailed:
     wait_seconds: float
 
 
-Event = ShardStarted | ShardFinished | Read | ReadingFailed | Invoked | Checkpointed | GivenUp | DeliveryFailed
+Event = (
+    ShardStarted | ShardFinished | Read | ReadingFailed | Invoked | Checkpointed | GivenUp | WindowLost | DeliveryFailed
+)
 
 Observer = Callable[[Event], None]
 """Called under a lock of the mapping: be quick. What it raises ends the mapping."""

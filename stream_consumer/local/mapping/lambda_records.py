@@ -9,10 +9,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stream_consumer.contract.timestamps import iso_seconds
+from stream_consumer.local.mapping.tumbling_windows import STATE_LIMIT, Closing
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from types_boto3_kinesis.type_defs import RecordTypeDef
+
+    from stream_consumer.local.mapping.tumbling_windows import Window
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 """Bytes of a synchronous invocation's event. Source: AWS Lambda developer guide, "Lambda quotas"."""
@@ -21,6 +26,9 @@ ROLE_ARN = "arn:aws:iam::000000000000:role/local-event-source-mapping"
 """``invokeIdentityArn``: Lambda names the function's role there; no role exists here."""
 
 _EVENT_OVERHEAD = len(b'{"Records":[]}') - 1  # the last record has no comma
+
+WINDOW_OVERHEAD = STATE_LIMIT + 1024
+"""Bytes that a window's event keeps free for the state, which may grow before a batch comes again, and for the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +81,31 @@ def render_event(records: "Iterable[StreamRecord]") -> bytes:
     return b'{"Records":[' + b",".join(record.event for record in records) + b"]}"
 
 
-def fitting(records: "Iterable[StreamRecord]", most: int) -> int:
-    """How many of the first *most* records make one event of at most 6 MB; at least one, however large it is."""
-    size, count = _EVENT_OVERHEAD, 0
+def render_window_event(
+    records: "Iterable[StreamRecord]", source: ShardSource, window: "Window", closing: Closing | None
+) -> bytes:
+    """
+    Lambda's event for *records* of a tumbling window, JSON.
+
+    Source: AWS Lambda developer guide, "Implementing stateful Kinesis Data Streams processing in Lambda", example
+    ``KinesisTimeWindowEvent``.
+    """
+    span = {"start": iso_seconds(window.start), "end": iso_seconds(window.end)}
+    origin = {"shardId": source.shard_id, "eventSourceARN": source.stream_arn}
+    flags = {flag.value: flag is closing for flag in Closing}
+    before_state = json.dumps({"window": span}, separators=(",", ":"))[1:-1]
+    after_state = json.dumps(origin | flags, separators=(",", ":"))[1:]
+    head = f',{before_state},"state":'.encode()
+    return render_event(records)[:-1] + head + window.state + f",{after_state}".encode()
+
+
+def fitting(records: "Iterable[StreamRecord]", most: int, *, reserved: int = 0) -> int:
+    """
+    How many of the first *most* records make one event of at most 6 MB, less the *reserved* bytes.
+
+    At least one, however large it is.
+    """
+    size, count = _EVENT_OVERHEAD + reserved, 0
     for record in records:
         size += record.weight
         if count == most or (count and size > PAYLOAD_LIMIT):

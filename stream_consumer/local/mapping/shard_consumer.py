@@ -5,6 +5,7 @@ One shard's consumer: reads, hands batches to the function, gives up what must b
 the shard is read on while its function works.
 """
 
+import math
 import queue
 import threading
 import time
@@ -22,11 +23,13 @@ from stream_consumer.local.mapping.events import (
     Observer,
     Read,
     ReadingFailed,
+    WindowLost,
 )
-from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, ShardSource, render_event
+from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, ShardSource, render_event, render_window_event
 from stream_consumer.local.mapping.lanes import Executor, FailingSince, Job
 from stream_consumer.local.mapping.on_failure import DestinationUnavailable, OnFailureDestination, Origin
 from stream_consumer.local.mapping.shard_queue import Lane, ShardQueue
+from stream_consumer.local.mapping.tumbling_windows import stateful
 from stream_consumer.local.runtime.functions import Function, FunctionError, Invocation
 
 if TYPE_CHECKING:
@@ -84,9 +87,16 @@ class ShardConsumer:
         """Reads begun so far."""
         return self._reads
 
-    def idle_since(self, read: int) -> bool:
-        """Whether nothing is pending and a read begun after the first *read* reads found the shard's tip."""
-        return self._queue.empty and (self._ended or self._tip_read > read)
+    def drained_since(self, read: int) -> bool:
+        """
+        Whether nothing is pending and a read begun after the first *read* reads found the shard's tip.
+
+        An open window ends at that tip, so that its final invocation is pending.
+        """
+        if not self._ended and self._tip_read <= read:
+            return False
+        self._queue.read_up_to(math.inf)
+        return self._queue.empty
 
     def step(self) -> float | None:
         """Do what is due. Returns the seconds until something more is, unless work finishes before; None: only then."""
@@ -137,6 +147,8 @@ class ShardConsumer:
         pause = self._around.pace.poll_seconds
         self._next_read = now + (min(pause, READ_SECONDS) if page.millis_behind_latest else pause)
         self._queue.add(list(map(self._source.record, page.records)), self._around.clock.now())
+        if page.ended or page.at_tip:
+            self._queue.read_up_to(math.inf if page.ended else now)
         self._around.observer(Read(self._source.shard_id, len(page.records), page.millis_behind_latest))
 
     def _begin(self, lane: Lane, work: Work) -> None:
@@ -155,15 +167,21 @@ class ShardConsumer:
             return _raising(error)
 
     def _invoke(self, lane: Lane, batch: Batch) -> Job:
-        event = render_event(batch.records)
+        window = self._queue.window  # nobody changes it: a shard with windows has one lane, and that is busy
+        event = (
+            render_window_event(batch.records, self._source, window, batch.closing)
+            if window
+            else render_event(batch.records)
+        )
         began = time.perf_counter()
         invocation = self._around.function.invoke(event) if len(event) <= PAYLOAD_LIMIT else _too_large(len(event))
         seconds = time.perf_counter() - began
+        invocation = stateful(invocation) if window else invocation
 
         def take_in() -> None:
             now = self._around.clock.now()
             self._queue.invoked(lane, batch, invocation, now)
-            age = max(0.0, now - batch.records[0].arrived)
+            age = max(0.0, now - batch.records[0].arrived) if batch.records else 0.0
             self._around.observer(Invoked(self._source.shard_id, len(batch.records), invocation, seconds, age))
 
         return take_in
@@ -171,7 +189,7 @@ class ShardConsumer:
     def _discard(self, lane: Lane, discarded: Discarded) -> Job:
         failure: DestinationUnavailable | None = None
         try:
-            if self._around.on_failure:
+            if self._around.on_failure and discarded.batch.records:
                 self._around.on_failure.deliver(discarded, self._origin())
         except DestinationUnavailable as error:
             failure = error
@@ -181,11 +199,17 @@ class ShardConsumer:
                 self._keep(lane, failure)
                 return
             self._delivering.succeeded()
+            given_up = self._given_up(discarded)
             self._queue.delivered(lane, discarded)
-            count, condition = len(discarded.batch.records), discarded.condition.value
-            self._around.observer(GivenUp(self._source.shard_id, count, condition))
+            self._around.observer(given_up)
 
         return take_in
+
+    def _given_up(self, discarded: Discarded) -> GivenUp | WindowLost:
+        shard_id, condition, window = self._source.shard_id, discarded.condition.value, self._queue.window
+        if discarded.batch.closing and window:
+            return WindowLost(shard_id, window.start, window.end, condition)
+        return GivenUp(shard_id, len(discarded.batch.records), condition)
 
     def _keep(self, lane: Lane, failure: DestinationUnavailable) -> None:
         now = self._around.clock.now()

@@ -3,7 +3,8 @@ A shard's records between reading and checkpoint: which batch may be delivered n
 
 With parallelization factor *n* the records are dealt to *n* lanes by partition key, each lane with one batch at a time:
 a key is never in two batches at once, and its records stay in order. The checkpoint is the last record before the
-first unsettled one, in the order of the shard. No I/O, threads or clock: time is an argument, in seconds.
+first unsettled one, in the order of the shard. An open tumbling window holds it back: a mapping that begins again gets
+all records of that window again, with a fresh state. No I/O, threads or clock: time is an argument, in seconds.
 """
 
 import zlib
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.delivery_rules import Batch, Discarded, Next, Work, after, expire
-from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, StreamRecord, fitting
+from stream_consumer.local.mapping.lambda_records import PAYLOAD_LIMIT, WINDOW_OVERHEAD, StreamRecord, fitting
+from stream_consumer.local.mapping.tumbling_windows import Closing, TumblingWindows, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,13 +46,22 @@ class ShardQueue:
         self.lanes = tuple(Lane() for _ in range(config.parallelization_factor))
         self._unsettled: deque[str] = deque()
         self._settled: set[str] = set()
+        self._windows = TumblingWindows(config.tumbling_window_in_seconds, pace.window_grace_seconds)
+        self._read_up_to = 0.0
+        self._passed, self._last_passed = 0, ""
+        """Records settled in order since the checkpoint moved, and the last of them."""
         self._waiting = 0
         self._weight = 0
 
     @property
     def empty(self) -> bool:
-        """Everything that was read is settled."""
-        return not self._unsettled
+        """Everything that was read is settled, and no window is open."""
+        return not self._unsettled and self.window is None
+
+    @property
+    def window(self) -> Window | None:
+        """The tumbling window of the next invocation's event."""
+        return self._windows.current
 
     @property
     def full(self) -> bool:
@@ -68,6 +79,10 @@ class ShardQueue:
             self._waiting += 1
             self._weight += record.weight
 
+    def read_up_to(self, moment: float) -> None:
+        """Learn that everything that arrived before *moment* has been added: infinity at the end of the shard."""
+        self._read_up_to = max(moment, self._read_up_to)
+
     def take(self, now: float) -> "list[tuple[Lane, Work]]":
         """The work that may begin now, one a lane at most; those lanes are busy until ``finish`` or ``postpone``."""
         taken = []
@@ -80,9 +95,9 @@ class ShardQueue:
     def wait(self, now: float) -> float | None:
         """Seconds until ``take`` has something new to give by the passing of time alone; None if it never has."""
         waits = [
-            max(lane.not_before - now, 0.0 if lane.work else self._window_left(lane, now))
+            max(lane.not_before - now, self._gathering(lane, now))
             for lane in self.lanes
-            if not lane.busy and (lane.work or lane.waiting)
+            if not lane.busy and (lane.work or lane.waiting or self._window_over(lane))
         ]
         return min(waits, default=None)
 
@@ -92,6 +107,10 @@ class ShardQueue:
         lane.work.popleft()
         lane.work.extendleft(reversed(following.work))
         self._settle(batch.records[: following.settled])
+        if following.settled and self._windows.keep(invocation.payload):
+            lane.work.appendleft(Batch((), closing=Closing.EARLY))
+        if batch.closing and not following.work:
+            self._windows.close(batch.closing)
         lane.failures = lane.failures + 1 if following.wait else 0
         lane.not_before = now + self._pace.backoff(lane.failures) if following.wait else now
         lane.busy = False
@@ -101,6 +120,8 @@ class ShardQueue:
         """The on-failure destination has taken *discarded*: the shard is past it."""
         lane.work.popleft()
         self._settle(discarded.batch.records)
+        if discarded.batch.closing:
+            self._windows.close(discarded.batch.closing)
         lane.failures, lane.busy = 0, False
 
     def postpone(self, lane: Lane, now: float) -> float:
@@ -112,33 +133,51 @@ class ShardQueue:
 
     def checkpoint(self) -> "tuple[int, str] | None":
         """How many records the checkpoint advances over since the last call and its sequence number, if it does."""
-        count, last = 0, ""
         while self._unsettled and self._unsettled[0] in self._settled:
-            last = self._unsettled.popleft()
-            self._settled.remove(last)
-            count += 1
-        return (count, last) if count else None
+            self._last_passed = self._unsettled.popleft()
+            self._settled.remove(self._last_passed)
+            self._passed += 1
+        if not self._passed or self.window:
+            return None
+        count, self._passed = self._passed, 0
+        return count, self._last_passed
 
     def _settle(self, records: "Iterable[StreamRecord]") -> None:
         self._settled.update(record.sequence_number for record in records)
 
     def _refill(self, lane: Lane, now: float) -> bool:
         """Put the lane's next batch, or what expired of it, at the head of its work; False if there is none yet."""
-        if not lane.work and lane.waiting and self._window_left(lane, now) <= 0:
-            count = fitting((record for record, _ in lane.waiting), self._config.batch_size)
-            records = tuple(lane.waiting.popleft()[0] for _ in range(count))
-            self._waiting -= count
-            self._weight -= sum(record.weight for record in records)
-            lane.work.append(Batch(records))
+        if not lane.work and self._window_over(lane):
+            lane.work.append(Batch((), closing=Closing.FINAL))
+        elif not lane.work and lane.waiting and not self._gathering(lane, now):
+            lane.work.append(self._batch(lane))
         if lane.work and isinstance(batch := lane.work[0], Batch):
             lane.work.popleft()
             lane.work.extendleft(reversed(expire(batch, now, self._config)))
         return bool(lane.work)
 
-    def _window_left(self, lane: Lane, now: float) -> float:
-        """Seconds for which the lane's next batch may still gather records; none once it is full."""
+    def _batch(self, lane: Lane) -> Batch:
+        records = tuple(lane.waiting.popleft()[0] for _ in range(self._fitting(lane)))
+        self._waiting -= len(records)
+        self._weight -= sum(record.weight for record in records)
+        self._windows.enter(records[0])
+        return Batch(records)
+
+    def _window_over(self, lane: Lane) -> bool:
+        following = lane.waiting[0][0] if lane.waiting else None
+        return self._windows.over(following, self._read_up_to)
+
+    def _gathering(self, lane: Lane, now: float) -> float:
+        """Seconds for which the lane's next batch may still gather records; none once it is full, or work is there."""
+        if lane.work or self._window_over(lane):
+            return 0.0
         left = lane.waiting[0][1] + self._config.maximum_batching_window_in_seconds - now
         if left <= 0 or len(lane.waiting) >= self._config.batch_size:
             return 0.0
-        full = fitting((record for record, _ in lane.waiting), self._config.batch_size) < len(lane.waiting)
-        return 0.0 if full else left
+        return 0.0 if self._fitting(lane) < len(lane.waiting) else left
+
+    def _fitting(self, lane: Lane) -> int:
+        """How many of the records that wait are the lane's next batch."""
+        waiting = self._windows.together(record for record, _ in lane.waiting)
+        reserved = WINDOW_OVERHEAD if self._config.tumbling_window_in_seconds else 0
+        return fitting(waiting, self._config.batch_size, reserved=reserved)

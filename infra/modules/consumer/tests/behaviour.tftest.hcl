@@ -80,6 +80,45 @@ run "settings_follow_from_variables" {
   }
 }
 
+run "a_challenger_gets_its_settings" {
+  variables {
+    challenger = {
+      location   = "s3://sc-models/models/8"
+      digest     = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+      threshold  = 0.5
+      timeout_ms = 1500
+      stream     = { name = "challenges", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/challenges" }
+    }
+  }
+
+  assert {
+    condition = { for name, value in module.function.settings : name => value if startswith(name, "CHALLENGER_") } == {
+      CHALLENGER_LOCATION   = "s3://sc-models/models/8"
+      CHALLENGER_DIGEST     = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+      CHALLENGER_STREAM     = "arn:aws:kinesis:eu-west-1:123456789012:stream/challenges"
+      CHALLENGER_THRESHOLD  = "0.5"
+      CHALLENGER_TIMEOUT_MS = "1500"
+    }
+    error_message = "The handler reads what it asks a second model from its environment."
+  }
+
+  assert {
+    condition     = length(distinct(jsondecode(module.function.policies["consume"]).Statement[*].Sid)) == length(jsondecode(module.function.policies["consume"]).Statement)
+    error_message = "IAM refuses a policy with a Sid twice, and both models are read."
+  }
+}
+
+run "what_a_challenger_does_not_say_is_left_to_the_handler" {
+  variables {
+    challenger = { location = "/opt/challenger" }
+  }
+
+  assert {
+    condition     = { for name, value in module.function.settings : name => value if startswith(name, "CHALLENGER_") } == { CHALLENGER_LOCATION = "/opt/challenger" }
+    error_message = "Defaults stand in the handler alone."
+  }
+}
+
 run "enhanced_fan_out_reads_through_the_stream_consumer" {
   variables {
     input_stream = {

@@ -227,6 +227,82 @@ run "dead_letter_prefix_with_slash" {
   expect_failures = [var.dead_letters]
 }
 
+run "challenger_without_a_model" {
+  command = plan
+
+  variables {
+    challenger = { location = "" }
+  }
+
+  expect_failures = [var.challenger]
+}
+
+run "challengers_predictions_onto_the_input" {
+  command = plan
+
+  variables {
+    challenger = {
+      location = "s3://sc-models/models/8"
+      stream   = { name = "ride_events", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events" }
+    }
+  }
+
+  expect_failures = [var.challenger]
+}
+
+run "challengers_predictions_onto_the_output" {
+  command = plan
+
+  variables {
+    challenger = {
+      location = "s3://sc-models/models/8"
+      stream   = { name = "ride_predictions", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_predictions" }
+    }
+  }
+
+  expect_failures = [var.challenger]
+}
+
+run "threshold_below_zero" {
+  command = plan
+
+  variables {
+    challenger = { location = "s3://sc-models/models/8", threshold = -1 }
+  }
+
+  expect_failures = [var.challenger]
+}
+
+run "challenger_that_is_not_waited_for" {
+  command = plan
+
+  variables {
+    challenger = { location = "s3://sc-models/models/8", timeout_ms = 0 }
+  }
+
+  expect_failures = [var.challenger]
+}
+
+run "challenger_that_outlasts_the_function" {
+  command = plan
+
+  variables {
+    challenger = { location = "s3://sc-models/models/8", timeout_ms = 60000 }
+  }
+
+  expect_failures = [var.challenger]
+}
+
+run "setting_of_the_challenger_beside_its_variable" {
+  command = plan
+
+  variables {
+    environment = { CHALLENGER_THRESHOLD = "1" }
+  }
+
+  expect_failures = [var.environment]
+}
+
 run "setting_that_follows_from_variables" {
   command = plan
 

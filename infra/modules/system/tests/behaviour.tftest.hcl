@@ -231,3 +231,58 @@ run "the_web_interfaces_settings_may_name_its_version" {
     error_message = "Without a record the settings count."
   }
 }
+
+run "a_canary_has_its_share_until_its_time" {
+  variables {
+    releases = { rides = { version = "7", canary_weight = 0.1, canary_until = "2099-01-01T00:00:00Z" } }
+  }
+
+  assert {
+    condition     = local.releases["rides"].canary_weight == 0.1 && keys(module.canary.until) == ["stream-consumer-test-rides"]
+    error_message = "The share is given, and its end is scheduled."
+  }
+}
+
+run "no_plan_gives_a_share_back_that_was_taken_away" {
+  variables {
+    releases = { rides = { version = "7", canary_weight = 0.1, canary_until = "2020-01-01T00:00:00Z" } }
+  }
+
+  assert {
+    condition     = local.releases["rides"].canary_weight == 0 && module.consumer["rides"].live_version == "7"
+    error_message = "The version that was live has everything, as the schedule left it."
+  }
+}
+
+run "a_canary_without_an_end_is_as_it_was" {
+  variables {
+    releases = { rides = { version = "7", canary_weight = 0.1 } }
+  }
+
+  assert {
+    condition     = local.releases["rides"].canary_weight == 0.1 && length(module.canary.until) == 0
+    error_message = "A share that was given by hand stays."
+  }
+}
+
+run "a_canarys_challenger_takes_the_place_of_the_consumers_own" {
+  variables {
+    consumers = {
+      rides = { challenger = { location = "s3://stream-consumer-test-models-123456789012/models/9", threshold = 2, stream = { name = "c", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/c" } } }
+      trial = {}
+    }
+    challengers = { rides = { location = "s3://stream-consumer-test-models-123456789012/models/7" } }
+  }
+
+  assert {
+    condition = jsonencode(local.challengers["rides"]) == jsonencode({
+      location    = "s3://stream-consumer-test-models-123456789012/models/7"
+      digest      = null
+      kms_key_arn = null
+      threshold   = 2
+      timeout_ms  = null
+      stream      = null
+    }) && local.challengers["trial"] == null
+    error_message = "The model that is compared is the canary's, the threshold the consumer's, and no stream gets its predictions."
+  }
+}

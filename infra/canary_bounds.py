@@ -1,0 +1,186 @@
+"""
+Whether the predictions of two versions differ by more than a canary may.
+
+The rule: a difference counts if it is large in its own unit, and clear of chance. A large number of batches makes any
+difference clear, so clear alone is not enough. Where the new version has the live model as its challenger, both have
+scored the same records, and nothing is left to chance.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+
+from infra.canary_metrics import Line
+from infra.publish import ReleaseFailed
+
+CLEAR = 4.0
+"""Standard errors: chance alone exceeds four once in 15,000 times, where batch means are spread normally."""
+_LABEL = "Predictions."
+_BOUND = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(%?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The largest difference that passes: in the measure's own unit, or as a share of a prediction's size."""
+
+    amount: float
+    relative: bool
+
+    def of(self, size: float) -> float:
+        return self.amount * size if self.relative else self.amount
+
+
+DEFAULTS: Mapping[str, Bound] = {
+    "mean": Bound(0.1, relative=True),
+    "p95": Bound(0.5, relative=True),
+    "labels": Bound(0.1, relative=False),
+    "disagreement": Bound(0.2, relative=False),
+    "unseen": Bound(0.05, relative=False),
+}
+_SHARES = {"labels", "disagreement", "unseen"}
+
+
+def parse_bounds(text: str) -> dict[str, Bound]:
+    """
+    Return the bounds that *text* names, such as ``mean=5% p95=12 unseen=1%``.
+
+    Raises:
+        ReleaseFailed: A bound has no such name or form.
+    """
+    bounds = {}
+    for word in text.replace(",", " ").split():
+        found = _BOUND.fullmatch(word)
+        if not found or found[1] not in DEFAULTS:
+            raise ReleaseFailed(
+                f"BOUNDS={text!r}: {word!r} is none; wanted {', '.join(DEFAULTS)}, each as mean=10% of a prediction's "
+                "size or mean=2 in its unit"
+            )
+        percent = found[3] == "%"
+        bounds[found[1]] = Bound(float(found[2]) / (100 if percent else 1), percent and found[1] not in _SHARES)
+    return bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A measure of both versions; *live* is None where the measure is itself a difference of the two."""
+
+    measure: str
+    new: float
+    live: float | None
+    bound: float
+    exceeded: bool
+
+    def __str__(self) -> str:
+        if self.live is None:
+            return f"{self.measure} is {self.new:.4g}, beyond {self.bound:.4g}"
+        return f"{self.measure} is {self.new:.4g}, and {self.live:.4g} on the live version: beyond {self.bound:.4g}"
+
+
+def findings(
+    new: Sequence[Line], live: Sequence[Line], compared: Sequence[Line], given: Mapping[str, Bound]
+) -> list[Finding]:
+    """
+    Hold the batches of the *new* version against those of the *live* one.
+
+    Args:
+        new: The batches of the new version.
+        live: Those of the live version in the same minutes.
+        compared: Of the batches that the new version's challenger has scored too; it is the live model. Empty: there
+            is no such challenger, and the batches' own means are compared.
+        given: Bounds in place of the defaults.
+    """
+    bounds = {**DEFAULTS, **given}
+    size = _size(live) or _size(new) or 1.0
+    if compared:
+        found = [*_paired(compared, bounds, size, numbers_disagree="disagreement" in given)]
+    else:
+        found = [*_means(new, live, bounds, size), *_labels(new, live, bounds["labels"].amount)]
+    return [*found, *_unseen(new, live, bounds["unseen"].amount)]
+
+
+def _size(batches: Sequence[Line]) -> float:
+    """Return how large a prediction is: its mean or its 95th percentile, so that a mean near zero does not matter."""
+    return max((abs(_mean(batches, name)) for name in ("PredictionMean", "PredictionP95")), default=0.0)
+
+
+def _mean(batches: Sequence[Line], name: str) -> float:
+    values = [line[name] for line in batches if name in line]
+    return fmean(values) if values else 0.0
+
+
+def _paired(
+    compared: Sequence[Line], bounds: Mapping[str, Bound], size: float, *, numbers_disagree: bool
+) -> Iterator[Finding]:
+    numbers = [line for line in compared if "ChallengerDifferenceMean" in line]
+    if numbers:
+        # The challenger is the live model: what it predicts less, the new version predicts more.
+        mean, p95 = -_weighted(numbers, "ChallengerDifferenceMean"), _weighted(numbers, "ChallengerDifferenceP95")
+        for measure, name, value in (
+            ("the mean difference of the new predictions from the live ones", "mean", mean),
+            ("the 95th percentile of the absolute difference", "p95", p95),
+        ):
+            bound = bounds[name].of(size)
+            yield Finding(measure, value, None, bound, abs(value) > bound)
+    total = sum(line["ChallengerCompared"] for line in compared)
+    share = sum(line.get("ChallengerDisagreements", 0.0) for line in compared) / total
+    bound = bounds["disagreement"].amount
+    # Two numbers disagree by CHALLENGER_THRESHOLD, which is 0 by default: so for numbers only if it is asked for.
+    decides = not numbers or numbers_disagree
+    yield Finding("the share of records on which the versions disagree", share, None, bound, decides and share > bound)
+
+
+def _weighted(lines: Sequence[Line], name: str) -> float:
+    total = sum(line["ChallengerCompared"] for line in lines)
+    return sum(line[name] * line["ChallengerCompared"] for line in lines) / total
+
+
+def _means(new: Sequence[Line], live: Sequence[Line], bounds: Mapping[str, Bound], size: float) -> Iterator[Finding]:
+    for measure, name, metric in (
+        ("the mean prediction", "mean", "PredictionMean"),
+        ("the 95th percentile of predictions", "p95", "PredictionP95"),
+    ):
+        sides = [[line[metric] for line in lines if metric in line] for lines in (new, live)]
+        if all(sides):
+            yield _compared(measure, sides[0], sides[1], bounds[name].of(size))
+
+
+def _labels(new: Sequence[Line], live: Sequence[Line], bound: float) -> Iterator[Finding]:
+    shares = [[_shares(line) for line in lines] for lines in (new, live)]
+    mine, theirs = ([share for share in side if share] for side in shares)
+    if mine and theirs:
+        for label in sorted({label for share in [*mine, *theirs] for label in share}):
+            sides = [[share.get(label, 0.0) for share in side] for side in (mine, theirs)]
+            yield _compared(f"the share of the label {label}", sides[0], sides[1], bound)
+
+
+def _shares(line: Line) -> dict[str, float]:
+    counts = {name.removeprefix(_LABEL): count for name, count in line.items() if name.startswith(_LABEL)}
+    total = sum(counts.values())
+    return {label: count / total for label, count in counts.items()} if total else {}
+
+
+def _unseen(new: Sequence[Line], live: Sequence[Line], bound: float) -> Iterator[Finding]:
+    sides = [
+        [line.get("UnseenZones", 0.0) / line["RecordsReceived"] for line in lines if line["RecordsReceived"]]
+        for lines in (new, live)
+    ]
+    if all(sides):
+        yield _compared("unseen categories for each record", sides[0], sides[1], bound, only_more=True)
+
+
+def _compared(
+    measure: str, new: Sequence[float], live: Sequence[float], bound: float, *, only_more: bool = False
+) -> Finding:
+    difference = fmean(new) - fmean(live)
+    large = difference > bound if only_more else abs(difference) > bound
+    return Finding(measure, fmean(new), fmean(live), bound, large and _is_clear(difference, new, live))
+
+
+def _is_clear(difference: float, new: Sequence[float], live: Sequence[float]) -> bool:
+    """Whether the difference of two means of batches is clear of chance; of a single batch nobody can tell."""
+    if min(len(new), len(live)) < 2:  # noqa: PLR2004 (a variance takes two)
+        return False
+    error = math.sqrt(variance(new) / len(new) + variance(live) / len(live))
+    return abs(difference) > CLEAR * error

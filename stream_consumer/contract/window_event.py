@@ -1,0 +1,58 @@
+"""
+Lambda's event from a Kinesis mapping with a tumbling window → the window, without its records.
+
+Source: AWS Lambda developer guide, "Implementing stateful Kinesis Data Streams processing in Lambda", example
+``KinesisTimeWindowEvent``.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stream_consumer.errors import NotAKinesisEvent
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The time of a window: *start* belongs to it, *end* to the next one."""
+
+    start: datetime
+    end: datetime
+
+
+class WindowEvent(
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "span": "window",
+        "shard": "shardId",
+        "stream_arn": "eventSourceARN",
+        "is_final": "isFinalInvokeForWindow",
+        "is_terminated_early": "isWindowTerminatedEarly",
+    },
+):
+    """One invocation within the window of a shard."""
+
+    span: Span
+    shard: str
+    stream_arn: str
+    is_final: bool
+    is_terminated_early: bool
+    state: Any = msgspec.field(default_factory=dict)
+    """What the invocation before returned; an empty object in the first one of a window."""
+
+
+def window_from_lambda(event: Mapping[str, Any]) -> WindowEvent:
+    """
+    Return the window of Lambda's *event*.
+
+    Raises:
+        NotAKinesisEvent: The event is of another shape. No record is at fault: the mapping is.
+    """
+    try:
+        return msgspec.convert(event, WindowEvent)
+    except msgspec.ValidationError as error:
+        raise NotAKinesisEvent(
+            f"this is not the event of a Kinesis mapping with a tumbling window: {error}; set TumblingWindowInSeconds"
+        ) from None

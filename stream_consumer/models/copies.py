@@ -1,0 +1,47 @@
+"""
+Copies of a model in a folder of the user's.
+
+The rule: the folder is there whole or not at all, and nothing that was there is written over.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from stream_consumer.errors import ModelError
+from stream_consumer.models.files import copy_files
+
+
+@contextlib.contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """
+    Give a hidden folder beside *target*, which is not made yet, and give it the name of *target* at the end.
+
+    Raises:
+        ModelError: *target* is there already.
+    """
+    if target.exists():
+        raise ModelError(f"the output {target} is there already; name a folder that is not")
+    aside = target.parent / f".{target.name}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        yield aside
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def export(directory: Path, target: Path) -> str:
+    """
+    Copy the model in *directory* to *target*, and return the digest of the copy.
+
+    Raises:
+        ModelError: *target* is there already, or cannot be written.
+    """
+    try:
+        with new_folder(target) as aside:
+            aside.mkdir()
+            return copy_files(directory, aside)
+    except OSError as error:
+        raise ModelError(f"the model cannot be copied to {target}: {error}") from error

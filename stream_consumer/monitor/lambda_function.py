@@ -1,0 +1,172 @@
+"""
+The monitoring Lambda function: profiles the windows of the input stream, and says how far they drift.
+
+The rule: it can fail only itself. It has a mapping of its own on the input stream, so the consumer neither waits for it
+nor sees it. Whatever goes wrong with records or with S3 is counted and said, never raised: a batch that came again
+would hold up the windows behind it. What is raised is the mapping's or the deployment's fault, and a small
+MaximumRetryAttempts keeps that from holding up the shard.
+"""
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from stream_consumer.aws.clients import client, client_config, default_session
+from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.record import Record
+from stream_consumer.contract.window_event import WindowEvent, window_from_lambda
+from stream_consumer.errors import InitError
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
+from stream_consumer.monitor.batch_profiler import BatchProfiler
+from stream_consumer.monitor.drift import LEAST_ROWS, drifts
+from stream_consumer.monitor.profile_archive import ColumnDrift, ProfileArchive, WindowProfile
+from stream_consumer.monitor.settings import MonitorSettings
+from stream_consumer.monitor.window_tally import WindowTally
+from stream_consumer.telemetry import Metric, Telemetry, telemetry
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+# A direct invocation outside Lambda has no context to ask.
+_SECONDS_WITHOUT_CONTEXT = 30.0
+
+
+class Handler:
+    """Answers Lambda's invocations."""
+
+    def __init__(
+        self,
+        model: Model,
+        archive: ProfileArchive,
+        report: Telemetry,
+        *,
+        margin_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Compose a handler.
+
+        Raises:
+            ModelError: The model carries no reference profile.
+        """
+        self._model = model
+        self._profiler = BatchProfiler(model, monotonic)
+        self._archive = archive
+        self._report = report
+        self._margin_seconds = margin_seconds
+        self._monotonic = monotonic
+
+    def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """
+        Add the batch of *event* to the state of its window, and close the window if this is its final invocation.
+
+        Raises:
+            NotAKinesisEvent: The event is of another shape: its mapping has no tumbling window.
+        """
+        window, records = window_from_lambda(event), records_from_lambda(event)
+        ask = getattr(context, "get_remaining_time_in_millis", None)
+        seconds = (ask() / 1000 if ask else _SECONDS_WITHOUT_CONTEXT) - self._margin_seconds
+        now = self._monotonic()
+        # Half of the time: a final invocation that brings records must still write its profile.
+        tally = self._resumed(window) + self._tally(records, now + seconds / 2)
+        if not (window.is_final or window.is_terminated_early):
+            return {"state": tally.state(), "batchItemFailures": []}
+        self._close(window, tally, now + seconds)
+        return {"state": {}, "batchItemFailures": []}
+
+    def _resumed(self, window: WindowEvent) -> WindowTally:
+        bins = self._profiler.reference.bins
+        try:
+            return WindowTally.of(window.state, bins)
+        except ValueError as error:
+            self._lost(window, str(error))
+            return WindowTally.of({}, bins)
+
+    def _tally(self, records: Sequence[Record], deadline: float) -> WindowTally:
+        empty = WindowTally.of({}, self._profiler.reference.bins)
+        if not records:
+            return empty
+        try:
+            return self._profiler.tally(records, deadline)
+        except Exception as error:  # noqa: BLE001 (whatever it is, see above)
+            self._report.warned("batch not profiled", error=type(error).__name__, records=len(records))
+            return WindowTally(empty.profile, records=len(records), skipped=len(records))
+
+    def _close(self, window: WindowEvent, tally: WindowTally, deadline: float) -> None:
+        found = drifts(self._profiler.reference, tally.profile)
+        columns = [ColumnDrift(one.bins.title, one.psi, one.size, one.z) for one in found if one.rows >= LEAST_ROWS]
+        reason = self._archive.write(self._profile(window, tally, columns), deadline)
+        if reason:
+            self._lost(window, reason)
+        self._report.measured(
+            [
+                (Metric.MONITOR_RECORDS, tally.records),
+                (Metric.MONITOR_INVALID, tally.invalid),
+                (Metric.MONITOR_SKIPPED, tally.skipped),
+            ]
+        )
+        for one in columns:
+            self._report.measured([(Metric.DRIFT_Z, one.z), (Metric.DRIFT_SIZE, one.size)], column=one.column)
+
+    def _profile(self, window: WindowEvent, tally: WindowTally, columns: Sequence[ColumnDrift]) -> WindowProfile:
+        model = self._model
+        return WindowProfile(
+            stream=window.stream_arn,
+            shard=window.shard,
+            start=window.span.start,
+            end=window.span.end,
+            model=model.name,
+            version=model.version,
+            digest=model.digest,
+            records=tally.records,
+            invalid=tally.invalid,
+            skipped=tally.skipped,
+            drift=tuple(columns),
+            profile=msgspec.Raw(tally.profile.encode()),
+        )
+
+    def _lost(self, window: WindowEvent, cause: str) -> None:
+        start = window.span.start.isoformat()
+        self._report.warned("window lost", shard=window.shard, start=start, cause=cause)
+        self._report.measured([(Metric.MONITOR_WINDOWS_LOST, 1)])
+
+
+def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
+    """
+    Build the handler that *environ* asks for.
+
+    Raises:
+        InitError: The environment or the model is wrong, or the model carries no reference profile.
+    """
+    settings = MonitorSettings.of(environ)
+    consumer, session = settings.consumer, default_session()
+    model = load_model(consumer.model_location, s3=lambda: client(session, "s3"), choice=consumer.choice)
+    report.started(model)
+    s3: S3Client = client(session, "s3", config=client_config(1))
+    archive = ProfileArchive(s3, settings.bucket, settings.prefix)
+    return Handler(model, archive, report, margin_seconds=consumer.deadline_margin_ms / 1000)
+
+
+@functools.cache
+def _handler() -> Handler:
+    report = telemetry(os.environ)
+    try:
+        return build_handler(os.environ, report)
+    except InitError as error:
+        report.failed_to_start(error)
+        raise
+
+
+def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one invocation; see :class:`Handler`."""
+    return _handler()(event, context)
+
+
+# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    _handler()
