@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from infra.canary import Challenger
 from infra.publish import ReleaseFailed
 from stream_consumer.models.champion import Champion, ModelVersion, beside, names_champion, read_champion
 from stream_consumer.models.files import default_s3
@@ -22,8 +23,8 @@ class Chosen:
     """Of its files; empty: none is baked in."""
     champion: Champion | None = None
     """What ``champion.json`` says of it; None: the location is that of no such file."""
-    challenger: str = ""
-    """Location of the champion before it, which predicts beside it during a canary; empty: there is none."""
+    challenger: Challenger | None = None
+    """The champion before it, which predicts beside it during a canary; None: there is none."""
 
     @property
     def version(self) -> ModelVersion | None:
@@ -48,7 +49,8 @@ def chosen(model: str, digest: str = "", s3: Callable[[], Any] = default_s3) -> 
     if not found:
         raise ReleaseFailed(f"no champion of {model}, now or before, has the digest {digest}: leave DIGEST out")
     before = found[0].previous
-    return Chosen(beside(model, found[0].digest), found[0], beside(model, before.digest) if before else "")
+    challenger = Challenger(beside(model, before.digest), before.digest) if before else None
+    return Chosen(beside(model, found[0].digest), found[0], challenger)
 
 
 def _history(champion: Champion | None) -> Iterator[Champion]:

@@ -154,6 +154,7 @@ def _order(options: argparse.Namespace) -> Order:
         source=_environment(options.source) if options.source else None,
         architecture=options.architecture,
         doors=bool(given("DOORS")),
+        challenger_of=options.challenger_of,
         commit=output(["git", "rev-parse", "HEAD"], INFRA).strip(),
     )
 

@@ -9,7 +9,7 @@ import contextlib
 import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -45,6 +45,8 @@ class Order:
     """Whose images are released; None: that of this commit is built."""
     architecture: str | None = None
     doors: bool = False
+    challenger_of: str | None = None
+    """The consumer in which the champion before was live; None: the only one."""
     commit: str = ""
 
 
@@ -103,7 +105,8 @@ class Releaser:
         images, model = self._images(order)
         said, seen = _Heard(), list[Result]()
         with contextlib.redirect_stdout(said):  # Terraform writes past it, so this is the canary
-            refused = self._refused(images)
+            canary = _challenged(self.canary, model, before, order.challenger_of)
+            refused = self._refused(images, canary)
         reason = refused or self._unproven(before, model, seen)
         record = Record(
             at=now(),
@@ -115,8 +118,8 @@ class Releaser:
             images={kind: image.digest for kind, image in images.items()},
             model_digests=model_digests_of(images),
             model=model.version,
-            challenger=model.challenger if self.canary else "",
-            canary=said.lines if self.canary else (),
+            challenger=canary.challenger.location if canary and canary.challenger else "",
+            canary=said.lines if canary else (),
             smoke=[f"{result.part}: {result.answer or f'not tested: {result.untested}'}" for result in seen],
         )
         print(self.records.write(record), flush=True)
@@ -133,10 +136,10 @@ class Releaser:
         )
         return images, model
 
-    def _refused(self, images: Mapping[str, Image]) -> str:
+    def _refused(self, images: Mapping[str, Image], canary: Canary | None) -> str:
         """Put the images live; return why they are not, or empty."""
         try:
-            put_live(self.environment, images, self.canary)
+            put_live(self.environment, images, canary)
         except ReleaseFailed as fault:
             return str(fault)
         return ""
@@ -148,6 +151,16 @@ class Releaser:
         except (SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
             return f"{_back(self.environment, before)}: {fault}"
         return ""
+
+
+def _challenged(canary: Canary | None, model: Chosen, before: Mapping[str, Any], consumer: str | None) -> Canary | None:
+    """Return *canary* with the champion before as its challenger, unless it has one, or several consumers run."""
+    if not canary or canary.challenger or not model.challenger:
+        return canary
+    if consumer is None and len(before.get("consumers", {})) > 1:
+        print(f"no challenger: CHALLENGER_OF names the consumer that {model.challenger.location} was live in")
+        return canary
+    return replace(canary, challenger=replace(model.challenger, consumer=consumer))
 
 
 class _Heard(io.StringIO):

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.canary import Canary
+from infra.canary import Canary, Challenger
 from infra.champion import chosen
 from infra.environment import Environment
 from infra.proven_release import undone
@@ -123,11 +124,34 @@ def test_what_the_canary_refuses_is_written_down_and_not_tested(desk: Desk, caps
     assert desk.records.newest(1) == [done]
 
 
+def test_the_champion_before_challenges_the_new_one(desk: Desk) -> None:
+    """In the only consumer, or in the one that is named."""
+    first = desk.promote("7")
+    desk.release()
+    desk.promote("8")
+    location = f"s3://models/models/ride-duration/{first.digest}"
+    for consumer in (None, "rides"):
+        canary = Refusing(10, 10, asked=[])
+        assert desk.release(canary=canary, challenger_of=consumer).challenger == location
+        assert canary.asked == [Challenger(location, first.digest, consumer)]
+
+
+def test_a_canary_keeps_the_challenger_that_was_asked_for(desk: Desk) -> None:
+    desk.promote("7")
+    desk.promote("8")
+    asked = Challenger("s3://models/models/ride-duration/other")
+    assert desk.release(canary=Refusing(10, 10, challenger=asked)).challenger == asked.location
+
+
+@dataclass(frozen=True)
 class Refusing(Canary):
     """A canary that is rolled back."""
 
+    asked: list[Challenger | None] = field(default_factory=list)
+
     def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str:
         del environment, release
+        self.asked.append(self.challenger)
         sys.stdout.write("compared 20 batches\n")
         return "rides-dev-errors went off"
 
@@ -137,9 +161,11 @@ def test_a_champion_of_before_is_named_by_its_digest(desk: Desk) -> None:
     first, second, third = (desk.promote(name) for name in ("7", "8", "9"))
     folder = "s3://models/models/ride-duration"
     newest, before = chosen(CHAMPION), chosen(CHAMPION, second.digest)
-    assert (newest.location, newest.challenger) == (f"{folder}/{third.digest}", f"{folder}/{second.digest}")
-    assert (before.location, before.challenger) == (f"{folder}/{second.digest}", f"{folder}/{first.digest}")
-    assert (before.version, chosen(CHAMPION, first.digest).challenger) == (second, "")
+    assert newest.location == f"{folder}/{third.digest}"
+    assert newest.challenger == Challenger(f"{folder}/{second.digest}", second.digest)
+    assert before.location == f"{folder}/{second.digest}"
+    assert before.challenger == Challenger(f"{folder}/{first.digest}", first.digest)
+    assert (before.version, chosen(CHAMPION, first.digest).challenger) == (second, None)
     with pytest.raises(ReleaseFailed, match=f"no champion of {CHAMPION}, now or before, has the digest abc"):
         chosen(CHAMPION, "abc")
 
