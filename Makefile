@@ -10,7 +10,8 @@ MODEL ?=
 EXTRA ?=
 SKLEARN ?=
 DOORS ?=
-TAG ?= stream-consumer:$(if $(DOORS),doors,latest)
+TRAINING ?=
+TAG ?= stream-consumer:$(if $(DOORS),doors,$(if $(TRAINING),training,latest))
 PLATFORM ?=
 PYTHON_IMAGE ?=
 DEMO_ARGS ?=
@@ -155,8 +156,8 @@ CUSTOM = $(MODEL)$(EXTRA)$(SKLEARN)
 $(VENV)/.image: $(LOCKS)/image.txt $(VENV)/.made
 	$(call install)
 
-image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; EXTRA="packages" SKLEARN=1.5)
-	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model '$(MODEL)') $(if $(DOORS),--doors) \
+image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; TRAINING=1 trains instead; EXTRA="packages" SKLEARN=1.5)
+	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model '$(MODEL)') $(if $(DOORS),--doors) $(if $(TRAINING),--training) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SKLEARN),--scikit-learn $(SKLEARN)) \
 	  $(foreach package,$(EXTRA),--extra '$(package)')
 

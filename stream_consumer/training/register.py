@@ -173,7 +173,7 @@ def load_champion(uri: str, digest: str | None = None, s3: "Callable[[], S3Clien
 def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str) -> Logged:
     """Log *trial* as a run of the active experiment, with its model, which knows itself as *name*."""
     with mlflow.start_run() as run:
-        mlflow.log_params(_params(trial))
+        mlflow.log_params(_params(trial) | {"mlflow": mlflow.version.VERSION})
         mlflow.log_metrics(metrics_of(trial, rival))
         log_record(mlflow, record_of(trial))
         log_notes(mlflow, trial, Path.cwd())
@@ -209,7 +209,7 @@ def _params(trial: Trial) -> dict[str, object]:
         "seed": trial.seed,
         **HYPERPARAMETERS,
         "python": platform.python_version(),
-        **{package: version(package) for package in ("mlflow", *_LIBRARIES)},
+        **{package: version(package) for package in _LIBRARIES},
     }
 
 
