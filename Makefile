@@ -232,7 +232,7 @@ bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: st
 preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
 	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10)
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1 APPROVE=1 CANARY=percent MINUTES=10)
 	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
 
 plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
@@ -241,7 +241,7 @@ plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is 
 promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10)
 	@$(COMMANDS) promote "$(ENV)" --source "$(FROM)" $(canary)
 
-publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)
+publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1)
 	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 rollback: needs-rollback $(VENV)/.local ## back to the version before, smoke test (ENV=dev CONSUMER=name|web|batch TO=version MODEL=… APPROVE=1)

@@ -57,10 +57,11 @@ def _canary(options: argparse.Namespace) -> Canary | None:
 
 
 def _deploy(environment: Environment, options: argparse.Namespace) -> None:
-    doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
+    kinds = {kind: bool(os.environ.get(kind.upper())) for kind in ("doors", "training")}
+    model = os.environ.get("MODEL", "")
     if not passes(Deployment(environment.root, options.architecture, model), os.environ):
         raise ReleaseFailed("nothing was deployed: the lines above that begin with STOP say what to do first")
-    deploy(environment, options.architecture, make_image, doors=doors, model=model, canary=_canary(options))
+    deploy(environment, options.architecture, make_image, **kinds, model=model, canary=_canary(options))
     _verify(environment, options)
 
 
@@ -83,8 +84,9 @@ def _smoke(environment: Environment, options: argparse.Namespace) -> None:
 
 def _publish(environment: Environment, options: argparse.Namespace) -> None:
     """Print the images; in a workflow, set them as the outputs of the step, by their kinds."""
-    doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
-    images = publish(environment, options.architecture, make_image, doors=doors, model=model)
+    kinds = {kind: bool(os.environ.get(kind.upper())) for kind in ("doors", "training")}
+    model = os.environ.get("MODEL", "")
+    images = publish(environment, options.architecture, make_image, **kinds, model=model)
     for image in images.values():
         print(f"{image.url}@{image.digest}")
     if outputs := os.environ.get("GITHUB_OUTPUT"):

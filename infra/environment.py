@@ -14,7 +14,7 @@ from typing import Any
 from infra.bootstrapping import read_settings, refuse_a_copy
 from infra.publish import ReleaseFailed, output, run
 
-_RECORD = ("image_digest", "doors_image_digest", "architecture", "releases")
+_RECORD = ("image_digest", "doors_image_digest", "training_image_digest", "architecture", "releases")
 
 
 @dataclass(frozen=True, slots=True)

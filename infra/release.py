@@ -15,8 +15,11 @@ from infra.publish import Push, ReleaseFailed, copied, mark_deployed, published
 from infra.rollback import rolled_back
 from infra.smoke.verify import clients
 
-_DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
+_DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest", "training": "training_image_digest"}
 """The variable of the release, by the kind of image."""
+
+# Source: Amazon SageMaker API reference, "ResourceConfig": no instance type of training jobs has a Graviton processor.
+_TRAINING_ARCHITECTURE = "x86_64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ def deploy(  # noqa: PLR0913 (the options of the command)
     build_and_push: Push,
     *,
     doors: bool = False,
+    training: bool = False,
     model: str = "",
     canary: Canary | None = None,
 ) -> None:
@@ -45,6 +49,7 @@ def deploy(  # noqa: PLR0913 (the options of the command)
         architecture: What the image is for, arm64 or x86_64; None: what runs there, or this machine's.
         build_and_push: Puts the image of an architecture where a reference says.
         doors: Whether the doors get an image too, with batch and web (``DOORS=1``); else doors that run keep theirs.
+        training: Whether the image that trains is built too (``TRAINING=1``); else jobs keep theirs.
         model: What is baked in; empty: nothing.
         canary: The share of the batches that the image gets first; None: all of them at once.
 
@@ -53,25 +58,39 @@ def deploy(  # noqa: PLR0913 (the options of the command)
         ReleaseFailed: The environment has not been bootstrapped, or doors that run would be left with an image of
             another architecture, or the canary failed.
     """
-    images = publish(environment, architecture, build_and_push, doors=doors, model=model)
+    images = publish(environment, architecture, build_and_push, doors=doors, training=training, model=model)
     _release(environment, images, canary)
 
 
-def publish(
-    environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False, model: str = ""
+def publish(  # noqa: PLR0913 (the options of the command)
+    environment: Environment,
+    architecture: str | None,
+    build_and_push: Push,
+    *,
+    doors: bool = False,
+    training: bool = False,
+    model: str = "",
 ) -> dict[str, Image]:
     """Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies."""
     repositories = environment.repositories()
+    wanted = ["lean", *(["doors"] if doors else []), *(["training"] if training else [])]
+    if missing := [kind for kind in wanted if kind not in repositories]:
+        raise ReleaseFailed(
+            f"{environment.root.name} has no repository for the image {', '.join(missing)}: make bootstrap "
+            f"ENV={environment.root.name} makes it"
+        )
     environment.init()
     outputs = environment.outputs()
     architecture = architecture or outputs.get("architecture") or own_architecture()
     if not doors:
         _refuse_to_leave_doors_behind(outputs, architecture)
-    return {
-        kind: Image(url, published(url, architecture, build_and_push, kind=kind, model=model), architecture)
-        for kind, url in repositories.items()
-        if kind == "lean" or doors
-    }
+    images = {}
+    for kind in wanted:
+        url, of, baked = repositories[kind], architecture, model
+        if kind == "training":
+            of, baked = _TRAINING_ARCHITECTURE, ""
+        images[kind] = Image(url, published(url, of, build_and_push, kind=kind, model=baked), of)
+    return images
 
 
 def promote(source: Environment, target: Environment, canary: Canary | None = None) -> None:
@@ -109,9 +128,9 @@ def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str)
 
 
 def _release(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
-    """Apply the *images*, by their kinds; without one for them the doors keep theirs."""
+    """Apply the *images*, by their kinds; without one for them doors and training jobs keep theirs."""
     outputs = environment.outputs()
-    before = {"doors_image_digest": outputs.get("doors_image_digest")}
+    before = {name: outputs.get(name) for name in _DIGESTS.values()}
     digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
     record = {**before, **digests, "architecture": images["lean"].architecture}
     release = {**recorded(record), "releases": {} if "doors" in images else doors_held(outputs)}
