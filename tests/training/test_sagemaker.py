@@ -27,6 +27,7 @@ from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.train import TrainingOptions
 from tests.training.trips import write_rides
 
+ROOT = Path(__file__).parents[2]
 ONE_HOST = {"current_host": "algo-1", "hosts": ["algo-1"]}
 CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}
 
@@ -185,6 +186,7 @@ def job(root: Path) -> int:
     return run(lambda: app(["training-job", "--root", str(root)]))
 
 
+@pytest.mark.process
 def test_a_job_leaves_model_report_result_and_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second one on the same rides is no better: its model is a candidate, and the job a success all the same."""
     results = []
@@ -203,6 +205,21 @@ def test_a_job_leaves_model_report_result_and_metrics(tmp_path: Path, capsys: py
         assert said.splitlines()[0] == "opening the registry"
     assert [result["promoted"] for result in results] == [True, False]
     assert "does not beat" in results[1]["reason"]
+    assert set(results[1]["metrics"]) == set(defined_metrics())
+
+
+def defined_metrics() -> list[str]:
+    """The metrics that Terraform has SageMaker read."""
+    text = (ROOT / "infra" / "modules" / "training" / "main.tf").read_text()
+    assert metric_pattern("${metric}") in text
+    [listed] = re.findall(r"^  metrics = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r'"(\w+)"', listed)
+
+
+def test_terraform_gives_a_job_hyperparameters_that_it_knows() -> None:
+    text = (ROOT / "infra" / "modules" / "training" / "main.tf").read_text()
+    [given] = re.findall(r"HyperParameters = merge\((.*?)\n    \)", text, re.DOTALL)
+    assert set(re.findall(r"(\w+) = ", given)) == {"name", "seed", "models", "tracking_uri"} <= set(HYPERPARAMETERS)
 
 
 def test_a_job_on_broken_rides_fails_and_names_them(tmp_path: Path) -> None:
