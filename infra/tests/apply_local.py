@@ -23,7 +23,19 @@ from infra.bootstrapping import Bootstrap, read_settings
 from infra.environment import Environment, recorded
 from infra.preflight.inspection import Deployment, findings
 from infra.state import Resource, resources
-from infra.tests import arrivals, bootstrapped, changes, deploying, doors, emulated, keeping, names, policies, ride
+from infra.tests import (
+    arrivals,
+    bootstrapped,
+    changes,
+    deploying,
+    doors,
+    emulated,
+    keeping,
+    names,
+    policies,
+    ride,
+    trainings,
+)
 from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
 from infra.tests.recorded import recording
@@ -86,7 +98,7 @@ class Steps:
     def deploy(self) -> str:
         models = read_settings(self.terraform.directory)["bootstrap"]["models_bucket"]
         ride.upload_model(self.aws("s3"), f"s3://{models}/models/ride-duration/1")  # as tests/local.tfvars says
-        release.deploy(self.environment, None, _push_something, doors=True)
+        release.deploy(self.environment, None, _push_something, doors=True, training=True)
         return f"{len(self.resources)} resources in one apply, after the model was there"
 
     @property
@@ -121,6 +133,9 @@ class Steps:
 
     def arrival(self) -> str:
         return arrivals.through(self.aws, self.environment.outputs()["batch"])
+
+    def training(self) -> str:
+        return trainings.through(self.aws, self.environment.outputs()["training"])
 
     def rollback(self) -> str:
         outputs = self.environment.outputs()
@@ -242,6 +257,7 @@ def main() -> int:
             steps.policies,
             steps.ride,
             steps.arrival,
+            steps.training,
             steps.rollback,
             steps.changes,
             steps.permissions,

@@ -139,6 +139,13 @@ def test_each_finish_is_a_stage_of_the_same_file(tmp_path: Path, finish: str) ->
     assert f" --target {finish} " in out.splitlines()[0]
 
 
+def test_of_the_image_that_trains_no_init_is_timed(tmp_path: Path) -> None:
+    saved = archive(tmp_path / "saved.tar", b"a")
+    code, out, _ = image(tmp_path, "--training", tool=tool_for(saved, "exit 1"))
+    assert code == 0
+    assert out.splitlines()[-1].endswith("init SKIPPED: no function runs in it")
+
+
 def test_an_image_has_one_finish(tmp_path: Path) -> None:
     code, _, err = image(tmp_path, "--doors", "--training", tool="exit 0")
     assert code == 2

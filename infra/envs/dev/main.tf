@@ -33,6 +33,8 @@ provider "aws" {
 module "system" {
   source = "../../modules/system"
 
+  training_image_digest = var.training_image_digest
+
   environment        = "dev"
   account            = { id = var.account_id, region = var.region }
   bootstrap          = var.bootstrap
@@ -46,7 +48,8 @@ module "system" {
   consumers          = var.consumers
   batch              = var.batch
   web                = var.web
-  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web }
+  training           = var.training
+  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, training = var.training }
   releases           = var.releases
   emails             = var.emails
   disposable         = true

@@ -26,6 +26,12 @@ variable "doors_image_digest" {
   default     = null
 }
 
+variable "training_image_digest" {
+  description = "Digest of the image that trains, sha256:…; `make deploy TRAINING=1` writes it to release.auto.tfvars.json."
+  type        = string
+  default     = null
+}
+
 variable "architecture" {
   description = "What the image was built for, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
   type        = string
@@ -64,6 +70,12 @@ variable "batch" {
 
 variable "web" {
   description = "Answer over HTTPS; `web` of modules/system says what it may hold. null: no web door."
+  type        = any
+  default     = null
+}
+
+variable "training" {
+  description = "Train by schedule; `training` of modules/system says what it may hold. null: nobody does."
   type        = any
   default     = null
 }

@@ -9,6 +9,7 @@ locals {
     consumers = var.consumers
     batch     = merge(var.batch, one(module.batch[*].taken))
     web       = merge(var.web, one(module.web[*].taken))
+    training  = merge(var.training, one(module.training[*].taken))
   }
 
   # Each level has the paths of the one above, longer by a key. A map of free keys, such as environment, is taken as it is written.
