@@ -115,6 +115,15 @@ def test_two_hosts_are_refused_with_all_else_that_is_wrong(command: Command, tre
     )
 
 
+def test_without_a_registry_it_names_those_that_it_can_reach(command: Command) -> None:
+    """MLflow's own default is a database, and would be lost with the container."""
+    task = ran(command("train", f"/opt/ml/input/data/train/{RIDES}"))
+    assert task.returncode == 2
+    assert "MLflow is installed here without its databases; give --models, or the https:// URL" in " ".join(
+        task.stderr.split()
+    )
+
+
 def test_a_job_that_is_told_to_stop_ends_without_a_model_or_a_failure(command: Command, tree: Path) -> None:
     with subprocess.Popen(command("train"), stdout=subprocess.PIPE, text=True) as job:  # noqa: S603
         assert job.stdout
