@@ -72,13 +72,13 @@ def job_of(root: Path, environ: Mapping[str, str]) -> Job:
     Raises:
         UsageError: Names every hyperparameter, channel and host that is wrong, each with its remedy.
     """
-    from stream_consumer.training.train import TrainingOptions  # noqa: PLC0415 (takes seconds, after the job is known)
-
     options, faults = _options(_configuration(root, "hyperparameters"), environ)
     faults += _hosts(_configuration(root, "resourceconfig"))
     rides, unreadable = _rides(root, _configuration(root, "inputdataconfig"))
     if faults := [*faults, *unreadable]:
         raise UsageError("the training job is wrong: " + "; ".join(faults))
+    from stream_consumer.training.train import TrainingOptions  # noqa: PLC0415 (takes seconds that a wrong job need not)
+
     return Job(rides, TrainingOptions(**options, model_directory=root / "model"))
 
 
