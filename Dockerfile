@@ -3,7 +3,8 @@
 # of architectures as several public repositories have it. A newer one, or your registry's copy, is an argument:
 #   docker build --build-arg PYTHON_IMAGE=registry/python:3.13-slim-trixie@sha256:… .
 # Without a target it is the lean image: the Kinesis consumer and nothing else. `--target doors` adds two layers: packages, and
-# batch scoring, the queue's worker, the web service and the rest of the command line.
+# batch scoring, the queue's worker, the web service and the rest of the command line. `--target training` adds the packages that
+# training needs to the lean image, and the same code.
 ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${PYTHON_IMAGE} AS packages
@@ -35,11 +36,25 @@ RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
     python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
     --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --prefix /doors/opt/doors \
     --requirement doors.txt \
- && /opt/venv/bin/python trim.py --doors /doors \
+ && /opt/venv/bin/python trim.py --gather /doors \
  && cp -r /doors/. / \
  && /opt/venv/bin/python trim.py --prove-doors \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /doors \
  && chmod -R a+rX /doors
+
+# What training needs, likewise.
+FROM packages AS packages-training
+COPY .ci/locks/training.txt ./training.txt
+RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
+    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --prefix /training/opt/training \
+    --requirement training.txt \
+ && /opt/venv/bin/python trim.py --gather /training \
+ && cp -r /training/. / \
+ && /opt/venv/bin/python trim.py --prove-training \
+ && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /training \
+ && chmod -R a+rX /training
 
 FROM packages AS build
 COPY infra/container/entry.py /var/task/
@@ -94,6 +109,17 @@ COPY --from=packages-doors /doors /
 COPY --from=build /rooms /
 # ECS mounts a task's scratch here, and it is root's alone unless the image declares the path: then it is as open as here.
 VOLUME ["/tmp"]
+
+FROM lean AS training
+COPY --from=packages-training /training /
+COPY --from=build /rooms /
+VOLUME ["/tmp"]
+# SageMaker's folders under /opt/ml are root's. Elsewhere any user will do.
+USER 0:0
+# Matplotlib keeps a list of fonts, and MLflow looks for git, which is not here.
+ENV MPLCONFIGDIR=/tmp/matplotlib \
+    GIT_PYTHON_REFRESH=quiet
+CMD ["train"]
 
 # The last one is what a build without a target makes.
 FROM lean

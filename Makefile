@@ -10,7 +10,8 @@ MODEL ?=
 EXTRA ?=
 SKLEARN ?=
 DOORS ?=
-TAG ?= stream-consumer:$(if $(DOORS),doors,latest)
+TRAINING ?=
+TAG ?= stream-consumer:$(if $(DOORS),doors,$(if $(TRAINING),training,latest))
 PLATFORM ?=
 PYTHON_IMAGE ?=
 DEMO_ARGS ?=
@@ -160,8 +161,8 @@ CUSTOM = $(MODEL)$(EXTRA)$(SKLEARN)
 $(VENV)/.image: $(LOCKS)/image.txt $(VENV)/.made
 	$(call install)
 
-image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; EXTRA="packages" SKLEARN=1.5)
-	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model '$(MODEL)') $(if $(DOORS),--doors) \
+image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; TRAINING=1 trains instead; EXTRA="packages" SKLEARN=1.5)
+	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model '$(MODEL)') $(if $(DOORS),--doors) $(if $(TRAINING),--training) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SKLEARN),--scikit-learn $(SKLEARN)) \
 	  $(foreach package,$(EXTRA),--extra '$(package)')
 
@@ -245,7 +246,7 @@ bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: st
 preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
 	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
+deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1 APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
 	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
 
 plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
@@ -254,7 +255,7 @@ plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is 
 promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
 	@$(COMMANDS) promote "$(ENV)" --source "$(FROM)" $(canary)
 
-publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1)
+publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1)
 	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 release: needs-release $(VENV)/.local ## deploy or promote (FROM), and go back if the smoke test fails; keep a record (ENV=dev MODEL=… DIGEST=… FROM=… CANARY=percent MINUTES=10)

@@ -28,6 +28,7 @@ SETS = {
     "wheel": [*PACKAGE, *AS_DEV],
     "runtime": [*LAMBDA, *AS_DEV],
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
+    "training": [*PACKAGE, str(LOCKS / "training.in"), *AS_DEV],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, *PYTHONS],
     "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, *PYTHONS],
     "spark": [*PACKAGE, BUILD, str(LOCKS / "spark.in"), *AS_DEV],

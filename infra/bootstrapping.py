@@ -1,7 +1,7 @@
 """
 ``make bootstrap``: make what an environment stands on and keeps, from nothing but its name.
 
-That is the bucket of Terraform's state, the key, the bucket of models and training data, and two repositories of
+That is the bucket of Terraform's state, the key, the bucket of models and training data, and three repositories of
 images. A repository on GitHub gets a role that its workflows deploy with. The account is the caller's, the region the
 profile's (AWS_PROFILE, AWS_REGION).
 

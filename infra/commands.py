@@ -92,10 +92,15 @@ def _canary(options: argparse.Namespace) -> Canary | None:
 
 
 def _deploy(environment: Environment, options: argparse.Namespace) -> None:
-    doors, model = bool(os.environ.get("DOORS")), os.environ.get("MODEL", "")
     _look_first(environment, options)
-    deploy(environment, options.architecture, make_image, doors=doors, model=model, canary=_canary(options))
+    model = os.environ.get("MODEL", "")
+    deploy(environment, options.architecture, make_image, **_kinds(), model=model, canary=_canary(options))
     _verify(environment, options)
+
+
+def _kinds() -> dict[str, bool]:
+    """Return which images are wanted beside the lean one."""
+    return {kind: bool(os.environ.get(kind.upper())) for kind in ("doors", "training")}
 
 
 def _look_first(environment: Environment, options: argparse.Namespace) -> None:
@@ -122,8 +127,8 @@ def _smoke(environment: Environment, options: argparse.Namespace) -> None:
 
 def _publish(environment: Environment, options: argparse.Namespace) -> None:
     """Print the images; in a workflow, set them as the outputs of the step, by their kinds."""
-    doors, model = bool(os.environ.get("DOORS")), chosen(os.environ.get("MODEL", ""), os.environ.get("DIGEST", ""))
-    images = publish(environment, options.architecture, make_image, doors=doors, model=model.location)
+    model = chosen(os.environ.get("MODEL", ""), os.environ.get("DIGEST", ""))
+    images = publish(environment, options.architecture, make_image, **_kinds(), model=model.location)
     for image in images.values():
         print(f"{image.url}@{image.digest}")
     for kind, at in images.items():
@@ -153,7 +158,7 @@ def _order(options: argparse.Namespace) -> Order:
         digest=given("DIGEST", ""),
         source=_environment(options.source) if options.source else None,
         architecture=options.architecture,
-        doors=bool(given("DOORS")),
+        **_kinds(),
         challenger_of=options.challenger_of,
         commit=output(["git", "rev-parse", "HEAD"], INFRA).strip(),
     )

@@ -14,7 +14,15 @@ from typing import Any
 from infra.bootstrapping import read_settings, refuse_a_copy
 from infra.publish import ReleaseFailed, output, run
 
-_RECORD = ("image_digest", "doors_image_digest", "model_digests", "architecture", "releases", "challengers")
+_RECORD = (
+    "image_digest",
+    "doors_image_digest",
+    "training_image_digest",
+    "model_digests",
+    "architecture",
+    "releases",
+    "challengers",
+)
 
 
 @dataclass(frozen=True, slots=True)

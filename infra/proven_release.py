@@ -45,6 +45,7 @@ class Order:
     """Whose images are released; None: that of this commit is built."""
     architecture: str | None = None
     doors: bool = False
+    training: bool = False
     challenger_of: str | None = None
     """The consumer in which the champion before was live; None: the only one."""
     commit: str = ""
@@ -132,7 +133,12 @@ class Releaser:
             return images, _known(order.model, images["lean"].model)
         model = chosen(order.model, order.digest)
         images = publish(
-            self.environment, order.architecture, self.build_and_push, doors=order.doors, model=model.location
+            self.environment,
+            order.architecture,
+            self.build_and_push,
+            doors=order.doors,
+            training=order.training,
+            model=model.location,
         )
         return images, model
 

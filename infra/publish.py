@@ -43,7 +43,8 @@ def published(url: str, architecture: str, build_and_push: Push, *, kind: str = 
         url: The registry's repository.
         architecture: What the image is for.
         build_and_push: Puts it there.
-        kind: ``lean``, or ``doors``, which has batch and web too. The lifecycle rules count each by how its tags begin.
+        kind: ``lean``, ``doors``, which has batch and web too, or ``training``. The lifecycle rules count each by how
+            its tags begin.
         model: What is baked in: a folder, ``s3://…`` or ``models:/name@alias``; empty: nothing.
 
     Raises:
@@ -116,9 +117,10 @@ def make_image(ecr: Any, reference: str, kind: str, architecture: str, model: Pa
         ReleaseFailed: The build, the login or the push failed.
     """
     tool = find_engine(os.environ).tool
-    baked_in = [f"MODEL={model}"] if model else []
-    named = [f"TAG={reference}", f"PLATFORM={ARCHITECTURES[architecture]}", f"DOORS={'1' if kind == 'doors' else ''}"]
-    run(["make", "image", *named, *baked_in], INFRA.parent)
+    named = [f"TAG={reference}", f"PLATFORM={ARCHITECTURES[architecture]}"]
+    # Each is said, empty too: what the operator's shell has of them is meant for the whole deployment.
+    finish = [f"{name.upper()}={'1' if kind == name else ''}" for name in ("doors", "training")]
+    run(["make", "image", *named, *finish, f"MODEL={model or ''}"], INFRA.parent)
     password = base64.b64decode(_token(ecr)).partition(b":")[2]
     host = reference.partition("/")[0]
     run([tool, "login", "--username", "AWS", "--password-stdin", host], INFRA, password)

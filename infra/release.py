@@ -16,8 +16,11 @@ from infra.publish import Push, ReleaseFailed, copied, fetched, mark_deployed, p
 from infra.rollback import rolled_back
 from stream_consumer.models.files import directory_digest
 
-_DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest"}
+_DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest", "training": "training_image_digest"}
 """The variable of the release, by the kind of image."""
+
+# Source: Amazon SageMaker API reference, "ResourceConfig": no instance type of training jobs has a Graviton processor.
+_TRAINING_ARCHITECTURE = "x86_64"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ def deploy(  # noqa: PLR0913 (the options of the command)
     build_and_push: Push,
     *,
     doors: bool = False,
+    training: bool = False,
     model: str = "",
     canary: Canary | None = None,
 ) -> None:
@@ -48,6 +52,7 @@ def deploy(  # noqa: PLR0913 (the options of the command)
         architecture: What the image is for, arm64 or x86_64; None: what runs there, or this machine's.
         build_and_push: Puts the image of an architecture where a reference says.
         doors: Whether the doors get an image too, with batch and web (``DOORS=1``); else doors that run keep theirs.
+        training: Whether the image that trains is built too (``TRAINING=1``); else jobs keep theirs.
         model: What is baked in; empty: nothing.
         canary: The share of the batches that the image gets first; None: all of them at once.
 
@@ -56,12 +61,18 @@ def deploy(  # noqa: PLR0913 (the options of the command)
         ReleaseFailed: The environment has not been bootstrapped, or doors that run would be left with an image of
             another architecture, or the canary failed.
     """
-    images = publish(environment, architecture, build_and_push, doors=doors, model=model)
+    images = publish(environment, architecture, build_and_push, doors=doors, training=training, model=model)
     put_live(environment, images, canary)
 
 
-def publish(
-    environment: Environment, architecture: str | None, build_and_push: Push, *, doors: bool = False, model: str = ""
+def publish(  # noqa: PLR0913 (the options of the command)
+    environment: Environment,
+    architecture: str | None,
+    build_and_push: Push,
+    *,
+    doors: bool = False,
+    training: bool = False,
+    model: str = "",
 ) -> dict[str, Image]:
     """
     Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies.
@@ -69,18 +80,25 @@ def publish(
     The model is fetched once, so that all of them hold the same.
     """
     repositories = environment.repositories()
+    wanted = ["lean", *(["doors"] if doors else []), *(["training"] if training else [])]
+    if missing := [kind for kind in wanted if kind not in repositories]:
+        raise ReleaseFailed(
+            f"{environment.root.name} has no repository for the image {', '.join(missing)}: make bootstrap "
+            f"ENV={environment.root.name} makes it"
+        )
     environment.init()
     outputs = environment.outputs()
     architecture = architecture or outputs.get("architecture") or own_architecture()
     if not doors:
         _refuse_to_leave_doors_behind(outputs, architecture)
+    images = {}
     with fetched(model) as folder:
         baked, digest = (str(folder), directory_digest(folder)) if folder else ("", "")
-        return {
-            kind: Image(url, published(url, architecture, build_and_push, kind=kind, model=baked), architecture, digest)
-            for kind, url in repositories.items()
-            if kind == "lean" or doors
-        }
+        for kind in wanted:
+            of, holds = (_TRAINING_ARCHITECTURE, ("", "")) if kind == "training" else (architecture, (baked, digest))
+            url = repositories[kind]
+            images[kind] = Image(url, published(url, of, build_and_push, kind=kind, model=holds[0]), of, holds[1])
+    return images
 
 
 def promote(source: Environment, target: Environment, canary: Canary | None = None) -> None:
@@ -125,13 +143,13 @@ def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str)
 
 def put_live(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
     """
-    Apply the *images*, by their kinds; without one for them the doors keep theirs.
+    Apply the *images*, by their kinds; without one for them doors and training jobs keep theirs.
 
     Raises:
         ReleaseFailed: The canary failed, or Terraform did.
     """
     outputs = environment.outputs()
-    before = {"doors_image_digest": outputs.get("doors_image_digest")}
+    before = {name: outputs.get(name) for name in _DIGESTS.values()}
     digests = {_DIGESTS[kind]: image.digest for kind, image in images.items()}
     kept = {} if "doors" in images else {"doors": (outputs.get("model_digests") or {}).get("doors", "")}
     models = {kind: digest for kind, digest in {**kept, **model_digests_of(images)}.items() if digest}

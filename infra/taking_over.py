@@ -30,7 +30,8 @@ def found(aws: Aws, environment: str, account_id: str) -> Iterator[tuple[str, st
     for kind in ("state", "models"):
         if exists(aws("s3").head_bucket, Bucket=f"{prefix}-{kind}-{account_id}"):
             yield kind, f"{prefix}-{kind}-{account_id}"
-    for kind, repository in {"lean": prefix, "doors": f"{prefix}-doors"}.items():
+    repositories = {"lean": prefix, "doors": f"{prefix}-doors", "training": f"{prefix}-training"}
+    for kind, repository in repositories.items():
         if exists(aws("ecr").describe_repositories, repositoryNames=[repository]):
             yield kind, repository
     iam = aws("iam")

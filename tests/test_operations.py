@@ -27,6 +27,8 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.reader import PredictionReader
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import telemetry
+from stream_consumer.training.synthetic import synthetic_rides
+from stream_consumer.training.train import TrainingOptions, train_on
 from stream_consumer.worker import task_starter
 from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
 from stream_consumer.worker.queue import Queue
@@ -219,3 +221,11 @@ def test_infra_lists_what_the_starter_calls(operations: Operations) -> None:
     with pytest.raises(ClientError, match="task definition"):  # there is none
         task_starter.lambda_handler({"id": "e-1"}, None, environ=environ)
     assert {call for call, _ in operations} == listed("starter")
+
+
+def test_infra_lists_what_a_training_job_calls(operations: Operations) -> None:
+    """The second training meets the champion of the first."""
+    options = TrainingOptions(models=f"s3://{MODELS}/models")
+    verdicts = [train_on(synthetic_rides(500, seed=1), options=options).verdict for _ in range(2)]
+    assert [verdict.promoted for verdict in verdicts] == [True, False]
+    assert operations == {(call, MODELS) for call in listed("training")}

@@ -23,7 +23,7 @@ from infra.teardown import destroy
 from stream_consumer.models.files import directory_digest
 
 URL = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-dev"
-REPOSITORIES = {"lean": URL, "doors": f"{URL}-doors"}
+REPOSITORIES = {"lean": URL, "doors": f"{URL}-doors", "training": f"{URL}-training"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +133,31 @@ def test_an_image_is_pushed_by_the_tool_that_builds_it(tmp_path: Path, monkeypat
         publish.make_image(boto3.client("ecr", "eu-west-1"), f"{URL}:c0ffee", "lean", "arm64", Path("/models/7"))
     assert log.read_text().splitlines() == [
         "podman images",
-        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 DOORS= MODEL=/models/7",
+        f"make image TAG={URL}:c0ffee PLATFORM=linux/arm64 DOORS= TRAINING= MODEL=/models/7",
         "podman login",
         "podman push",
     ]
+
+
+def test_the_image_that_trains_is_for_sagemakers_machines_and_has_no_model(builds: Builds, model: Path) -> None:
+    """None of them has a Graviton processor, whatever functions run on. Without TRAINING=1 jobs keep their image."""
+    environment = deployed(doors_image_digest=None)
+    deploy(environment, None, builds, training=True, model=str(model))
+    digest = environment.records[-1]["training_image_digest"]
+    assert builds.tags[1] == "training-c0ffee-x86_64"
+    assert (builds.tags[0][-6:], builds.models) == ("-arm64", [model, None])
+    later = deployed(doors_image_digest=None, training_image_digest=digest)
+    deploy(later, None, builds)
+    assert later.records[-1]["training_image_digest"] == digest
+    images = boto3.client("ecr", "eu-west-1").describe_images(repositoryName="stream-consumer-dev-training")
+    assert f"deployed-training-{digest.removeprefix('sha256:')[:12]}" in images["imageDetails"][0]["imageTags"]
+
+
+def test_an_environment_of_before_there_was_training_is_bootstrapped_again(builds: Builds) -> None:
+    environment = deployed(root="dev", urls={"lean": URL, "doors": f"{URL}-doors"}, doors_image_digest=None)
+    with pytest.raises(publish.ReleaseFailed, match="no repository for the image training: make bootstrap ENV=dev"):
+        deploy(environment, None, builds, training=True)
+    assert builds.tags == []
 
 
 def test_other_packages_are_another_image(builds: Builds, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +288,7 @@ def test_an_init_that_failed_is_made_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 PROD = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/stream-consumer-prod"
-IN_PROD = {"lean": PROD, "doors": f"{PROD}-doors"}
+IN_PROD = {"lean": PROD, "doors": f"{PROD}-doors", "training": f"{PROD}-training"}
 
 
 class Skopeo:
@@ -296,20 +317,22 @@ def test_an_environment_gets_the_images_of_another_by_their_digests(
     ecr = boto3.client("ecr", "eu-central-1")
     for url in IN_PROD.values():
         ecr.create_repository(repositoryName=url.partition("/")[2])
-    lean, doors = (f"sha256:{digit * 64}" for digit in "12")
-    dev = deployed(image_digest=lean, doors_image_digest=doors)
+    lean, doors, training = (f"sha256:{digit * 64}" for digit in "123")
+    dev = deployed(image_digest=lean, doors_image_digest=doors, training_image_digest=training)
     prod = deployed(urls=IN_PROD, image_digest="sha256:old")
     for _ in range(2):
         promote(dev, prod)
-    record = {"image_digest": lean, "doors_image_digest": doors, "architecture": "arm64", "releases": {}}
+    digests = {"image_digest": lean, "doors_image_digest": doors, "training_image_digest": training}
+    record = {**digests, "architecture": "arm64", "releases": {}}
     assert prod.records == [record, record]
     assert (dev.records, builds.tags) == ([], [])
     assert skopeo.copies == [
         [f"docker://{URL}@{lean}", f"docker://{PROD}:lean-{'1' * 12}"],
         [f"docker://{URL}-doors@{doors}", f"docker://{PROD}-doors:doors-{'2' * 12}"],
+        [f"docker://{URL}-training@{training}", f"docker://{PROD}-training:training-{'3' * 12}"],
     ]
     assert {tuple(auths) for auths in skopeo.auths} == {(URL.partition("/")[0], PROD.partition("/")[0])}
-    for kind, digit in {"lean": "1", "doors": "2"}.items():
+    for kind, digit in {"lean": "1", "doors": "2", "training": "3"}.items():
         [image] = ecr.describe_images(repositoryName=IN_PROD[kind].partition("/")[2])["imageDetails"]
         assert f"deployed-{kind}-{digit * 12}" in image["imageTags"]
 

@@ -26,7 +26,7 @@ import {
 }
 
 import {
-  for_each = { for kind, id in var.found : kind => id if contains(["lean", "doors"], kind) }
+  for_each = { for kind, id in var.found : kind => id if contains(keys(local.repositories), kind) }
   to       = module.registry[each.key].aws_ecr_repository.this
   id       = each.value
 }

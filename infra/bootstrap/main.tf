@@ -29,7 +29,7 @@ locals {
   prefix        = "${var.name}-${var.environment}"
   state_bucket  = "${local.prefix}-state-${var.account_id}"
   models_bucket = "${local.prefix}-models-${var.account_id}"
-  repositories  = { lean = local.prefix, doors = "${local.prefix}-doors" }
+  repositories  = { lean = local.prefix, doors = "${local.prefix}-doors", training = "${local.prefix}-training" }
 }
 
 module "state" {

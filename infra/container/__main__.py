@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from infra.container.engine import ContainerError, Engine, find_engine
-from infra.container.measure import DOORS, LEAN, Budget, init_seconds, over_budget, weigh, weigh_packages
+from infra.container.measure import BUDGETS, Budget, init_seconds, over_budget, weigh, weigh_packages
 from infra.container.platforms import own_platform, refuse_unbuildable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +35,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         build_arguments["REVISION"] = _revision()
         if wanted.base:
             build_arguments["PYTHON_IMAGE"] = wanted.base
-        engine.build(ROOT, wanted.tag, build_arguments, wanted.platform, "doors" if wanted.doors else "")
-    _accept(engine, wanted.tag, wanted.platform, DOORS if wanted.doors else LEAN, added)
+        engine.build(ROOT, wanted.tag, build_arguments, wanted.platform, wanted.finish)
+    unmeasured = _unmeasured(engine, wanted.platform, wanted.finish)
+    _accept(engine, wanted.tag, BUDGETS[wanted.finish], added, unmeasured)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--model", default="", help="bake in: a folder, s3://… or models:/name@alias")
     build.add_argument("--base", default="", help="base image, best by digest (default: the Dockerfile's)")
     build.add_argument("--platform", default="", help="linux/arm64 or linux/amd64 (default: this machine's)")
-    build.add_argument("--doors", action="store_true", help="with batch, worker, serve and the other commands")
+    finishes = build.add_mutually_exclusive_group()
+    for finish, what in {"doors": "with batch, worker, serve and the other commands", "training": "with train"}.items():
+        finishes.add_argument(f"--{finish}", dest="finish", action="store_const", const=finish, default="", help=what)
     build.add_argument("--extra", action="append", default=[], help="a package more, as pip takes it")
     build.add_argument("--scikit-learn", default="", help="another minor version of scikit-learn, such as 1.5")
     return parser
@@ -69,7 +72,7 @@ def _contents(wanted: argparse.Namespace) -> Iterator[tuple[dict[str, str], Sequ
     from stream_consumer.errors import ModelError  # noqa: PLC0415 (as above)
 
     architecture = (wanted.platform or own_platform()).split("/")[1]
-    order = Order(wanted.extra, wanted.scikit_learn, wanted.base, architecture, wanted.doors)
+    order = Order(wanted.extra, wanted.scikit_learn, wanted.base, architecture, wanted.finish == "doors")
     try:
         with contextlib.ExitStack() as stack:
             model = stack.enter_context(staged(wanted.model, ROOT)) if wanted.model else None
@@ -93,7 +96,8 @@ def _revision() -> str:
     return ""
 
 
-def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget, added: Sequence[str]) -> None:
+def _accept(engine: Engine, image: str, budget: Budget, added: Sequence[str], unmeasured: str) -> None:
+    """Hold *image* to *budget*; *unmeasured* says why init is not timed, if it is not."""
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "image.tar"
         engine.save(image, archive)
@@ -106,9 +110,7 @@ def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget, ad
         budget = budget.with_packages(sum(sizes.values()), round(sum(sizes.values()) * compressed / unpacked))
         each = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
         print(f"  added  {each}; the budget with them: {budget}")
-    seconds, unmeasured = None, _unmeasured(engine, wanted_platform)
-    if not unmeasured:
-        seconds = init_seconds(engine, image)
+    seconds = None if unmeasured else init_seconds(engine, image)
     init = f"init {seconds:.2f} s at one vCPU" if seconds is not None else f"init SKIPPED: {unmeasured}"
     faults = over_budget(layers, seconds, budget)
     print(f"{image}: {unpacked / 1e6:.0f} MB unpacked, {compressed / 1e6:.0f} MB compressed, {init}")
@@ -116,7 +118,9 @@ def _accept(engine: Engine, image: str, wanted_platform: str, budget: Budget, ad
         raise ContainerError(f"{image} is over budget: {'; '.join(faults)}")
 
 
-def _unmeasured(engine: Engine, wanted_platform: str) -> str:
+def _unmeasured(engine: Engine, wanted_platform: str, finish: str) -> str:
+    if finish == "training":
+        return "no function runs in it"
     if engine.tool == "buildah":
         return "buildah does not run images"
     return f"{wanted_platform} does not run here" if wanted_platform not in {"", own_platform()} else ""

@@ -2,7 +2,8 @@
 The image's entry point: what it is told to run decides which of its doors it is.
 
 The rule: a name with a dot is a Lambda handler and goes to Lambda's runtime interface client, as if that were the entry
-point; anything else is a command of stream-consumer, if this image has them.
+point; anything else is a command of stream-consumer, if this image has them. ``train`` alone, beside the files of a
+training job, is SageMaker's.
 """
 
 import importlib.util
@@ -36,9 +37,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     if importlib.util.find_spec("stream_consumer.cli") is None:
         _refuse(
             f"this image has no command {' '.join(arguments[:1])!r}: it is the lean one, which answers Lambda's events "
-            "of a Kinesis stream; `make image DOORS=1` builds one with batch, worker, serve and the other commands"
+            "of a Kinesis stream; `make image DOORS=1` builds one with batch, worker, serve and the other commands, "
+            "TRAINING=1 one that trains"
         )
     from stream_consumer.cli.app import main as run  # noqa: PLC0415 (as above)
+    from stream_consumer.training.sagemaker import is_job  # noqa: PLC0415 (as above)
+
+    if list(arguments) == ["train"] and is_job():
+        arguments = ["training-job"]
 
     # As process 1 of a container it would otherwise not even be ended by it.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -67,6 +67,10 @@ class Budget:
 
 LEAN = Budget(420_000_000, 150_000_000)
 DOORS = Budget(580_000_000, 200_000_000)
+TRAINING = Budget(730_000_000, 240_000_000)
+
+BUDGETS = {"": LEAN, "doors": DOORS, "training": TRAINING}
+"""By the stage of the Dockerfile that an image is built up to."""
 
 
 def weigh(archive: Path) -> list[Layer]:

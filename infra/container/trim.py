@@ -100,32 +100,65 @@ def set_aside(packages: Path, doors: Path) -> None:
         shutil.copytree(folder, doors / folder.relative_to("/"))
 
 
-def gather(packages: Path, doors: Path) -> Path:
+def gather(packages: Path, layer: Path) -> Path:
     """
-    Put what pip installed under *doors* where its version does not matter, and have *packages* find it.
+    Put what pip installed under *layer* where its version does not matter, and have *packages* find it.
 
-    It comes last on the path, so nothing of it can stand before a package of the lean image.
+    It comes last on the path, so nothing of it can stand before a package of the lean image. The name of *layer* is the
+    folder's below /opt.
     """
-    prefix, gathered = doors / "opt" / "doors", doors / "opt" / "doors" / "packages"
+    prefix = layer / "opt" / layer.name
+    gathered = prefix / "packages"
     [installed] = prefix.glob("lib/python*/site-packages")
     installed.rename(gathered)
     shutil.rmtree(prefix / "lib")
     shutil.rmtree(prefix / "bin", ignore_errors=True)
-    finder = doors / packages.relative_to("/") / "doors.pth"
+    finder = layer / packages.relative_to("/") / f"{layer.name}.pth"
     finder.parent.mkdir(parents=True, exist_ok=True)
-    finder.write_text("/opt/doors/packages\n", encoding="ascii")
+    finder.write_text(f"/opt/{layer.name}/packages\n", encoding="ascii")
     return gathered
 
 
 def prove_doors() -> None:
+    """
+    Write and read Parquet and CSV, and make the clients that only the doors use.
+
+    Raises:
+        ImportError: Too much was removed.
+    """
+    import boto3  # noqa: PLC0415 (as above)
+
+    prove_tables()
+    for service in _DOORS_SERVICES:
+        boto3.session.Session().client(service, region_name="us-east-1")  # type: ignore[call-overload]
+
+
+def prove_training() -> None:
+    """
+    Read tables, draw a plot, and import what a model is saved with.
+
+    Raises:
+        ImportError: Too much was removed.
+    """
+    import mlflow.sklearn  # noqa: F401, PLC0415 (as above)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from pandas import DataFrame  # noqa: PLC0415
+
+    prove_tables()
+    with tempfile.TemporaryFile() as file:
+        Figure().savefig(file, format="png")
+    if DataFrame({"ride_id": [1]}).to_dict("split")["data"] != [[1]]:
+        raise ImportError("pandas does not hold what it was given")
+
+
+def prove_tables() -> None:
     """
     Write and read Parquet and CSV.
 
     Raises:
         ImportError: Too much was removed.
     """
-    import boto3  # noqa: PLC0415 (as above)
-    import pyarrow as pa  # noqa: PLC0415
+    import pyarrow as pa  # noqa: PLC0415 (as above)
     import pyarrow.compute as pc  # noqa: PLC0415
     import pyarrow.csv  # noqa: PLC0415
     import pyarrow.dataset  # noqa: PLC0415
@@ -142,25 +175,24 @@ def prove_doors() -> None:
             .column("ride_duration")
         ) != pa.scalar(8.0):
             raise ImportError("PyArrow does not read what it wrote")
-    for service in _DOORS_SERVICES:
-        boto3.session.Session().client(service, region_name="us-east-1")  # type: ignore[call-overload]
 
 
 def main() -> None:
-    """Trim the packages of this interpreter; or, asked to, those of the doors."""
+    """Trim the packages of this interpreter; or, asked to, those of another layer."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--aside", type=Path, help="keep what the doors need there")
-    parser.add_argument("--doors", type=Path, help="gather and trim what pip installed for the doors there")
-    parser.add_argument("--prove-doors", action="store_true")
+    parser.add_argument("--gather", type=Path, help="gather and trim what pip installed for another layer there")
+    parser.add_argument("--prove-doors", dest="prove", action="store_const", const=prove_doors)
+    parser.add_argument("--prove-training", dest="prove", action="store_const", const=prove_training)
     wanted, packages = parser.parse_args(), Path(sysconfig.get_path("purelib"))
-    if wanted.prove_doors:
-        prove_doors()
+    if wanted.prove:
+        wanted.prove()
         return
     if wanted.aside:
         set_aside(packages, wanted.aside)
-    freed = remove(gather(packages, wanted.doors) if wanted.doors else packages)
+    freed = remove(gather(packages, wanted.gather) if wanted.gather else packages)
     print(f"trimmed {freed / 1e6:.0f} MB of tests, sources, other services' models and what PyArrow need not do")
-    if not wanted.doors:
+    if not wanted.gather:
         prove()
 
 

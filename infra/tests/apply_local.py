@@ -38,6 +38,7 @@ from infra.tests import (
     policies,
     promotions,
     ride,
+    trainings,
 )
 from infra.tests.alarm_service import AlarmService, serving
 from infra.tests.check import Checks
@@ -101,7 +102,7 @@ class Steps:
     def deploy(self) -> str:
         models = read_settings(self.terraform.directory)["bootstrap"]["models_bucket"]
         ride.upload_model(self.aws("s3"), f"s3://{models}/models/ride-duration/1")  # as tests/local.tfvars says
-        release.deploy(self.environment, None, _push_something, doors=True)
+        release.deploy(self.environment, None, _push_something, doors=True, training=True)
         return f"{len(self.resources)} resources in one apply, after the model was there"
 
     @property
@@ -142,6 +143,9 @@ class Steps:
 
     def promotion(self) -> str:
         return promotions.through(self.aws, self.environment.outputs(), self.environment.models_bucket())
+
+    def training(self) -> str:
+        return trainings.through(self.aws, self.environment.outputs()["training"])
 
     def rollback(self) -> str:
         outputs = self.environment.outputs()
@@ -278,6 +282,7 @@ def main() -> int:
             steps.ride,
             steps.arrival,
             steps.promotion,
+            steps.training,
             steps.rollback,
             steps.changes,
             steps.permissions,

@@ -30,6 +30,7 @@ from infra.tests import (
     readme,
     rules,
     scan,
+    training_roles,
 )
 from infra.tests.policies import Subject
 from infra.tests.report import Skipped, report
@@ -50,7 +51,17 @@ from infra.tests.terraform import (
 )
 
 _BUILD = INFRA.parent / "build" / "infra"
-_PARTS = {"batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"}
+_PARTS = {
+    *("batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"),
+    *("training", "schedules of training"),
+}
+_ALARMS = {
+    "alarms": "ride-duration",
+    "alarms of batch": "batch",
+    "alarms of web": "web",
+    "alarms of training": "training",
+    "alarms of releases": "releases",
+}
 _ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
 # In the examples of prod, at every depth. By each of these names the plan must fail.
 _MISSPELT = (
@@ -62,6 +73,7 @@ _MISSPELT = (
     "reserved_concurrency",
     "threshold",
     "kms_key_arn",
+    "instance_type",
 )
 _NAMED = {
     "input.retention_hoursx",
@@ -75,16 +87,11 @@ _NAMED = {
     "consumers.ride-duration-trial.alarms.dead_lettersx",
     "batch.task.max_tasksx",
     "web.function.reserved_concurrencyx",
+    "training.job.instance_typex",
 }
 _PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
 _STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
-_TABLES = {
-    "alarms": "ride-duration",
-    "alarms of batch": "batch",
-    "alarms of web": "web",
-    "alarms of releases": "releases",
-}
-_REPOSITORIES = {"lean": "", "doors": "-doors"}
+_REPOSITORIES = {"lean": "", "doors": "-doors", "training": "-training"}
 S = TypeVar("S")
 T = TypeVar("T")
 
@@ -221,13 +228,13 @@ class Checks:
         """An attribute that no variable has is refused by its path: Terraform drops it without a word."""
         root, tools = self.tree / "envs" / "prod", Terraform(self.tree / "envs" / "prod", self.plugins)
         texts = [
-            (root / name).read_text(encoding="utf-8") for name in ("terraform.tfvars.example", "doors.tfvars.example")
+            (root / f"{name}.tfvars.example").read_text(encoding="utf-8") for name in ("terraform", "doors", "training")
         ]
         misspelt = re.sub(rf"\b({'|'.join(_MISSPELT)})(?= +=)", r"\1x", "\n".join(texts))
         _ = self.plans  # which initialises the root
         file = _BUILD / "typos.tfvars"
         file.write_text(misspelt, encoding="utf-8")
-        given = [*_given(root), f"-var=doors_image_digest={DIGEST}"]
+        given = [*_given(root), *(f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training"))]
         done = tools.run("plan", "-no-color", "-input=false", f"-var-file={file}", *given, accepted=(0, 1))
         named = set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
         if named != _NAMED:
@@ -293,7 +300,7 @@ class Checks:
 
     def door_policies(self) -> str:
         found = list(resources(self.doors))
-        roles = doors.roles(found, self.key)
+        roles = [*doors.roles(found, self.key), *training_roles.roles(found, self.key)]
         if missing := _PARTS - {role.part for role in roles}:
             raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
         return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
@@ -306,8 +313,9 @@ class Checks:
     def widened(self) -> str:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
-        of_doors = {role.part: role for role in doors.roles(resources(self.doors), self.key)}
-        dispatch = dispatching.role(resources(self.doors))
+        made = list(resources(self.doors))
+        of_doors = {role.part: role for role in (*doors.roles(made, self.key), *training_roles.roles(made, self.key))}
+        dispatch = dispatching.role(made)
         mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
         mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
         ends = canaries.role(resources(self.plans["prod"]))
@@ -352,7 +360,7 @@ class Checks:
         }
         main = INFRA / "README.md"
         wanted[main] = main.read_text(encoding="utf-8")
-        for marker, group in _TABLES.items():
+        for marker, group in _ALARMS.items():
             table = readme.alarms_table(self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
         wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
@@ -373,9 +381,10 @@ def _given(root: Path) -> list[str]:
 
 
 def _doors_of(root: Path) -> list[str]:
-    """Return what brings the example of the doors into a plan of *root*, if it has one."""
-    example = root / "doors.tfvars.example"
-    return [f"-var-file={example}", f"-var=doors_image_digest={DIGEST}"] if example.exists() else []
+    """Return what brings the examples of the doors and of training into a plan of *root*, if it has them."""
+    examples = [root / f"{kind}.tfvars.example" for kind in ("doors", "training")]
+    digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
+    return [*(f"-var-file={example}" for example in examples), *digests] if examples[0].exists() else []
 
 
 def _one_of_each(roles: Iterable[doors.Role]) -> list[doors.Role]:
@@ -427,6 +436,10 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of the starter to hand its roles to anything", changed("starter", "HandRolesToTheTask", Condition=None)
     yield "of the starter's code in a VPC", changed("starter", "NotByTheCode", Action="ec2:DescribeVpcs")
     yield "of the schedules on every version", changed("schedules", "InvokeTheFunctions", Resource="*")
+    yield "of training on every model", changed("training", "ReadAndAddModels", Resource="*")
+    yield "of training with every metric", changed("training", "WriteItsMetrics", Condition=None)
+    yield "of its schedule on every machine", changed("schedules of training", "StartTheJob", Condition=None)
+    yield "of its schedule with every role", changed("schedules of training", "HandItsRoleToTheJob", Resource="*")
 
 
 R = TypeVar("R", doors.Role, deploying.DeployRole)

@@ -16,6 +16,7 @@ from infra.tests.situations import Key, interfaces, situation
 from infra.tests.terraform import ACCOUNT, REGION, CheckFailed
 
 _LAMBDA, _TASKS, _SCHEDULER = "lambda.amazonaws.com", "ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"
+SAGEMAKER = "sagemaker.amazonaws.com"
 
 # How the name of a role ends, and which role of operations.json it is; a web door's is the function's own.
 _PARTS = {
@@ -45,17 +46,17 @@ class Role:
 
     @property
     def role(self) -> str:
-        return _role(self.name)
+        return role_arn(self.name)
 
     def situations(self) -> list[dict[str, Any]]:
-        own = f"{_logs('/aws/lambda/' + self.name)}:log-stream:2026/11/21/[1]abc"
+        own = f"{log_group_arn('/aws/lambda/' + self.name)}:log-stream:2026/11/21/[1]abc"
         kind = "own log stream" if self.part in {"starter", "interval", "web"} else "a function's log stream"
         network = interfaces(self.name, ACCOUNT, REGION, in_vpc=self.in_vpc)
         return [*map(dict, self.door), situation(kind, own), *network]
 
 
 def is_of_a_door(resource: Resource) -> bool:
-    return re.search(r"module\.(batch|web)\[", resource.address) is not None
+    return re.search(r"module\.(batch|web|training)\[", resource.address) is not None
 
 
 def roles(found: Iterable[Resource], key: Key) -> list[Role]:
@@ -69,7 +70,9 @@ def roles(found: Iterable[Resource], key: Key) -> list[Role]:
 
 def _roles(door: Sequence[Resource], key: Key) -> Iterable[Role]:
     situations = [*_of_files(door, key), *_of_the_model(door, key), *_of_runs(door), *_of_others(door)]
-    inside = {function["function_name"] for function in _values(door, "aws_lambda_function") if function["vpc_config"]}
+    inside = {
+        function["function_name"] for function in values_of(door, "aws_lambda_function") if function["vpc_config"]
+    }
     for made in (resource for resource in door if resource.kind == "aws_iam_role"):
         name = made.values["name"]
         its = (item for item in door if item.kind == "aws_iam_role_policy" and item.values["role"] == name)
@@ -92,12 +95,12 @@ def _part(role: str, door: Sequence[Resource]) -> str:
     return "schedules of functions" if part == "schedules" and on_lambda else part
 
 
-def _values(door: Iterable[Resource], kind: str) -> list[Mapping[str, Any]]:
+def values_of(door: Iterable[Resource], kind: str) -> list[Mapping[str, Any]]:
     return [resource.values for resource in door if resource.kind == kind]
 
 
 def _of_files(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
-    for arrivals in _values(door, "aws_s3_bucket_notification"):
+    for arrivals in values_of(door, "aws_s3_bucket_notification"):
         bucket, prefix = f"arn:aws:s3:::{arrivals['bucket']}", arrivals["queue"][0]["filter_prefix"]
         [template] = set(_settings(door, "BATCH_OUTPUT_KEYED"))
         place = re.fullmatch(r"s3://([^/]+)/(.*)\{key\}", template)
@@ -112,10 +115,10 @@ def _of_files(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
         yield situation("results bucket", results)
         yield situation("another bucket", "arn:aws:s3:::payroll")
         if bucket != results:  # with one bucket for both, the key cannot tell which is meant
-            yield _key("key for the input bucket", key, bucket)
-        yield _key("key for an input file", key, f"{bucket}/{prefix}2021-03.parquet")
-        yield _key("key for another file of the input bucket", key, f"{bucket}/payroll/2021-03.parquet")
-        yield _key("key for the results bucket", key, results)
+            yield use_of_key("key for the input bucket", key, bucket)
+        yield use_of_key("key for an input file", key, f"{bucket}/{prefix}2021-03.parquet")
+        yield use_of_key("key for another file of the input bucket", key, f"{bucket}/payroll/2021-03.parquet")
+        yield use_of_key("key for the results bucket", key, results)
 
 
 def _of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
@@ -125,20 +128,20 @@ def _of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]
     yield situation("the whole model bucket", f"arn:aws:s3:::{bucket}")
     yield situation("model file", f"arn:aws:s3:::{bucket}/{folder}/MLmodel")
     yield situation("another model's file", f"arn:aws:s3:::{bucket}/{folder}0/MLmodel")
-    yield _key("key for the model bucket", key, f"arn:aws:s3:::{bucket}")
-    yield _key("key for a model file", key, f"arn:aws:s3:::{bucket}/{folder}/MLmodel")
-    yield _key("key for another model's file", key, f"arn:aws:s3:::{bucket}/{folder}0/MLmodel")
-    yield _key("key for another bucket", key, "arn:aws:s3:::payroll")
-    yield _key("key, through SQS", key, f"arn:aws:s3:::{bucket}", "sqs")
+    yield use_of_key("key for the model bucket", key, f"arn:aws:s3:::{bucket}")
+    yield use_of_key("key for a model file", key, f"arn:aws:s3:::{bucket}/{folder}/MLmodel")
+    yield use_of_key("key for another model's file", key, f"arn:aws:s3:::{bucket}/{folder}0/MLmodel")
+    yield use_of_key("key for another bucket", key, "arn:aws:s3:::payroll")
+    yield use_of_key("key, through SQS", key, f"arn:aws:s3:::{bucket}", "sqs")
 
 
 def _settings(door: Iterable[Resource], name: str) -> Iterable[str]:
     """Yield the values of the environment variable *name* of every function and task that has it."""
-    for function in _values(door, "aws_lambda_function"):
+    for function in values_of(door, "aws_lambda_function"):
         settings = function["environment"][0].get("variables", {})  # the starter's are not wholly known before it is
         if name in settings:
             yield settings[name]
-    for task in _values(door, "aws_ecs_task_definition"):
+    for task in values_of(door, "aws_ecs_task_definition"):
         [container] = json.loads(task["container_definitions"])
         yield from (item["value"] for item in container["environment"] if item["name"] == name)
 
@@ -150,15 +153,15 @@ def _of_runs(door: Sequence[Resource]) -> Iterable[dict[str, Any]]:
         if resource.kind == "aws_sqs_queue":
             yield situation(queue_kinds[_queue(resource)], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{resource.values['name']}")
         elif resource.kind == "aws_ecs_task_definition":
-            yield from _of_task(index, resource.values["family"], _values(door, "aws_ecs_cluster")[0]["name"])
+            yield from _of_task(index, resource.values["family"], values_of(door, "aws_ecs_cluster")[0]["name"])
         elif resource.kind == "aws_lambda_function":
             arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resource.values['function_name']}"
             kind = "interval's function" if ".interval[" in resource.address else "starter"
             yield situation(kind if ".module.function." not in resource.address else "the web function", f"{arn}:live")
             yield situation(f"another version of {kind}", f"{arn}:7")
-    for cluster in _values(door, "aws_ecs_cluster"):
+    for cluster in values_of(door, "aws_ecs_cluster"):
         instances = f"arn:aws:ecs:{REGION}:{ACCOUNT}:container-instance"
-        execution = _role(f"{cluster['name']}-execution")
+        execution = role_arn(f"{cluster['name']}-execution")
         yield situation("tasks of the cluster", f"{instances}/{cluster['name']}/abc", _on(cluster["name"]))
         task = f"arn:aws:ecs:{REGION}:{ACCOUNT}:task"
         yield situation("new task of the cluster", f"{task}/{cluster['name']}/abc", {"ecs:CreateAction": "RunTask"})
@@ -170,7 +173,8 @@ def _of_runs(door: Sequence[Resource]) -> Iterable[dict[str, Any]]:
 
 
 def _queue(resource: Resource) -> str:
-    return "work" if resource.address.endswith(".work") else resource.address.split('"')[-2]
+    last = resource.address.rpartition(".")[2]
+    return last.replace("_", "-") if "[" not in last else last.split('"')[-2]
 
 
 def _of_task(command: str, family: str, cluster: str) -> Iterable[dict[str, Any]]:
@@ -179,30 +183,30 @@ def _of_task(command: str, family: str, cluster: str) -> Iterable[dict[str, Any]
     yield situation(f"{whose} task", f"{definition}:3", _on(cluster))
     yield situation(f"{whose} task, on another cluster", f"{definition}:3", _on("payroll"))
     yield situation(f"a task with a longer name than the {whose}", f"{definition}-2:3", _on(cluster))
-    yield situation(f"{whose} role, to a task", _role(family), {"iam:PassedToService": _TASKS})
-    yield situation(f"{whose} role, to a function", _role(family), {"iam:PassedToService": _LAMBDA})
+    yield situation(f"{whose} role, to a task", role_arn(family), {"iam:PassedToService": _TASKS})
+    yield situation(f"{whose} role, to a function", role_arn(family), {"iam:PassedToService": _LAMBDA})
 
 
 def _of_others(door: Sequence[Resource]) -> Iterable[dict[str, Any]]:
     images = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
-    for task in _values(door, "aws_ecs_task_definition")[:1]:
+    for task in values_of(door, "aws_ecs_task_definition")[:1]:
         [container] = json.loads(task["container_definitions"])
         yield situation("image", f"{images}/{container['image'].partition('/')[2].partition('@')[0]}")
         group = container["logConfiguration"]["options"]["awslogs-group"]
-        yield situation("tasks' log stream", f"{_logs(group)}:log-stream:worker/worker/abc")
-        yield situation("other tasks' log stream", f"{_logs(group)}-2:log-stream:worker/worker/abc")
+        yield situation("tasks' log stream", f"{log_group_arn(group)}:log-stream:worker/worker/abc")
+        yield situation("other tasks' log stream", f"{log_group_arn(group)}-2:log-stream:worker/worker/abc")
     yield situation("another image", f"{images}/payroll")
     yield situation("another queue", f"arn:aws:sqs:{REGION}:{ACCOUNT}:payroll")
-    yield situation("another role, to a task", _role("payroll"), {"iam:PassedToService": _TASKS})
+    yield situation("another role, to a task", role_arn("payroll"), {"iam:PassedToService": _TASKS})
     yield situation("another function", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:payroll")
     yield situation("a stream", f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/ride_events")
 
 
-def _role(name: str) -> str:
+def role_arn(name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:role/{name}"
 
 
-def _logs(group: str) -> str:
+def log_group_arn(group: str) -> str:
     return f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
 
 
@@ -210,7 +214,7 @@ def _on(cluster: str) -> dict[str, str]:
     return {"ecs:cluster": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/{cluster}"}
 
 
-def _key(kind: str, key: Key, context: str, service: str = "s3") -> dict[str, Any]:
+def use_of_key(kind: str, key: Key, context: str, service: str = "s3") -> dict[str, Any]:
     request = {"kms:ViaService": f"{service}.{REGION}.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": context}
     return situation(kind, key.arn, request) | {"resourcePolicy": key.policy}
 
@@ -222,16 +226,19 @@ def cases(found: Sequence[Resource], of: Sequence[Role]) -> list[dict[str, Any]]
 
 def _queue_cases(found: Sequence[Resource]) -> Iterable[dict[str, Any]]:
     its = [resource for resource in found if is_of_a_door(resource)]
-    [bucket] = {arrivals["bucket"] for arrivals in _values(its, "aws_s3_bucket_notification")}
+    [bucket] = {arrivals["bucket"] for arrivals in values_of(its, "aws_s3_bucket_notification")}
     arrivals = f"arn:aws:s3:::{bucket}"
     allowed = {"work": ("s3", arrivals), "failed-runs": ("events", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/")}
+    rules = [rule["name"] for rule in values_of(its, "aws_cloudwatch_event_rule")]
     for resource in (item for item in its if item.kind == "aws_sqs_queue"):
         policy = json.loads(resource.values["policy"])
         queue = policy["Statement"][-1]["Resource"]
         index = _queue(resource)
         service, source = allowed.get(index, ("s3", arrivals))
         if service == "events":
-            source += queue.rpartition(":")[2].replace("-failed-runs", "-failed-tasks")
+            beginning = queue.rpartition(":")[2].replace("-failed-runs", "-failed-")
+            [rule] = [name for name in rules if name.startswith(beginning)]
+            source += rule
         right = {"aws:SourceArn": source, "aws:SourceAccount": ACCOUNT, "aws:SecureTransport": "true"}
         verdict = "Allowed" if index in allowed else "ImplicitlyDenied"
         send = {"action": "sqs:SendMessage", "resource": queue, "account": ACCOUNT, "resourcePolicy": policy}
@@ -250,6 +257,8 @@ def _trust_cases(of: Sequence[Role]) -> Iterable[dict[str, Any]]:
     tasks = (_TASKS, f"arn:aws:ecs:{REGION}:{ACCOUNT}:task/abc")
     trusted = {"worker": tasks, "batch": tasks, "execution": tasks}
     for role in of:
+        jobs = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/{role.name.removesuffix('-job')}-abc"
+        trusted["training"] = (SAGEMAKER, jobs)
         group = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/{role.name.removesuffix('-schedules')}"
         service, source = trusted.get(
             role.part, (_SCHEDULER, group) if role.part.startswith("schedules") else (_LAMBDA, "")

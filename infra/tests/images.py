@@ -26,16 +26,19 @@ def spared(found: Iterable[Resource]) -> str:
     written = [item.values["policy"] for item in found if item.kind == "aws_ecr_lifecycle_policy"]
     for policy in written:
         _spared(sorted(json.loads(policy)["rules"], key=lambda rule: rule["rulePriority"]))
-    if len(written) != 2:  # noqa: PLR2004 (lean, and with batch and web)
-        raise CheckFailed(f"{len(written)} repositories have rules of what expires, not 2")
-    return "images that run outlive 100 pushed in vain; the doors' outlives 100 deployments of consumers"
+    if len(written) != 3:  # noqa: PLR2004 (lean, with batch and web, and for training)
+        raise CheckFailed(f"{len(written)} repositories have rules of what expires, not 3")
+    return (
+        "images that run outlive 100 pushed in vain; those of doors and training outlive 100 deployments of consumers"
+    )
 
 
 def _spared(rules: Sequence[Mapping[str, Any]]) -> None:
-    runs = [frozenset({"doors-a-arm64", "deployed-doors-a"}), frozenset({"lean-a-arm64", "deployed-lean-a"})]
-    in_vain = [frozenset({f"{kind}-{at}-arm64"}) for at in range(100) for kind in ("lean", "doors")]
+    kinds = ("doors", "training", "lean")
+    runs = [frozenset({f"{kind}-a-arm64", f"deployed-{kind}-a"}) for kind in kinds]
+    in_vain = [frozenset({f"{kind}-{at}-arm64"}) for at in range(100) for kind in kinds]
     deployed = [frozenset({f"lean-b{at}-arm64", f"deployed-lean-b{at}"}) for at in range(100)]
-    for pushed, name, kept in ((in_vain, "pushed in vain", runs), (deployed, "deployed without doors", runs[:1])):
+    for pushed, name, kept in ((in_vain, "pushed in vain", runs), (deployed, "deployed without the others", runs[:2])):
         expired = _expired([*runs, *pushed], rules)
         if lost := [" ".join(sorted(image)) for image in kept if image in expired]:
             raise CheckFailed(f"100 images {name} push out {', '.join(lost)}, which runs")

@@ -1,4 +1,4 @@
-# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, and both doors.
+# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, both doors, and training.
 
 emails = ["you@example.com"]
 
@@ -29,4 +29,8 @@ web = {
   cors     = { allow_origins = ["https://rides.example.com"] }
   model    = { location = "s3://stream-consumer-dev-models-123456789012/models/ride-duration/1" }
   function = { log_retention_days = 30 }
+}
+
+training = {
+  schedule = { expression = "cron(0 4 5 * ? *)", timezone = "America/New_York", flexible_minutes = 60 }
 }

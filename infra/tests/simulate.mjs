@@ -51,8 +51,9 @@ async function everythingAllowed(role) {
   const actions = await actionsOf(role.services)
   for (const { kind, resource, context, resourcePolicy } of role.situations) {
     for (const { action, anywhere } of actions) {
-      // EC2 has as many actions as the others together, nearly all of them about its own resources.
-      if (action.startsWith('ec2:') && !anywhere && !resource.startsWith('arn:aws:ec2:')) continue
+      // EC2 and SageMaker have as many actions as the others together, nearly all of them about their own resources.
+      const large = /^(ec2|sagemaker):/.exec(action)
+      if (large && !anywhere && !resource.startsWith(`arn:aws:${large[1]}:`)) continue
       if (anywhere !== (resource === '*') || action === 'sts:GetCallerIdentity') continue // everybody may ask who he is
       const result = await verdict({ ...role, action, resource, context, resourcePolicy })
       if (result !== 'NotApplicable') evaluated += 1

@@ -1,4 +1,4 @@
-"""Both images, and functions of them."""
+"""The images, and functions of them."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,7 @@ from stream_consumer.model import Model
 MakeFunction = Callable[..., RuntimeFunction]
 
 DOORS = "stream-consumer:image-test-doors"
+TRAINING = "stream-consumer:image-test-training"
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,15 @@ def doors(image: str, models: Path) -> str:
     arguments = ["build", "--doors", "--tag", DOORS, "--model", str(models / "champion")]
     make_image([*arguments, *(["--base", base] if base else [])], os.environ)
     return DOORS
+
+
+@pytest.fixture(scope="session")
+def training(image: str) -> str:
+    """The image that trains, on the layers of the lean one, within its budget."""
+    del image  # built first, so that its layers are there
+    base = os.environ.get("PYTHON_IMAGE")
+    make_image(["build", "--training", "--tag", TRAINING, *(["--base", base] if base else [])], os.environ)
+    return TRAINING
 
 
 @pytest.fixture(scope="session", params=["lean", "doors"])

@@ -27,6 +27,7 @@ from stream_consumer.cli import (
     status,
     streams,
     train,
+    training_job,
     worker,
 )
 from stream_consumer.cli.options import MODEL_SETTINGS
@@ -103,6 +104,7 @@ app.command("demo", epilog=MODEL_SETTINGS)(demo.demo)
 app.command("demo-loop")(demo_loop.demo_loop)
 app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
+app.command("training-job", hidden=True)(training_job.training_job)
 app.add_typer(model.app, name="model")
 app.command("put")(streams.put)
 app.command("consume", epilog=MODEL_SETTINGS)(consume.consume)

@@ -44,6 +44,8 @@ TRUSTED_TYPES = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.utils.validation.check_array",
 )
+# Source: mlflow.store.db.db_types of 3.17.
+_DATABASES = frozenset({"mssql", "mysql", "postgresql", "sqlite"})
 _LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
 
 # Set before mlflow is imported, which reads them; what the user has set wins.
@@ -99,15 +101,22 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
     uri = _tracking_uri(uri)
     _refuse_store(uri)
     with quiet_mlflow() as mlflow:
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
         try:
             mlflow.set_tracking_uri(uri)
             yield mlflow
-        except (mlflow.MlflowException, SQLAlchemyError, BotoCoreError, ClientError, OSError) as error:
+        except (mlflow.MlflowException, *_database_errors(), BotoCoreError, ClientError, OSError) as error:
             # SQLAlchemy adds the query and an address in lines of their own.
             reason = str(error).partition("\n")[0]
             raise UsageError(f"MLflow at {shown(uri)} cannot be used: {reason}") from error
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Return what MLflow's databases raise; nothing where MLflow is installed without them."""
+    try:
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+    except ModuleNotFoundError:
+        return ()
+    return (SQLAlchemyError,)
 
 
 def refuse_missing(uri: str | None) -> None:
@@ -131,7 +140,7 @@ def _tracking_uri(uri: str | None) -> str:
 
 def _refuse_store(uri: str) -> None:
     """
-    Raise if *uri* is no URL, or of a SQLite file that cannot be made or written.
+    Raise if *uri* is no URL, or of a database that cannot be used: a SQLite file must be writable.
 
     MLflow would try the latter for most of an hour.
 
@@ -139,9 +148,14 @@ def _refuse_store(uri: str) -> None:
         UsageError: Says so.
     """
     try:
-        urlsplit(uri)
+        engine = urlsplit(uri).scheme.partition("+")[0]
     except ValueError as error:
         raise UsageError(f"MLflow at {shown(uri)} cannot be used: {error}") from None
+    if engine in _DATABASES and not _database_errors():
+        raise UsageError(
+            f"MLflow at {shown(uri)} cannot be used: MLflow is installed here without its databases; give --models, or "
+            "the https:// URL of an MLflow server"
+        )
     file = sqlite_file(uri)
     if file:
         try:
@@ -173,7 +187,7 @@ def load_champion(uri: str, digest: str | None = None, s3: "Callable[[], S3Clien
 def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str) -> Logged:
     """Log *trial* as a run of the active experiment, with its model, which knows itself as *name*."""
     with mlflow.start_run() as run:
-        mlflow.log_params(_params(trial))
+        mlflow.log_params(_params(trial) | {"mlflow": mlflow.version.VERSION})
         mlflow.log_metrics(metrics_of(trial, rival))
         log_record(mlflow, record_of(trial))
         log_notes(mlflow, trial, Path.cwd())
@@ -209,7 +223,7 @@ def _params(trial: Trial) -> dict[str, object]:
         "seed": trial.seed,
         **HYPERPARAMETERS,
         "python": platform.python_version(),
-        **{package: version(package) for package in ("mlflow", *_LIBRARIES)},
+        **{package: version(package) for package in _LIBRARIES},
     }
 
 

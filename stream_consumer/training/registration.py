@@ -34,7 +34,7 @@ from stream_consumer.training.register import (
     quiet_mlflow,
     save_model,
 )
-from stream_consumer.training.report import report_of
+from stream_consumer.training.report import Report, report_of
 from stream_consumer.training.trial import Trial
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Registered:
     digest: str
     model_uri: str
     verdict: Verdict
+    report: Report
     run_id: str | None
     tracking_uri: str | None
     champion_file: str | None
@@ -171,6 +172,7 @@ class Registration:
             digest=entry.digest,
             model_uri=self._location(entry),
             verdict=verdict,
+            report=report,
             run_id=saved.logged.run_id if saved.logged else None,
             tracking_uri=self._mlflow.get_tracking_uri() if self._tracked else None,
             champion_file=self._files.champion_file if self._files else None,

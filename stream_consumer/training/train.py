@@ -5,8 +5,10 @@ One rule: the model that is registered is the one that was tested.
 """
 
 import contextlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
@@ -33,7 +35,8 @@ class TrainingOptions:
 
     ``models`` is a folder or ``s3://bucket/prefix`` for the registry of files. ``tracking_uri`` is MLflow's store:
     without one it is ``MLFLOW_TRACKING_URI``, and without that none beside ``models``, else sqlite in the working
-    directory. An empty one is none beside ``models``, whatever the environment says.
+    directory. An empty one is none beside ``models``, whatever the environment says. The files of the new model
+    are also copied to ``model_directory``, if there is one.
     """
 
     name: str = DEFAULT_NAME
@@ -42,6 +45,7 @@ class TrainingOptions:
     tracking_uri: str | None = None
     models: str | None = None
     budget: Budget = DEFAULT_BUDGET
+    model_directory: Path | None = None
 
 
 DEFAULTS = TrainingOptions()
@@ -130,4 +134,15 @@ def _train(
             verdict = judge(rival, unfitness(saved.directory, options.budget))
         with stages("register", f"registering {options.name}"):
             registered = registration.register(saved, trial, rival, verdict)
+        if options.model_directory:
+            _copy_model(saved.directory, options.model_directory)
         return TrainingResult(trial, rival, options.name, registered, stages.seconds)
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    """Copy the files of a model, and no modes: *target* may be somebody else's. Without its MLmodel it is no model."""
+    for path in sorted(source.rglob("*"), key=lambda path: path.name == "MLmodel"):
+        if path.is_file():
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)

@@ -131,11 +131,25 @@ def test_a_package_that_is_none_is_a_clear_message(tmp_path: Path) -> None:
     assert err.startswith("image: EXTRA='-r a.txt' is not a package")
 
 
-def test_doors_are_a_stage_of_the_same_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("finish", ["doors", "training"])
+def test_each_finish_is_a_stage_of_the_same_file(tmp_path: Path, finish: str) -> None:
     saved = archive(tmp_path / "saved.tar", b"a")
-    code, out, _ = image(tmp_path, "--doors", tool=tool_for(saved))
+    code, out, _ = image(tmp_path, f"--{finish}", tool=tool_for(saved))
     assert code == 0
-    assert " --target doors " in out.splitlines()[0]
+    assert f" --target {finish} " in out.splitlines()[0]
+
+
+def test_of_the_image_that_trains_no_init_is_timed(tmp_path: Path) -> None:
+    saved = archive(tmp_path / "saved.tar", b"a")
+    code, out, _ = image(tmp_path, "--training", tool=tool_for(saved, "exit 1"))
+    assert code == 0
+    assert out.splitlines()[-1].endswith("init SKIPPED: no function runs in it")
+
+
+def test_an_image_has_one_finish(tmp_path: Path) -> None:
+    code, _, err = image(tmp_path, "--doors", "--training", tool="exit 0")
+    assert code == 2
+    assert "--training: not allowed with argument --doors" in err
 
 
 def test_an_image_that_does_not_start_is_an_error(tmp_path: Path) -> None:

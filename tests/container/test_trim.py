@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from infra.container.trim import gather, prove, prove_doors, remove, set_aside
+from infra.container.trim import gather, prove, prove_doors, prove_training, remove, set_aside
 
 KEPT = [
     "boto3/session.py",
@@ -69,6 +69,15 @@ def test_what_the_doors_bring_is_gathered_behind_the_lean_packages(tmp_path: Pat
     assert (there / "doors.pth").read_text() == "/opt/doors/packages\n"
 
 
+def test_each_layer_is_found_by_a_file_of_its_own(tmp_path: Path) -> None:
+    packages, training = tmp_path / "venv" / "lib" / "python3.13" / "site-packages", tmp_path / "training"
+    (training / "opt" / "training" / "lib" / "python3.13" / "site-packages").mkdir(parents=True)
+    assert gather(packages, training) == training / "opt" / "training" / "packages"
+    finder = training / packages.relative_to("/") / "training.pth"
+    assert finder.read_text() == "/opt/training/packages\n"
+
+
 def test_what_is_installed_here_proves_to_be_enough() -> None:
     prove()
     prove_doors()
+    prove_training()

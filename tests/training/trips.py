@@ -46,6 +46,14 @@ def trip_table(trips: Sequence[Trip], fleet: str = "lpep") -> pa.Table:
     )
 
 
+def write_rides(path: Path, rides: Rides) -> str:
+    """Write *rides* as trips, as :func:`write_trips` does."""
+    dropoff = rides.pickup_time + (rides.duration * 60).round().astype("timedelta64[s]")
+    clocks = (np.datetime_as_string(times).tolist() for times in (rides.pickup_time, dropoff))
+    columns = (rides.PULocationID.tolist(), rides.DOLocationID.tolist(), rides.trip_distance.tolist(), *clocks)
+    return write_trips(path, list(zip(*columns, strict=True)))
+
+
 def rides_of(
     zones: Sequence[tuple[int, int]], distance: Sequence[float], duration: Sequence[float], *, day: str = "2021-01-01"
 ) -> Rides:

@@ -33,6 +33,8 @@ provider "aws" {
 module "system" {
   source = "../../modules/system"
 
+  training_image_digest = var.training_image_digest
+
   environment        = "prod"
   account            = { id = var.account_id, region = var.region }
   bootstrap          = var.bootstrap
@@ -47,7 +49,8 @@ module "system" {
   batch              = var.batch
   web                = var.web
   release_trigger    = var.release_trigger
-  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger }
+  training           = var.training
+  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger, training = var.training }
   releases           = var.releases
   challengers        = var.challengers
   emails             = var.emails

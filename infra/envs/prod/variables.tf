@@ -26,6 +26,12 @@ variable "doors_image_digest" {
   default     = null
 }
 
+variable "training_image_digest" {
+  description = "Digest of the image that trains, sha256:…; `make deploy TRAINING=1` writes it to release.auto.tfvars.json."
+  type        = string
+  default     = null
+}
+
 variable "architecture" {
   description = "What the image was built for, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
   type        = string
@@ -70,6 +76,12 @@ variable "web" {
 
 variable "release_trigger" {
   description = "Release a new champion of a model by GitHub's workflow; `release_trigger` of modules/system says what it may hold. null: a promotion releases nothing."
+  type        = any
+  default     = null
+}
+
+variable "training" {
+  description = "Train by schedule; `training` of modules/system says what it may hold. null: nobody does."
   type        = any
   default     = null
 }

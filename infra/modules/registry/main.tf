@@ -22,7 +22,7 @@ resource "aws_ecr_repository" "this" {
 # ECR counts each kind by how its tags begin, and an image that one rule knows is left alone by the rules after it. Deployments mark
 # what they deploy, so neither images of another kind nor images that were pushed in vain push out what runs.
 locals {
-  kinds = ["deployed-lean-", "deployed-doors-", "lean-", "doors-"]
+  kinds = [for kind in ["deployed-lean", "deployed-doors", "deployed-training", "lean", "doors", "training"] : "${kind}-"]
 }
 
 resource "aws_ecr_lifecycle_policy" "this" {

@@ -23,13 +23,28 @@ output "input_stream" {
 }
 
 output "repositories" {
-  description = "Where images are pushed: that of the consumers (`lean`), and that with the batch and the web door (`doors`)."
+  description = "Where images are pushed: that of the consumers (`lean`), that with the batch and the web door (`doors`), and that which trains (`training`)."
   value       = var.bootstrap.repositories
 }
 
 output "doors_image_digest" {
   description = "The image of the doors that is deployed; null: none."
   value       = var.doors_image_digest
+}
+
+output "training_image_digest" {
+  description = "The image that trains, as it is deployed; null: none."
+  value       = var.training_image_digest
+}
+
+output "training" {
+  description = "Training by schedule, for operators: the schedule, the queue of jobs that went wrong, where rides and champion are; null: none."
+  value = one([for training in module.training : {
+    schedule          = training.schedule
+    failed_runs_queue = training.failed_runs_queue
+    data              = training.data
+    champion          = training.champion
+  }])
 }
 
 output "batch" {
@@ -104,7 +119,7 @@ output "failures_bucket" {
 
 output "composite_alarms" {
   description = "Names of the alarms that a deployment watches."
-  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web, module.release_trigger) : door.composite_alarms]))
+  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web, module.release_trigger, module.training) : door.composite_alarms]))
 }
 
 output "dashboard" {

@@ -41,6 +41,8 @@ variable "bootstrap" {
     repositories = object({
       lean  = string # URL of the repository of the consumers' image
       doors = string # URL of that with the batch and the web door
+
+      training = optional(string) # URL of that which trains; null: a bootstrap of before there was one
     })
   })
 }
@@ -81,6 +83,17 @@ variable "doors_image_digest" {
   validation {
     condition     = (var.batch == null && var.web == null) || can(regex("^sha256:[0-9a-f]{64}$", var.doors_image_digest))
     error_message = "batch and web run in the image with the doors: `make deploy DOORS=1` builds it and sets doors_image_digest."
+  }
+}
+
+variable "training_image_digest" {
+  description = "Digest of the image that trains in the registry, sha256:…"
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.training == null || (can(regex("^sha256:[0-9a-f]{64}$", var.training_image_digest)) && var.bootstrap.repositories.training != null)
+    error_message = "training runs in an image of its own: `make bootstrap` makes its repository, `make deploy TRAINING=1` builds it and sets training_image_digest."
   }
 }
 
@@ -251,6 +264,23 @@ variable "release_trigger" {
   default = null
 }
 
+variable "training" {
+  description = "Train by schedule; null: nobody does."
+  type = object({
+    schedule = any               # modules/training
+    job      = optional(any, {}) # modules/training
+    data = optional(object({
+      bucket      = string # one of yours
+      prefix      = optional(string)
+      kms_key_arn = optional(string)
+    })) # null: training/ of the bucket of models
+    model_name   = optional(string)
+    seed         = optional(number)
+    tracking_uri = optional(string)
+  })
+  default = null
+}
+
 variable "model_digests" {
   description = "Digest of the model in each image, by its kind (lean, doors): what was built says so. A kind that is not there has none, or nobody knows."
   type        = map(string)
@@ -277,7 +307,7 @@ variable "challengers" {
 }
 
 variable "written" {
-  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web` and `release_trigger` as somebody wrote them: an attribute of another name is refused."
+  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger` and `training` as somebody wrote them: an attribute of another name is refused."
   type        = any
   default     = {}
 }

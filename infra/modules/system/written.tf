@@ -9,6 +9,7 @@ locals {
     consumers = var.consumers
     batch     = merge(var.batch, one(module.batch[*].taken))
     web       = merge(var.web, one(module.web[*].taken))
+    training  = merge(var.training, one(module.training[*].taken))
 
     release_trigger = var.release_trigger
   }

@@ -1,4 +1,4 @@
-# The doors on their own, in each of their forms: with an image and a key that are there already, a plan shows everything.
+# The doors on their own, in each of their forms, and training: with an image and a key that are there already, a plan shows everything.
 
 terraform {
   required_version = ">= 1.11"
@@ -74,4 +74,19 @@ module "release_trigger" {
   bucket      = "models"
   models      = ["ride-duration"]
   alarms      = { topic_arn = local.topic_arn }
+}
+
+module "training" {
+  source = "../../modules/training"
+  count  = 1
+
+  name        = "sc-training"
+  account     = local.account
+  kms_key_arn = local.key
+  image_uri   = local.image_uri
+  repository  = "stream-consumer-prod"
+  schedule    = { expression = "cron(0 4 5 * ? *)" }
+  data        = { bucket = "rides", kms_key_arn = local.key }
+  models      = { bucket = "models", kms_key_arn = local.key }
+  topic_arn   = local.topic_arn
 }

@@ -47,6 +47,8 @@ variables {
     repositories = {
       lean  = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test"
       doors = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-doors"
+
+      training = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-training"
     }
   }
   consumers = {
@@ -121,7 +123,7 @@ run "streams_take_the_names_they_are_given" {
 
 run "there_are_no_doors_unasked" {
   assert {
-    condition     = output.batch == null && output.web == null && length(module.files) == 0
+    condition     = output.batch == null && output.web == null && output.training == null && length(module.files) == 0
     error_message = "A system of consumers pays for and permits nothing else."
   }
 }
@@ -285,4 +287,33 @@ run "a_canarys_challenger_takes_the_place_of_the_consumers_own" {
     }) && local.challengers["trial"] == null
     error_message = "The model that is compared is the canary's, the threshold the consumer's, and no stream gets its predictions."
   }
+}
+
+run "training_reads_and_writes_the_bucket_of_models_unless_the_rides_are_elsewhere" {
+  variables {
+    training_image_digest = "sha256:eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+    training              = { schedule = { expression = "rate(7 days)" } }
+  }
+
+  assert {
+    condition     = output.training.data == "s3://stream-consumer-test-models-123456789012/training/" && output.training.champion == "s3://stream-consumer-test-models-123456789012/models/ride-duration/champion.json"
+    error_message = "Rides lie where modules/models keeps them, and the champion where consumers read it."
+  }
+
+  assert {
+    condition     = output.training.failed_runs_queue.name == "stream-consumer-test-training-failed-runs" && length(output.composite_alarms) == 6
+    error_message = "Training has a queue and alarms of its own."
+  }
+}
+
+run "an_attribute_of_training_that_there_is_not_is_refused" {
+  command = plan
+
+  variables {
+    training_image_digest = var.image_digest
+    training              = { schedule = { expression = "rate(7 days)" } }
+    written               = { training = { schedule = { expresion = "rate(7 days)" } } }
+  }
+
+  expect_failures = [output.consumers]
 }

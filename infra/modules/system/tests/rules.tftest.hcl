@@ -117,3 +117,13 @@ run "doors_without_their_image" {
 
   expect_failures = [var.doors_image_digest]
 }
+
+run "training_without_its_image" {
+  command = plan
+
+  variables {
+    training = { schedule = { expression = "rate(7 days)" } }
+  }
+
+  expect_failures = [var.training_image_digest]
+}

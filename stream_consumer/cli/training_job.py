@@ -1,0 +1,44 @@
+"""``training-job``: ``train`` as SageMaker starts it, which the image's entry point takes for that."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream_consumer.cli import options
+from stream_consumer.training.sagemaker import ROOT, job_of, leave, metric_lines, metrics_of_job, told
+
+
+def training_job(
+    root: Annotated[Path, typer.Option(help="Folder of the job's files, which SageMaker makes.")] = ROOT,
+) -> None:
+    """
+    Train as SageMaker's files say, and leave model, report and metrics where SageMaker looks for them.
+
+    A candidate that does not become champion is a success of the job. The metric `promoted` is 0 then.
+    """
+    with told(root):
+        job = job_of(root, os.environ)
+        from stream_consumer.cli.train import show
+        from stream_consumer.training.train import train
+
+        result = train(job.rides, options=job.options, progress=_lines(), s3=lambda: options.aws(None, None, None).s3)
+        leave(root, result)
+        show(result)
+        for line in metric_lines(metrics_of_job(result)):
+            print(line, flush=True)
+
+
+def _lines() -> Callable[..., None]:
+    """Return what prints each stage when it begins, for a log."""
+    last = ""
+
+    def show(stage: str, **_: object) -> None:
+        nonlocal last
+        if stage != last:
+            print(stage, flush=True)
+        last = stage
+
+    return show
