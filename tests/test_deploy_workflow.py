@@ -148,7 +148,7 @@ def test_an_environment_is_approved_once() -> None:
 def test_provenance_is_attested_only_where_github_takes_it() -> None:
     """A private repository has attestations on GitHub Enterprise Cloud only, and its deployment would fail."""
     where = "(github.event.repository.visibility == 'public' || vars.ATTESTATIONS == 'true')"
-    for kind, step in zip(("lean", "doors"), using("actions/attest-build-provenance@"), strict=True):
+    for kind, step in zip(("lean", "doors", "training"), using("actions/attest-build-provenance@"), strict=True):
         assert step["if"] == f"steps.image.outputs.{kind}-digest && {where}"
         assert step["with"] == {
             "subject-name": f"${{{{ steps.image.outputs.{kind}-url }}}}",

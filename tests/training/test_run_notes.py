@@ -74,6 +74,7 @@ def test_the_commit_is_that_of_the_folder_if_it_has_one(tmp_path: Path) -> None:
 
 def test_mlflow_gives_the_notes_of_a_run_back(trial: Trial, store: str, tmp_path: Path) -> None:
     with mlflow_at(store) as mlflow:
+        mlflow.set_experiment("ride-duration")  # another test's is still the process's, and is not in this store
         with mlflow.start_run() as run:
             log_notes(mlflow, trial, tmp_path)
         found = mlflow.MlflowClient().get_run(run.info.run_id)
