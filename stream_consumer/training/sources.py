@@ -98,7 +98,9 @@ def _parsed(source: str) -> tuple[SplitResult, str]:
     name = PurePosixPath(parts.path).name
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
     if suffix is None:
-        raise UsageError(f"{shown(source)}: rides are read from {', '.join(SUFFIXES)} files; the name must end so")
+        raise UsageError(
+            f"{shown(source) or 'an empty name'}: rides are read from {', '.join(SUFFIXES)} files; the name must end so"
+        )
     if parts.scheme not in {"", "s3", "http", "https"}:
         raise UsageError(f"{shown(source)}: unknown scheme {parts.scheme}://; give a path, s3:// or https://")
     return parts, suffix

@@ -66,7 +66,7 @@ class Base:
     """Whether it goes on for ever when all is well."""
     awaits: str = ""
     """The value for which it tries again for ever, with a warning each time."""
-    makes: str = ""
+    makes: tuple[str, ...] = ()
     """What it makes before it reads its input: a store is tried before a large file is read."""
 
     def goes_on_with(self, value: str) -> bool:
@@ -79,8 +79,8 @@ class Base:
 MODEL = ("--model", "model")
 BASES: dict[str, Base] = {
     "demo": Base((), ("--model", "nosuch", "--limit", "1"), ("nosuch",)),
-    "demo-loop": Base((), ("--rides", "nosuch.parquet"), ("nosuch.parquet",)),
-    "train": Base(("nosuch.parquet",), (), ("nosuch.parquet",), makes="mlflow.db"),
+    "demo-loop": Base((), ("--rides", "nosuch.parquet"), ("nosuch.parquet", "an empty name")),
+    "train": Base(("nosuch.parquet",), (), ("nosuch.parquet",), makes=("mlflow.db",)),
     "put": Base(("trips.csv",), (), ("ride_events",)),
     "consume": Base((), ("--drain", "--poll", "0", "--maximum-retry-attempts", "0"), ("ride_events",)),
     "tail": Base((), ("--from", "TRIM_HORIZON", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
@@ -96,7 +96,7 @@ BASES: dict[str, Base] = {
     "doctor": Base(("demo",)),
     "status": Base((), ("--function", "nosuch"), ("nosuch",)),
     "logs": Base((), ("--function", "nosuch"), ("nosuch",)),
-    "training-job": Base((), ("--root", "nosuch"), ("the training job is wrong",)),
+    "training-job": Base((), ("--root", "nosuch"), ("the training job is wrong",), makes=("output", "output/failure")),
     "model show": Base(("model",)),
     "model list": Base((), ("--models", "folder")),
     "model promote": Base(("1",), ("--models", "folder"), ("versions in folder",)),
@@ -385,7 +385,7 @@ def _fault(command: Command, base: Base, case: Case) -> str:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     errors = [text for text in ran.err.splitlines() if text.startswith("error: ")]
-    written = [path for path, _ in before.items() ^ _files().items() if path != base.makes]
+    written = [path for path, _ in before.items() ^ _files().items() if path not in base.makes]
     wrong = {
         f"exit code {ran.code}": ran.code not in {0, 1, 2} and not (ran.code == 130 and goes_on),
         f"{len(errors)} errors": len(errors) > 1 or (ran.code == 2 and not errors and "Usage:" not in ran.err),
