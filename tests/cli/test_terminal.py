@@ -127,7 +127,7 @@ def test_ctrl_c_ends_a_training_without_a_word(command: str, tmp_path: Path) -> 
     write_rides(tmp_path / "rides.parquet", synthetic_rides(500, seed=3))
     rides = ["rides.parquet"] if command == "train" else ["--train", "rides.parquet"]
     # Each of these stages takes long enough to be seen.
-    for stage in ("starting", "logging the run"):
+    for stage in ("starting", "saving the model"):
         seen = in_terminal(command, *rides, directory=tmp_path, interrupt_at=stage)
         assert seen.code == 130, seen.text
         assert is_readable(seen, 2)
