@@ -115,6 +115,7 @@ COPY --from=packages-training /training /
 COPY --from=build /rooms /
 VOLUME ["/tmp"]
 # SageMaker's folders under /opt/ml are root's. Elsewhere any user will do.
+# hadolint ignore=DL3002
 USER 0:0
 # Matplotlib keeps a list of fonts, and MLflow looks for git, which is not here.
 ENV MPLCONFIGDIR=/tmp/matplotlib \

@@ -35,6 +35,10 @@ class ModelError(InitError):
     """The model cannot be loaded or fails its self-check."""
 
 
+class PinNeeded(ModelError):
+    """The model is loaded only by who pins its digest, for loading it can run code from its files."""
+
+
 class BatchFailed(StreamConsumerError):
     """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
 

@@ -17,6 +17,8 @@ from stream_consumer.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from types_boto3_s3 import S3Client
+
     from stream_consumer.training.rides import Rides
 
 CHAMPION_NAME = "ride-duration"
@@ -31,8 +33,12 @@ def ride_model(model: str, sources: list[str] | None, train: list[str] | None, w
 
     everything = _rides(sources, wanted.limit, wanted.seed)
     location = _location(model, train, everything, wanted.seed)
-    with model_directory(location, lambda: options.aws(None, None, None).s3) as directory:
-        served = served_model(location, directory)
+
+    def s3() -> "S3Client":
+        return options.aws(None, None, None).s3
+
+    with model_directory(location, s3) as directory:
+        served = served_model(location, directory, s3)
         unseen = served.unseen(everything)
         put = unseen.where(np.arange(len(unseen)) < wanted.limit)
         spoiled = f", {wanted.malformed} malformed" if wanted.share else ""

@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream_consumer.models.champion import CHAMPION_FILE
 from stream_consumer.models.description import describe
 from stream_consumer.models.files import directory_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from types_boto3_s3 import S3Client
+
     from stream_consumer.training.record import TrainingRecord
     from stream_consumer.training.rides import Rides
 
@@ -44,15 +49,16 @@ class ServedModel:
         return [f"{difference}, so expect another error" for difference in self.record.differences(rides)]
 
 
-def served_model(location: str, directory: Path) -> ServedModel:
+def served_model(location: str, directory: Path, s3: "Callable[[], S3Client]") -> ServedModel:
     """
     Return what is known of the model whose files are in *directory*.
 
-    Only a model of MLflow's registry has a run to look into.
+    A model of MLflow's registry has a run to look into, and that of a ``champion.json`` a record beside its files.
 
     Raises:
         ModelError: The model's description cannot be read.
     """
+    from stream_consumer.training.file_registry import FileRegistry
     from stream_consumer.training.record import load_record
     from stream_consumer.training.register import mlflow_at
 
@@ -62,4 +68,7 @@ def served_model(location: str, directory: Path) -> ServedModel:
         with mlflow_at(None) as mlflow:
             run_id = mlflow.models.Model.load(str(directory)).run_id
             record = load_record(mlflow, run_id) if run_id else None
+    elif location.rpartition("/")[2] == CHAMPION_FILE:
+        root, name, _ = (location if "://" in location else str(Path(location).absolute())).rsplit("/", 2)
+        record = FileRegistry(root, name, s3).training_record(directory_digest(directory))
     return ServedModel(described.name, described.version or directory_digest(directory)[:12], location, record)

@@ -55,6 +55,8 @@ def show(result: "TrainingResult") -> None:
     trial = result.trial
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in trial.rows.dropped.items() if count)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column()
+    table.add_column(overflow="fold")  # a location is to be copied
     table.add_row("rides", f"{trial.rows.kept:,} of {trial.rows.read:,}" + (f"; dropped: {dropped}" if dropped else ""))
     table.add_row("trained on", f"{trial.training_rides:,} (seed {trial.seed})")
     table.add_row("held out", f"{len(trial.test):,}: {trial.holdout}")
@@ -66,7 +68,9 @@ def show(result: "TrainingResult") -> None:
     moved = "moved here" if result.verdict.promoted else "stays"
     table.add_row("champion", f"{moved}: {result.verdict.reason}")
     if registered.champion_file:
-        table.add_row("files", f"{registered.champion_file} (digest {registered.digest})")
+        files = registered.champion_file.rpartition("/")[0]
+        table.add_row("files", f"{files}/{registered.digest}")
+        table.add_row("report", f"{files}/{registered.digest}.html")
     if registered.tracking_uri:
         table.add_row("tracking", registered.tracking_uri)
     Terminal().print(table, soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from stream_consumer.cli import options
-from stream_consumer.training.sagemaker import ROOT, job_of, leave, metric_lines, metrics_of_job, told
+from stream_consumer.training.sagemaker import ROOT, job_of, leave, make_ready, metric_lines, metrics_of_job, told
 
 
 def training_job(
@@ -21,6 +21,7 @@ def training_job(
     """
     with told(root):
         job = job_of(root, os.environ)
+        make_ready(root)
         from stream_consumer.cli.train import show
         from stream_consumer.training.train import train
 

@@ -39,6 +39,8 @@ def export(directory: Path, target: Path) -> str:
     Raises:
         ModelError: *target* is there already, or cannot be written.
     """
+    if target.resolve().is_relative_to(directory.resolve()):
+        raise ModelError(f"the output {target} lies in the model's own folder, whose digest it would change")
     try:
         with new_folder(target) as aside:
             aside.mkdir()

@@ -18,7 +18,7 @@ import msgspec
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column, EventSchema
 from stream_consumer.contract.record import InvalidRecord
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, PinNeeded
 from stream_consumer.model import Columns, Model
 from stream_consumer.models.derived import derive
 from stream_consumer.models.description import Description, describe
@@ -110,7 +110,7 @@ def _loaded(path: Path, location: str, description: Description, *, pinned: bool
         pin = f"if you trust it, pin it with MODEL_DIGEST, which `stream-consumer model {location}` prints"
         skops = 'save it with mlflow.sklearn.log_model(…, serialization_format="skops"), or, '
         remedy = f"{skops if flavour.name == 'sklearn' else ''}{pin}"
-        raise ModelError(f"loading the model at {location} can run code from its files; {remedy}")
+        raise PinNeeded(f"loading the model at {location} can run code from its files; {remedy}")
     if description.derived and flavour.name != "sklearn":
         raise ModelError(f"the model at {location} has derived columns, which only scikit-learn models are given")
     if pinned:

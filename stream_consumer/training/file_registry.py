@@ -3,7 +3,8 @@ A registry that is files: models by digest, what is known of each beside it, and
 
 In the folder of a registered model are ``<digest>/`` with the model's files, ``<digest>.json`` with its version and the
 verdict on it, ``<digest>.npz`` with the fingerprints of its rides, ``<digest>.html`` with the report, and
-``champion.json``. The rule: only ``champion.json`` is ever changed, and only if it is still as it was read.
+``champion.json``. The rule: only ``champion.json`` is ever changed, and only if it is still as it was read. The record
+and the report of a version come before it is champion, and are written anew if another became champion meanwhile.
 """
 
 import re
@@ -27,6 +28,7 @@ from stream_consumer.models.champion import (
 from stream_consumer.models.files import directory_digest, model_directory
 from stream_consumer.models.loading import Choice, load_directory
 from stream_consumer.training.model_store import Held, ModelStore, RegistryFailed, model_store
+from stream_consumer.training.record import TrainingRecord, decode_record
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _RECORD = re.compile(r"[0-9a-f]{64}\.json")
 _LONGEST_HISTORY = 10
 _LEAST_PREFIX = 6
+RIDES_SUFFIX = ".npz"
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -111,8 +114,11 @@ class FileRegistry:
         if len(version) >= _LEAST_PREFIX:
             found += [entry for entry in entries if entry.digest.startswith(version) and entry not in found]
         if len(found) != 1:
-            known = ", ".join(f"{entry.version} ({entry.digest[:12]})" for entry in entries) or "no version"
-            raise UsageError(f"{len(found)} versions in {self._store.root} are called {version!r}; there: {known}")
+            known = ", ".join(dict.fromkeys(f"{entry.version}" for entry in entries)) or "no version"
+            raise UsageError(
+                f"{'more than one version' if found else 'no version'} in {self._store.root} is called {version!r} or "
+                f"has a digest that begins so (at least {_LEAST_PREFIX} characters); there: {known}"
+            )
         return found[0]
 
     def location(self, digest: str) -> str:
@@ -134,16 +140,27 @@ class FileRegistry:
 
     def record(self, entry: Entry, beside_it: Mapping[str, bytes] = _NOTHING) -> None:
         """Add the version of a model whose files are there, after others beside them, such as ``.html``."""
-        self._add_beside(entry.digest, beside_it)
-        self._create(f"{entry.digest}.json", msgspec.json.format(msgspec.json.encode(entry)) + b"\n")
+        self._add_beside(entry.digest, {**beside_it, ".json": _encoded(entry)})
+
+    def amend(self, entry: Entry, beside_it: Mapping[str, bytes]) -> None:
+        """Write a version's record and what is beside it anew, since its verdict is another. Its files never change."""
+        for suffix, content in {**beside_it, ".json": _encoded(entry)}.items():
+            held = self._store.read(f"{entry.digest}{suffix}")
+            self._store.write(f"{entry.digest}{suffix}", content, over=held.tag if held else None)
 
     def _add_beside(self, digest: str, contents: Mapping[str, bytes]) -> None:
         for suffix, content in contents.items():
             self._create(f"{digest}{suffix}", content)
 
-    def read_beside(self, digest: str, suffix: str) -> bytes | None:
-        held = self._store.read(f"{digest}{suffix}")
-        return held.content if held else None
+    def training_record(self, digest: str) -> TrainingRecord | None:
+        """
+        Return which rides a model was trained on; None if it was added without them.
+
+        Raises:
+            UsageError: The file holds no such record.
+        """
+        held = self._store.read(f"{digest}{RIDES_SUFFIX}")
+        return decode_record(held.content) if held else None
 
     def _create(self, name: str, content: bytes) -> None:
         if not self._store.write(name, content, over=None):
@@ -203,6 +220,10 @@ class FileRegistry:
         with model_directory(location, self._s3) as directory:
             refuse_other(directory, digest, location)
             load_directory(directory, location, Choice())
+
+
+def _encoded(entry: Entry) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(entry)) + b"\n"
 
 
 def refuse_other(directory: Path, digest: str, location: str) -> None:

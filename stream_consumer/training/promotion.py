@@ -12,11 +12,11 @@ import numpy as np
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from stream_consumer.errors import ModelError, described
+from stream_consumer.errors import ModelError, PinNeeded, described
 from stream_consumer.training.fit import Predict
 from stream_consumer.training.holdout import MINIMUM_RIDES, full_periods
 from stream_consumer.training.proof import LEAST_DAYS, MOST_WORSE, Comparison, compare
-from stream_consumer.training.record import TrainingRecord, record_of
+from stream_consumer.training.record import TrainingRecord, distinct, record_of
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.trial import Trial
 
@@ -59,28 +59,37 @@ def meet(champion: Champion, trial: Trial, load: Callable[[str], Predict]) -> Ri
     Test *champion* against the model of *trial*; *load* makes a predictor of a model URI.
 
     Raises:
-        ModelError: A store does not give the champion's files. Anything else that is raised is the champion's fault.
+        ModelError: A store does not give the champion's files.
+        OSError: This machine cannot hold them, such as on a full disk.
+        MemoryError: They do not fit into its memory. Anything else that is raised is the champion's fault.
     """
     version = champion.version
     try:
         predict = load(champion.uri)
         finite = np.isfinite(predict(trial.test.matrix())).all()
-    except ModelError as error:
-        if isinstance(error.__cause__, (BotoCoreError, Boto3Error, ClientError)):
-            raise  # a store that does not answer now says nothing of the champion
-        return Rival(version, fault=described(error))
-    except Exception as error:  # noqa: BLE001 - the champion may be anybody's file, and its fault decides
-        return Rival(version, fault=described(error))
+    except PinNeeded as error:  # consumers may serve it well, with the pin that training has not
+        return Rival(version, unproven=f"training loads no model that needs a pin, and {error}")
+    except Exception as error:
+        if _is_ours(error) or (isinstance(error, ModelError) and error.__cause__ and _is_ours(error.__cause__)):
+            raise
+        return Rival(version, fault=described(error))  # the champion may be anybody's file, and its fault decides
     if not finite:
         return Rival(version, fault="its predictions are not finite")
     if champion.record is None:
         return Rival(version, unproven="nothing tells which rides it was trained on")
-    rides = champion.record.unseen(record_of(trial).unseen(trial.test))
+    rides = distinct(champion.record.unseen(record_of(trial).unseen(trial.test)))
     days = len(full_periods(rides, "D"))
     if len(rides) < MINIMUM_RIDES or days < LEAST_DAYS:
         return Rival(version, unproven=_too_few(champion.record, trial.test, rides, days))
     ours, theirs = trial.fitted.model.predict(rides.matrix()), predict(rides.matrix())
     return Rival(version, compare(rides, ours, theirs, seed=trial.seed))
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether *error* is of a store or of this machine, and says nothing of the champion."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        return False  # files that a champion lacks
+    return isinstance(error, (BotoCoreError, Boto3Error, ClientError, OSError, MemoryError))
 
 
 def _too_few(record: TrainingRecord, test: Rides, left: Rides, days: int) -> str:

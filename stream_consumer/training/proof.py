@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 from stream_consumer.training.fit import FloatArray
 from stream_consumer.training.holdout import full_periods
@@ -70,16 +71,31 @@ def compare(rides: Rides, predicted: FloatArray, champion: FloatArray, *, seed: 
     often = np.random.default_rng(seed).multinomial(len(days), np.full(len(days), 1 / len(days)), size=_RESAMPLES)
     groups = tuple(group for column in _GROUPS for group in _groups_by(column, rides, *squares))
     rmse, champion_rmse = _rmses(sums.sum(axis=1))
+    full = len(full_periods(rides, "D"))
     resampled = _rmses(sums @ often.T)
     return Comparison(
         rides=len(rides),
-        days=len(full_periods(rides, "D")),
+        days=full,
         rmse=float(rmse),
         champion_rmse=float(champion_rmse),
-        upper_bound=float(np.quantile(resampled[0] - resampled[1], _CONFIDENCE)),
+        upper_bound=_upper_bound(float(rmse - champion_rmse), resampled[0] - resampled[1], full),
         groups=groups,
         worse=tuple(group for group in groups if group.rmse > (1 + MOST_WORSE) * group.champion_rmse),
     )
+
+
+def _upper_bound(difference: float, resampled: FloatArray, days: int) -> float:
+    """
+    Return the upper bound of a *difference*, given the same of draws of so many full *days*, 2 or more.
+
+    The quantile of the draws is too narrow where days are few: of two equal models one looked better in 14 % of cases
+    on 5 days. So its distance is widened as that of a mean is whose spread is estimated from as many values.
+
+    Source: T. C. Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), on narrowness bias and expanded
+    percentiles.
+    """
+    wider = float(t.ppf(_CONFIDENCE, days - 1) * np.sqrt(days / (days - 1)) / norm.ppf(_CONFIDENCE))
+    return difference + wider * (float(np.quantile(resampled, _CONFIDENCE)) - difference)
 
 
 def _rmses(sums: NDArray[Any]) -> FloatArray:

@@ -78,6 +78,13 @@ class TrainingRecord:
         ]
 
 
+def distinct(rides: Rides) -> Rides:
+    """Return each ride once, in order: a ride that a file repeats proves no more than one."""
+    first = np.zeros(len(rides), bool)
+    first[np.unique(fingerprints(rides), return_index=True)[1]] = True
+    return rides.where(first)
+
+
 def record_of(trial: Trial) -> TrainingRecord:
     first, last = np.quantile(trial.training.pickup_time.astype(np.int64), (_STRAYS, 1 - _STRAYS))
     return TrainingRecord(

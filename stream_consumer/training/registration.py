@@ -20,11 +20,11 @@ import msgspec
 import yaml
 
 from stream_consumer.models.files import REGISTRY_META, directory_digest, model_directory
-from stream_consumer.training.file_registry import ChampionChanged, Current, Entry, FileRegistry
+from stream_consumer.training.file_registry import RIDES_SUFFIX, ChampionChanged, Current, Entry, FileRegistry
 from stream_consumer.training.fit import Predict
 from stream_consumer.training.mlflow_registry import MlflowRegistry
 from stream_consumer.training.promotion import Champion, Rival, Verdict
-from stream_consumer.training.record import decode_record, encode_record, record_of, trained_on
+from stream_consumer.training.record import encode_record, record_of, trained_on
 from stream_consumer.training.register import (
     Logged,
     load_champion,
@@ -40,7 +40,6 @@ from stream_consumer.training.trial import Trial
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_RECORD_SUFFIX = ".npz"
 _REPORT_SUFFIX = ".html"
 _SHORT_DIGEST = 12
 
@@ -118,8 +117,7 @@ class Registration:
             self._current = self._files.current()
         if self._files and self._current.champion:
             digest = self._current.champion.digest
-            content = self._files.read_beside(digest, _RECORD_SUFFIX)
-            record = decode_record(content) if content else None
+            record = self._files.training_record(digest)
             self._champion = Champion(
                 self._current.champion.version, self._files.location(digest), record, digest=digest
             )
@@ -160,13 +158,17 @@ class Registration:
             entry = msgspec.structs.replace(entry, version=self._tracked.register(saved.logged, trial, entry))
         if self._files:
             self._add(self._files, saved.directory, entry, trial)
-        verdict = self._concluded(entry, verdict)
-        report = report_of(f"{self._name}, version {entry.version}", trial, rival, verdict)
+        # Before it may become champion: a training that is cut off leaves no champion without a version.
+        report = self._report(entry, trial, rival, verdict)
+        if self._files:
+            self._files.record(*_told(entry, verdict, report))
+        concluded = self._concluded(entry, verdict)
+        if concluded != verdict:
+            verdict, report = concluded, self._report(entry, trial, rival, concluded)
+            if self._files:
+                self._files.amend(*_told(entry, verdict, report))
         if self._tracked and saved.logged:
             self._tracked.conclude(entry.version, verdict, saved.logged, report)
-        if self._files:
-            beside = {_REPORT_SUFFIX: report.page.encode()}
-            self._files.record(msgspec.structs.replace(entry, reason=verdict.reason), beside)
         return Registered(
             version=entry.version,
             digest=entry.digest,
@@ -178,6 +180,9 @@ class Registration:
             champion_file=self._files.champion_file if self._files else None,
         )
 
+    def _report(self, entry: Entry, trial: Trial, rival: Rival | None, verdict: Verdict) -> Report:
+        return report_of(f"{self._name}, version {entry.version}", trial, rival, verdict)
+
     def _location(self, entry: Entry) -> str:
         if self._tracked:
             return self._tracked.location(entry.version)
@@ -187,7 +192,7 @@ class Registration:
         # MLflow's own way to say which version a copy is; the digest leaves this file out.
         meta = {"model_name": self._name, "model_version": entry.version}
         (directory / REGISTRY_META).write_text(yaml.safe_dump(meta), encoding="utf-8")
-        files.add_model(directory, entry.digest, {_RECORD_SUFFIX: encode_record(record_of(trial))})
+        files.add_model(directory, entry.digest, {RIDES_SUFFIX: encode_record(record_of(trial))})
 
     def _concluded(self, entry: Entry, verdict: Verdict) -> Verdict:
         """Promote *entry* if the verdict says so; the verdict is another if the champion changed in the meantime."""
@@ -203,6 +208,11 @@ class Registration:
         if self._files and self._tracked:
             self._tracked.follow(entry.version)
         return verdict
+
+
+def _told(entry: Entry, verdict: Verdict, report: Report) -> tuple[Entry, dict[str, bytes]]:
+    """Return the record of a version with its verdict, and the report that goes beside it."""
+    return msgspec.structs.replace(entry, reason=verdict.reason), {_REPORT_SUFFIX: report.page.encode()}
 
 
 def _entry(digest: str, trial: Trial, rival: Rival | None) -> Entry:

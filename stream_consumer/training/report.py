@@ -20,7 +20,8 @@ from stream_consumer.training.trial import Trial
 REPORT = "report.html"
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}"
-    "td,th{padding:.15rem 1rem .15rem 0;text-align:left;vertical-align:top}img{max-width:100%;background:white}"
+    "td,th{padding:.15rem 1rem .15rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}"
+    "img{max-width:100%;background:white}"
 )
 _DOTS_PER_INCH = 80
 
@@ -43,7 +44,8 @@ def report_of(title: str, trial: Trial, rival: Rival | None, verdict: Verdict) -
     )
     compared = _against(rival.comparison) if rival and rival.comparison else ""
     page = (
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<!doctype html><html lang='en'><meta charset='utf-8'>"
+        f"<meta name='viewport' content='width=device-width,initial-scale=1'><title>{html.escape(title)}</title>"
         f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>{_table(_facts(trial, verdict))}{compared}"
         f"<h2>On the {len(trial.test):,} rides of the test</h2>{images}</html>"
     )

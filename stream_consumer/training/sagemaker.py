@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -30,6 +31,7 @@ _LARGEST_SEED = 2**32 - 1
 
 _INPUT_CONFIG = Path("input") / "config"
 _FAILURE = Path("output") / "failure"
+_RESULTS = Path("output") / "data"
 
 
 def _seed(text: str) -> int:
@@ -166,7 +168,7 @@ def told(root: Path) -> Iterator[None]:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         try:
             (root / _FAILURE).parent.mkdir(parents=True, exist_ok=True)
-            (root / _FAILURE).write_text(reason[:_LONGEST_REASON], encoding="utf-8")
+            (root / _FAILURE).write_text(reason[:_LONGEST_REASON], encoding="utf-8", errors="backslashreplace")
         except OSError as unwritten:
             logging.getLogger(__name__).warning("%s cannot be written: %s", root / _FAILURE, unwritten)
         if isinstance(error, UsageError):
@@ -174,10 +176,25 @@ def told(root: Path) -> Iterator[None]:
         raise
 
 
+def make_ready(root: Path) -> None:
+    """
+    Make the folders of what the job leaves, and see that they can be written, before anything is trained.
+
+    Raises:
+        UsageError: Names the folder that cannot be written.
+    """
+    for folder in (root / "model", root / _RESULTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {in_one_line(error)}") from error
+
+
 def leave(root: Path, result: "TrainingResult") -> None:
     """Write the report and the result into ``output/data``; the model's files are in ``model`` already."""
-    folder = root / "output" / "data"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = root / _RESULTS
     registered = result.registered
     (folder / "report.html").write_text(registered.report.page, encoding="utf-8")
     content = {

@@ -132,10 +132,10 @@ def _train(
             saved = until_done.enter_context(registration.saved(trial, rival))
         with stages("check", "loading the saved model"):
             verdict = judge(rival, unfitness(saved.directory, options.budget))
+        if options.model_directory:  # before the version may become champion
+            _copy_model(saved.directory, options.model_directory)
         with stages("register", f"registering {options.name}"):
             registered = registration.register(saved, trial, rival, verdict)
-        if options.model_directory:
-            _copy_model(saved.directory, options.model_directory)
         return TrainingResult(trial, rival, options.name, registered, stages.seconds)
 
 

@@ -44,6 +44,8 @@ def test_a_model_is_exported_with_its_digest(
     assert (again.code, "copy is there already; name a folder that is not" in " ".join(again.err.split())) == (1, True)
     lost = command("model", "export", rides_model, tmp_path / "no" / "folder")
     assert (lost.code, "cannot be copied to" in lost.err) == (1, True)
+    within = command("model", "export", tmp_path / "copy", tmp_path / "copy" / "copy")
+    assert (within.code, "lies in the model's own folder" in " ".join(within.err.split())) == (1, True)
     monkeypatch.setenv("MODEL_DIGEST", "0" * 64)
     pinned = command("model", "export", rides_model, tmp_path / "other")
     assert (pinned.code, f"MODEL_DIGEST pins {'0' * 64}" in " ".join(pinned.err.split())) == (1, True)

@@ -1,5 +1,6 @@
 """Who becomes champion."""
 
+import errno
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from numpy.typing import NDArray
 
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, PinNeeded
 from stream_consumer.training.fit import Predict
 from stream_consumer.training.progress import Stages, silent
 from stream_consumer.training.promotion import Champion, Rival, Verdict, judge, meet
@@ -71,6 +72,45 @@ def test_a_store_that_does_not_answer_is_no_fault_of_the_champion(trial: Trial, 
         meet(champion, trial, load)
 
 
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_a_fault_of_this_machine_is_no_fault_of_the_champion(
+    trial: Trial, champion: Champion, error: Exception, *, wrapped: bool
+) -> None:
+    """A full disk had a worse model promoted uncompared."""
+
+    def load(uri: str) -> Predict:
+        if wrapped:
+            raise ModelError(f"{uri} cannot be read") from error
+        raise error
+
+    with pytest.raises((ModelError, type(error))):
+        meet(champion, trial, load)
+
+
+def test_files_that_a_champion_lacks_are_its_own_fault(trial: Trial, champion: Champion) -> None:
+    def load(uri: str) -> Predict:
+        raise ModelError(f"{uri} cannot be read") from FileNotFoundError("model.skops")
+
+    assert meet(champion, trial, load).fault == "ModelError: models:/ride-duration/3 cannot be read"
+
+
+def test_a_champion_that_needs_a_pin_is_not_replaced_uncompared(trial: Trial, champion: Champion) -> None:
+    def load(uri: str) -> Predict:
+        raise PinNeeded(f"loading the model at {uri} can run code from its files")
+
+    met = meet(champion, trial, load)
+    assert met.unproven.startswith("training loads no model that needs a pin, and loading the model at models:/ride")
+    assert not judge(met, "").promoted
+
+
+def test_a_ride_that_a_file_repeats_proves_no_more_than_one(trial: Trial, champion: Champion) -> None:
+    twice = replace(trial, test=joined(trial.test, trial.test))
+    met = meet(champion, twice, off_by(60.0, trial))
+    assert met.comparison is not None
+    assert met.comparison.rides == len(trial.test)
+
+
 @pytest.mark.parametrize("minutes", [math.nan, math.inf])
 def test_a_champion_whose_predictions_are_not_finite_is_at_fault(
     trial: Trial, champion: Champion, minutes: float
@@ -102,8 +142,7 @@ def test_only_rides_that_neither_model_was_trained_on_are_compared(trial: Trial)
 @pytest.mark.parametrize(("days", "compared"), [(5, True), (4, False)])
 def test_fewer_than_five_days_prove_nothing(trial: Trial, champion: Champion, days: int, *, compared: bool) -> None:
     first = trial.test.where(trial.test.pickup_time < np.datetime64("2021-02-01") + np.timedelta64(days, "D"))
-    enough = joined(first, first)
-    met = meet(champion, replace(trial, test=enough), off_by(60.0, trial))
+    met = meet(champion, replace(trial, test=first), off_by(60.0, trial))
     assert (met.comparison is not None) == compared
     assert ("rides of 4 full days" in met.unproven) != compared
 

@@ -55,13 +55,18 @@ def test_the_same_seed_gives_the_same_bound() -> None:
     assert bounds[0] == bounds[1] != bounds[2]
 
 
-def test_models_that_are_equally_good_are_seldom_taken_for_better() -> None:
-    """Of 300 pairs that differ by chance alone, with errors that a day shares, about 5 % may pass: here at most 9 %."""
-    random, rides = np.random.default_rng(7), rides_on(days=28, each=20)
+@pytest.mark.parametrize("days", [5, 28])
+def test_models_that_are_equally_good_are_seldom_taken_for_better(days: int) -> None:
+    """
+    Of 300 pairs that differ by chance alone, with errors that a day shares, about 5 % may pass: here at most 9 %.
+
+    Without the widening for few days it was 14 % of those on 5 days.
+    """
+    random, rides = np.random.default_rng(7), rides_on(days=days, each=20)
     passed = 0
     for trial in range(300):
-        shared = np.repeat(random.normal(size=(2, 28)), 20, axis=1)
-        ours, theirs = shared + random.normal(size=(2, 560))
+        shared = np.repeat(random.normal(size=(2, days)), 20, axis=1)
+        ours, theirs = shared + random.normal(size=(2, 20 * days))
         passed += compare(rides, off_by(ours), off_by(theirs), seed=trial).upper_bound < 0
     assert 3 <= passed <= 27
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stream_consumer.models.champion import Champion
+from stream_consumer.models.champion import Champion, ModelVersion
 from stream_consumer.models.files import default_s3, directory_digest
 from stream_consumer.models.loading import load_model
-from stream_consumer.training.file_registry import FileRegistry
+from stream_consumer.training.file_registry import Current, FileRegistry
 from stream_consumer.training.mlflow_registry import MlflowRegistry
 from stream_consumer.training.promotion import Verdict
 from stream_consumer.training.record import rides_digest
@@ -152,7 +152,25 @@ def test_of_two_trainings_at_once_one_wins_and_the_other_says_so(models: Path, m
         "nothing was overwritten; train again to be compared with that version",
     )
     assert registry(models).find(late.version).reason == late.verdict.reason
+    assert "candidate" in Path(models / "ride-duration" / f"{late.registered.digest}.html").read_text()
     assert len(registry(models).versions()) == 3
+
+
+def test_a_training_that_is_cut_off_leaves_no_champion_without_a_version(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A champion was served that `model list` did not know."""
+
+    def killed(self: FileRegistry, version: ModelVersion, current: Current) -> None:
+        promote(self, version, current)
+        raise KeyboardInterrupt
+
+    promote = FileRegistry.promote
+    monkeypatch.setattr(FileRegistry, "promote", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(RIDES, models)
+    [entry] = registry(models).versions()
+    assert (champion(models).digest, entry.reason) == (entry.digest, "there was no champion")
 
 
 def test_of_two_trainings_at_once_in_mlflow_the_later_says_so(store: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from stream_consumer.training.sagemaker import (
     JobFailed,
     is_job,
     job_of,
+    make_ready,
     metric_lines,
     metric_pattern,
     told,
@@ -142,9 +143,21 @@ def test_the_first_line_of_an_error_is_why_the_job_failed(tmp_path: Path) -> Non
     with pytest.raises(ZeroDivisionError), told(tmp_path):
         raise ZeroDivisionError
     assert (tmp_path / "output" / "failure").read_text() == "ZeroDivisionError"
+    with pytest.raises(JobFailed), told(tmp_path):
+        raise UsageError("hyperparameter bogus\ud800 is unknown")
+    assert (tmp_path / "output" / "failure").read_text() == r"hyperparameter bogus\ud800 is unknown"
     with pytest.raises(MemoryError), told(tmp_path):
         raise MemoryError("x" * 2000)
     assert (tmp_path / "output" / "failure").read_text() == "x" * 1024
+
+
+@pytest.mark.parametrize("name", ["model", "output/data"])
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_trained(tmp_path: Path, name: str) -> None:
+    """The new champion was served, and the job had failed."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("a file in the place of the folder")
+    with pytest.raises(UsageError, match=f"^{tmp_path / name} cannot be written: "):
+        make_ready(tmp_path)
 
 
 def test_a_job_that_is_told_to_stop_has_not_failed(tmp_path: Path) -> None:
@@ -228,4 +241,4 @@ def test_a_job_on_broken_rides_fails_and_names_them(tmp_path: Path) -> None:
     assert job(root) == 1
     reason = (root / "output" / "failure").read_text()
     assert reason.startswith(f"{root}/input/data/train/2021-01.parquet cannot be read as trip records: ")
-    assert not (root / "model").exists()
+    assert list((root / "model").iterdir()) == []
