@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stream_consumer.cli import options
+from stream_consumer.cli.terminal import say
 from stream_consumer.training.sagemaker import ROOT, job_of, leave, make_ready, metric_lines, metrics_of_job, told
 
 
@@ -29,7 +30,7 @@ def training_job(
         leave(root, result)
         show(result)
         for line in metric_lines(metrics_of_job(result)):
-            print(line, flush=True)
+            say(line, flush=True)
 
 
 def _lines() -> Callable[..., None]:
@@ -39,7 +40,7 @@ def _lines() -> Callable[..., None]:
     def show(stage: str, **_: object) -> None:
         nonlocal last
         if stage != last:
-            print(stage, flush=True)
+            say(stage, flush=True)
         last = stage
 
     return show

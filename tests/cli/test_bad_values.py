@@ -99,7 +99,7 @@ BASES: dict[str, Base] = {
     "training-job": Base((), ("--root", "nosuch"), ("the training job is wrong",), makes=("output", "output/failure")),
     "model show": Base(("model",)),
     "model list": Base((), ("--models", "folder")),
-    "model promote": Base(("1",), ("--models", "folder"), ("versions in folder",)),
+    "model promote": Base(("1",), ("--models", "folder"), ("no version in folder",)),
     "model rollback": Base((), ("--models", "folder"), ("names no champion before",)),
     "model sign": Base(("model",), ("--example", "events.ndjson", "--output", "signed"), ("the example events",)),
     "model export": Base(("model", "exported")),
