@@ -22,7 +22,7 @@ from infra.canary_bounds import Bound
 from infra.canary_metrics import MetricLines
 from infra.canary_report import Side, progress, table
 from infra.clients import Aws, clients
-from infra.environment import Environment, doors_held
+from infra.environment import Environment, NotConfirmed, doors_held
 from infra.publish import ReleaseFailed
 
 _LOOK_SECONDS = 30
@@ -90,16 +90,19 @@ class Canary:
         share = {"canary_weight": self.percent / 100, "canary_until": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
         aws = self.connect(before)
         alarms = _Alarms(aws("cloudwatch"), before["consumers"])
-        environment.apply({**trial, "releases": {**back["releases"], **{name: live[name] | share for name in live}}})
+        shared = {**trial, "releases": {**back["releases"], **{name: live[name] | share for name in live}}}
+        sides = None
         try:
+            environment.apply(shared)
             sides = self._sides(aws("logs"), environment.outputs(), challengers)
             reason = self._fault(alarms, sides, until)
             print(table(sides, alarms.new))
             if not reason:
                 environment.apply(release)
                 return None
-        except BaseException:  # nobody would watch the share any more, and its end may be gone from the schedule
-            environment.apply(back)
+        except BaseException as fault:  # nobody watches the share any more, and the schedule may have lost its end
+            if sides is not None or not isinstance(fault, NotConfirmed):
+                environment.apply(back)
             raise
         environment.apply(back)
         versions = ", ".join(f"{name} on version {held['version']}" for name, held in live.items())

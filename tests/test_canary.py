@@ -14,7 +14,7 @@ from moto import mock_aws
 from infra.canary import Canary, Challenger
 from infra.canary_bounds import parse_bounds
 from infra.canary_metrics import MetricLines
-from infra.environment import Environment
+from infra.environment import Environment, NotConfirmed
 from infra.publish import ReleaseFailed
 
 RELEASE = {"image_digest": "sha256:1234", "architecture": "arm64", "releases": {}}
@@ -424,6 +424,38 @@ def test_a_release_that_fails_halfway_leaves_no_share() -> None:
     with pytest.raises(ReleaseFailed, match="ended with 1"):
         account.roll_out(root=Failing)
     assert account.releases[-2:] == [{}, {"rides": {"version": "7"}}]
+
+
+@pytest.mark.parametrize("fault", [ReleaseFailed("terraform ended with 1"), KeyboardInterrupt(), RuntimeError()])
+def test_a_share_that_fails_halfway_is_taken_back(fault: BaseException) -> None:
+    """The alias may have its weight already, although Terraform failed at another consumer."""
+    account = Account()
+    with pytest.raises(type(fault)):
+        account.roll_out(root=failing_first(fault))
+    assert account.releases == [
+        {"rides": {"version": "7", "canary_weight": 0.1, "canary_until": SHARE_ENDS}},
+        {"rides": {"version": "7"}},
+    ]
+
+
+def test_a_share_that_was_not_confirmed_leaves_nothing_to_take_back() -> None:
+    """What is taken back is applied, and would publish the image that the operator does not want."""
+    account = Account()
+    with pytest.raises(NotConfirmed):
+        account.roll_out(root=failing_first(NotConfirmed("not applied")))
+    assert len(account.applied) == 1
+
+
+def failing_first(fault: BaseException) -> type[Root]:
+    """Return an environment whose first apply ends with *fault*."""
+
+    class Failing(Root):
+        def apply(self, release: Mapping[str, Any]) -> None:
+            self.account.applied.append(release)
+            if len(self.account.applied) == 1:
+                raise fault
+
+    return Failing
 
 
 def test_without_a_new_version_there_is_nothing_to_wait_for() -> None:
