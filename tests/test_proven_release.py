@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.canary import Canary, Challenger
 from infra.champion import chosen
 from infra.environment import Environment
 from infra.proven_release import undone
 from infra.publish import ReleaseFailed
-from infra.release_records import Cause
+from infra.release_records import Cause, Record
 from infra.smoke.wait import SmokeTestFailed
 from tests.release_desk import CHAMPION, DISPATCH, Desk, Live, at_a_desk
 from tests.test_release import deployed
@@ -219,6 +220,33 @@ def test_a_record_that_is_none_is_named(desk: Desk) -> None:
     desk.s3.put_object(Bucket="models", Key="releases/dev/2026.json", Body=b"{}")
     with pytest.raises(ReleaseFailed, match=r"s3://models/releases/dev/2026\.json is no record of a release"):
         desk.records.newest(1)
+
+
+def test_records_of_the_same_millisecond_are_all_kept(desk: Desk) -> None:
+    """The newest comes first all the same."""
+    records = [
+        Record(at=at, environment="dev", outcome=outcome, cause=Cause(), commit="c0ffee", images={})
+        for at, outcome in (
+            ("2026-01-01T00:00:00.000Z", "failed"),
+            ("2026-01-01T00:00:00.000Z", "released"),
+            ("2026-01-01T00:00:00.000Z", "failed"),
+            ("2026-01-01T00:00:00.001Z", "released"),
+        )
+    ]
+    folder = "s3://models/releases/dev/2026-01-01T00:00:00.00"
+    assert [desk.records.write(record) for record in records] == [
+        f"{folder}0Z.json",
+        f"{folder}0Z_2.json",
+        f"{folder}0Z_3.json",
+        f"{folder}1Z.json",
+    ]
+    assert desk.records.newest(9) == records[::-1]
+
+
+def test_a_record_that_cannot_be_written_fails(desk: Desk) -> None:
+    desk.s3.delete_bucket(Bucket="models")
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        desk.records.write(Record(at="2026", environment="dev", outcome="failed", cause=Cause(), commit="", images={}))
 
 
 def test_the_summary_of_a_release_is_a_table(desk: Desk) -> None:
