@@ -1,5 +1,6 @@
 """``make release``: what is due, what goes live, what goes back, and the record of it."""
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from infra.proven_release import undone
 from infra.publish import ReleaseFailed
 from infra.release_records import Cause, Record
 from infra.smoke.wait import SmokeTestFailed
-from tests.release_desk import CHAMPION, DISPATCH, Desk, Live, at_a_desk
+from tests.release_desk import CHAMPION, DISPATCH, Desk, Live, State, at_a_desk
 from tests.test_release import deployed
 
 
@@ -106,6 +107,72 @@ def test_what_the_smoke_test_refuses_does_not_stay(desk: Desk) -> None:
         assert desk.environment.outputs()["consumers"]["rides"]["live_version"] == "1"
         assert desk.environment.state.newest == int(name) - 6
     assert [record.outcome for record in desk.records.newest(5)] == ["failed", "failed", "released"]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("no such key")])
+def test_a_smoke_test_that_ends_otherwise_goes_back_and_is_written_down(desk: Desk, fault: BaseException) -> None:
+    """What nobody has proven does not stay, and whoever asks why finds a record."""
+    desk.promote("7")
+    desk.release()
+    desk.promote("8")
+    desk.fault = fault
+    with pytest.raises(type(fault)) as raised:
+        desk.release(Cause(event="push"))
+    assert raised.value is fault
+    assert desk.environment.outputs()["consumers"]["rides"]["live_version"] == "1"
+    done = desk.records.newest(1)[0]
+    assert (done.outcome, done.reason) == (
+        "failed",
+        f"the smoke test failed, and what was live before is live again, rides on version 1: {fault!r}",
+    )
+
+
+@pytest.mark.parametrize("fault", [ReleaseFailed("terraform ended with 1"), KeyboardInterrupt()])
+def test_a_release_that_cannot_go_back_is_written_down(
+    desk: Desk, fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.promote("7")
+    desk.release()
+    desk.promote("8")
+    desk.fault = SmokeTestFailed("no prediction")
+    apply = State.apply
+
+    def refusing(state: State, release: Mapping[str, Any]) -> None:
+        if release["releases"]:
+            raise fault
+        apply(state, release)
+
+    monkeypatch.setattr(State, "apply", refusing)
+    with contextlib.suppress(KeyboardInterrupt):
+        desk.release(Cause(event="push"))
+    done = desk.records.newest(1)[0]
+    said = "terraform ended with 1" if isinstance(fault, ReleaseFailed) else "KeyboardInterrupt()"
+    assert done.outcome == "failed"
+    assert done.reason == (
+        f"the smoke test failed, and what was live before is not live again, {said}; make rollback ENV=dev goes back: "
+        "no prediction"
+    )
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("the token expired")])
+def test_a_canary_that_ends_otherwise_is_written_down(desk: Desk, fault: BaseException) -> None:
+    """It has gone back by itself."""
+    desk.promote("7")
+    with pytest.raises(type(fault)):
+        desk.release(canary=Stopped(10, 10, fault=fault))
+    done = desk.records.newest(1)[0]
+    assert (done.outcome, done.reason, done.smoke) == ("failed", f"it was stopped before the smoke test: {fault!r}", [])
+
+
+@dataclass(frozen=True)
+class Stopped(Canary):
+    """A canary that ends with *fault*."""
+
+    fault: BaseException = field(default_factory=Exception)
+
+    def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str:
+        del environment, release
+        raise self.fault
 
 
 def test_a_first_release_that_is_refused_has_nothing_to_go_back_to(desk: Desk) -> None:
