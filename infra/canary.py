@@ -1,10 +1,10 @@
 """
 Give a new image to a share of the batches first, and to all of them if it proves itself.
 
-The rule: a canary passes if no alarm went off, each new version was given enough batches, and its predictions and
-unseen categories are within bounds (:mod:`infra.canary_bounds`). Otherwise the versions that were live are live again
-before the command fails. The first deployment has no version to fall back on and is released at once. The batch and web
-interfaces have no canary: a new image reaches them last.
+The rule: a canary passes if no alarm went off, both versions were given enough batches, and the new one's predictions,
+dead letters and unseen categories are within bounds (:mod:`infra.canary_bounds`). Otherwise the versions that were live
+are live again before the command fails. The first deployment has no version to fall back on and is released at once.
+The batch and web interfaces have no canary: a new image reaches them last.
 
 A share is given for a limited time, which the record names. A schedule of EventBridge takes the share away then, so a
 canary whose driver died ends all the same (infra/modules/canary).
@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from infra.canary_bounds import Bound
+from infra.canary_bounds import FEWEST, Bound
 from infra.canary_metrics import MetricLines
 from infra.canary_report import Side, progress, table
 from infra.clients import Aws, clients
-from infra.environment import Environment, doors_held
+from infra.environment import Environment, NotConfirmed, doors_held
 from infra.publish import ReleaseFailed
 
 _LOOK_SECONDS = 30
@@ -54,6 +54,7 @@ class Canary:
     percent: int
     minutes: float
     batches: int = 20
+    """Each version must be given so many at least."""
     longest: float | None = None
     """Minutes that are waited for *batches* at most; None: 20 more than *minutes*."""
     bounds: Mapping[str, Bound] = field(default_factory=dict)
@@ -62,6 +63,10 @@ class Canary:
     """Makes the clients, for the outputs of modules/system."""
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = _now
+
+    def __post_init__(self) -> None:
+        if self.batches < FEWEST:
+            raise ReleaseFailed(f"BATCHES={self.batches}: a canary compares {FEWEST} batches of each version at least")
 
     def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str | None:
         """
@@ -90,16 +95,19 @@ class Canary:
         share = {"canary_weight": self.percent / 100, "canary_until": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
         aws = self.connect(before)
         alarms = _Alarms(aws("cloudwatch"), before["consumers"])
-        environment.apply({**trial, "releases": {**back["releases"], **{name: live[name] | share for name in live}}})
+        shared = {**trial, "releases": {**back["releases"], **{name: live[name] | share for name in live}}}
+        sides = None
         try:
+            environment.apply(shared)
             sides = self._sides(aws("logs"), environment.outputs(), challengers)
             reason = self._fault(alarms, sides, until)
             print(table(sides, alarms.new))
             if not reason:
                 environment.apply(release)
                 return None
-        except BaseException:  # nobody would watch the share any more, and its end may be gone from the schedule
-            environment.apply(back)
+        except BaseException as fault:  # nobody watches the share any more, and the schedule may have lost its end
+            if sides is not None or not isinstance(fault, NotConfirmed):
+                environment.apply(back)
             raise
         environment.apply(back)
         versions = ", ".join(f"{name} on version {held['version']}" for name, held in live.items())
@@ -133,6 +141,7 @@ class Canary:
                 consumer["live_version"],
                 self.bounds,
                 has_challenger=name in challengers,
+                least=self.batches,
             )
             for name, consumer in outputs["consumers"].items()
             if consumer["newest_version"] != consumer["live_version"]
@@ -150,30 +159,19 @@ class Canary:
             for side in sides:
                 side.lines.read()
                 print(progress(side, self.now() - began))
-                if side.seen >= self.batches and (exceeded := side.exceeded()):
-                    return f"{side.name}: {exceeded[0]} (version {side.new} and version {side.live}; BOUNDS sets it)"
-            thin = [side for side in sides if side.seen < self.batches]
+                if exceeded := side.exceeded():
+                    remedy = "" if exceeded[0].bound is None else "; BOUNDS sets it"
+                    return f"{side.name}: {exceeded[0]} (version {side.new} and version {side.live}{remedy})"
+            passed = (self.now() - began).total_seconds() / 60
+            thin = [why for side in sides if (why := side.too_thin(passed))]
             if not thin and self.now() >= passes:
                 return None
             if self.now() >= ends:
-                passed = (self.now() - began).total_seconds() / 60
-                return "; ".join(self._too_thin(side, passed) for side in thin) or (
+                return "; ".join(thin) or (
                     f"{passed:g} of {self.minutes:g} minutes had passed {_TO_GO_BACK.seconds // 60} minutes before the "
                     "share ends by itself: the plan waited too long to be applied"
                 )
         return None
-
-    def _too_thin(self, side: Side, minutes: float) -> str:
-        if side.has_challenger and len(side.lines.batches(side.new)) >= self.batches:
-            return (
-                f"the challenger of {side.name} was compared in {side.seen} of {self.batches} batches in {minutes:g} "
-                "minutes: the log of the function says why, or deploy without CHALLENGER"
-            )
-        return (
-            f"the new version of {side.name} was given {side.seen} of {self.batches} batches in {minutes:g} minutes, "
-            "so it proved too little: give it more minutes (LONGEST) or a larger share (CANARY), ask for fewer "
-            "BATCHES, or deploy without a canary"
-        )
 
 
 class _Alarms:

@@ -3,7 +3,7 @@ Whether the predictions of two versions differ by more than a canary may.
 
 The rule: a difference counts if it is large in its own unit, and clear of chance. A large number of batches makes any
 difference clear, so clear alone is not enough. Where the new version has the live model as its challenger, both have
-scored the same records, and nothing is left to chance.
+scored the same records, and nothing is left to chance. A number that cannot be compared is a fault, never a pass.
 """
 
 import math
@@ -15,8 +15,12 @@ from statistics import fmean, variance
 from infra.canary_metrics import Line
 from infra.publish import ReleaseFailed
 
+FEWEST = 2
+"""A variance takes two batches."""
 CLEAR = 4.0
 """Standard errors: chance alone exceeds four once in 15,000 times, where batch means are spread normally."""
+# Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
+_LARGEST_VALUE = 2.0**360
 _LABEL = "Predictions."
 _BOUND = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(%?)")
 
@@ -38,8 +42,9 @@ DEFAULTS: Mapping[str, Bound] = {
     "labels": Bound(0.1, relative=False),
     "disagreement": Bound(0.2, relative=False),
     "unseen": Bound(0.05, relative=False),
+    "deadletters": Bound(0.05, relative=False),
 }
-_SHARES = {"labels", "disagreement", "unseen"}
+_SHARES = {"labels", "disagreement", "unseen", "deadletters"}
 
 
 def parse_bounds(text: str) -> dict[str, Bound]:
@@ -69,17 +74,19 @@ class Finding:
     measure: str
     new: float
     live: float | None
-    bound: float
+    bound: float | None
+    """None: the measure is no number that a bound could be for."""
     exceeded: bool
 
     def __str__(self) -> str:
-        if self.live is None:
-            return f"{self.measure} is {self.new:.4g}, beyond {self.bound:.4g}"
-        return f"{self.measure} is {self.new:.4g}, and {self.live:.4g} on the live version: beyond {self.bound:.4g}"
+        if self.bound is None:
+            return f"{self.measure} is {self.new:.4g}, which cannot be compared"
+        live = "," if self.live is None else f", and {self.live:.4g} on the live version:"
+        return f"{self.measure} is {self.new:.4g}{live} beyond {self.bound:.4g}"
 
 
 def findings(
-    new: Sequence[Line], live: Sequence[Line], compared: Sequence[Line], given: Mapping[str, Bound]
+    new: Sequence[Line], live: Sequence[Line], compared: Sequence[Line] | None, given: Mapping[str, Bound]
 ) -> list[Finding]:
     """
     Hold the batches of the *new* version against those of the *live* one.
@@ -87,17 +94,42 @@ def findings(
     Args:
         new: The batches of the new version.
         live: Those of the live version in the same minutes.
-        compared: Of the batches that the new version's challenger has scored too; it is the live model. Empty: there
+        compared: Of the batches that the new version's challenger has scored too; it is the live model. None: there
             is no such challenger, and the batches' own means are compared.
         given: Bounds in place of the defaults.
     """
+    if no_numbers := [*_no_numbers("new", [*new, *(compared or ())]), *_no_numbers("live", live)]:
+        return no_numbers
     bounds = {**DEFAULTS, **given}
     size = _size(live) or _size(new) or 1.0
-    if compared:
-        found = [*_paired(compared, bounds, size, numbers_disagree="disagreement" in given)]
-    else:
+    if compared is None:
         found = [*_means(new, live, bounds, size), *_labels(new, live, bounds["labels"].amount)]
-    return [*found, *_unseen(new, live, bounds["unseen"].amount)]
+    else:
+        found = [*_paired(compared, bounds, size, numbers_disagree="disagreement" in given)] if compared else []
+    unpredicted = _unpredicted(new, live, bounds["deadletters"].amount)
+    return [*unpredicted, *found, *_unseen(new, live, bounds["unseen"].amount)]
+
+
+def _no_numbers(side: str, lines: Sequence[Line]) -> Iterator[Finding]:
+    """Yield the metrics that are NaN or infinite, or larger than a metric can be."""
+    found = {name: value for line in lines for name, value in line.items() if not abs(value) <= _LARGEST_VALUE}
+    for name, value in found.items():
+        yield Finding(f"the metric {name} of the {side} version", value, None, None, exceeded=True)
+
+
+def _unpredicted(new: Sequence[Line], live: Sequence[Line], bound: float) -> Iterator[Finding]:
+    """Compare the shares of records without a prediction; with no live batches, every such record counts."""
+    measure = "the share of dead letters and unsettled records"
+    mine, theirs = ([_unpredicted_share(line) for line in side if line["RecordsReceived"]] for side in (new, live))
+    if mine and len(theirs) < FEWEST:
+        yield Finding(measure, fmean(mine), None, bound, fmean(mine) > bound)
+    elif mine:
+        yield _compared(measure, mine, theirs, bound, only_more=True)
+
+
+def _unpredicted_share(line: Line) -> float:
+    lacking = line.get("DeadLetters", 0.0) + line.get("RecordsUnsettled", 0.0)
+    return lacking / line["RecordsReceived"]
 
 
 def _size(batches: Sequence[Line]) -> float:
@@ -144,6 +176,12 @@ def _means(new: Sequence[Line], live: Sequence[Line], bounds: Mapping[str, Bound
         sides = [[line[metric] for line in lines if metric in line] for lines in (new, live)]
         if all(sides):
             yield _compared(measure, sides[0], sides[1], bounds[name].of(size))
+        elif sides[1] and _predicts(new):
+            yield Finding(measure, math.nan, fmean(sides[1]), None, exceeded=True)
+
+
+def _predicts(lines: Sequence[Line]) -> bool:
+    return any(line.get("PredictionsPublished") for line in lines)
 
 
 def _labels(new: Sequence[Line], live: Sequence[Line], bound: float) -> Iterator[Finding]:
@@ -153,6 +191,8 @@ def _labels(new: Sequence[Line], live: Sequence[Line], bound: float) -> Iterator
         for label in sorted({label for share in [*mine, *theirs] for label in share}):
             sides = [[share.get(label, 0.0) for share in side] for side in (mine, theirs)]
             yield _compared(f"the share of the label {label}", sides[0], sides[1], bound)
+    elif theirs and _predicts(new):
+        yield Finding("the share of any label", math.nan, None, None, exceeded=True)
 
 
 def _shares(line: Line) -> dict[str, float]:
@@ -180,7 +220,7 @@ def _compared(
 
 def _is_clear(difference: float, new: Sequence[float], live: Sequence[float]) -> bool:
     """Whether the difference of two means of batches is clear of chance; of a single batch nobody can tell."""
-    if min(len(new), len(live)) < 2:  # noqa: PLR2004 (a variance takes two)
+    if min(len(new), len(live)) < FEWEST:
         return False
     error = math.sqrt(variance(new) / len(new) + variance(live) / len(live))
     return abs(difference) > CLEAR * error

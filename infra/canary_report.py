@@ -21,11 +21,17 @@ class Side:
     bounds: Mapping[str, Bound]
     has_challenger: bool
     """Whether the new version has the live model as its challenger."""
+    least: int
+    """How many batches each version must be given, or the challenger must have compared."""
 
     @property
-    def seen(self) -> int:
-        """How many batches of the new version count."""
-        return len(self.lines.compared(self.new) if self.has_challenger else self.lines.batches(self.new))
+    def new_batches(self) -> list[Line]:
+        return self.lines.batches(self.new)
+
+    @property
+    def pairs(self) -> list[Line] | None:
+        """The batches that the challenger compared; None: there is no challenger."""
+        return self.lines.compared(self.new) if self.has_challenger else None
 
     @property
     def live_batches(self) -> list[Line]:
@@ -33,17 +39,58 @@ class Side:
         return self.lines.batches(self.live, since_ms=self.lines.first(self.new))
 
     def findings(self) -> list[Finding]:
-        compared = self.lines.compared(self.new) if self.has_challenger else []
-        return findings(self.lines.batches(self.new), self.live_batches, compared, self.bounds)
+        return findings(self.new_batches, self.live_batches, self.pairs, self.bounds)
 
     def exceeded(self) -> list[Finding]:
-        return [finding for finding in self.findings() if finding.exceeded]
+        """Return what is beyond its bound, as far as there are enough batches to tell."""
+        pairs, others = self.pairs, self.live_batches
+        if len(self.new_batches) < self.least or (pairs is None and len(others) < self.least):
+            return []
+        enough = pairs if pairs is None or len(pairs) >= self.least else []
+        return [one for one in findings(self.new_batches, others, enough, self.bounds) if one.exceeded]
+
+    def too_thin(self, minutes: float) -> str:
+        """Return why what *minutes* have shown proves too little; empty: it is enough."""
+        given, live, pairs = len(self.new_batches), len(self.live_batches), self.pairs
+        if given < self.least:
+            return (
+                f"the new version of {self.name} was given {given} of {self.least} batches in {minutes:g} minutes, "
+                "so it proved too little: give it more minutes (LONGEST) or a larger share (CANARY), ask for fewer "
+                "BATCHES, or deploy without a canary"
+            )
+        if pairs is not None:
+            return self._too_few_pairs(pairs, minutes)
+        if live < self.least:
+            return (
+                f"the live version of {self.name} was given {live} of {self.least} batches in {minutes:g} minutes, "
+                "so there is too little to compare with: give the new version a smaller share (CANARY) or more "
+                "minutes (LONGEST), ask for fewer BATCHES, or deploy without a canary"
+            )
+        return ""
+
+    def _too_few_pairs(self, pairs: Sequence[Line], minutes: float) -> str:
+        remedy = "the log of the function says why, or deploy without CHALLENGER"
+        if len(pairs) < self.least:
+            return (
+                f"the challenger of {self.name} was compared in {len(pairs)} of {self.least} batches in {minutes:g} "
+                f"minutes: {remedy}"
+            )
+        compared, predicted = _sum(pairs, "ChallengerCompared"), _sum(self.new_batches, "PredictionsPublished")
+        if compared <= predicted / 2:
+            lines = self.lines.challenges(self.new)
+            return (
+                f"the challenger of {self.name} was compared on {compared:g} of the {predicted:g} records that the new "
+                f"version predicted in {minutes:g} minutes, which is not most of them (it failed on "
+                f"{_total(lines, 'ChallengerFailures')} and was not shown {_total(lines, 'ChallengerSkipped')}): "
+                f"{remedy}"
+            )
+        return ""
 
 
 def progress(side: Side, since: timedelta) -> str:
     """Return a line that says how far the canary of *side* is."""
-    new, live = side.lines.batches(side.new), side.live_batches
-    compared = f", {side.seen} of them compared with the live model" if side.has_challenger else ""
+    new, live, pairs = side.new_batches, side.live_batches, side.pairs
+    compared = "" if pairs is None else f", {len(pairs)} of them compared with the live model"
     return (
         f"canary, {since.total_seconds() / 60:.1f} min: {side.name}: {len(new)} batches of version {side.new}"
         f"{compared}, {len(live)} of version {side.live}"
@@ -65,7 +112,7 @@ def table(sides: Iterable[Side], alarms: Collection[str]) -> str:
 
 
 def _counts(side: Side) -> list[tuple[str, str, str, str]]:
-    new, live = side.lines.batches(side.new), side.live_batches
+    new, live = side.new_batches, side.live_batches
     return [
         ("batches", str(len(new)), str(len(live)), ""),
         ("records", _total(new, "RecordsReceived"), _total(live, "RecordsReceived"), ""),
@@ -78,7 +125,11 @@ def _challenger(side: Side) -> list[tuple[str, str, str, str]]:
 
 
 def _total(lines: Sequence[Line], name: str) -> str:
-    return f"{sum(line.get(name, 0.0) for line in lines):g}"
+    return f"{_sum(lines, name):g}"
+
+
+def _sum(lines: Sequence[Line], name: str) -> float:
+    return sum(line.get(name, 0.0) for line in lines)
 
 
 def _number(value: float | None) -> str:

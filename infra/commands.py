@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
         print(fault, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped: what was applied stays; make smoke tests it", file=sys.stderr)
+        print("\nstopped: make smoke tests what is live now", file=sys.stderr)
         return 130
     return 0
 

@@ -25,6 +25,10 @@ _RECORD = (
 )
 
 
+class NotConfirmed(ReleaseFailed):
+    """The operator did not say yes, so nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """One root of ``infra/envs``."""
@@ -97,12 +101,18 @@ class Environment:
         self.terraform("plan", "-input=false")
 
     def apply(self, release: Mapping[str, Any]) -> None:
-        """Show what *release* changes, and apply exactly that; the state then holds it as the record."""
+        """
+        Show what *release* changes, and apply exactly that; the state then holds it as the record.
+
+        Raises:
+            NotConfirmed: The operator does not want it, so nothing was changed.
+            ReleaseFailed: Terraform failed, perhaps when a part was changed.
+        """
         self._write(release)
         self.terraform("plan", "-input=false", "-out=release.tfplan")
         if not self.approve and not confirmed("Apply this plan? Only 'yes' is accepted: ", "yes"):
             self._render()
-            raise ReleaseFailed("not applied: what is deployed is as it was")
+            raise NotConfirmed("not applied: what is deployed is as it was")
         self.terraform("apply", "-input=false", "release.tfplan")
 
     def _render(self) -> None:
@@ -121,12 +131,12 @@ def confirmed(question: str, wanted: str) -> bool:
     Return whether the operator answers *question* with *wanted*.
 
     Raises:
-        ReleaseFailed: Nobody can answer.
+        NotConfirmed: Nobody can answer.
     """
     try:
         return input(question) == wanted
     except EOFError:
-        raise ReleaseFailed("nobody is there to answer: APPROVE=1 asks nothing") from None
+        raise NotConfirmed("nobody is there to answer: APPROVE=1 asks nothing") from None
 
 
 def recorded(outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,6 +25,7 @@ from infra.smoke.verify import told
 from infra.smoke.wait import Result, SmokeTestFailed
 from stream_consumer.errors import StreamConsumerError
 
+_FORESEEN = (ReleaseFailed, SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError)
 _LOOKED_BACK = 20
 """A dispatch comes again within a day, if at all."""
 
@@ -78,6 +79,19 @@ def _is_live(outputs: Mapping[str, Any], digest: str, *, doors: bool) -> bool:
     return not outputs.get("releases") and all(known.get(kind) == digest for kind in kinds)
 
 
+class _Ended(NamedTuple):
+    """How a part of a release ended."""
+
+    reason: str = ""
+    """Why it failed."""
+    fault: BaseException | None = None
+    """What is to be raised once it is written down: it is none of the faults that a release has by itself."""
+
+    @classmethod
+    def by(cls, fault: BaseException) -> "_Ended":
+        return cls(str(fault)) if isinstance(fault, _FORESEEN) else cls(repr(fault), fault)
+
+
 @dataclass(frozen=True, slots=True)
 class Releaser:
     """What an environment is released to with."""
@@ -100,6 +114,7 @@ class Releaser:
                 promote.
             ContainerError: The image cannot be built here.
             ModelError: The model cannot be read.
+            BaseException: Whatever else ended it, Ctrl-C too, once there is a record that says so.
         """
         self.environment.init()
         before = self.environment.outputs()
@@ -107,13 +122,14 @@ class Releaser:
         said, seen = _Heard(), list[Result]()
         with contextlib.redirect_stdout(said):  # Terraform writes past it, so this is the canary
             canary = _challenged(self.canary, model, before, order.challenger_of)
-            refused = self._refused(images, canary)
-        reason = refused or self._unproven(before, model, seen)
+            ended = self._refused(images, canary)
+        if not ended.reason:
+            ended = self._unproven(before, model, seen)
         record = Record(
             at=now(),
             environment=self.environment.root.name,
-            outcome="failed" if reason else "released",
-            reason=reason,
+            outcome="failed" if ended.reason else "released",
+            reason=ended.reason,
             cause=order.cause,
             commit=order.commit,
             images={kind: image.digest for kind, image in images.items()},
@@ -124,6 +140,8 @@ class Releaser:
             smoke=[f"{result.part}: {result.answer or f'not tested: {result.untested}'}" for result in seen],
         )
         print(self.records.write(record), flush=True)
+        if ended.fault:
+            raise ended.fault
         return record
 
     def _images(self, order: Order) -> tuple[Mapping[str, Image], Chosen]:
@@ -142,21 +160,34 @@ class Releaser:
         )
         return images, model
 
-    def _refused(self, images: Mapping[str, Image], canary: Canary | None) -> str:
-        """Put the images live; return why they are not, or empty."""
+    def _refused(self, images: Mapping[str, Image], canary: Canary | None) -> _Ended:
+        """Put the images live; return why they are not."""
         try:
             put_live(self.environment, images, canary)
         except ReleaseFailed as fault:
-            return str(fault)
-        return ""
+            return _Ended(str(fault))
+        except BaseException as fault:  # noqa: BLE001 (it is raised once it is written down)
+            return _Ended(f"it was stopped before the smoke test: {fault!r}", fault)
+        return _Ended()
 
-    def _unproven(self, before: Mapping[str, Any], model: Chosen, seen: list[Result]) -> str:
-        """Return why what is live failed the smoke test and is not live any more, or empty."""
+    def _unproven(self, before: Mapping[str, Any], model: Chosen, seen: list[Result]) -> _Ended:
+        """Return why what is live failed the smoke test and is not live any more."""
         try:
             told(_kept(self.prove(self.environment.outputs(), model.location), seen))
-        except (SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
-            return f"{_back(self.environment, before)}: {fault}"
-        return ""
+        except BaseException as fault:  # noqa: BLE001 (whatever it is, what was applied is live and not proven)
+            failed = _Ended.by(fault)
+        else:
+            return _Ended()
+        try:
+            back = _back(self.environment, before)
+        except BaseException as fault:  # noqa: BLE001 (as above)
+            stayed = _Ended.by(fault)
+            return _Ended(
+                f"the smoke test failed, and what was live before is not live again, {stayed.reason}; make rollback "
+                f"ENV={self.environment.root.name} goes back: {failed.reason}",
+                failed.fault or stayed.fault,
+            )
+        return _Ended(f"{back}: {failed.reason}", failed.fault)
 
 
 def _challenged(canary: Canary | None, model: Chosen, before: Mapping[str, Any], consumer: str | None) -> Canary | None:

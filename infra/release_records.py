@@ -11,11 +11,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from infra.environment import Environment
 from infra.publish import ReleaseFailed
 from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.models.champion import ModelVersion
+
+# Source: Amazon S3 API reference, "PutObject": 412 if there is such an object, 409 if another request ran at the same
+# time.
+_TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,11 +97,24 @@ class Records:
         return f"releases/{self.environment}/"
 
     def write(self, record: Record) -> str:
-        """Keep *record*, and return where."""
-        key = f"{self.prefix}{record.at}.json"
+        """Keep *record*, and return where. The second record of a millisecond has ``_2`` behind its time."""
         content = msgspec.json.format(msgspec.json.encode(record)) + b"\n"
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType="application/json")
+        key, number = f"{self.prefix}{record.at}.json", 1
+        while not self._put(key, content):
+            number += 1
+            key = f"{self.prefix}{record.at}_{number}.json"
         return f"s3://{self.bucket}/{key}"
+
+    def _put(self, key: str, content: bytes) -> bool:
+        """Return whether *content* is at *key* now, where nothing was before."""
+        to = {"Bucket": self.bucket, "Key": key}
+        try:
+            self.s3.put_object(**to, Body=content, ContentType="application/json", IfNoneMatch="*")
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _TAKEN:
+                raise
+            return False
+        return True
 
     def newest(self, most: int) -> list[Record]:
         """

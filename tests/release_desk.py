@@ -78,7 +78,7 @@ class Desk:
     builds: Builds
     folder: Path
     environment: Live = field(default_factory=Live)
-    fault: Exception | None = None
+    fault: BaseException | None = None
     tested: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from moto import mock_aws
 from infra.canary import Canary, Challenger
 from infra.canary_bounds import parse_bounds
 from infra.canary_metrics import MetricLines
-from infra.environment import Environment
+from infra.environment import Environment, NotConfirmed
 from infra.publish import ReleaseFailed
 
 RELEASE = {"image_digest": "sha256:1234", "architecture": "arm64", "releases": {}}
@@ -32,6 +32,9 @@ def rides(n: int, **changed: float) -> dict[str, float]:
     """Return the metrics of a batch whose mean prediction varies by a minute around 14."""
     metrics = {
         "RecordsReceived": 100.0,
+        "PredictionsPublished": 98.0,
+        "DeadLetters": 2.0,
+        "RecordsUnsettled": 0.0,
         "UnseenZones": 1.0,
         "PredictionMean": 14.0 + (n % 3 - 1),
         "PredictionP95": 30.0,
@@ -57,7 +60,9 @@ class Account:
     doors: str | None = None
     consumers: Sequence[str] = ("rides",)
     given: int = 2
-    """Batches of the new version at each look; the live version is given ten times as many."""
+    """Batches of the new version at each look."""
+    given_to_live: int = 10
+    """Batches of the live version for each of the new one."""
     of_new: Writes = rides
     of_live: Writes = rides
     of_challenger: Writes | None = None
@@ -100,7 +105,7 @@ class Account:
             self.write(self.newest, self.of_new(n))
             if self.of_challenger:
                 self.write(self.newest, self.of_challenger(n))
-        for n in range(self.given * 10):
+        for n in range(self.given * self.given_to_live):
             self.write(str(self.live), self.of_live(n))
 
     def now(self) -> datetime:
@@ -280,6 +285,113 @@ def test_more_unseen_categories_bring_the_live_version_back() -> None:
     assert Account(of_live=lambda n: rides(n, UnseenZones=50.0)).roll_out() is None
 
 
+@pytest.mark.parametrize("refused", ["DeadLetters", "RecordsUnsettled"])
+@pytest.mark.parametrize("challenger", [None, OLD_MODEL])
+def test_a_version_that_predicts_nothing_goes_back(refused: str, challenger: Challenger | None) -> None:
+    """No alarm need have gone off by then, and nothing may be there for a challenger to be compared on."""
+    nothing = {"RecordsReceived": 100.0, "PredictionsPublished": 0.0, refused: 100.0}
+    account = Account(of_new=lambda _: nothing, of_challenger=lambda _: {"ChallengerCompared": 0.0})
+    assert account.roll_out(challenger=challenger) == (
+        "rolled back, rides on version 7: rides: the share of dead letters and unsettled records is 1, and 0.02 on the "
+        "live version: beyond 0.05 (version 8 and version 7; BOUNDS sets it)"
+    )
+    assert (account.releases[-1], account.slept) == ({"rides": {"version": "7"}}, 300)
+
+
+def test_more_dead_letters_than_the_bound_bring_the_live_version_back() -> None:
+    """Fewer of them than on the live version are welcome."""
+
+    def refusing(more: float) -> Writes:
+        return lambda n: rides(n, DeadLetters=more + n % 2, PredictionsPublished=100.0 - more - n % 2)
+
+    assert Account(of_new=refusing(6.0)).roll_out() is None
+    assert Account(of_live=refusing(50.0)).roll_out() is None
+    reason = Account(of_new=refusing(6.0)).roll_out(bounds=parse_bounds("deadletters=4%"))
+    assert reason is not None
+    assert "unsettled records is 0.065, and 0.02 on the live version: beyond 0.04 " in reason
+
+
+def test_all_dead_letters_count_where_only_the_challenger_stands_for_the_live_version() -> None:
+    """CANARY=100 leaves the live version no batch."""
+    reason = Account(
+        of_new=lambda n: rides(n, DeadLetters=99.0, PredictionsPublished=1.0),
+        of_challenger=difference(0.0, ChallengerCompared=1.0),
+        given_to_live=0,
+    ).roll_out(challenger=OLD_MODEL)
+    assert reason is not None
+    assert "unsettled records is 0.99, beyond 0.05 " in reason
+
+
+@pytest.mark.parametrize(("percent", "batches_of_live"), [(100, 0), (99, 1)])
+def test_without_batches_of_the_live_version_there_is_nothing_to_compare(percent: int, batches_of_live: int) -> None:
+    """Of a model that predicts anything."""
+    account = Account(of_new=lambda n: rides(n, PredictionMean=9999.0), given_to_live=0)
+    sleep = account.sleep
+
+    def once(seconds: float) -> None:
+        sleep(seconds)
+        for n in range(batches_of_live if account.slept == 60 else 0):
+            account.write("7", rides(n))
+
+    account.sleep = once  # type: ignore[method-assign]
+    assert account.roll_out(percent=percent) == (
+        f"rolled back, rides on version 7: the live version of rides was given {batches_of_live} of 20 batches in 30 "
+        "minutes, so there is too little to compare with: give the new version a smaller share (CANARY) or more "
+        "minutes (LONGEST), ask for fewer BATCHES, or deploy without a canary"
+    )
+
+
+def test_the_pairs_of_a_challenger_need_no_batch_of_the_live_version() -> None:
+    account = Account(of_challenger=difference(0.0), given_to_live=0)
+    assert account.roll_out(percent=100, challenger=OLD_MODEL) is None
+
+
+def test_batches_too_few_for_a_variance_are_refused() -> None:
+    with pytest.raises(ReleaseFailed, match="BATCHES=1: a canary compares 2 batches of each version at least"):
+        Account().roll_out(batches=1)
+
+
+NO_NUMBERS = (float("nan"), float("inf"), -float("inf"), 1e300)
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("metric", ["PredictionMean", "PredictionP95", "DeadLetters"])
+def test_a_prediction_that_is_no_number_is_named_and_goes_back(metric: str, value: float) -> None:
+    """Of 40 batches one is enough, whichever version wrote it."""
+
+    def once(n: int) -> dict[str, float]:
+        return rides(n) | ({metric: value} if n == 0 else {})
+
+    for side, writes in (("new", {"of_new": once}), ("live", {"of_live": once})):
+        account = Account(**writes)  # type: ignore[arg-type]
+        assert account.roll_out() == (
+            f"rolled back, rides on version 7: rides: the metric {metric} of the {side} version is {value:.4g}, which "
+            "cannot be compared (version 8 and version 7)"
+        )
+        assert account.releases[-1] == {"rides": {"version": "7"}}
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_a_difference_that_is_no_number_goes_back(value: float) -> None:
+    reason = Account(of_challenger=difference(value)).roll_out(challenger=OLD_MODEL)
+    assert reason is not None
+    assert f"the metric ChallengerDifferenceMean of the new version is {value:.4g}, which cannot be compared" in reason
+
+
+@pytest.mark.parametrize("lacking", ["PredictionMean", "PredictionP95"])
+def test_a_version_that_predicts_no_numbers_where_the_live_one_does_goes_back(lacking: str) -> None:
+    """A metric that is NaN, or beyond what CloudWatch takes, is not written at all."""
+    reason = Account(of_new=lambda n: {k: v for k, v in rides(n).items() if k != lacking}).roll_out()
+    assert reason is not None
+    assert "is nan, which cannot be compared (version 8 and version 7)" in reason
+
+
+def test_a_version_that_predicts_no_labels_where_the_live_one_does_goes_back() -> None:
+    reason = Account(of_live=lambda n: {"RecordsReceived": 100.0, "Predictions.ham": 98.0 + n % 2}).roll_out()
+    assert reason is not None
+    assert "the share of any label is nan, which cannot be compared" in reason
+
+
 def test_labels_are_compared_by_their_shares() -> None:
     def labels(spam: float) -> Writes:
         return lambda n: {"RecordsReceived": 100.0, "Predictions.spam": spam + n % 2, "Predictions.ham": 100.0 - spam}
@@ -344,6 +456,24 @@ def test_a_challenger_that_compares_nothing_proves_nothing() -> None:
     assert "the challenger of rides was compared in 0 of 20 batches in 30 minutes" in reason
 
 
+@pytest.mark.parametrize("compared", [1.0, 49.0])
+def test_a_challenger_that_compares_few_of_the_records_proves_nothing(compared: float) -> None:
+    """It does not count as compared what the live model fails on or is not shown."""
+    account = Account(
+        of_challenger=difference(0.0, ChallengerCompared=compared, ChallengerFailures=9.0, ChallengerSkipped=2.0)
+    )
+    assert account.roll_out(challenger=OLD_MODEL) == (
+        f"rolled back, rides on version 7: the challenger of rides was compared on {120 * compared:g} of the 11760 "
+        "records that the new version predicted in 30 minutes, which is not most of them (it failed on 1080 and was "
+        "not shown 240): the log of the function says why, or deploy without CHALLENGER"
+    )
+
+
+def test_a_challenger_that_is_loaded_late_still_compares_most_records() -> None:
+    account = Account(of_challenger=difference(0.0, ChallengerCompared=60.0, ChallengerSkipped=38.0))
+    assert account.roll_out(challenger=OLD_MODEL) is None
+
+
 def test_a_consumers_own_challenger_does_not_decide() -> None:
     """It is not the live model, but one that is tried."""
     assert Account(of_challenger=difference(1000.0, 2000.0)).roll_out() is None
@@ -369,7 +499,7 @@ def test_the_numbers_are_shown_at_each_look_and_at_the_end(capsys: pytest.Captur
         ["batches", "40", "400"],
         ["records", "4000", "40000"],
     ]
-    assert said[24].split()[-2:] == ["0.5", "3"]
+    assert [line.split()[-2:] for line in said[24:26]] == [["0.02", "0.05"], ["0.5", "3"]]
     assert [line.split() for line in said[-2:]] == [["ChallengerFailures", "80"], ["ChallengerSkipped", "40"]]
 
 
@@ -424,6 +554,38 @@ def test_a_release_that_fails_halfway_leaves_no_share() -> None:
     with pytest.raises(ReleaseFailed, match="ended with 1"):
         account.roll_out(root=Failing)
     assert account.releases[-2:] == [{}, {"rides": {"version": "7"}}]
+
+
+@pytest.mark.parametrize("fault", [ReleaseFailed("terraform ended with 1"), KeyboardInterrupt(), RuntimeError()])
+def test_a_share_that_fails_halfway_is_taken_back(fault: BaseException) -> None:
+    """The alias may have its weight already, although Terraform failed at another consumer."""
+    account = Account()
+    with pytest.raises(type(fault)):
+        account.roll_out(root=failing_first(fault))
+    assert account.releases == [
+        {"rides": {"version": "7", "canary_weight": 0.1, "canary_until": SHARE_ENDS}},
+        {"rides": {"version": "7"}},
+    ]
+
+
+def test_a_share_that_was_not_confirmed_leaves_nothing_to_take_back() -> None:
+    """What is taken back is applied, and would publish the image that the operator does not want."""
+    account = Account()
+    with pytest.raises(NotConfirmed):
+        account.roll_out(root=failing_first(NotConfirmed("not applied")))
+    assert len(account.applied) == 1
+
+
+def failing_first(fault: BaseException) -> type[Root]:
+    """Return an environment whose first apply ends with *fault*."""
+
+    class Failing(Root):
+        def apply(self, release: Mapping[str, Any]) -> None:
+            self.account.applied.append(release)
+            if len(self.account.applied) == 1:
+                raise fault
+
+    return Failing
 
 
 def test_without_a_new_version_there_is_nothing_to_wait_for() -> None:

@@ -1,5 +1,6 @@
 """``make release``: what is due, what goes live, what goes back, and the record of it."""
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.canary import Canary, Challenger
 from infra.champion import chosen
 from infra.environment import Environment
 from infra.proven_release import undone
 from infra.publish import ReleaseFailed
-from infra.release_records import Cause
+from infra.release_records import Cause, Record
 from infra.smoke.wait import SmokeTestFailed
-from tests.release_desk import CHAMPION, DISPATCH, Desk, Live, at_a_desk
+from tests.release_desk import CHAMPION, DISPATCH, Desk, Live, State, at_a_desk
 from tests.test_release import deployed
 
 
@@ -105,6 +107,72 @@ def test_what_the_smoke_test_refuses_does_not_stay(desk: Desk) -> None:
         assert desk.environment.outputs()["consumers"]["rides"]["live_version"] == "1"
         assert desk.environment.state.newest == int(name) - 6
     assert [record.outcome for record in desk.records.newest(5)] == ["failed", "failed", "released"]
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("no such key")])
+def test_a_smoke_test_that_ends_otherwise_goes_back_and_is_written_down(desk: Desk, fault: BaseException) -> None:
+    """What nobody has proven does not stay, and whoever asks why finds a record."""
+    desk.promote("7")
+    desk.release()
+    desk.promote("8")
+    desk.fault = fault
+    with pytest.raises(type(fault)) as raised:
+        desk.release(Cause(event="push"))
+    assert raised.value is fault
+    assert desk.environment.outputs()["consumers"]["rides"]["live_version"] == "1"
+    done = desk.records.newest(1)[0]
+    assert (done.outcome, done.reason) == (
+        "failed",
+        f"the smoke test failed, and what was live before is live again, rides on version 1: {fault!r}",
+    )
+
+
+@pytest.mark.parametrize("fault", [ReleaseFailed("terraform ended with 1"), KeyboardInterrupt()])
+def test_a_release_that_cannot_go_back_is_written_down(
+    desk: Desk, fault: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.promote("7")
+    desk.release()
+    desk.promote("8")
+    desk.fault = SmokeTestFailed("no prediction")
+    apply = State.apply
+
+    def refusing(state: State, release: Mapping[str, Any]) -> None:
+        if release["releases"]:
+            raise fault
+        apply(state, release)
+
+    monkeypatch.setattr(State, "apply", refusing)
+    with contextlib.suppress(KeyboardInterrupt):
+        desk.release(Cause(event="push"))
+    done = desk.records.newest(1)[0]
+    said = "terraform ended with 1" if isinstance(fault, ReleaseFailed) else "KeyboardInterrupt()"
+    assert done.outcome == "failed"
+    assert done.reason == (
+        f"the smoke test failed, and what was live before is not live again, {said}; make rollback ENV=dev goes back: "
+        "no prediction"
+    )
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), RuntimeError("the token expired")])
+def test_a_canary_that_ends_otherwise_is_written_down(desk: Desk, fault: BaseException) -> None:
+    """It has gone back by itself."""
+    desk.promote("7")
+    with pytest.raises(type(fault)):
+        desk.release(canary=Stopped(10, 10, fault=fault))
+    done = desk.records.newest(1)[0]
+    assert (done.outcome, done.reason, done.smoke) == ("failed", f"it was stopped before the smoke test: {fault!r}", [])
+
+
+@dataclass(frozen=True)
+class Stopped(Canary):
+    """A canary that ends with *fault*."""
+
+    fault: BaseException = field(default_factory=Exception)
+
+    def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str:
+        del environment, release
+        raise self.fault
 
 
 def test_a_first_release_that_is_refused_has_nothing_to_go_back_to(desk: Desk) -> None:
@@ -219,6 +287,33 @@ def test_a_record_that_is_none_is_named(desk: Desk) -> None:
     desk.s3.put_object(Bucket="models", Key="releases/dev/2026.json", Body=b"{}")
     with pytest.raises(ReleaseFailed, match=r"s3://models/releases/dev/2026\.json is no record of a release"):
         desk.records.newest(1)
+
+
+def test_records_of_the_same_millisecond_are_all_kept(desk: Desk) -> None:
+    """The newest comes first all the same."""
+    records = [
+        Record(at=at, environment="dev", outcome=outcome, cause=Cause(), commit="c0ffee", images={})
+        for at, outcome in (
+            ("2026-01-01T00:00:00.000Z", "failed"),
+            ("2026-01-01T00:00:00.000Z", "released"),
+            ("2026-01-01T00:00:00.000Z", "failed"),
+            ("2026-01-01T00:00:00.001Z", "released"),
+        )
+    ]
+    folder = "s3://models/releases/dev/2026-01-01T00:00:00.00"
+    assert [desk.records.write(record) for record in records] == [
+        f"{folder}0Z.json",
+        f"{folder}0Z_2.json",
+        f"{folder}0Z_3.json",
+        f"{folder}1Z.json",
+    ]
+    assert desk.records.newest(9) == records[::-1]
+
+
+def test_a_record_that_cannot_be_written_fails(desk: Desk) -> None:
+    desk.s3.delete_bucket(Bucket="models")
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        desk.records.write(Record(at="2026", environment="dev", outcome="failed", cause=Cause(), commit="", images={}))
 
 
 def test_the_summary_of_a_release_is_a_table(desk: Desk) -> None:

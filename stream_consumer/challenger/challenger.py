@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from stream_consumer.challenger.channel import Answer, Batch, Loaded
+from stream_consumer.challenger.channel import Answer, Batch, Loaded, TooLong
 from stream_consumer.challenger.process import Process
 from stream_consumer.comparison import Outcome
 from stream_consumer.consumer import BatchResult
@@ -171,7 +171,7 @@ class Challenger:
         # A process that has ended by itself tells how, once the kernel has cleared up behind it.
         grace = 0.0 if isinstance(error, TimeoutError) else _GRACE_SECONDS
         ended = self._process.kill(grace) if self._process else "was not started"
-        if isinstance(error, _Useless):
+        if isinstance(error, (_Useless, TooLong)):
             why = str(error)
         elif isinstance(error, TimeoutError):
             why = f"it did not answer within {self._settings.challenger_timeout_ms} ms, CHALLENGER_TIMEOUT_MS"

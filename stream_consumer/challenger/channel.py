@@ -1,7 +1,8 @@
 """
 What the function and the challenger's process tell each other, over a pair of sockets.
 
-The rule: no call outlasts its deadline, whatever the other side does or leaves undone.
+The rule: no call outlasts its deadline, and none takes more memory than a message may have, whatever the other side
+does or leaves undone.
 """
 
 import math
@@ -65,6 +66,10 @@ class Answer(msgspec.Struct, frozen=True):
     """What the model raised, if it did."""
 
 
+class TooLong(OSError):
+    """A message is longer than any that may come. The channel is closed."""
+
+
 class Channel:
     """One side of the pair: messages go out and come in whole, by a deadline of the monotonic clock."""
 
@@ -83,15 +88,20 @@ class Channel:
         self._wait(until)
         self._socket.sendall(len(message).to_bytes(_LENGTH_BYTES) + message)
 
-    def receive(self, until: float = math.inf) -> bytes:
+    def receive(self, until: float = math.inf, longest: float = math.inf) -> bytes:
         """
         Return the next message. After a TimeoutError the same message can be asked for again.
 
         Raises:
-            OSError: The other side is gone, or (TimeoutError) the message is not there by *until*.
+            OSError: The other side is gone, or (TimeoutError) the message is not there by *until*, or (TooLong) it has
+                more than *longest* bytes.
         """
         self._fill(_LENGTH_BYTES, until)
-        end = _LENGTH_BYTES + int.from_bytes(self._read[:_LENGTH_BYTES])
+        length = int.from_bytes(self._read[:_LENGTH_BYTES])
+        if length > longest:
+            self.close()
+            raise TooLong(f"it announced a message of {length} bytes, and none has more than {longest:g}")
+        end = _LENGTH_BYTES + length
         self._fill(end, until)
         message = bytes(self._read[_LENGTH_BYTES:end])
         del self._read[:end]

@@ -26,6 +26,10 @@ _KILOBYTE = 2**10
 # Of the memory that the champion has never taken: the rest is for what the champion may still take.
 _SHARE = 0.75
 _REAP_SECONDS = 0.2
+LONGEST_LOADED = 16 * _MEGABYTE
+"""Bytes that tell of a model that is loaded: its columns, of which there may be many thousands."""
+LONGEST_ANSWER = 16 * _KILOBYTE
+"""Bytes of the answer to a batch: numbers, and a fault of 2,000 characters."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -41,6 +45,7 @@ class Process:
         """
         own, other = socket.socketpair()
         self._channel = Channel(own)
+        self._longest = LONGEST_LOADED
         with other:
             try:
                 self._child = subprocess.Popen(  # noqa: S603 (our own module)
@@ -74,9 +79,12 @@ class Process:
         Return its next message.
 
         Raises:
-            OSError: The process has ended, or (TimeoutError) has not answered by *until*.
+            OSError: The process has ended, or (TimeoutError) has not answered by *until*, or (TooLong) sends more than
+                an answer has.
         """
-        return self._channel.receive(until)
+        message = self._channel.receive(until, self._longest)
+        self._longest = LONGEST_ANSWER
+        return message
 
     def kill(self, grace: float) -> str:
         """End the process, whatever it does, after so many seconds of *grace*, and return how it has ended."""

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import signal
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,9 @@ class Unlucky(LinearRegression):  # type: ignore[misc]  # it has no types
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "exit":
                 os._exit(3)
+            case "flood":  # its process is told the number of the socket
+                os.write(int(sys.argv[1]), b"\xff" * 2**16)
+                time.sleep(1_000)
             case "eat":
                 eaten: list[NDArray[np.float64]] = []
                 while len(eaten) * _CHUNK < _ENOUGH:

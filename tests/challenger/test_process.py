@@ -84,6 +84,7 @@ def test_a_good_one_is_loaded_and_compared(boosted_rides_model: Path) -> None:
         ("hang", f"it did not answer within {TIMEOUT_MS} ms, CHALLENGER_TIMEOUT_MS", "ended by SIGKILL"),
         ("crash", "ConnectionResetError", "ended by SIGSEGV"),
         ("exit", "ConnectionResetError", "ended with code 3"),
+        ("flood", "it announced a message of 4294967295 bytes, and none has more than 16384", "ended by SIGKILL"),
     ],
 )
 def test_one_that_hangs_or_ends_costs_its_timeout_once(misdeed: str, remedy: str, ended: str, tmp_path: Path) -> None:
