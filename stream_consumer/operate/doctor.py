@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.model import Model
 
-_ON_AWS = ("bootstrap", "preflight", "deploy", "plan", "promote", "publish", "rollback", "smoke", "destroy")
+_ON_AWS = (
+    *("bootstrap", "preflight", "deploy", "plan", "promote", "publish", "rollback", "smoke", "destroy"),
+    *("release", "release-due", "release-token", "releases"),
+)
 _ON_STREAMS = ("put", "consume", "tail", "replay", "worker", "dead-letters", "status", "logs")
 _OF_A_MODEL = ("consume", "replay", "batch", "worker", "serve")
 _CONNECT_SECONDS = 3.0
@@ -76,12 +79,12 @@ def checks(
         Check("doors", ("serve",), partial(machine.extra, "doors")),
         Check(
             "container",
-            ("image", "image-test", "integration-local", "deploy", "publish"),
+            ("image", "image-test", "integration-local", "deploy", "publish", "release"),
             partial(tools.container, *engines),
         ),
         Check("docker", ("integration",), partial(tools.container, "docker")),
         Check("terraform", (*_needing_terraform(), "infra-test", "infra-apply-local"), tools.terraform),
-        Check("skopeo", ("promote",), partial(tools.there, "skopeo")),
+        Check("skopeo", ("promote", "release"), partial(tools.there, "skopeo")),
         Check("node", ("integration-local", "web-test", "workflows"), tools.node),
         Check("chromium", ("web-test",), partial(tools.there, chromium, "Chromium, or name it by CHROMIUM")),
         Check("wrk", ("bench",), partial(tools.there, "wrk")),
@@ -94,7 +97,7 @@ def checks(
 
 
 def _needing_terraform() -> tuple[str, ...]:
-    return tuple(job for job in _ON_AWS if job != "preflight")
+    return tuple(job for job in _ON_AWS if job not in {"preflight", "releases"})
 
 
 def jobs_of(checks: list[Check]) -> list[str]:

@@ -67,6 +67,7 @@ def test_every_tool_that_a_make_target_asks_for_is_checked_for_that_target(exami
         while "NEEDS_" in asked:
             asked = re.sub(r"\$\(NEEDS_([\w-]+)\)", lambda other: needs[other[1]], asked)
         asked = re.sub(r"\$\(or .*?,(\w+)\)", r"\1", asked)
+        asked = re.sub(r"\$\(if \S+,(\S+),(\S+)\)", r"\1 \2", asked)
         tools = [word for word in asked.split() if not word.endswith("=")]
         assert [tool for tool in tools if target not in listed[subjects.get(tool, tool)]] == [], target
         if "ENV=" in asked:
