@@ -81,9 +81,8 @@ def test_all_of_january_is_proven_better_than_ten_days_of_it(trial: Trial) -> No
     met = meet(champion, trial, lambda _: predictor(trial, champion))
     verdict = judge(met, "")
     assert met.comparison is not None
-    assert (met.comparison.rides, met.comparison.days) == (len(trial.test), 27), (
-        "a blizzard left the first with a tenth of the rides"
-    )
+    assert len(trial.test) - met.comparison.rides == 51, "these stand twice in the file"
+    assert met.comparison.days == 27, "a blizzard left the first with a tenth of the rides"
     assert met.comparison.upper_bound < -0.2
     assert len(met.comparison.groups) > 20
     assert verdict.promoted, verdict.reason
