@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from stream_consumer.aws.invocation import seconds_left
 from stream_consumer.composition import Closable, compose
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract.lambda_event import records_from_lambda
@@ -27,9 +28,6 @@ from stream_consumer.telemetry import Telemetry, telemetry
 
 if TYPE_CHECKING:
     from stream_consumer.challenger.challenger import Challenger
-
-# A direct invocation outside Lambda has no context to ask.
-_SECONDS_WITHOUT_CONTEXT = 30.0
 
 # Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for a synchronous response; a little is left for the rest.
 _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
@@ -104,9 +102,7 @@ class Handler:
         random.seed()
 
     def _deadline(self, context: Any) -> float:
-        ask = getattr(context, "get_remaining_time_in_millis", None)
-        seconds = ask() / 1000 if ask else _SECONDS_WITHOUT_CONTEXT
-        return self._monotonic() + seconds - self._settings.deadline_margin_ms / 1000
+        return self._monotonic() + seconds_left(context) - self._settings.deadline_margin_ms / 1000
 
 
 def _returned(result: BatchResult) -> dict[str, Any]:

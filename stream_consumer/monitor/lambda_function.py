@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from stream_consumer.aws.clients import client, client_config, default_session
+from stream_consumer.aws.invocation import seconds_left
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.record import Record
 from stream_consumer.contract.window_event import WindowEvent, window_from_lambda
@@ -31,9 +32,6 @@ from stream_consumer.telemetry import Metric, Telemetry, telemetry
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-# A direct invocation outside Lambda has no context to ask.
-_SECONDS_WITHOUT_CONTEXT = 30.0
 
 
 class Handler:
@@ -69,8 +67,7 @@ class Handler:
             NotAKinesisEvent: The event is of another shape: its mapping has no tumbling window.
         """
         window, records = window_from_lambda(event), records_from_lambda(event)
-        ask = getattr(context, "get_remaining_time_in_millis", None)
-        seconds = (ask() / 1000 if ask else _SECONDS_WITHOUT_CONTEXT) - self._margin_seconds
+        seconds = seconds_left(context) - self._margin_seconds
         now = self._monotonic()
         # Half of the time: a final invocation that brings records must still write its profile.
         tally = self._resumed(window) + self._tally(records, now + seconds / 2)
