@@ -35,7 +35,9 @@ class ReleaseFailed(Exception):
     """Nothing was released, or not all; the message says what to do."""
 
 
-def published(url: str, architecture: str, build_and_push: Push, *, kind: str = "lean", model: str = "") -> str:
+def published(
+    url: str, architecture: str, build_and_push: Push, *, kind: str = "lean", model: Path | None = None
+) -> str:
     """
     Return the digest of this commit's image, built and pushed unless it is there.
 
@@ -45,23 +47,26 @@ def published(url: str, architecture: str, build_and_push: Push, *, kind: str = 
         build_and_push: Puts it there.
         kind: ``lean``, ``doors``, which has batch and web too, or ``training``. The lifecycle rules count each by how
             its tags begin.
-        model: What is baked in: a folder, ``s3://…`` or ``models:/name@alias``; empty: nothing.
-
-    Raises:
-        ModelError: There is no such model, or it cannot be fetched.
+        model: The folder of the model that is baked in, see :func:`fetched`; None: nothing is.
     """
     repository, ecr = url.partition("/")[2], _client(url)
-    with fetched(model) as folder:  # once: an alias that moved meanwhile would put another model under the tag
-        tag = _tag(kind, architecture, folder)
-        if not _digests(ecr, repository, imageTag=tag):
-            build_and_push(ecr, f"{url}:{tag}", kind, architecture, folder)
+    tag = _tag(kind, architecture, model)
+    if not _digests(ecr, repository, imageTag=tag):
+        build_and_push(ecr, f"{url}:{tag}", kind, architecture, model)
     [digest] = _digests(ecr, repository, imageTag=tag)
     return digest
 
 
 @contextlib.contextmanager
 def fetched(model: str) -> Iterator[Path | None]:
-    """Give the files of *model* as a local folder; None: *model* is empty."""
+    """
+    Give the files of *model* as a local folder: a folder, ``s3://…`` or ``models:/name@alias``; None: it is empty.
+
+    They are fetched once for all images: an alias that moved meanwhile would put another model under a tag.
+
+    Raises:
+        ModelError: There is no such model, or it cannot be fetched.
+    """
     if not model:
         yield None
         return

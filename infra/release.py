@@ -93,11 +93,11 @@ def publish(  # noqa: PLR0913 (the options of the command)
         _refuse_to_leave_doors_behind(outputs, architecture)
     images = {}
     with fetched(model) as folder:
-        baked, digest = (str(folder), directory_digest(folder)) if folder else ("", "")
         for kind in wanted:
-            of, holds = (_TRAINING_ARCHITECTURE, ("", "")) if kind == "training" else (architecture, (baked, digest))
-            url = repositories[kind]
-            images[kind] = Image(url, published(url, of, build_and_push, kind=kind, model=holds[0]), of, holds[1])
+            of, model_inside = (_TRAINING_ARCHITECTURE, None) if kind == "training" else (architecture, folder)
+            digest = published(repositories[kind], of, build_and_push, kind=kind, model=model_inside)
+            model_digest = directory_digest(model_inside) if model_inside else ""
+            images[kind] = Image(repositories[kind], digest, of, model_digest)
     return images
 
 

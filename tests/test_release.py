@@ -111,10 +111,10 @@ def test_a_commit_is_built_once_for_each_architecture_with_the_doors_and_without
 def test_the_same_commit_with_another_model_is_another_image(builds: Builds, model: Path) -> None:
     """The model counts, not its name: an alias may have moved."""
     without = publish.published(URL, "arm64", builds)
-    first = publish.published(URL, "arm64", builds, model=str(model))
-    again = publish.published(URL, "arm64", builds, model=str(model))
+    first = publish.published(URL, "arm64", builds, model=model)
+    again = publish.published(URL, "arm64", builds, model=model)
     (model / "MLmodel").write_text("flavors: {sklearn: {}}\n")
-    second = publish.published(URL, "arm64", builds, model=str(model))
+    second = publish.published(URL, "arm64", builds, model=model)
     assert first == again
     assert len({without, first, second}) == 3
     assert builds.models == [None, model, model]
