@@ -10,7 +10,6 @@ import contextlib
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -21,6 +20,7 @@ import msgspec
 
 from stream_consumer.environment_variables import Field, read, some_text
 from stream_consumer.errors import StreamConsumerError, UsageError, in_one_line
+from stream_consumer.whole_file import refuse_unwritable
 
 if TYPE_CHECKING:
     from stream_consumer.training.train import TrainingOptions, TrainingResult
@@ -186,8 +186,7 @@ def make_ready(root: Path) -> None:
     for folder in (root / "model", root / _RESULTS):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+            refuse_unwritable(folder / "file")
         except OSError as error:
             raise UsageError(f"{folder} cannot be written: {in_one_line(error)}") from error
 
