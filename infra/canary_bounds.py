@@ -14,13 +14,12 @@ from statistics import fmean, variance
 
 from infra.canary_metrics import Line
 from infra.publish import ReleaseFailed
+from stream_consumer.telemetry import LARGEST_VALUE
 
 FEWEST = 2
 """A variance takes two batches."""
 CLEAR = 4.0
 """Standard errors: chance alone exceeds four once in 15,000 times, where batch means are spread normally."""
-# Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
-_LARGEST_VALUE = 2.0**360
 _LABEL = "Predictions."
 _BOUND = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(%?)")
 
@@ -112,7 +111,7 @@ def findings(
 
 def _no_numbers(side: str, lines: Sequence[Line]) -> Iterator[Finding]:
     """Yield the metrics that are NaN or infinite, or larger than a metric can be."""
-    found = {name: value for line in lines for name, value in line.items() if not abs(value) <= _LARGEST_VALUE}
+    found = {name: value for line in lines for name, value in line.items() if not abs(value) <= LARGEST_VALUE}
     for name, value in found.items():
         yield Finding(f"the metric {name} of the {side} version", value, None, None, exceeded=True)
 

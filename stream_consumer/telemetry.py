@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stream_consumer.challenger.challenger import Challenged
 
 # Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
-_LARGEST_VALUE = 2.0**360
+LARGEST_VALUE = 2.0**360
 
 # A metric for each label costs money, and a metric set holds 100.
 _NUMBERS, _LABELS = {int, float}, {bool, str}
@@ -237,7 +237,7 @@ class Telemetry:
     def _metrics(self, values: Iterable[tuple[Metric, float]]) -> "EphemeralMetrics":
         metrics = self._new_metrics()
         for metric, value in values:
-            if abs(value) <= _LARGEST_VALUE:
+            if abs(value) <= LARGEST_VALUE:
                 metrics.add_metric(metric.label, metric.unit, value)
         return metrics
 
