@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from stream_consumer.cli import (
+    archive,
     batch,
     capacity,
     consume,
@@ -109,6 +110,7 @@ app.add_typer(model.app, name="model")
 app.command("put")(streams.put)
 app.command("consume", epilog=MODEL_SETTINGS)(consume.consume)
 app.command("tail")(streams.tail)
+app.command("archive")(archive.archive)
 app.command("replay", epilog=MODEL_SETTINGS)(replay.replay)
 app.command("batch", epilog=MODEL_SETTINGS)(batch.batch)
 app.command("worker", epilog=MODEL_SETTINGS)(worker.worker)

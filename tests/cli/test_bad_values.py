@@ -84,6 +84,7 @@ BASES: dict[str, Base] = {
     "put": Base(("trips.csv",), (), ("ride_events",)),
     "consume": Base((), ("--drain", "--poll", "0", "--maximum-retry-attempts", "0"), ("ride_events",)),
     "tail": Base((), ("--from", "TRIM_HORIZON", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
+    "archive": Base((), ("--to", "archived", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
     "replay": Base((), (*MODEL, "--output", "replayed.json"), ("ride_events",)),
     "batch": Base(("rides.csv", "out/"), MODEL),
     "worker": Base(
