@@ -23,6 +23,7 @@ from stream_consumer.cli import (
     doctor,
     local,
     model,
+    monitor,
     replay,
     serve,
     status,
@@ -118,6 +119,7 @@ app.command("serve", epilog=MODEL_SETTINGS)(serve.serve)
 app.command("capacity")(capacity.capacity)
 app.command("status")(status.status)
 app.command("logs")(status.logs)
+app.add_typer(monitor.app, name="monitor")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(local.app, name="local")
 

@@ -107,6 +107,11 @@ BASES: dict[str, Base] = {
     "dead-letters redrive": Base((event_id(0),), ("--bucket", "ride-failures")),
     "dead-letters list": Base((), ("--bucket", "ride-failures")),
     "dead-letters show": Base((event_id(0),), ("--bucket", "ride-failures"), ("no letter",)),
+    "monitor quality": Base(
+        (),
+        ("--predictions", "folder", "--outcomes", "events.ndjson", "--results", "results", "--day", "2026-11-21"),
+        ("has no prediction of",),
+    ),
     "local up": Base((), ("--port", "1", "--stream", "x"), serves=True),
 }
 INPUTS = {"folder", "empty", "latin.csv", "fifo", "model", "rides.csv", "events.ndjson", "loop"}
