@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -80,7 +80,7 @@ def quality(  # noqa: PLR0913 (each is an option)
         raise UsageError("--json and --emf: give one of the two")
     waited = timedelta(seconds=options.seconds("--wait", wait, _MOST_WAIT))
     now = datetime.now(UTC)
-    chosen = _day(day, now - waited)
+    chosen = options.day("--day", day) if day is not None else (now - waited).date() - timedelta(days=1)
     if now < datetime.combine(chosen, datetime.min.time(), UTC) + timedelta(days=1) + waited:
         complain(f"warning: outcomes of {chosen} are still to come, until {wait} after the day")
     sources = _sources(
@@ -104,22 +104,6 @@ def quality(  # noqa: PLR0913 (each is an option)
 def _stores_of(endpoint_url: str | None, region: str | None, profile: str | None) -> "Callable[[], S3Client]":
     """Return what makes the client of S3, once the first object is met."""
     return lambda: options.aws(endpoint_url, region, profile).s3
-
-
-def _day(text: str | None, now: datetime) -> date:
-    """
-    Return the day that *text* names or, without it, the last that is over at *now*.
-
-    Raises:
-        UsageError: It is no date.
-    """
-    if text is None:
-        return now.date() - timedelta(days=1)
-    # A day before and after it is read, too.
-    day = options.timestamp(text, wanted="2026-11-21")
-    if len(text) != len("2026-11-21") or not datetime(1970, 2, 1, tzinfo=UTC) <= day < datetime(9998, 1, 1, tzinfo=UTC):
-        raise UsageError(f"--day {text!r} is no date of the years 1970 to 9997; wanted 2026-11-21")
-    return day.date()
 
 
 def _sources(  # noqa: PLR0913, PLR0917 (each is an option)

@@ -112,6 +112,12 @@ BASES: dict[str, Base] = {
         ("--predictions", "folder", "--outcomes", "events.ndjson", "--results", "results", "--day", "2026-11-21"),
         ("has no prediction of",),
     ),
+    "monitor report": Base(
+        (),
+        ("--profiles", "folder", "--model", "nosuch", "--output", "monitor.html"),
+        ("nosuch", "no reference profile"),
+    ),
+    "monitor watch": Base((), ("--profiles", "folder", "--model", "nosuch", "--once"), ("nosuch",)),
     "local up": Base((), ("--port", "1", "--stream", "x"), serves=True),
 }
 INPUTS = {"folder", "empty", "latin.csv", "fifo", "model", "rides.csv", "events.ndjson", "loop"}

@@ -117,7 +117,7 @@ def test_archives_and_results_may_be_on_s3(mocked_aws: Clients, command: Command
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        (("--day", "2026-11-21T01:00:00Z"), "--day '2026-11-21T01:00:00Z' is no date of the years 1970 to 9997"),
+        (("--day", "2026-11-21T01:00:00Z"), "--day '2026-11-21T01:00:00Z' is no date of the years 1971 to 9997"),
         (("--day", "soon"), "'soon' is no time; wanted 2026-11-21"),
         (("--group", "PULocationID"), "--events and --group: give both, or none"),
         (("--events", "events", "--group", "x", "--id-field", ""), "--group needs an identifier in the events"),
