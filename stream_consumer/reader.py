@@ -7,7 +7,6 @@ is recognised as long as no more than ``remember`` predictions lie between it an
 
 import json
 import logging
-import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -18,13 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from stream_consumer.aws.retry import Answer, RetryPolicy
-from stream_consumer.contract import kpl
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.prediction import Prediction, decode_prediction
 from stream_consumer.contract.printable import printable
-from stream_consumer.errors import ReadFailed, UsageError
-from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
+from stream_consumer.errors import UsageError
+from stream_consumer.kinesis.shard_reader import Page, Start
+from stream_consumer.kinesis.stream_pages import Positions, StreamPages, unfolded
 from stream_consumer.whole_file import read_whole, write_whole
 
 if TYPE_CHECKING:
@@ -103,60 +101,31 @@ class PredictionReader:
         """Predictions left out because their event had been seen."""
         self.foreign = 0
         """Records left out because they are not predictions."""
-        self._kinesis = kinesis
-        self._stream_name = stream_name
-        self._start = start or Start()
-        self._follow = follow
         self._envelope = envelope
-        self._poll_seconds = poll_seconds
-        self._sleep = sleep
         known = checkpoint or {"shards": {}, "event_ids": []}
-        self._positions: dict[str, str] = dict(known["shards"])
-        self._arn: str | None = known.get("stream_arn")
+        self._pages = StreamPages(
+            kinesis,
+            stream_name,
+            Positions(dict(known["shards"]), known.get("stream_arn")),
+            start=start or Start(),
+            follow=follow,
+            poll_seconds=poll_seconds,
+            sleep=sleep,
+        )
+        self._positions = self._pages.positions
         self._memory = _Memory(remember, OrderedDict.fromkeys(known["event_ids"]))
 
     def checkpoint(self) -> dict[str, Any]:
         """Return what a later reader needs to go on behind the last prediction that was taken (JSON)."""
         return {
-            "shards": dict(self._positions),
+            "shards": dict(self._positions.shards),
             "event_ids": list(self._memory.seen),
-            **({"stream_arn": self._arn} if self._arn else {}),
+            **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
         }
 
     def __iter__(self) -> Iterator[Received]:
-        arn = self._persist(lambda: stream_arn(self._kinesis, self._stream_name))
-        if self._arn not in {None, arn}:
-            raise UsageError(f"the checkpoint is of {self._arn}, not of {arn}; name another file or remove it")
-        self._arn = arn
-        readers: dict[str, ShardReader] = {}
-        ended: set[str] = set()
-        self._discover(arn, readers, ended, self._start)
-        while readers:
-            pages = {shard_id: self._persist(reader.read) for shard_id, reader in readers.items()}
-            for shard_id, page in pages.items():
-                yield from self._received(shard_id, page)
-            closed = {shard_id for shard_id, page in pages.items() if page.ended}
-            if closed:
-                ended |= closed
-                for shard_id in closed:
-                    del readers[shard_id]
-                self._discover(arn, readers, ended, Start())
-            elif all(page.at_tip for page in pages.values()):
-                if not self._follow:
-                    return
-                self._sleep(self._poll_seconds)
-
-    def _discover(self, arn: str, readers: dict[str, ShardReader], ended: set[str], start: Start) -> None:
-        """Add the shards whose parents have been read to their end."""
-        shards = self._persist(lambda: list_shards(self._kinesis, arn))
-        present = {shard["ShardId"] for shard in shards}
-        for shard in shards:
-            parents = {shard.get("ParentShardId"), shard.get("AdjacentParentShardId")} & present
-            shard_id = shard["ShardId"]
-            if shard_id in ended or shard_id in readers or parents - ended:
-                continue
-            after = self._positions.get(shard_id)
-            readers[shard_id] = ShardReader(self._kinesis, arn, shard_id, Start(after=after) if after else start)
+        for shard_id, page in self._pages:
+            yield from self._received(shard_id, page)
 
     def _received(self, shard_id: str, page: Page) -> Iterator[Received]:
         for record in page.records:
@@ -167,29 +136,16 @@ class PredictionReader:
                 else:
                     self.duplicates += 1
             # Only now: a checkpoint made while the caller still works on a prediction must not be past it.
-            self._positions[shard_id] = number
+            self._positions.shards[shard_id] = number
 
     def _predictions(self, data: bytes, place: str) -> Iterator[Prediction]:
         """Yield the predictions of one record: one, or those of a KPL aggregate."""
-        try:
-            parts = [part.data for part in kpl.unfold(data)] if data.startswith(kpl.MAGIC) else [data]
-        except kpl.CorruptAggregate:
-            parts = [data]  # which is no prediction, and will be said to be none
-        for part in parts:
+        for part in unfolded(data):
             try:
                 yield decode_prediction(part, self._envelope)
             except (ValueError, RecursionError) as error:
                 self.foreign += 1
                 _LOGGER.warning("%s is not a prediction: %s", place, printable(str(error)))
-
-    def _persist(self, ask: Callable[[], Answer]) -> Answer:
-        return RetryPolicy(sleep=self._sleep).persist(ask, self._passes, math.inf)
-
-    def _passes(self, error: Exception) -> bool:
-        passes = isinstance(error, ReadFailed)
-        if passes:
-            _LOGGER.warning("reading %s goes on after: %s", self._stream_name, printable(str(error)))
-        return passes
 
 
 class _Checkpoint(msgspec.Struct, omit_defaults=True):

@@ -53,7 +53,7 @@ class Metric(Enum):
     Every metric: name, unit and meaning.
 
     They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME. Those of
-    drift have ``column`` besides.
+    drift have ``column`` besides, and those of a group's quality ``group``.
     """
 
     RECORDS_RECEIVED = ("RecordsReceived", Unit.COUNT, "Records of the batch, KPL aggregates unfolded")
@@ -144,6 +144,24 @@ class Metric(Enum):
         Unit.NO_UNIT,
         "The same as the population stability index less what chance makes of it; dimension `column`",
     )
+    QUALITY_JUDGED = ("QualityJudged", Unit.COUNT, "Predictions of a day that have an outcome to be compared with")
+    QUALITY_MISSING = ("QualityMissing", Unit.COUNT, "Predictions of a day without an outcome")
+    QUALITY_LATE = ("QualityLate", Unit.COUNT, "Predictions of a day whose outcome came too late")
+    QUALITY_COVERAGE = (
+        "QualityCoverage",
+        Unit.NO_UNIT,
+        "The share of a day's predictions that are judged, from 0 to 1",
+    )
+    QUALITY_RMSE = ("QualityRmse", Unit.NO_UNIT, "Root mean square error of a day; also with the dimension `group`")
+    QUALITY_MAE = ("QualityMae", Unit.NO_UNIT, "Mean absolute error of a day")
+    QUALITY_BIAS = ("QualityBias", Unit.NO_UNIT, "Mean of a day's predictions less their outcomes")
+    QUALITY_ACCURACY = ("QualityAccuracy", Unit.NO_UNIT, "The share of a day's labels that came true, from 0 to 1")
+    QUALITY_EXCESS = (
+        "QualityExcess",
+        Unit.NO_UNIT,
+        "How many times the error that the model was registered with; the largest of the day's versions",
+    )
+    QUALITY_RINGS = ("QualityRings", Unit.COUNT, "Model versions whose error is too large on two days in a row")
     COLD_START = ("ColdStart", Unit.COUNT, "1 on the first invocation of an environment")
 
     def __init__(self, label: str, unit: Unit, meaning: str) -> None:

@@ -63,6 +63,12 @@ class CloudStore:
             return content
         return None
 
+    def list(self, folder: Location) -> list[Location]:
+        with contextlib.suppress(UnusableInput), self._opened(folder, "listed") as (system, path):
+            root = folder.text.rstrip("/")
+            return [Location.parse(root + found.removeprefix(path.rstrip("/"))) for found in sorted(system.find(path))]
+        return []
+
     def put(self, file: Path, location: Location) -> None:
         with self._opened(location, "written", reading=False) as (system, path):
             system.put_file(str(file), path)

@@ -70,6 +70,9 @@ class Store(Protocol):
 
     def read(self, location: Location) -> bytes | None: ...
 
+    def list(self, folder: Location) -> list[Location]:
+        """Return the files in *folder* and the folders in it, by name; none if there is no such folder."""
+
     def put(self, file: Path, location: Location) -> None:
         """Give *location* the content of *file*, whole or not at all."""
 
@@ -182,6 +185,11 @@ class LocalStore:
         except OSError as error:
             raise StoreFailed(f"{location} cannot be read: {error.strerror}") from error
 
+    def list(self, folder: Location) -> list[Location]:
+        # A name with a dot is that of a file which is not whole yet.
+        paths = sorted(path for path in folder.path.rglob("[!.]*") if path.is_file())
+        return [Location.parse(str(path)) for path in paths]
+
     def put(self, file: Path, location: Location) -> None:
         path = location.path
         try:
@@ -247,6 +255,13 @@ class S3Store:
         with contextlib.suppress(UnusableInput), _told(location, "read", "s3:GetObject and s3:ListBucket"):
             return self._client.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
         return None
+
+    def list(self, folder: Location) -> list[Location]:
+        pages = self._client.get_paginator("list_objects_v2")
+        with _told(folder, "listed", "s3:ListBucket on the bucket"):
+            found = pages.paginate(Bucket=folder.bucket, Prefix=folder.key.rstrip("/") + "/")
+            keys = [entry["Key"] for page in found for entry in page.get("Contents", [])]
+        return [Location.parse(f"s3://{folder.bucket}/{key}") for key in keys if not key.endswith("/")]
 
     def put(self, file: Path, location: Location) -> None:
         with _told(location, "written", "s3:PutObject", reading=False):

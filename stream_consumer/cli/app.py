@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from typer.core import TyperGroup
 
 from stream_consumer.cli import (
+    archive,
     batch,
     capacity,
     consume,
@@ -22,6 +23,7 @@ from stream_consumer.cli import (
     doctor,
     local,
     model,
+    monitor,
     replay,
     serve,
     status,
@@ -109,6 +111,7 @@ app.add_typer(model.app, name="model")
 app.command("put")(streams.put)
 app.command("consume", epilog=MODEL_SETTINGS)(consume.consume)
 app.command("tail")(streams.tail)
+app.command("archive")(archive.archive)
 app.command("replay", epilog=MODEL_SETTINGS)(replay.replay)
 app.command("batch", epilog=MODEL_SETTINGS)(batch.batch)
 app.command("worker", epilog=MODEL_SETTINGS)(worker.worker)
@@ -116,6 +119,7 @@ app.command("serve", epilog=MODEL_SETTINGS)(serve.serve)
 app.command("capacity")(capacity.capacity)
 app.command("status")(status.status)
 app.command("logs")(status.logs)
+app.add_typer(monitor.app, name="monitor")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(local.app, name="local")
 

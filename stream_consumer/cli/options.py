@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -176,6 +176,19 @@ def timestamp(text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> dat
         UsageError: It is no ISO 8601 time, or at an end of the calendar.
     """
     return parse_time(text, f"{text!r} is no time; wanted {wanted}")
+
+
+def day(option: str, text: str) -> date:
+    """
+    Return the day that *text*, the value of *option*, names.
+
+    Raises:
+        UsageError: It is no date, or at an end of the calendar: months around it may be asked for.
+    """
+    moment = timestamp(text, wanted="2026-11-21")
+    if len(text) != len("2026-11-21") or not 1971 <= moment.year <= 9997:  # noqa: PLR2004 (years)
+        raise UsageError(f"{option} {text!r} is no date of the years 1971 to 9997; wanted 2026-11-21")
+    return moment.date()
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}

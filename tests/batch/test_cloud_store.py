@@ -177,3 +177,12 @@ def test_a_model_is_fetched_whole_or_refused(cloud: Cloud, model_folder: str) ->
 def test_the_worker_stays_on_s3_and_says_so() -> None:
     with pytest.raises(UsageError, match=r"wanted an s3:// URL .*; the worker reads and writes objects of S3 alone"):
         targets("gs://taxi/{key}")
+
+
+def test_the_objects_of_a_folder_are_listed_by_name(cloud: Cloud) -> None:
+    for path in ("/taxi/a/2", "/taxi/a/1/x", "/taxi/ab"):
+        cloud.pipe_file(path, b"")
+    store = CloudStore(cloud.open_url)
+    for folder in ("gs://taxi/a", "gs://taxi/a/"):
+        assert [one.text for one in store.list(Location.parse(folder))] == ["gs://taxi/a/1/x", "gs://taxi/a/2"]
+    assert store.list(Location.parse("gs://taxi/nosuch")) == []

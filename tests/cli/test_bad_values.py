@@ -84,6 +84,7 @@ BASES: dict[str, Base] = {
     "put": Base(("trips.csv",), (), ("ride_events",)),
     "consume": Base((), ("--drain", "--poll", "0", "--maximum-retry-attempts", "0"), ("ride_events",)),
     "tail": Base((), ("--from", "TRIM_HORIZON", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
+    "archive": Base((), ("--to", "archived", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
     "replay": Base((), (*MODEL, "--output", "replayed.json"), ("ride_events",)),
     "batch": Base(("rides.csv", "out/"), MODEL),
     "worker": Base(
@@ -106,6 +107,17 @@ BASES: dict[str, Base] = {
     "dead-letters redrive": Base((event_id(0),), ("--bucket", "ride-failures")),
     "dead-letters list": Base((), ("--bucket", "ride-failures")),
     "dead-letters show": Base((event_id(0),), ("--bucket", "ride-failures"), ("no letter",)),
+    "monitor quality": Base(
+        (),
+        ("--predictions", "folder", "--outcomes", "events.ndjson", "--results", "results", "--day", "2026-11-21"),
+        ("has no prediction of",),
+    ),
+    "monitor report": Base(
+        (),
+        ("--profiles", "folder", "--model", "nosuch", "--output", "monitor.html"),
+        ("nosuch", "no reference profile"),
+    ),
+    "monitor watch": Base((), ("--profiles", "folder", "--model", "nosuch", "--once"), ("nosuch",)),
     "local up": Base((), ("--port", "1", "--stream", "x"), serves=True),
 }
 INPUTS = {"folder", "empty", "latin.csv", "fifo", "model", "rides.csv", "events.ndjson", "loop"}

@@ -1,0 +1,157 @@
+"""``monitor report`` and ``watch``: what profiles and results say, as a page and in a terminal."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from time import sleep
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream_consumer.cli import options
+from stream_consumer.cli.progress import stages
+from stream_consumer.cli.terminal import Terminal, complain, print_table, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date
+
+    from types_boto3_s3 import S3Client
+
+    from stream_consumer.reporting.findings import Findings
+
+Profiles = Annotated[
+    str, typer.Option(metavar="LOCATION", help="Profiles of windows: a folder or s3://bucket/profiles.")
+]
+Results = Annotated[str | None, typer.Option(metavar="LOCATION", help="Results of `monitor quality`, for the errors.")]
+ModelLocation = Annotated[
+    str | None,
+    typer.Option(metavar="LOCATION", help="Model, for its reference. Default: MODEL_LOCATION.", show_default=False),
+]
+
+
+def report(  # noqa: PLR0913 (each is an option)
+    *,
+    profiles: Profiles,
+    results: Results = None,
+    model: ModelLocation = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, in UTC. Default: today.")] = None,
+    days: Annotated[int, typer.Option(min=1, max=92, help="Days of the report.")] = 7,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("monitor.html"),
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Write a page on drift and errors, in one HTML file.
+
+    It has the distributions against the reference, drift and errors by day, and the worst groups. Exit code 1 if
+    something rings.
+    """
+    from stream_consumer.reporting.page import render
+    from stream_consumer.whole_file import write_whole
+
+    options.written("--output", output)
+    last = options.day("--until", until) if until else datetime.now(UTC).date()
+    find = _finder(profiles, results, model, aws=(endpoint_url, region, profile))
+    with stages() as stage:
+        stage("reading profiles and results")
+        findings = find(last, days)
+    write_whole(output, render(findings).encode())
+    for sentence in findings.rings:
+        say(sentence)
+    say(f"report: {output}")
+    raise typer.Exit(1 if findings.rings else 0)
+
+
+def watch(  # noqa: PLR0913 (each is an option)
+    *,
+    profiles: Profiles,
+    results: Results = None,
+    model: ModelLocation = None,
+    every: Annotated[int, typer.Option(min=1, max=3_600, help="Seconds between two looks.")] = 60,
+    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Show today's drift and the last errors, again and again.
+
+    Today is the day in UTC. A window is there when it is closed, up to 15 minutes after its first record.
+    """
+    from stream_consumer.batch.errors import StoreFailed
+
+    find = _finder(profiles, results, model, aws=(endpoint_url, region, profile))
+    _look(find, clear=not once)
+    while not once:
+        sleep(every)
+        try:
+            _look(find, clear=True)
+        except StoreFailed as error:  # of the first look it would be what the user said
+            complain(f"warning: {error}")
+
+
+def _look(find: "Callable[[date, int], Findings]", *, clear: bool) -> None:
+    """Show the state of now; with *clear* a terminal shows nothing else."""
+    now = datetime.now(UTC)
+    findings = find(now.date(), _WATCHED_DAYS)
+    if clear:
+        Terminal().clear()  # which does nothing to a file or pipe
+    print_table(state(findings, now))
+    print_table(columns_today(findings))
+
+
+_WATCHED_DAYS = 8
+"""Today, and the days whose outcomes may have been judged last."""
+
+
+def state(findings: "Findings", now: datetime) -> list[tuple[str, str]]:
+    """Return the state at *now* as rows: the last of the days is today."""
+    from stream_consumer.cli.monitor_quality import told
+
+    today = findings.days[-1]
+    rows = [
+        ("at", f"{now:%Y-%m-%d %H:%M:%S} UTC"),
+        ("model", findings.model),
+        ("windows today", f"{today.windows:,}, {today.others:,} of other models"),
+        ("records", f"{today.records:,}, {today.invalid:,} invalid, {today.skipped:,} not profiled"),
+    ]
+    for result in findings.results[-1:]:
+        judged = f"{told(result.errors)}, {result.errors.coverage:.1%} judged"
+        rows += [(f"error of {result.day}", judged), *(("rings", name) for name in result.rings)]
+    return rows
+
+
+def columns_today(findings: "Findings") -> list[tuple[str, ...]]:
+    """Return today's drift of each column as rows below a head."""
+    from stream_consumer.monitor.drift import DAY
+
+    rows = [
+        (one.bins.title, f"{one.rows:,}", f"{one.size:z.3f}", f"{one.z:z.1f}", "rings" if one.rings(DAY) else "")
+        for one in findings.daily[-1]
+    ]
+    return [("column", "rows", "size", "z", "verdict"), *rows]
+
+
+def _finder(
+    profiles: str, results: str | None, model: str | None, *, aws: tuple[str | None, str | None, str | None]
+) -> "Callable[[date, int], Findings]":
+    """
+    Return what collects the findings of some days up to a last one. The model is loaded once.
+
+    Raises:
+        UsageError: A location is neither a folder nor a prefix.
+        InitError: The environment or the model is wrong.
+    """
+    from stream_consumer.archive.layout import archive_at
+    from stream_consumer.batch.storage import Stores
+    from stream_consumer.reporting.collect import collect
+    from stream_consumer.reporting.profiles import days_to
+
+    where, judged = archive_at(profiles), archive_at(results) if results is not None else None
+
+    def s3() -> "S3Client":
+        return options.aws(*aws).s3
+
+    loaded, stores = options.chosen_model(model, s3), Stores(s3)
+    return lambda last, count: collect(stores, loaded, days_to(last, count), where, judged)

@@ -1,0 +1,124 @@
+"""
+A stream's records, page by page: shards take turns, and children are read after their parents.
+
+The rule: what can pass is waited for, and positions are the caller's, who alone knows what is done.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stream_consumer.aws.retry import Answer, RetryPolicy
+from stream_consumer.contract import kpl
+from stream_consumer.contract.printable import printable
+from stream_consumer.errors import ReadFailed, UsageError
+from stream_consumer.kinesis.shard_reader import Page, ShardReader, Start, list_shards, stream_arn
+
+if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Positions:
+    """How far a stream has been read."""
+
+    shards: dict[str, str] = field(default_factory=dict)
+    """The sequence number behind which to go on, by shard."""
+    stream_arn: str | None = None
+    """None before the stream was asked for it."""
+
+
+class StreamPages:
+    """
+    Iterate the pages of a stream, with the shard that each is of.
+
+    An empty page tells that a shard was asked in vain, so the caller gets a turn at each poll. Not thread-safe.
+    """
+
+    def __init__(  # noqa: PLR0913 (each is a choice of the caller)
+        self,
+        kinesis: "KinesisClient",
+        stream_name: str,
+        positions: Positions,
+        *,
+        start: Start,
+        follow: bool,
+        poll_seconds: float = 0.25,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """
+        Prepare to read behind *positions*; iterating raises UsageError if they are of another stream.
+
+        Args:
+            kinesis: The client.
+            stream_name: The stream, by name or ARN.
+            positions: Where to go on. The caller moves them.
+            start: Where to begin in shards without a position.
+            follow: Go on for ever; else stop when every shard has been read to its tip.
+            poll_seconds: The wait when there is nothing new. After a failed read it is random, and grows to 2 s.
+            sleep: How to wait.
+        """
+        self.positions = positions
+        self._kinesis = kinesis
+        self._stream_name = stream_name
+        self._start = start
+        self._follow = follow
+        self._poll_seconds = poll_seconds
+        self._sleep = sleep
+
+    def __iter__(self) -> Iterator[tuple[str, Page]]:
+        arn = self._persist(lambda: stream_arn(self._kinesis, self._stream_name))
+        known = self.positions.stream_arn
+        if known not in {None, arn}:
+            raise UsageError(f"the checkpoint is of {known}, not of {arn}; name another file or remove it")
+        self.positions.stream_arn = arn
+        readers: dict[str, ShardReader] = {}
+        ended: set[str] = set()
+        self._discover(arn, readers, ended, self._start)
+        while readers:
+            pages = {shard_id: self._persist(reader.read) for shard_id, reader in readers.items()}
+            yield from pages.items()
+            closed = {shard_id for shard_id, page in pages.items() if page.ended}
+            if closed:
+                ended |= closed
+                for shard_id in closed:
+                    del readers[shard_id]
+                self._discover(arn, readers, ended, Start())
+            elif all(page.at_tip for page in pages.values()):
+                if not self._follow:
+                    return
+                self._sleep(self._poll_seconds)
+
+    def _discover(self, arn: str, readers: dict[str, ShardReader], ended: set[str], start: Start) -> None:
+        """Add the shards whose parents have been read to their end."""
+        shards = self._persist(lambda: list_shards(self._kinesis, arn))
+        present = {shard["ShardId"] for shard in shards}
+        for shard in shards:
+            parents = {shard.get("ParentShardId"), shard.get("AdjacentParentShardId")} & present
+            shard_id = shard["ShardId"]
+            if shard_id in ended or shard_id in readers or parents - ended:
+                continue
+            after = self.positions.shards.get(shard_id)
+            readers[shard_id] = ShardReader(self._kinesis, arn, shard_id, Start(after=after) if after else start)
+
+    def _persist(self, ask: Callable[[], Answer]) -> Answer:
+        return RetryPolicy(sleep=self._sleep).persist(ask, self._passes, math.inf)
+
+    def _passes(self, error: Exception) -> bool:
+        passes = isinstance(error, ReadFailed)
+        if passes:
+            _LOGGER.warning("reading %s goes on after: %s", self._stream_name, printable(str(error)))
+        return passes
+
+
+def unfolded(data: bytes) -> list[bytes]:
+    """Return the parts of a KPL aggregate; of another record, and of an aggregate that is corrupt, its own bytes."""
+    try:
+        return [part.data for part in kpl.unfold(data)] if data.startswith(kpl.MAGIC) else [data]
+    except kpl.CorruptAggregate:
+        return [data]

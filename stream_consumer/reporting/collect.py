@@ -1,0 +1,32 @@
+"""What is found of some days: profiles and results, read from where they are kept."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from stream_consumer.batch.locations import Location
+from stream_consumer.batch.storage import Stores
+from stream_consumer.model import Model
+from stream_consumer.profiling.reference import carried_by
+from stream_consumer.quality.results import Results
+from stream_consumer.reporting.findings import Findings
+from stream_consumer.reporting.profiles import day_profile
+
+
+def collect(
+    stores: Stores, model: Model, days: Sequence[date], profiles: Location, results: Location | None
+) -> Findings:
+    """
+    Return what there is of *days*.
+
+    Raises:
+        ModelError: The model carries no reference.
+        StoreFailed: A location cannot be read.
+        ProfileUnreadable, ResultUnreadable: An object there is something else.
+    """
+    reference, _ = carried_by(model)
+    return Findings(
+        model=f"{model.name} {model.version}",
+        reference=reference,
+        days=[day_profile(stores, profiles, day, reference.bins) for day in days],
+        results=list(Results(stores, results).between(days[0], days[-1])) if results else [],
+    )

@@ -1,0 +1,109 @@
+"""What the page tells, as values: the drift of each day and of all, the errors of each day, and the worst groups."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property, reduce
+from operator import add
+
+from stream_consumer.monitor.drift import DAY, WEEK, Drift, Limits, drifts
+from stream_consumer.profiling.profile import Profile
+from stream_consumer.quality.result import DayQuality, Errors
+from stream_consumer.reporting.profiles import DayProfile
+
+_DAYS_OF_A_WEEK = 7
+
+LEAST_JUDGED = 100
+"""Groups with fewer judged predictions are not called the worst: chance would make them so."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Some days of one model."""
+
+    model: str
+    reference: Profile
+    days: Sequence[DayProfile]
+    """Every day of the period, also those without a window."""
+    results: Sequence[DayQuality]
+    """Those of the days that have one."""
+
+    @property
+    def first(self) -> date:
+        return self.days[0].day
+
+    @property
+    def last(self) -> date:
+        return self.days[-1].day
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Of all days."""
+        return reduce(add, (one.profile for one in self.days))
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Those for the days that have windows: seven are a week, fewer are judged as a day is."""
+        return WEEK if sum(one.windows > 0 for one in self.days) >= _DAYS_OF_A_WEEK else DAY
+
+    @cached_property
+    def drifts(self) -> list[Drift]:
+        """Of all days, by column."""
+        return drifts(self.reference, self.profile)
+
+    @cached_property
+    def daily(self) -> list[list[Drift]]:
+        """Of each day, by column."""
+        return [drifts(self.reference, one.profile) for one in self.days]
+
+    @property
+    def rings(self) -> list[str]:
+        """What rings, in sentences."""
+        columns = [one.bins.title for one in self.drifts if one.rings(self.limits)]
+        said = [f"{column} drifts over the period." for column in columns]
+        for day, found in zip(self.days, self.daily, strict=True):
+            said += [f"{one.bins.title} drifts on {day.day}." for one in found if one.rings(DAY)]
+        for result in self.results:
+            said += [f"The error of {name} is too large on {result.day} and the day before." for name in result.rings]
+        return said
+
+    @property
+    def worst(self) -> list[tuple[str, Errors]]:
+        """The groups with the largest errors first, over all days."""
+        found: dict[str, list[Errors]] = defaultdict(list)
+        for result in self.results:
+            for one in result.groups:
+                found[one.group].append(one.errors)
+        groups = [(name, together(errors)) for name, errors in found.items()]
+        judged = [(name, errors) for name, errors in groups if errors.judged >= LEAST_JUDGED]
+        return sorted(judged, key=lambda one: (-size_of(one[1]), one[0]))
+
+
+def size_of(errors: Errors) -> float:
+    """Return the RMSE, or, of labels, the share that did not come true; 0 without either."""
+    if errors.rmse is not None:
+        return errors.rmse
+    return 1 - errors.accuracy if errors.accuracy is not None else 0.0
+
+
+def together(parts: Sequence[Errors]) -> Errors:
+    """Return the errors of several days as those of one."""
+
+    def mean(values: Sequence[float | None]) -> float | None:
+        weighted = [(value, one.judged) for value, one in zip(values, parts, strict=True) if value is not None]
+        judged = sum(weight for _, weight in weighted)
+        return sum(value * weight for value, weight in weighted) / judged if judged else None
+
+    square = mean([None if one.rmse is None else one.rmse * one.rmse for one in parts])
+    return Errors(
+        predictions=sum(one.predictions for one in parts),
+        judged=sum(one.judged for one in parts),
+        missing=sum(one.missing for one in parts),
+        late=sum(one.late for one in parts),
+        rmse=None if square is None else math.sqrt(square),
+        mae=mean([one.mae for one in parts]),
+        bias=mean([one.bias for one in parts]),
+        accuracy=mean([one.accuracy for one in parts]),
+    )
