@@ -35,6 +35,10 @@ class ModelError(InitError):
     """The model cannot be loaded or fails its self-check."""
 
 
+class TopicUnusable(InitError):
+    """The output topic cannot be reached, does not exist, or is refused to this client."""
+
+
 class BatchFailed(StreamConsumerError):
     """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
 
@@ -45,6 +49,10 @@ class DeploymentAtFault(StreamConsumerError):
 
 class NotAKinesisEvent(StreamConsumerError):
     """The function was invoked with something that no event source mapping sends; nothing was consumed."""
+
+
+class NotAKafkaEvent(StreamConsumerError):
+    """The same, of a batch that looks like Kafka's."""
 
 
 class ReadFailed(StreamConsumerError):

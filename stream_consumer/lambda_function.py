@@ -1,8 +1,11 @@
 """
 The Lambda shell: settings, clients and model become a consumer at init; :func:`lambda_handler` answers invocations.
 
+A batch may come from a Kinesis mapping or from a Kafka one: the event says which.
+
 The rule: the response always has the key ``batchItemFailures`` under exactly that name: Lambda takes any other for
-success. What cannot be said with it is said by raising.
+success. What cannot be said with it is said by raising. A Kafka mapping without partial responses takes every response
+for success, so the handler raises unless it is told that the mapping has them.
 """
 
 import contextlib
@@ -20,7 +23,9 @@ import msgspec
 
 from stream_consumer.composition import Closable, compose
 from stream_consumer.consumer import BatchResult, Consumer
+from stream_consumer.contract.kafka_event import is_kafka_event, item_identifier, records_from_kafka
 from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.record import Record
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry, telemetry
@@ -69,15 +74,13 @@ class Handler:
             BatchFailed: Not even the first record could be settled, or Lambda cannot be told which: the whole batch
                 must come again, and raising is what lets bisecting find the record that blocks it.
             NotAKinesisEvent: There is no batch in *event*.
+            NotAKafkaEvent: The same, of an event that looks like Kafka's.
         """
-        records = records_from_lambda(event)
+        records = _records(event)
         deadline = self._deadline(context)
         result = self._consumer.process(records, deadline)
         self._report.invoked(result, getattr(context, "aws_request_id", None), self._now())
-        if result.unsettled and (result.settled == 0 or result.checkpoint is None):
-            raise BatchFailed(f"none of the {len(records)} records could be checkpointed: {result.cause}")
-        failures = [{"itemIdentifier": result.checkpoint}] if result.unsettled else []
-        response: dict[str, Any] = {"batchItemFailures": failures}
+        response: dict[str, Any] = {"batchItemFailures": self._failures(result)}
         if self._settings.return_predictions:
             try:
                 response |= _returned(result)
@@ -89,6 +92,22 @@ class Handler:
             with contextlib.suppress(Exception):
                 self._report.challenged(self._challenger.challenge(result, deadline))
         return response
+
+    def _failures(self, result: BatchResult) -> list[dict[str, Any]]:
+        """Return what Lambda must deliver again; a Kafka mapping wants each record named, Kinesis' only the first."""
+        if not result.unsettled:
+            return []
+        from_kafka = result.first_unsettled[0].kafka is not None
+        if result.settled == 0 or not (from_kafka or result.checkpoint):
+            raise BatchFailed(f"none of the {len(result.records)} records could be checkpointed: {result.cause}")
+        if not from_kafka:
+            return [{"itemIdentifier": result.checkpoint}]
+        if not self._settings.kafka.partial_response:
+            raise BatchFailed(
+                f"{result.unsettled} of the {len(result.records)} records could not be settled, and all come again "
+                f"without KAFKA_PARTIAL_RESPONSE: {result.cause}"
+            )
+        return [{"itemIdentifier": item_identifier(result.records[at])} for at in result.unsettled_positions]
 
     def renew(self) -> None:
         """
@@ -107,6 +126,12 @@ class Handler:
         ask = getattr(context, "get_remaining_time_in_millis", None)
         seconds = ask() / 1000 if ask else _SECONDS_WITHOUT_CONTEXT
         return self._monotonic() + seconds - self._settings.deadline_margin_ms / 1000
+
+
+def _records(event: Mapping[str, Any]) -> list[Record]:
+    # An operator's own invocation may be any JSON.
+    from_kafka = isinstance(event, dict) and is_kafka_event(event)
+    return records_from_kafka(event) if from_kafka else records_from_lambda(event)
 
 
 def _returned(result: BatchResult) -> dict[str, Any]:
