@@ -100,6 +100,10 @@ def _faults(values: Mapping[str, Any], environ: Mapping[str, str]) -> list[str]:
     needed = SECRET_FIELDS.get(authentication)
     if brokers and needed and not values["secret_arn"]:
         faults.append(f"KAFKA_AUTHENTICATION={authentication} needs KAFKA_SECRET_ARN, with {' and '.join(needed)}")
-    if values["secret_arn"] and not needed:
-        faults.append(f"KAFKA_SECRET_ARN is set, and KAFKA_AUTHENTICATION={authentication} has no use for it")
+    useless = {"secret_arn": not needed, "ca_secret_arn": authentication is Authentication.PLAINTEXT}
+    faults += [
+        f"{FIELDS[name].variable} is set, and KAFKA_AUTHENTICATION={authentication} has no use for it"
+        for name, is_useless in useless.items()
+        if values[name] and is_useless
+    ]
     return faults

@@ -118,7 +118,7 @@ def iam_tokens(region: str | None) -> Callable[[str], tuple[str, float]]:
     if region is None:
         raise SettingsError("KAFKA_AUTHENTICATION=iam needs the region of Amazon MSK; set AWS_REGION")
     try:
-        provider = importlib.import_module("aws_msk_iam_sasl_signer").MSKAuthTokenProvider
+        provider = importlib.import_module("aws_msk_iam_sasl_signer.MSKAuthTokenProvider")
     except ImportError as error:
         raise SettingsError(
             f"KAFKA_AUTHENTICATION=iam needs a library that is not installed ({error}): "
