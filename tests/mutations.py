@@ -160,6 +160,19 @@ MUTANTS = (
     ),
     Mutant("a refused entry ends its wave", "consumer", "            self._bury(result, [", "            len(["),
     Mutant("what waits behind it is published", "consumer", "if one.untried and result", "if False and result"),
+    # Kafka
+    Mutant("no report is no success", "kafka/topic_writer", "if at not in acknowledged and", "if False and"),
+    Mutant("a failure ends a write to a topic", "kafka/topic_writer", "(positions) and not failures:", "(positions):"),
+    Mutant("a new write has a new producer", "kafka/topic_writer", "self.close()  # which forgets", "pass  # which"),
+    Mutant("what is refused is isolated", "kafka/topic_writer", "sorted(failures) if not failed else", "() or"),
+    Mutant("what no producer takes is last", "kafka/topic_writer", "range(tried, len(items))", "()"),
+    Mutant(
+        "a topic keeps half back",
+        "kafka/topic_writer",
+        "alone, _ = self._send(items, [at], isolating_until)",
+        "alone, _ = self._send(items, [at], deadline)",
+    ),
+    Mutant("a tombstone is no event", "contract/kafka_event", "_NULL_VALUE if value is None", "None if value is None"),
     # Time
     Mutant("no wait outlasts the deadline", "aws/retry", "if self.clock() + delay >= deadline:", "if False:"),
     Mutant("backoffs are bounded", "aws/retry", "min(_BACKOFF_CAP_SECONDS, ", "max(_BACKOFF_CAP_SECONDS, "),

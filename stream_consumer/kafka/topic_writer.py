@@ -6,7 +6,8 @@ what fails on the way, keeps the order of a partition and writes nothing twice. 
 and the producer is given up with it, as after any other failure: the next write begins with a new one.
 
 A broker that refuses an entry as invalid refuses all that came in one request with it. So what is refused is sent again
-alone, to find the entries at fault. Among the entries of such a request no order is promised.
+alone, to find the entries at fault. Among the entries of such a request no order is promised. As long as the topic has
+taken nothing, a fault that many entries share is the deployment's, and none of them is at fault.
 """
 
 import logging
@@ -29,6 +30,7 @@ OUT_OF_TIME = "the deadline came before an answer"
 # Longer than any invocation: the deadline of a write is what ends it.
 _LONGEST_SECONDS = 900
 _PURGING_SECONDS = 0.1
+_MANY = 100
 _FULL_QUEUE_SECONDS = 0.05
 _METADATA_SECONDS = 1.0
 
@@ -163,9 +165,10 @@ class PredictionTopic:
             if at not in alone:
                 del failures[at]
             else:
-                # A fault that all entries share is the deployment's.
-                failures[at] = alone[at]._replace(at_fault=alone[at].invalid and self._accepted)
+                failures[at] = alone[at]._replace(at_fault=alone[at].invalid)
                 failed = not alone[at].invalid
+        if not self._accepted and sum(why.at_fault for why in failures.values()) >= _MANY:
+            failures = {at: why._replace(at_fault=False) for at, why in failures.items()}
         unwritten = [Unwritten(at, why.reason, refused=why.at_fault) for at, why in sorted(failures.items())]
         return Written([*unwritten, *(Unwritten(at, NOT_SENT) for at in range(tried, len(items)))], resent)
 
@@ -201,8 +204,14 @@ class PredictionTopic:
         tried = 0
         while tried < len(positions) and not failures:
             at = positions[tried]
+            try:
+                failure = self._produce(producer, items[at], self._report(at, acknowledged, failures))
+            except BufferError:  # the queue is full: wait until something of it is written
+                if self._clock() >= deadline:
+                    break
+                self._serve(partial(producer.poll, min(_FULL_QUEUE_SECONDS, self._left(deadline))))
+                continue
             tried += 1
-            failure = self._produce(producer, items[at], self._report(at, acknowledged, failures), deadline)
             if failure:
                 failures[at] = failure
         self._serve(partial(producer.flush, self._left(deadline)))
@@ -232,26 +241,20 @@ class PredictionTopic:
             if isinstance(cause, KafkaException):
                 self._trouble = cause.args[0]
 
-    def _produce(self, producer: TopicProducer, entry: Entry, delivered: Delivered, deadline: float) -> _Failure | None:
-        """Hand *entry* to the producer; why that was not possible."""
+    def _produce(self, producer: TopicProducer, entry: Entry, delivered: Delivered) -> _Failure | None:
+        """
+        Hand *entry* to the producer; why the producer refuses it.
+
+        Raises:
+            BufferError: The producer's queue is full.
+        """
         headers = [(EVENT_ID_HEADER, entry.event_id.encode())] if entry.event_id is not None else []
-        while True:
-            try:
-                producer.produce(
-                    self._name,
-                    key=entry.partition_key.encode(),
-                    value=entry.data,
-                    headers=headers,
-                    on_delivery=delivered,
-                )
-            except BufferError:  # the queue is full: wait until something of it is written
-                if self._clock() >= deadline:
-                    return _Failure(self._unanswered(deadline))
-                self._serve(partial(producer.poll, min(_FULL_QUEUE_SECONDS, self._left(deadline))))
-            except KafkaException as error:
-                return self._failure(error.args[0])._replace(at_fault=error.args[0].code() in _INVALID)
-            else:
-                return None
+        key = entry.partition_key.encode()
+        try:
+            producer.produce(self._name, key=key, value=entry.data, headers=headers, on_delivery=delivered)
+        except KafkaException as error:
+            return self._failure(error.args[0])._replace(at_fault=error.args[0].code() in _INVALID)
+        return None
 
     def _report(self, at: int, acknowledged: set[int], failures: dict[int, _Failure]) -> Delivered:
         def delivered(error: KafkaError | None, _message: object) -> None:

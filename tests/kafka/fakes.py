@@ -88,7 +88,7 @@ class FakeTopic:
     faults_met: list[Fault] = field(default_factory=list)
     producers: int = 0
     """How many were made."""
-    _landing: list[tuple[int, Entry]] = field(default_factory=list)
+    _landing: list[_Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.faults = iter(self.faults)
@@ -103,8 +103,9 @@ class FakeTopic:
 
     def land(self) -> None:
         """Write what was still on its way when its producer had given up on it."""
-        self.log += self._landing
-        self._landing.clear()
+        landing, self._landing = self._landing, []
+        for message in landing:
+            self.take(message)
 
     def next_fault(self) -> Fault | None:
         fault = next(iter(self.faults), None)
@@ -115,11 +116,14 @@ class FakeTopic:
     def partition(self, entry: Entry) -> int:
         return zlib.crc32(entry.partition_key.encode()) % self.partitions
 
-    def take(self, message: _Message, *, later: bool = False) -> None:
+    def take(self, message: _Message) -> None:
         """Write *message*, unless it is written: a broker knows what an idempotent producer sends again."""
         if not message.written:
             message.written = True
-            (self._landing if later else self.log).append((self.partition(message.entry), message.entry))
+            self.log.append((self.partition(message.entry), message.entry))
+
+    def take_later(self, message: _Message) -> None:
+        self._landing.append(message)
 
 
 class FakeProducer:
@@ -190,7 +194,7 @@ class FakeProducer:
             return
         if fault.effect is not Effect.NOTHING and not self._are_invalid(sent):
             for message in sent:
-                topic.take(message, later=fault.effect is Effect.LATER)
+                (topic.take_later if fault.effect is Effect.LATER else topic.take)(message)
 
     def _answer(self, sent: Sequence[_Message], code: int | None) -> None:
         for message in sent:

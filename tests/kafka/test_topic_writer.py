@@ -145,10 +145,17 @@ def test_the_entries_at_fault_for_a_refused_request_are_found() -> None:
     assert output.datas == [b"a", b"b"]
 
 
-def test_a_fault_that_all_entries_share_is_not_theirs() -> None:
-    """Until the topic has taken an entry, nothing tells that it would take another one."""
+@pytest.mark.parametrize(("count", "refused"), [(1, {True}), (99, {True}), (100, {False})])
+def test_a_fault_that_many_entries_share_is_not_theirs(count: int, refused: set[bool]) -> None:
+    """Until the topic has taken one. Fewer must become dead letters, lest they block their partition for ever."""
     output = Output(forbidden=b"")
-    assert [one.refused for one in output.write(entries("a", "b")).unwritten] == [False, False]
+    assert {one.refused for one in output.write(entries(*"a" * count)).unwritten} == refused
+
+
+def test_once_the_topic_has_taken_an_entry_any_number_may_be_at_fault() -> None:
+    output = Output()
+    assert output.write(entries("a")) == Written()
+    assert {one.refused for one in output.write(entries(*["poison"] * 100)).unwritten} == {True}
 
 
 def test_isolating_takes_half_of_the_time_at_most() -> None:
@@ -177,8 +184,17 @@ def test_a_full_queue_is_waited_for_until_the_deadline_only() -> None:
     output = Output(HANG, HANG, HANG, *[HANG_AFTER] * 500)
     output.topic.queue = 2
     found = output.write(entries("a", "b", "c", "d"), 3.0)
-    assert [one.position for one in found.unwritten] == [0, 1, 2, 3]
+    assert found.unwritten == [Unwritten(0, LATE), Unwritten(1, LATE), Unwritten(2, UNTRIED), Unwritten(3, UNTRIED)]
     assert output.time.now == pytest.approx(1_003.0, abs=0.2)
+
+
+def test_nothing_is_sent_behind_what_failed_while_the_queue_was_full() -> None:
+    output = Output(DENIED)
+    output.topic.queue = 2
+    reason = "the topic was answered with TOPIC_AUTHORIZATION_FAILED"
+    found = output.write(entries("a", "b", "c"))
+    assert found.unwritten == [Unwritten(0, reason), Unwritten(1, reason), Unwritten(2, UNTRIED)]
+    assert output.datas == []
 
 
 def test_no_reason_has_the_words_of_the_broker() -> None:
