@@ -53,11 +53,17 @@ _OPTIONS: dict[str, Any] = {
 _INVALID = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
 _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._MSG_TIMED_OUT})  # noqa: SLF001 (their names)
 _HOPELESS: dict[int, str] = {
-    KafkaError._AUTHENTICATION: "look at KAFKA_AUTHENTICATION and at what KAFKA_SECRET_ARN holds",  # noqa: SLF001
+    KafkaError._AUTHENTICATION: (  # noqa: SLF001
+        "look at KAFKA_AUTHENTICATION, at what KAFKA_SECRET_ARN holds or, with IAM, at the role's kafka-cluster:Connect"
+    ),
     KafkaError._SSL: "look at KAFKA_AUTHENTICATION and KAFKA_CA_SECRET_ARN",  # noqa: SLF001
     KafkaError._RESOLVE: "look at KAFKA_BROKERS, and at the DNS of the function's VPC",  # noqa: SLF001
 }
 """Errors of a connection that the next try does not mend, and their remedies."""
+_OUT_OF_REACH = (
+    "look at KAFKA_BROKERS, at the subnets and security groups of the function and the brokers and, where a broker "
+    "closes the connection, at KAFKA_AUTHENTICATION"
+)
 
 Delivered = Callable[[KafkaError | None, object], None]
 
@@ -286,10 +292,7 @@ class PredictionTopic:
             )
 
     def _unreachable(self, error: KafkaError) -> str:
-        remedy = _HOPELESS.get(
-            error.code(),
-            "look at KAFKA_BROKERS, and at the subnets and security groups of the function and the brokers",
-        )
+        remedy = _HOPELESS.get(error.code(), _OUT_OF_REACH)
         return (
             f"the topic {self._name!r} cannot be asked for at {self._connection.brokers} with "
             f"KAFKA_AUTHENTICATION={self._connection.authentication}: {error.name()}: {error.str()}; {remedy}"

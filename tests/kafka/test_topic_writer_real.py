@@ -182,7 +182,7 @@ def test_a_leader_that_is_not_elected_yet_is_waited_for(cluster: MockCluster) ->
 
 def test_a_broker_that_cannot_be_reached_is_told_at_init(cluster: MockCluster) -> None:
     cluster.stop()
-    with pytest.raises(TopicUnusable, match=r"_TRANSPORT: .* look at KAFKA_BROKERS, and at the subnets"):
+    with pytest.raises(TopicUnusable, match=r"_TRANSPORT: .* look at KAFKA_BROKERS, at the subnets"):
         output(cluster).check(0.2)
 
 
