@@ -21,10 +21,12 @@ class Authentication(StrEnum):
     """Not at all, and nothing is encrypted: on loopback only."""
     TLS = "tls"
     """The brokers have certificates."""
+    PLAIN = "plain"
+    """The client has a user name and a password, which it sends over TLS."""
     SCRAM_SHA_256 = "scram-sha-256"
-    """The client has a user name and a password, over TLS."""
+    """The same, but the password is not sent."""
     SCRAM_SHA_512 = "scram-sha-512"
-    """The same; Amazon MSK has no other kind."""
+    """The same; of those with passwords Amazon MSK has no other kind."""
     IAM = "iam"
     """The client has a role, over TLS: Amazon MSK only."""
     MUTUAL_TLS = "mtls"
@@ -32,6 +34,7 @@ class Authentication(StrEnum):
 
 
 SECRET_FIELDS: Mapping[Authentication, tuple[str, ...]] = {
+    Authentication.PLAIN: ("username", "password"),
     Authentication.SCRAM_SHA_256: ("username", "password"),
     Authentication.SCRAM_SHA_512: ("username", "password"),
     Authentication.MUTUAL_TLS: ("certificate", "privateKey"),
@@ -75,7 +78,7 @@ class Connection:
         match self.authentication:
             case Authentication.PLAINTEXT:
                 chosen["security.protocol"] = "PLAINTEXT"
-            case Authentication.SCRAM_SHA_256 | Authentication.SCRAM_SHA_512:
+            case Authentication.PLAIN | Authentication.SCRAM_SHA_256 | Authentication.SCRAM_SHA_512:
                 chosen |= {
                     "security.protocol": "SASL_SSL",
                     "sasl.mechanism": self.authentication.upper(),

@@ -88,7 +88,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a kind that is none": (
         {**REMOTE, "KAFKA_AUTHENTICATION": "kerberos"},
-        "KAFKA_AUTHENTICATION='kerberos': wanted one of plaintext, tls, scram-sha-256, scram-sha-512, iam, mtls",
+        "KAFKA_AUTHENTICATION='kerberos': wanted one of plaintext, tls, plain, scram-sha-256, scram-sha-512, iam, mtls",
     ),
     "a broker without a port": ({**TOPIC, "KAFKA_BROKERS": "kafka"}, "KAFKA_BROKERS='kafka': wanted host:port"),
     "a topic that Kafka does not take": ({**REMOTE, "PREDICTIONS_TOPIC": ".."}, "PREDICTIONS_TOPIC='..': wanted a"),
@@ -171,6 +171,12 @@ def test_each_kind_of_authentication_encrypts_but_plaintext() -> None:
         "sasl.password": SECRET,
     }
     assert configuration(Authentication.SCRAM_SHA_256, **scram)["sasl.mechanism"] == "SCRAM-SHA-256"
+    assert configuration(Authentication.PLAIN, **scram) == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "scorer",
+        "sasl.password": SECRET,
+    }
     assert configuration(Authentication.MUTUAL_TLS, certificate="C", privateKey="K", privateKeyPassword="P") == {
         "security.protocol": "SSL",
         "ssl.certificate.pem": "C",
