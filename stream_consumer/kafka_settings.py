@@ -37,15 +37,15 @@ FIELDS = {
         "KAFKA_AUTHENTICATION",
         _authentication,
         Authentication.TLS,
-        "How the function is known to the brokers: `tls` (not at all), `scram-sha-512`, `scram-sha-256`, `plain`, `iam` "
-        "(Amazon MSK), `mtls`, or on loopback `plaintext`",
+        "How the function is known to the brokers: `tls` (not at all), `scram-sha-512`, `scram-sha-256`, `plain`, "
+        "`iam` (Amazon MSK), `mtls`, or on loopback `plaintext`",
     ),
     "secret_arn": Field(
         "KAFKA_SECRET_ARN",
         _secret,
         None,
-        "Secret with `username` and `password` for SCRAM and SASL PLAIN, or for mutual TLS with `certificate`, `privateKey` and, if "
-        "the key has one, `privateKeyPassword`",
+        "Secret with `username` and `password` for SCRAM and SASL PLAIN, or for mutual TLS with `certificate`, "
+        "`privateKey` and, if the key has one, `privateKeyPassword`",
     ),
     "ca_secret_arn": Field(
         "KAFKA_CA_SECRET_ARN",

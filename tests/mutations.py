@@ -163,14 +163,19 @@ MUTANTS = (
     # Kafka
     Mutant("no report is no success", "kafka/topic_writer", "if at not in acknowledged and", "if False and"),
     Mutant("a failure ends a write to a topic", "kafka/topic_writer", "(positions) and not failures:", "(positions):"),
-    Mutant("a new write has a new producer", "kafka/topic_writer", "self.close()  # which forgets", "pass  # which"),
-    Mutant("what is refused is isolated", "kafka/topic_writer", "sorted(failures) if not failed else", "() or"),
+    Mutant("a new write has a new producer", "kafka/topic_writer", "self._session.close()  # which", "pass  # which"),
+    Mutant(
+        "what is refused is isolated",
+        "kafka/topic_writer",
+        "resent = self._isolate(items, failures, isolating_until)",
+        "resent = 0",
+    ),
     Mutant("what no producer takes is last", "kafka/topic_writer", "range(tried, len(items))", "()"),
     Mutant(
         "a topic keeps half back",
         "kafka/topic_writer",
-        "alone, _ = self._send(items, [at], isolating_until)",
-        "alone, _ = self._send(items, [at], deadline)",
+        "self._isolate(items, failures, isolating_until)",
+        "self._isolate(items, failures, deadline)",
     ),
     Mutant("a tombstone is no event", "contract/kafka_event", "_NULL_VALUE if value is None", "None if value is None"),
     # Time

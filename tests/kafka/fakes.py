@@ -23,7 +23,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from stream_consumer.kafka.connection import Authentication, Connection
-from stream_consumer.kafka.topic_writer import EVENT_ID_HEADER, Delivered
+from stream_consumer.kafka.producer import Delivered
+from stream_consumer.kafka.topic_writer import EVENT_ID_HEADER
 from stream_consumer.sinks import Entry
 from tests.fakes import Effect, FakeTime
 
