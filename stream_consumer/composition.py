@@ -137,7 +137,7 @@ def kafka_connection(kafka: KafkaSettings, session: "boto3.Session") -> Connecti
         SettingsError: A secret cannot be read.
     """
     held = {
-        arn: read_secret(client(session, "secretsmanager"), arn, fields)
+        arn: read_secret(client(session, "secretsmanager", config=client_config(1)), arn, fields)
         for arn, fields in (
             (kafka.secret_arn, SECRET_FIELDS.get(kafka.authentication, ())),
             (kafka.ca_secret_arn, CA_FIELDS),

@@ -114,7 +114,8 @@ class Handler:
         Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
 
         The rest of init belongs in the snapshot: the model is loaded and has predicted its example, the clients are
-        built. There are no threads yet, and no clock is kept: each invocation reads it anew.
+        built. There are no threads yet but those of a Kafka producer, which go with it, and no clock is kept: each
+        invocation reads it anew.
 
         Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
         """

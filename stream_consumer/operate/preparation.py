@@ -69,7 +69,7 @@ class Preparation:
     def __call__(self, letter: Letter) -> Order | Refused:
         stream = self.stream or _origin(letter)
         if letter.kafka and not self.stream:
-            return Refused(letter, f"it came from the Kafka topic {letter.stream_arn}; name a stream with --stream")
+            return Refused(letter, f"it came from the Kafka topic {letter.kafka.topic}; name a stream with --stream")
         if stream is None:
             return Refused(letter, "it came by a direct invocation, so no stream is known: name one with --stream")
         elsewhere = None if self.stream or letter.stream_arn is None else self.elsewhere(letter.stream_arn)
