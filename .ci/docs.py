@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stream_consumer.environment_variables import Field
+from stream_consumer.kafka_settings import FIELDS as KAFKA_FIELDS
 from stream_consumer.monitor.settings import FIELDS as MONITOR_FIELDS
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
@@ -34,6 +35,7 @@ def metrics() -> str:
 
 TABLES = {
     ROOT / "README.md": {"settings": settings(FIELDS), "metrics": metrics()},
+    ROOT / "docs" / "kafka.md": {"settings": settings(KAFKA_FIELDS)},
     ROOT / "docs" / "monitoring-function.md": {"settings": settings(MONITOR_FIELDS)},
     ROOT / "docs" / "web.md": {"settings": settings(WEB_FIELDS)},
 }

@@ -21,7 +21,8 @@ LAMBDA = ["-", *PYTHONS]  # standard input has what the lean image wants
 # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
 BUILD = str(LOCKS / "build.in")
 AS_DEV = ["--constraint", "dev.txt"]
-COMMANDS = ["--extra", "train", "--extra", "local", "--extra", "doors"]  # all but the clouds' libraries
+# All extras but the clouds'.
+COMMANDS = ["--extra", "train", "--extra", "local", "--extra", "doors", "--extra", "kafka"]
 SETS = {
     "dev": [*PACKAGE, BUILD, *COMMANDS, "--group", "dev"],
     "local": [*PACKAGE, BUILD, *AS_DEV, *COMMANDS],

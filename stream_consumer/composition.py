@@ -12,8 +12,11 @@ import msgspec
 from stream_consumer.aws.clients import client, client_config, default_session
 from stream_consumer.consumer import Consumer
 from stream_consumer.dead_letter_sink import DeadLetters
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, SettingsError
 from stream_consumer.inference import Decider
+from stream_consumer.kafka.connection import CA_FIELDS, SECRET_FIELDS, Connection
+from stream_consumer.kafka.secrets import read_secret
+from stream_consumer.kafka_settings import KafkaSettings
 from stream_consumer.kinesis.aggregate_writer import AggregatedStream
 from stream_consumer.kinesis.answer_parser import shorten
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_ENTRY_BYTES, PredictionStream
@@ -23,7 +26,7 @@ from stream_consumer.settings import Settings
 from stream_consumer.sinks import Sink
 
 if TYPE_CHECKING:
-    from types_boto3_kinesis import KinesisClient
+    import boto3
 
     from stream_consumer.challenger.challenger import Challenger
 
@@ -57,15 +60,9 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
     clients: list[Closable] = []
     if not settings.test_run:
         _check_room(model)
-        # Validation costs as much as the call itself; the contract stands before it.
-        kinesis = client(
-            session,
-            "kinesis",
-            endpoint_url=settings.kinesis_endpoint_url,
-            config=client_config(settings.publish_concurrency, parameter_validation=False),
-        )
-        predictions = _output(shorten(kinesis), settings)
-        clients.append(kinesis)
+        output = _topic(settings, session) if settings.kafka.predictions_topic else _stream(settings, session)
+        predictions = output.sink
+        clients.append(output.client)
         if settings.dead_letter_bucket:
             s3 = client(session, "s3", config=client_config(1))
             dead_letters = DeadLetters(s3, settings.dead_letter_bucket, settings.dead_letter_prefix)
@@ -101,8 +98,52 @@ def _check_room(model: Model) -> None:
         )
 
 
-def _output(kinesis: "KinesisClient", settings: Settings) -> Sink:
+class _Output(NamedTuple):
+    """Where predictions go, and the client that takes them there."""
+
+    sink: Sink
+    client: Closable
+
+
+def _stream(settings: Settings, session: "boto3.Session") -> _Output:
+    # Validation costs as much as the call itself; the contract stands before it.
+    config = client_config(settings.publish_concurrency, parameter_validation=False)
+    kinesis = client(session, "kinesis", endpoint_url=settings.kinesis_endpoint_url, config=config)
     in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
     name = settings.predictions_stream_name
-    stream = PredictionStream(kinesis, name, in_flight=in_flight, stop_at_refused=keys > 0)
-    return AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream
+    stream = PredictionStream(shorten(kinesis), name, in_flight=in_flight, stop_at_refused=keys > 0)
+    folded = AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream
+    return _Output(folded, kinesis)
+
+
+def _topic(settings: Settings, session: "boto3.Session") -> _Output:
+    """Connect to the output topic; only here is the library of Kafka imported."""
+    try:
+        from stream_consumer.kafka.topic_writer import PredictionTopic  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError(
+            f"PREDICTIONS_TOPIC needs a library that is not installed ({error}): pip install 'stream-consumer[kafka]'"
+        ) from error
+    topic = PredictionTopic(kafka_connection(settings.kafka, session), settings.kafka.predictions_topic or "")
+    topic.check()
+    return _Output(topic, topic)
+
+
+def kafka_connection(kafka: KafkaSettings, session: "boto3.Session") -> Connection:
+    """
+    Return the way to the cluster that the settings name, its secrets read.
+
+    Raises:
+        SettingsError: A secret cannot be read.
+    """
+    held = {
+        arn: read_secret(client(session, "secretsmanager", config=client_config(1)), arn, fields)
+        for arn, fields in (
+            (kafka.secret_arn, SECRET_FIELDS.get(kafka.authentication, ())),
+            (kafka.ca_secret_arn, CA_FIELDS),
+        )
+        if arn
+    }
+    authority = held[kafka.ca_secret_arn]["certificate"] if kafka.ca_secret_arn else None
+    secret = held[kafka.secret_arn] if kafka.secret_arn else {}
+    return Connection(kafka.brokers or "", kafka.authentication, secret, authority, session.region_name)

@@ -1,18 +1,18 @@
 """
 The decision: the fate of every record of a batch.
 
-The rule: a record is settled when its prediction or its dead letter is acknowledged, and the batch is settled up to the
-first record that is not. Dead letters go first and nothing is published at or behind a record that cannot be settled,
-so that what comes again has been published as little as possible.
+The rule: a record is settled when its prediction or its dead letter is acknowledged, and a lane of the batch is settled
+up to its first record that is not. Dead letters go first, and nothing is published at or behind a record of the lane
+that cannot be settled, so that what comes again has been published as little as possible. A batch of Kinesis is one
+lane, and a batch of Kafka has a lane for each partition. The model is called once, for all of them.
 """
 
-import bisect
 import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from stream_consumer.comparison import Outcome, outcome_of
 from stream_consumer.contract.dead_letter import DeadLetter
@@ -24,15 +24,18 @@ from stream_consumer.scoring import unquoted
 from stream_consumer.sinks import Entry, Sink, Unwritten
 
 
+class _Stop(NamedTuple):
+    """The first unsettled record of a lane, by its position, and why it is not settled."""
+
+    position: int
+    cause: str
+
+
 @dataclass(slots=True)
 class BatchResult:
-    """What became of a batch; filled as it is decided."""
+    """What became of a batch; filled as it is decided. Every record is settled until its lane is stopped before it."""
 
     records: Sequence[Record]
-    settled: int = 0
-    """How many records from the start are settled; all of them if nothing went wrong."""
-    cause: str = ""
-    """Why the first unsettled record is not settled."""
     predictions: list[Prediction] = field(default_factory=list)
     """One for each record that could be scored, in order."""
     decision: Decision | None = None
@@ -47,15 +50,49 @@ class BatchResult:
     model_seconds: float = 0.0
     publish_seconds: float = 0.0
     dead_letter_seconds: float = 0.0
+    _stops: dict[str | None, _Stop] = field(default_factory=dict)
+    """By lane; a lane that is settled whole has none."""
+
+    def is_settled(self, position: int) -> bool:
+        return not self._stops or not self._is_behind(position)
+
+    def _is_behind(self, position: int) -> bool:
+        stop = self._stops.get(self.records[position].lane)
+        return stop is not None and position >= stop.position
 
     @property
     def unsettled(self) -> int:
-        return len(self.records) - self.settled
+        """How many records are not settled."""
+        return len(self.unsettled_positions)
+
+    @property
+    def unsettled_positions(self) -> Sequence[int]:
+        return list(filter(self._is_behind, range(len(self.records)))) if self._stops else ()
+
+    @property
+    def settled(self) -> int:
+        """How many records are settled. Of a single lane these are the first."""
+        return len(self.records) - self.unsettled
+
+    @property
+    def settled_positions(self) -> Sequence[int]:
+        everything = range(len(self.records))
+        return list(filter(self.is_settled, everything)) if self._stops else everything
+
+    @property
+    def first_unsettled(self) -> Sequence[Record]:
+        """The record from which each lane must come again, of every lane that is not settled whole."""
+        return [self.records[stop.position] for stop in sorted(self._stops.values())]
+
+    @property
+    def cause(self) -> str:
+        """Why the first unsettled record is not settled; empty if all are."""
+        return min(self._stops.values()).cause if self._stops else ""
 
     @property
     def checkpoint(self) -> str | None:
-        """The sequence number from which the batch must come again; None if it need not, or if none is known."""
-        return self.records[self.settled].sequence_number if self.unsettled else None
+        """The sequence number from which a single lane must come again; None if it need not, or if none is known."""
+        return self.first_unsettled[0].sequence_number if self._stops else None
 
     @property
     def oldest_arrival(self) -> float | None:
@@ -70,13 +107,21 @@ class BatchResult:
         return Counter(letter.reason for letter in self.dead_letters[: self.dead_letters_written])
 
     def stop_at(self, position: int, cause: str) -> None:
-        """Leave everything from *position* on unsettled, whole aggregates only: their parts share a sequence number."""
-        if position >= self.settled:
+        """
+        Leave the lane of *position* unsettled from there on.
+
+        Only whole aggregates are left: their parts share a sequence number.
+        """
+        if not self.is_settled(position):
             return
-        number = self.records[position].sequence_number
-        while position and number is not None and self.records[position - 1].sequence_number == number:
+        lane, number = self.records[position].lane, self.records[position].sequence_number
+        while position and number is not None and self._stands(position - 1, lane, number):
             position -= 1
-        self.settled, self.cause = position, cause
+        self._stops[lane] = _Stop(position, cause)
+
+    def _stands(self, position: int, lane: str | None, sequence_number: str) -> bool:
+        record = self.records[position]
+        return record.sequence_number == sequence_number and record.lane == lane
 
 
 LARGE_BATCH = 100
@@ -171,13 +216,13 @@ class Consumer:
 
     def process(self, records: Sequence[Record], deadline: float = math.inf) -> BatchResult:
         """
-        Settle as many of *records* as can be, in order, until *deadline* (of the clock).
+        Settle as many of *records* as can be, in the order of each lane, until *deadline* (of the clock).
 
         Raises:
             ModelError: The model fails on its own example: no record is at fault and none is settled.
             DeploymentAtFault: No record of the first large batch is valid, or too many of the last 1,000 are not.
         """
-        result = BatchResult(records, settled=len(records))
+        result = BatchResult(records)
         positions, letter_positions = self._decide(result, deadline)
         self._watch.check(result)
         if self._predictions is None:
@@ -192,12 +237,13 @@ class Consumer:
         # Half of the time at most: what is decided by then must still be written, or a batch of many rows that the
         # model refuses would come again for ever.
         decision = self._decider.decide(result.records, now + (deadline - now) / 2)
-        result.stop_at(decision.decided, "isolating the rows that the model refuses took too long")
+        for undecided in range(decision.decided, len(result.records)):
+            result.stop_at(undecided, "isolating the rows that the model refuses took too long")
         result.decision = decision
         result.unseen_categories = decision.unseen_categories
         result.model_seconds = decision.model_seconds
         result.predictions = decision.predictions
-        invalid = sorted(at for at in decision.faults if at < result.settled)
+        invalid = sorted(filter(result.is_settled, decision.faults))
         result.dead_letters = [DeadLetter.of(result.records[at], decision.faults[at]) for at in invalid]
         return decision.positions, invalid
 
@@ -207,41 +253,41 @@ class Consumer:
         if not positions:
             return
         if self._dead_letters is None:
-            first = letters[0]
-            result.stop_at(positions[0], f"{first.reason} at {first.path}, and there is no DEAD_LETTER_BUCKET")
+            for at, one in zip(positions, letters, strict=True):
+                result.stop_at(at, f"{one.reason} at {one.path}, and there is no DEAD_LETTER_BUCKET")
             return
         started = self._clock()
         # Half of the time: an S3 that hangs must leave enough to publish what precedes the first of them.
         written = self._dead_letters.write(letters, started + (deadline - started) / 2)
         result.dead_letter_seconds += self._clock() - started
         result.dead_letters_written += len(positions) - len(written.unwritten)
-        if written.unwritten:
-            first_unwritten = written.unwritten[0]
-            result.stop_at(positions[first_unwritten.position], f"dead letters not written: {first_unwritten.reason}")
+        for unwritten in written.unwritten:
+            result.stop_at(positions[unwritten.position], f"dead letters not written: {unwritten.reason}")
 
     def _publish(self, result: BatchResult, positions: Sequence[int], deadline: float, sink: Sink) -> None:
         """
-        Publish the predictions before the first record that cannot be settled.
+        Publish the predictions before the first record of each lane that cannot be settled.
 
         A prediction that the sink refuses makes its record a dead letter, which must be written before anything that
         the sink has held back behind it is sent.
         """
-        waiting: Sequence[int] = range(bisect.bisect_left(positions, result.settled))
+        waiting = [index for index, at in enumerate(positions) if result.is_settled(at)]
         while waiting:
             unwritten = self._send(result, waiting, deadline, sink)
             left = [(positions[waiting[one.position]], one) for one in unwritten]
             refused = [(at, one) for at, one in left if one.refused]
             failed = [one.reason for _, one in left if not one.refused and not one.untried]
-            if failed:
-                first = next(at for at, one in left if not one.refused)
-                result.stop_at(first, f"predictions not published: {failed[0]}")
-            self._bury(result, [(at, one) for at, one in refused if at < result.settled], deadline)
-            waiting = [waiting[one.position] for at, one in left if one.untried and at < result.settled]
+            for at, one in left if failed else ():
+                if not one.refused:
+                    result.stop_at(at, f"predictions not published: {failed[0]}")
+            self._bury(result, [(at, one) for at, one in refused if result.is_settled(at)], deadline)
+            waiting = [waiting[one.position] for at, one in left if one.untried and result.is_settled(at)]
 
     def _send(self, result: BatchResult, waiting: Sequence[int], deadline: float, sink: Sink) -> list[Unwritten]:
         predictions = [result.predictions[at] for at in waiting]
         keys = [prediction.partition_key for prediction in predictions]
-        entries = list(map(Entry, keys, map(encode_prediction, predictions)))
+        event_ids = [prediction.event_id for prediction in predictions]
+        entries = list(map(Entry, keys, map(encode_prediction, predictions), event_ids))
         started = self._clock()
         written = sink.write(entries, deadline)
         result.publish_seconds += self._clock() - started

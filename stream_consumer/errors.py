@@ -39,6 +39,10 @@ class PinNeeded(ModelError):
     """The model is loaded only by who pins its digest, for loading it can run code from its files."""
 
 
+class TopicUnusable(InitError):
+    """The output topic cannot be reached, does not exist, or is refused to this client."""
+
+
 class BatchFailed(StreamConsumerError):
     """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
 
@@ -49,6 +53,10 @@ class DeploymentAtFault(StreamConsumerError):
 
 class NotAKinesisEvent(StreamConsumerError):
     """The function was invoked with something that no event source mapping sends; nothing was consumed."""
+
+
+class NotAKafkaEvent(StreamConsumerError):
+    """The same, of a batch that looks like Kafka's."""
 
 
 class ReadFailed(StreamConsumerError):

@@ -55,7 +55,8 @@ class Decider:
         Raises:
             ModelError: The model fails on its own example: no record is at fault and none is decided.
         """
-        decoded = list(map(self._model.schema.decode, [record.data for record in records]))
+        decode = self._model.schema.decode
+        decoded = [record.fault or decode(record.data) for record in records]
         faults = {at: event for at, event in enumerate(decoded) if isinstance(event, InvalidRecord)}
         valid = [at for at in range(len(records)) if at not in faults] if faults else list(range(len(records)))
         events = [decoded[at] for at in valid] if faults else decoded

@@ -1,8 +1,11 @@
 """
 The Lambda shell: settings, clients and model become a consumer at init; :func:`lambda_handler` answers invocations.
 
+A batch may come from a Kinesis mapping or from a Kafka one: the event says which.
+
 The rule: the response always has the key ``batchItemFailures`` under exactly that name: Lambda takes any other for
-success. What cannot be said with it is said by raising.
+success. What cannot be said with it is said by raising. A Kafka mapping without partial responses takes every response
+for success, so the handler raises unless it is told that the mapping has them.
 """
 
 import contextlib
@@ -21,7 +24,9 @@ import msgspec
 from stream_consumer.aws.invocation import seconds_left
 from stream_consumer.composition import Closable, compose
 from stream_consumer.consumer import BatchResult, Consumer
+from stream_consumer.contract.kafka_event import is_kafka_event, item_identifier, records_from_kafka
 from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.record import Record
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry, telemetry
@@ -67,15 +72,13 @@ class Handler:
             BatchFailed: Not even the first record could be settled, or Lambda cannot be told which: the whole batch
                 must come again, and raising is what lets bisecting find the record that blocks it.
             NotAKinesisEvent: There is no batch in *event*.
+            NotAKafkaEvent: The same, of an event that looks like Kafka's.
         """
-        records = records_from_lambda(event)
+        records = _records(event)
         deadline = self._deadline(context)
         result = self._consumer.process(records, deadline)
         self._report.invoked(result, getattr(context, "aws_request_id", None), self._now())
-        if result.unsettled and (result.settled == 0 or result.checkpoint is None):
-            raise BatchFailed(f"none of the {len(records)} records could be checkpointed: {result.cause}")
-        failures = [{"itemIdentifier": result.checkpoint}] if result.unsettled else []
-        response: dict[str, Any] = {"batchItemFailures": failures}
+        response: dict[str, Any] = {"batchItemFailures": self._failures(result)}
         if self._settings.return_predictions:
             try:
                 response |= _returned(result)
@@ -88,12 +91,29 @@ class Handler:
                 self._report.challenged(self._challenger.challenge(result, deadline))
         return response
 
+    def _failures(self, result: BatchResult) -> list[dict[str, Any]]:
+        """Return what Lambda must deliver again; a Kafka mapping wants each record named, Kinesis' only the first."""
+        if not result.unsettled:
+            return []
+        from_kafka = result.first_unsettled[0].kafka is not None
+        if result.settled == 0 or not (from_kafka or result.checkpoint):
+            raise BatchFailed(f"none of the {len(result.records)} records could be checkpointed: {result.cause}")
+        if not from_kafka:
+            return [{"itemIdentifier": result.checkpoint}]
+        if not self._settings.kafka.partial_response:
+            raise BatchFailed(
+                f"{result.unsettled} of the {len(result.records)} records could not be settled, and all come again "
+                f"without KAFKA_PARTIAL_RESPONSE: {result.cause}"
+            )
+        return [{"itemIdentifier": item_identifier(result.records[at])} for at in result.unsettled_positions]
+
     def renew(self) -> None:
         """
         Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
 
         The rest of init belongs in the snapshot: the model is loaded and has predicted its example, the clients are
-        built. There are no threads yet, and no clock is kept: each invocation reads it anew.
+        built. There are no threads yet but those of a Kafka producer, which go with it, and no clock is kept: each
+        invocation reads it anew.
 
         Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
         """
@@ -103,6 +123,12 @@ class Handler:
 
     def _deadline(self, context: Any) -> float:
         return self._monotonic() + seconds_left(context) - self._settings.deadline_margin_ms / 1000
+
+
+def _records(event: Mapping[str, Any]) -> list[Record]:
+    # An operator's own invocation may be any JSON.
+    from_kafka = isinstance(event, dict) and is_kafka_event(event)
+    return records_from_kafka(event) if from_kafka else records_from_lambda(event)
 
 
 def _returned(result: BatchResult) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from stream_consumer.environment_variables import (
     some_text,
     url,
 )
+from stream_consumer.kafka_settings import KafkaSettings
 from stream_consumer.models.columns import parse_columns
 from stream_consumer.models.loading import Choice
 
@@ -196,6 +197,7 @@ class Settings:
     challenger_stream: str | None
     challenger_threshold: float
     challenger_timeout_ms: int
+    kafka: KafkaSettings
 
     @property
     def choice(self) -> Choice:
@@ -218,7 +220,8 @@ class Settings:
             values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
-        faults += _challenger_faults(values)
+        values["kafka"], kafka_faults = KafkaSettings.read(environ)
+        faults += [*_challenger_faults(values), *kafka_faults]
         refuse([*faults, *foreign_faults(environ)])
         values["return_predictions"] |= values["test_run"]
         return cls(**values)

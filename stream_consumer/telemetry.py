@@ -282,8 +282,15 @@ class Telemetry:
                     "cause": result.cause,
                     "sequence_number": result.checkpoint,
                     "unsettled": result.unsettled,
+                    **_partitions(result),
                 },
             )
+
+
+def _partitions(result: BatchResult) -> dict[str, Any]:
+    """Return the first unsettled offset of each Kafka partition, if the batch is one of Kafka."""
+    offsets = {one.shard: one.kafka.offset for one in result.first_unsettled if one.kafka}
+    return {"partitions": offsets} if offsets else {}
 
 
 def _values(result: BatchResult, predicted: Sequence[Any], now: float) -> Iterator[tuple[Metric, float]]:

@@ -1,8 +1,9 @@
 """
 The delivery promise over many random schedules: ``python -m tests.campaign --schedules 10000 --seed 1``.
 
-Runs the property test in as many processes as there are processors, each with a seed of its own counted from the given
-one, and prints what was tried and what came of it. A failing schedule is shrunk and printed.
+Runs the property tests, that of Kinesis and that of Kafka, in as many processes as there are processors, each with a
+seed of its own counted from the given one. Prints what was tried of Kinesis and what came of it. A failing schedule is
+shrunk and printed.
 """
 
 import argparse
@@ -16,14 +17,17 @@ from pathlib import Path
 
 from tests.faults.figures import ROOT, Figures, write
 
-TEST = "tests/test_invariants.py::test_the_delivery_promise_holds_under_any_schedule"
+TESTS = (
+    "tests/test_invariants.py::test_the_delivery_promise_holds_under_any_schedule",
+    "tests/kafka/test_invariants.py::test_the_delivery_promise_holds_with_kafka_on_both_sides",
+)
 
 
 def begin(schedules: int, seed: int, figures: Path) -> "subprocess.Popen[str]":
-    """Start one process of the property test."""
+    """Start one process of the property tests."""
     environment = {**os.environ, "SCHEDULES": str(schedules), "FIGURES": str(figures)}
     environment.pop("CI", None)  # with it the examples would be the same in every process, whatever the seed
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", TEST]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *TESTS]
     return subprocess.Popen(  # noqa: S603 - our own test
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -94,6 +94,9 @@ class Harness:
     def invoke(self, datas: Iterable[bytes], *, first: int = 0, remaining_ms: int = 60_000) -> dict[str, Any]:
         return self.handler(kinesis_event(datas, first), FakeContext(remaining_ms))
 
+    def invoke_with(self, event: dict[str, Any], *, remaining_ms: int = 60_000) -> dict[str, Any]:
+        return self.handler(event, FakeContext(remaining_ms))
+
     @property
     def predictions(self) -> list[Prediction]:
         datas = [entry.data for entry in self.kinesis.records]

@@ -121,6 +121,41 @@ def kinesis_event(datas: Iterable[bytes], first: int = 0) -> dict[str, Any]:
     }
 
 
+CLUSTER_ARN = "arn:aws:kafka:us-east-1:123456789012:cluster/rides/0f5f3c8e-1f0e-4a51-9d3b-6f3f9a7c1d2e-4"
+TOPIC_ARN = "arn:aws:kafka:us-east-1:123456789012:topic/rides/0f5f3c8e-1f0e-4a51-9d3b-6f3f9a7c1d2e-4/ride_events"
+
+
+def kafka_event(values: Mapping[int, Iterable[bytes | None]], first: int = 0) -> dict[str, Any]:
+    """
+    Return Lambda's event for a batch of the topic ``ride_events``: values by partition, offsets from *first*.
+
+    Source: AWS Lambda developer guide, "Process Amazon MSK messages with Lambda".
+    """
+    records: dict[str, list[dict[str, Any]]] = {
+        f"ride_events-{partition}": [
+            {
+                "topic": "ride_events",
+                "partition": partition,
+                "offset": offset,
+                "timestamp": round(ARRIVAL * 1000),
+                "timestampType": "CREATE_TIME",
+                "key": base64.b64encode(b"key-%d" % offset).decode(),
+                "value": None if value is None else base64.b64encode(value).decode(),
+                "headers": [],
+            }
+            for offset, value in enumerate(of_partition, first)
+        ]
+        for partition, of_partition in values.items()
+    }
+    brokers = "b-1.rides.a1b2c3.c4.kafka.us-east-1.amazonaws.com:9098"
+    return {
+        "eventSource": "aws:kafka",
+        "eventSourceArn": CLUSTER_ARN,
+        "bootstrapServers": brokers,
+        "records": records,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class FakeContext:
     """Lambda's context, as far as it is asked."""

@@ -438,7 +438,7 @@ def test_a_direct_invocation_whose_records_cannot_be_named_fails_as_a_whole() ->
 
 
 def test_a_batch_stops_at_the_earliest_of_several_failures() -> None:
-    result = BatchResult(records_from_lambda(kinesis_event(rides(5))), settled=5)
+    result = BatchResult(records_from_lambda(kinesis_event(rides(5))))
     result.stop_at(3, "first found")
     result.stop_at(4, "later, behind it")
     assert (result.settled, result.unsettled, result.cause) == (3, 2, "first found")
@@ -447,7 +447,7 @@ def test_a_batch_stops_at_the_earliest_of_several_failures() -> None:
 
 
 def test_records_without_sequence_numbers_are_not_taken_for_an_aggregate() -> None:
-    result = BatchResult(records_from_lambda({"Records": [{"kinesis": {"data": ""}}] * 3}), settled=3)
+    result = BatchResult(records_from_lambda({"Records": [{"kinesis": {"data": ""}}] * 3}))
     result.stop_at(2, "cause")
     assert (result.settled, result.checkpoint) == (2, None)
 

@@ -15,7 +15,10 @@ import pytest
 from tests.rides import kinesis_event, ride_event
 
 # Hides what the image does not carry, notes who asked for it, and runs the handler on the batch on standard input.
-HIDDEN = ("mlflow", "pandas", "pyarrow", "matplotlib", "moto", "typer", "rich", "ministack")
+HIDDEN = (
+    *("mlflow", "pandas", "pyarrow", "matplotlib", "moto", "typer", "rich", "ministack"),
+    *("confluent_kafka", "aws_msk_iam_sasl_signer"),
+)
 RUN = """
 import importlib.abc, json, sys
 

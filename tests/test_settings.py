@@ -35,6 +35,14 @@ def test_only_the_model_must_be_named() -> None:
         "challenger_stream": None,
         "challenger_threshold": 0.0,
         "challenger_timeout_ms": 2000,
+        "kafka": {
+            "predictions_topic": None,
+            "brokers": None,
+            "authentication": "tls",
+            "secret_arn": None,
+            "ca_secret_arn": None,
+            "partial_response": False,
+        },
     }
 
 

@@ -10,6 +10,7 @@ import stream_consumer
 from infra.state import Resource
 from infra.tests.doors import is_of_a_door
 from infra.tests.terraform import CheckFailed
+from stream_consumer.kafka_settings import FIELDS as KAFKA_FIELDS
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
 
@@ -38,7 +39,7 @@ def agree(found: Iterable[Resource]) -> str:
             metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
-    unknown = settings - {field.variable for field in FIELDS.values()} - _POWERTOOLS
+    unknown = settings - {field.variable for field in (*FIELDS.values(), *KAFKA_FIELDS.values())} - _POWERTOOLS
     unknown |= metrics - {metric.label for metric in Metric}
     unknown |= of_doors - _written() - _POWERTOOLS
     if unknown or not (settings and metrics and of_doors):

@@ -1,6 +1,5 @@
 """boto3 clients: those of the command line, by the AWS CLI's rules, and the configuration that the sinks rely on."""
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from stream_consumer.errors import SettingsError, UsageError
+from stream_consumer.loopback import is_loopback
 
 if TYPE_CHECKING:
     from types_boto3_kinesis import KinesisClient
@@ -153,12 +153,7 @@ def _is_loopback(endpoint_url: str | None) -> bool:
         host = None
     if host is None:
         raise UsageError(f"endpoint {endpoint_url!r} is not a URL such as http://127.0.0.1:4566")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(host)
 
 
 def client_config(in_flight: int, **options: Any) -> Config:

@@ -17,7 +17,6 @@ from stream_consumer.challenger.process import Process
 from stream_consumer.comparison import Outcome
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.event_schema import Column
-from stream_consumer.contract.record import Record
 from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.settings import Settings
 
@@ -147,12 +146,13 @@ class Challenger:
         return True
 
     def _batch(self, result: BatchResult) -> Batch:
-        records = _shown(result)
+        shown, outcomes = _shown(result), result.outcomes()
+        records = [result.records[at] for at in shown]
         return Batch(
             self._timeout,
             [record.data for record in records],
             [record.event_id for record in records],
-            result.outcomes()[: len(records)],
+            [outcomes[at] for at in shown],
             publish=self._may_publish(records[0].stream_arn),
         )
 
@@ -186,13 +186,15 @@ class Challenger:
             self._notices.append(Notice(message, fields, warning))
 
 
-def _shown(result: BatchResult) -> Sequence[Record]:
-    return result.records[: min(result.settled, MOST_RECORDS)]
+def _shown(result: BatchResult) -> Sequence[int]:
+    """Return the positions of the records that the challenger is shown."""
+    return result.settled_positions[:MOST_RECORDS]
 
 
 def _scored(result: BatchResult) -> list[Outcome]:
     """Return the outcomes of the records that the challenger is shown and the champion has scored."""
-    return [outcome for outcome in result.outcomes()[: len(_shown(result))] if not outcome.reason]
+    outcomes = result.outcomes()
+    return [outcomes[at] for at in _shown(result) if not outcomes[at].reason]
 
 
 def _shapes(columns: Sequence[Column]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -77,7 +77,14 @@ def list_(  # noqa: PLR0913 (each is an option)
 
 
 def _json(letter: "Letter", *, redriven: bool) -> str:
-    return msgspec.json.encode({**msgspec.structs.asdict(letter), "redriven": redriven}).decode()
+    return msgspec.json.encode(_fields(letter, redriven=redriven)).decode()
+
+
+def _fields(letter: "Letter", *, redriven: bool) -> dict[str, Any]:
+    fields = {**msgspec.structs.asdict(letter), "redriven": redriven}
+    if letter.kafka is None:  # most letters have nothing to say of it
+        del fields["kafka"]
+    return fields
 
 
 def _row(letter: "Letter", *, redriven: bool) -> list[str]:
@@ -123,7 +130,7 @@ def show(  # noqa: PLR0913 (each is an option)
 
 def _table(letter: "Letter", *, redriven: bool) -> Table:
     table = Table(show_header=False, box=None)
-    for name, value in {**msgspec.structs.asdict(letter), "redriven": redriven}.items():
+    for name, value in _fields(letter, redriven=redriven).items():
         # repr says which bytes they are, whatever they are.
         table.add_row(name, repr(value) if isinstance(value, bytes) else str(value))
     return table

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from stream_consumer.contract.record import InvalidRecord, Reason, Record
+from stream_consumer.contract.record import InvalidRecord, KafkaOrigin, Reason, Record
 from stream_consumer.contract.timestamps import iso_milliseconds
 
 _letter_encoder = msgspec.json.Encoder()
@@ -26,6 +26,8 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     data: bytes
     stream_arn: str | None = None
     """As Lambda names it, the account and region in it. None in dead letters that were written before it was kept."""
+    kafka: KafkaOrigin | None = None
+    """Says that it came from Kafka, and from where. ``stream`` is its topic then, and ``stream_arn`` is no stream's."""
 
     @classmethod
     def of(cls, record: Record, fault: InvalidRecord) -> "DeadLetter":
@@ -41,6 +43,7 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
             iso_milliseconds(record.arrival) if record.arrival is not None else None,
             record.data,
             encodable(record.stream_arn) if record.stream_arn is not None else None,
+            record.kafka,
         )
 
 

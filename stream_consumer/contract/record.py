@@ -36,9 +36,33 @@ class InvalidRecord(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Header(msgspec.Struct, frozen=True):
+    """One header of a Kafka record; a record may have several of one name."""
+
+    name: str
+    value: bytes | None
+
+
+class KafkaOrigin(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a record stands in Kafka, and what came with its value."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None = None
+    timestamp: int | None = None
+    """Milliseconds since 1970, as the producer or the broker set it."""
+    timestamp_type: str | None = None
+    headers: list[Header] = []
+    key_schema: dict[str, str] | None = None
+    """What Lambda says of a schema registry's schema."""
+    value_schema: dict[str, str] | None = None
+    null_value: bool = False
+
+
 class Record(msgspec.Struct, frozen=True, gc=False):
     """
-    One event as it came: a Kinesis record, or one user record of a KPL aggregate.
+    One event as it came: a Kinesis record, one user record of a KPL aggregate, or a Kafka record.
 
     A direct invocation may leave everything but ``data`` out; what is unknown is None.
     """
@@ -48,8 +72,22 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     sequence_number: str | None = None
     partition_key: str | None = None
     arrival: float | None = None
-    """Approximate arrival in Kinesis, Unix seconds."""
+    """Approximate arrival in Kinesis, or the timestamp in Kafka, Unix seconds."""
     stream_arn: str | None = None
+    """The stream, or the topic with its cluster."""
+    kafka: KafkaOrigin | None = None
+    """None for a record of Kinesis."""
+    fault: InvalidRecord | None = None
+    """What the source already knows to be wrong with it."""
+
+    @property
+    def lane(self) -> str | None:
+        """
+        What the record is settled in order with: its Kafka partition.
+
+        A batch of Kinesis is one lane, since its mapping takes one checkpoint.
+        """
+        return self.shard if self.kafka else None
 
     @property
     def shard(self) -> str | None:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from stream_consumer.aws.retry import is_transient
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.contract.lambda_event import records_from_lambda
+from stream_consumer.contract.record import KafkaOrigin
 from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.errors import NotAKinesisEvent
@@ -56,6 +57,8 @@ class Letter(msgspec.Struct, frozen=True):
     data: bytes
     stream_arn: str | None = None
     """Names the account and region; None in older dead letters."""
+    kafka: KafkaOrigin | None = None
+    """None unless it came from Kafka. Its stream is a topic then."""
     copy: int = 0
     """How many letters before it in the document have the same event, in two identical rows, say."""
 

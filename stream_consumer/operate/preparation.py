@@ -2,7 +2,7 @@
 What becomes of a letter on its way back: the records that it is put back as, or why it stays.
 
 The rule: a letter goes back on the stream whose ARN it has. Another account's, region's or kind of stream takes it only
-if the operator names that stream.
+if the operator names that stream. A letter of a Kafka topic never goes on a Kinesis stream because that has its name.
 """
 
 from collections.abc import Callable
@@ -68,6 +68,8 @@ class Preparation:
 
     def __call__(self, letter: Letter) -> Order | Refused:
         stream = self.stream or _origin(letter)
+        if letter.kafka and not self.stream:
+            return Refused(letter, f"it came from the Kafka topic {letter.kafka.topic}; name a stream with --stream")
         if stream is None:
             return Refused(letter, "it came by a direct invocation, so no stream is known: name one with --stream")
         elsewhere = None if self.stream or letter.stream_arn is None else self.elsewhere(letter.stream_arn)

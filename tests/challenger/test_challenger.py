@@ -16,7 +16,7 @@ from stream_consumer.errors import BatchFailed
 from tests.challenger.fakes import Ended, FakeProcess, Hung, Misdeed
 from tests.fakes import DENIED, ENTRY_FAULTS, HANGS, HOPELESS_FAULTS, TRANSIENT_FAULTS, FakeTime, Fault
 from tests.harness import Harness
-from tests.rides import RIDE_COLUMNS, FakeModel, minutes_of, ride_event
+from tests.rides import RIDE_COLUMNS, FakeModel, kafka_event, minutes_of, ride_event
 
 CHALLENGER: dict[str, Any] = {"CHALLENGER_LOCATION": "unused"}
 Metrics = Callable[[], dict[str, float]]
@@ -130,6 +130,19 @@ def test_only_what_is_settled_is_shown(metrics: Metrics) -> None:
     run.invoke([ride_event(1), ride_event(2)])
     assert process.batches[0].datas == [ride_event(1)]
     assert metrics()["ChallengerCompared"] == 1.0
+
+
+def test_of_kafka_what_each_partition_has_settled_is_shown(metrics: Metrics) -> None:
+    """Records that are not settled stand between those that are, and each keeps what the champion made of it."""
+    time = FakeTime()
+    process = FakeProcess(time)
+    faults = [Fault("SECOND", rejected=frozenset({1})), DENIED]
+    run = Harness(faults, time=time, challenger=process, KAFKA_PARTIAL_RESPONSE="true", **CHALLENGER)
+    run.invoke_with(kafka_event({0: [ride_event(1), ride_event(2)], 1: [b"poison", ride_event(3)]}))
+    [batch] = process.batches
+    assert batch.datas == [ride_event(1), b"poison", ride_event(3)]
+    assert [outcome.reason for outcome in batch.champion] == ["", "undecodable", ""]
+    assert metrics()["ChallengerCompared"] == 2.0
 
 
 def test_a_batch_that_fails_is_not_shown() -> None:

@@ -73,7 +73,7 @@ class _Workers(Executor):
         return _Held(lambda: fn(*args, **kwargs))
 
 
-class _Silence(Telemetry):
+class Silence(Telemetry):
     def __init__(self) -> None:
         """Print nothing."""
 
@@ -120,7 +120,7 @@ class Environment:
             clock=time.clock,
         )
         settings = Settings.of({"MODEL_LOCATION": "nowhere", "DEADLINE_MARGIN_MS": str(schedule.margin_ms)})
-        self._handler = Handler(consumer, settings, _Silence(), monotonic=time.clock, now=time.clock)
+        self._handler = Handler(consumer, settings, Silence(), monotonic=time.clock, now=time.clock)
 
     def invoke(self, event: dict[str, Any], delivery: Delivery) -> Invocation:
         """

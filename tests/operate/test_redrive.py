@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stream_consumer.contract import kpl
 from stream_consumer.contract.dead_letter import DeadLetter, encode_dead_letters
 from stream_consumer.contract.event_schema import EventSchema
+from stream_consumer.contract.kafka_event import records_from_kafka
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.operate.dead_letter_bucket import Letter, Selection, letters
@@ -47,7 +48,7 @@ from tests.operate.bucket import (
     lay_raw,
     older,
 )
-from tests.rides import ARRIVAL, RIDE_COLUMNS, SHARD, STREAM_ARN, ride_event
+from tests.rides import ARRIVAL, RIDE_COLUMNS, SHARD, STREAM_ARN, kafka_event, ride_event
 
 
 class Crash(BaseException):
@@ -335,6 +336,31 @@ def test_letters_of_several_streams_each_go_back_on_their_own() -> None:
         "ride_events": [Entry("key-0", b"zero")],
         "other_events": [Entry("key-0", b"zero")],
     }
+
+
+def kafka_letter(**changes: Any) -> DeadLetter:
+    """Return a dead letter of a topic that is called as the stream is."""
+    [record] = records_from_kafka(kafka_event({0: [b"of a topic"]}))
+    letter = DeadLetter.of(record, InvalidRecord(Reason.SCHEMA, "$.ride", "no"))
+    return msgspec.structs.replace(letter, **changes)
+
+
+@pytest.mark.parametrize("letter", [kafka_letter(), kafka_letter(stream_arn=None), kafka_letter(kafka=None)])
+def test_a_letter_of_a_kafka_topic_never_goes_on_the_stream_of_its_name(letter: DeadLetter) -> None:
+    """Whichever of the two things that say so is left of it: what says Kafka, or an ARN that is no stream's."""
+    bench = Bench()
+    lay_ours(bench.s3, letter, dead_letter(1, b"of the stream"))
+    outcome = bench.redrive(Preparation(elsewhere=Elsewhere(bench.kinesis.client)))
+    assert bench.stream == [Entry("key-1", b"of the stream")]
+    [refused] = outcome.refused
+    assert refused.why.endswith("name a stream with --stream")
+
+
+def test_a_letter_of_a_kafka_topic_goes_on_a_stream_that_the_operator_names() -> None:
+    bench = Bench()
+    lay_ours(bench.s3, kafka_letter())
+    bench.redrive(Preparation(stream="ride_events"))
+    assert bench.stream == [Entry("key-0", b"of a topic")]
 
 
 def test_what_was_put_is_marked_with_where_it_was_and_where_it_went() -> None:

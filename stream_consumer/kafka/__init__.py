@@ -1,0 +1,1 @@
+"""Kafka: how a cluster is reached, and predictions written to a topic."""

@@ -1,0 +1,182 @@
+"""
+The producer of a topic: how it is made, asked for its topic, served, and given up for a new one.
+
+The rule: an error of the library is never an exception beyond this module, but for what init must refuse.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from stream_consumer.errors import TopicUnusable
+from stream_consumer.kafka.connection import Connection
+
+LONGEST_SECONDS = 900
+"""Longer than any invocation: the deadline of a write is what ends it."""
+_METADATA_SECONDS = 1.0
+
+_OPTIONS: dict[str, Any] = {
+    "client.id": "stream-consumer",
+    "enable.idempotence": True,
+    "allow.auto.create.topics": False,
+    # As Java's producers choose it, so that one key is in one partition, whoever writes it.
+    "partitioner": "murmur2_random",
+    "message.timeout.ms": LONGEST_SECONDS * 1000,
+    # A frozen environment does not notice that its connections are gone. Load balancers drop them after 350 s.
+    "connections.max.idle.ms": 300_000,
+    "socket.timeout.ms": 10_000,
+    "socket.keepalive.enable": True,
+    "reconnect.backoff.max.ms": 1_000,
+    # Errors are told by what could not be written. Only what nobody is told of otherwise is logged.
+    "log_level": 2,
+}
+
+_HOPELESS: dict[int, str] = {
+    KafkaError._AUTHENTICATION: (  # noqa: SLF001
+        "look at KAFKA_AUTHENTICATION, at what KAFKA_SECRET_ARN holds or, with IAM, at the role's kafka-cluster:Connect"
+    ),
+    KafkaError._SSL: "look at KAFKA_AUTHENTICATION and KAFKA_CA_SECRET_ARN",  # noqa: SLF001
+    KafkaError._RESOLVE: "look at KAFKA_BROKERS, and at the DNS of the function's VPC",  # noqa: SLF001
+}
+"""Errors of a connection that the next try does not mend, and their remedies."""
+_OUT_OF_REACH = (
+    "look at KAFKA_BROKERS, at the subnets and security groups of the function and the brokers and, where a broker "
+    "closes the connection, at KAFKA_AUTHENTICATION"
+)
+
+
+Delivered = Callable[[KafkaError | None, object], None]
+
+
+class TopicProducer(Protocol):
+    """What is asked of librdkafka's producer."""
+
+    def produce(
+        self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]], on_delivery: Delivered
+    ) -> None: ...
+
+    def flush(self, timeout: float) -> int: ...
+
+    def poll(self, timeout: float) -> int: ...
+
+    def purge(self) -> None: ...
+
+    def list_topics(self, topic: str, timeout: float) -> Any: ...
+
+
+def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicProducer:
+    """Make a producer, which connects by itself; *on_error* is told what goes wrong with that."""
+    logger = logging.getLogger("stream_consumer.kafka")
+    made: Any = Producer({**connection.configuration(), **_OPTIONS, "error_cb": on_error}, logger=logger)
+    producer: TopicProducer = made  # whose stubs give every argument a default
+    return producer
+
+
+Connect = Callable[[Connection, Callable[[KafkaError], None]], TopicProducer]
+
+
+class TopicSession:
+    """A producer that is made when it is needed, and anew once it was given up."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topic: str,
+        connect: Connect = connect,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.topic = topic
+        self.trouble: KafkaError | None = None
+        """The last error of a connection."""
+        self._connection = connection
+        self._connect = connect
+        self._clock = clock
+        self._producer: TopicProducer | None = None
+
+    def close(self) -> None:
+        """Give the producer up: the next write makes a new one."""
+        self._producer = None
+
+    def producer(self) -> TopicProducer:
+        if self._producer is None:
+            self.trouble = None
+            self._producer = self._connect(self._connection, self._on_error)
+        return self._producer
+
+    def _on_error(self, error: KafkaError) -> None:
+        # What says more is kept: that all brokers are down follows from it.
+        if self.trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 (its name)
+            self.trouble = error
+
+    def serve(self, wait: Callable[[], object]) -> None:
+        """
+        Have the producer call back, for as long as *wait* does.
+
+        A fatal error is raised from within, and calls of its reports then fail with a SystemError that it causes.
+        Source: seen with confluent-kafka 2.16.1; tests/kafka/test_topic_writer_real.py has it.
+        """
+        try:
+            wait()
+        except (KafkaException, SystemError) as error:
+            self.close()
+            cause = error if isinstance(error, KafkaException) else error.__cause__
+            if isinstance(cause, KafkaException):
+                self.trouble = cause.args[0]
+
+    def check(self, seconds: float) -> None:
+        """
+        Ask the cluster for the topic, for some *seconds*.
+
+        Raises:
+            TopicUnusable: No broker can be reached, or the client or the topic is refused.
+        """
+        ends = self._clock() + seconds
+        while True:
+            producer = self.producer()
+            self.serve(partial(producer.poll, 0.0))  # which fetches a token of IAM
+            try:
+                found = producer.list_topics(self.topic, timeout=min(_METADATA_SECONDS, seconds))
+            except KafkaException as error:
+                self.serve(partial(producer.poll, 0.0))  # which tells of the connections' errors
+                trouble = self.trouble or error.args[0]
+                if trouble.code() in _HOPELESS or self._clock() >= ends:
+                    self.close()
+                    raise TopicUnusable(self._unreachable(trouble)) from None
+                continue
+            self._check_hosts([broker.host for broker in found.brokers.values()])
+            refusal = found.topics[self.topic].error
+            if refusal is None:
+                return
+            if refusal.code() != KafkaError.LEADER_NOT_AVAILABLE or self._clock() >= ends:
+                raise TopicUnusable(self._refused(refusal))
+            self.serve(partial(producer.poll, _METADATA_SECONDS / 4))
+
+    def _check_hosts(self, found: list[str]) -> None:
+        strangers = self._connection.strangers(found)
+        if strangers:
+            self.close()
+            raise TopicUnusable(
+                f"the cluster at {self._connection.brokers} has brokers beyond loopback, {', '.join(strangers)}, and "
+                "KAFKA_AUTHENTICATION=plaintext is for loopback only; set another"
+            )
+
+    def _unreachable(self, error: KafkaError) -> str:
+        remedy = _HOPELESS.get(error.code(), _OUT_OF_REACH)
+        return (
+            f"the topic {self.topic!r} cannot be asked for at {self._connection.brokers} with "
+            f"KAFKA_AUTHENTICATION={self._connection.authentication}: {error.name()}: {error.str()}; {remedy}"
+        )
+
+    def _refused(self, error: KafkaError) -> str:
+        remedies = {
+            KafkaError.UNKNOWN_TOPIC_OR_PART: "create it, or set PREDICTIONS_TOPIC to another",
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow the function to describe the topic and to write to it",
+        }
+        return (
+            f"the cluster at {self._connection.brokers} refuses the topic {self.topic!r}: {error.name()}; "
+            f"{remedies.get(error.code(), 'look at the state of the topic')}"
+        )

@@ -1,0 +1,196 @@
+"""
+Entries are written to a Kafka topic by an idempotent producer.
+
+The rule: entries that were *not* written come back, by position. Until the caller's deadline librdkafka sends again
+what fails on the way, keeps the order of a partition and writes nothing twice. What is not acknowledged then is purged,
+and the producer is given up with it, as after any other failure: the next write begins with a new one.
+
+A broker that refuses an entry as invalid refuses all that came in one request with it. So what is refused is sent again
+alone, to find the entries at fault. Among the entries of such a request no order is promised. As long as the topic has
+taken nothing, a fault that many entries share is the deployment's, and none of them is at fault.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+
+from stream_consumer.kafka.connection import Connection
+from stream_consumer.kafka.producer import LONGEST_SECONDS, Connect, Delivered, TopicProducer, TopicSession, connect
+from stream_consumer.sinks import NOT_SENT, Entry, Unwritten, Written
+
+EVENT_ID_HEADER = "event_id"
+"""Header with the event id of a prediction: readers keep the first of each without parsing values."""
+
+OUT_OF_TIME = "the deadline came before an answer"
+
+_PURGING_SECONDS = 0.1
+_MANY = 100
+"""Refused entries before the topic has taken one: the deployment is at fault."""
+_FULL_QUEUE_SECONDS = 0.05
+
+_INVALID = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._MSG_TIMED_OUT})  # noqa: SLF001 (their names)
+
+
+class _Failure(NamedTuple):
+    """Why one entry was not written."""
+
+    reason: str
+    invalid: bool = False
+    """Whether the topic refuses what the request holds."""
+    at_fault: bool = False
+    """Whether it is this very entry that is refused."""
+
+
+class PredictionTopic:
+    """The output topic."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        name: str,
+        *,
+        connect: Connect = connect,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._session = TopicSession(connection, name, connect, clock)
+        self._clock = clock
+        self._accepted = False
+        """Whether the topic has ever taken an entry."""
+
+    def check(self, seconds: float = 5.0) -> None:
+        """
+        Ask the cluster for the topic, for some *seconds*.
+
+        Raises:
+            TopicUnusable: No broker can be reached, or the client or the topic is refused.
+        """
+        self._session.check(seconds)
+
+    def close(self) -> None:
+        """Drop the connections: the next write makes new ones."""
+        self._session.close()
+
+    def write(self, items: Sequence[Entry], deadline: float) -> Written:
+        """
+        Write *items* to the topic until *deadline* (of the clock).
+
+        Nothing is sent behind an entry that is larger than the producer takes, or once it is known that any failed.
+        """
+        # Half of the time at most: what is found to be at fault must still become a dead letter.
+        began = self._clock()
+        isolating_until = began + (deadline - began) / 2
+        failures, tried = self._send(items, range(len(items)), deadline)
+        resent = 0
+        if all(failure.invalid for failure in failures.values()):
+            resent = self._isolate(items, failures, isolating_until)
+        if not self._accepted and sum(why.at_fault for why in failures.values()) >= _MANY:
+            failures = {at: why._replace(at_fault=False) for at, why in failures.items()}
+        unwritten = [Unwritten(at, why.reason, refused=why.at_fault) for at, why in sorted(failures.items())]
+        return Written([*unwritten, *(Unwritten(at, NOT_SENT) for at in range(tried, len(items)))], resent)
+
+    def _isolate(self, items: Sequence[Entry], failures: dict[int, _Failure], deadline: float) -> int:
+        """
+        Send what was refused as invalid again, entry by entry, until one fails otherwise.
+
+        Takes out of *failures* what is written, and marks there what is at fault.
+
+        Returns:
+            How many entries were sent again.
+        """
+        resent = 0
+        for at in sorted(failures):
+            if failures[at].at_fault:
+                continue
+            if self._clock() >= deadline:
+                break
+            alone, _ = self._send(items, [at], deadline)
+            resent += 1
+            failures.pop(at)
+            failures.update({at: why._replace(at_fault=why.invalid) for at, why in alone.items()})
+            if not all(why.invalid for why in alone.values()):
+                break
+        return resent
+
+    def _send(
+        self, items: Sequence[Entry], positions: Sequence[int], deadline: float
+    ) -> tuple[dict[int, _Failure], int]:
+        """
+        Send the entries at *positions*, and none behind one that the producer refuses.
+
+        Returns:
+            Why entries were not written, by position, and how many of *positions* were tried.
+        """
+        if self._clock() >= deadline:
+            return {at: _Failure(OUT_OF_TIME) for at in positions}, len(positions)
+        producer = self._session.producer()
+        acknowledged: set[int] = set()
+        failures: dict[int, _Failure] = {}
+        tried = 0
+        while tried < len(positions) and not failures:
+            at = positions[tried]
+            try:
+                failure = self._produce(producer, items[at], self._report(at, acknowledged, failures))
+            except BufferError:  # the queue is full: wait until something of it is written
+                if self._clock() >= deadline:
+                    break
+                self._session.serve(partial(producer.poll, min(_FULL_QUEUE_SECONDS, self._left(deadline))))
+                continue
+            tried += 1
+            if failure:
+                failures[at] = failure
+        self._session.serve(partial(producer.flush, self._left(deadline)))
+        if len(acknowledged) + len(failures) < tried:
+            self._session.serve(producer.purge)
+            self._session.serve(partial(producer.flush, _PURGING_SECONDS))
+        self._account_for(positions[:tried], acknowledged, failures, deadline)
+        self._accepted = self._accepted or bool(acknowledged)
+        return failures, tried
+
+    def _account_for(
+        self, positions: Sequence[int], acknowledged: set[int], failures: dict[int, _Failure], deadline: float
+    ) -> None:
+        """Put into *failures* all of *positions* that were not acknowledged; give up a producer that failed any."""
+        # Whatever has no report was not acknowledged: reports get lost with a producer that fails.
+        unknown = [at for at in positions if at not in acknowledged and at not in failures]
+        failures.update({at: _Failure(self._unanswered(deadline)) for at in unknown})
+        if not all(failure.invalid for failure in failures.values()):
+            self._session.close()  # which forgets what it has heard of the topic, too
+
+    def _produce(self, producer: TopicProducer, entry: Entry, delivered: Delivered) -> _Failure | None:
+        """
+        Hand *entry* to the producer; why the producer refuses it.
+
+        Raises:
+            BufferError: The producer's queue is full.
+        """
+        headers = [(EVENT_ID_HEADER, entry.event_id.encode())] if entry.event_id is not None else []
+        key = entry.partition_key.encode()
+        try:
+            producer.produce(self._session.topic, key=key, value=entry.data, headers=headers, on_delivery=delivered)
+        except KafkaException as error:
+            return self._failure(error.args[0])._replace(at_fault=error.args[0].code() in _INVALID)
+        return None
+
+    def _report(self, at: int, acknowledged: set[int], failures: dict[int, _Failure]) -> Delivered:
+        def delivered(error: KafkaError | None, _message: object) -> None:
+            if error is None:
+                acknowledged.add(at)
+            elif error.code() not in _PURGED:
+                failures[at] = self._failure(error)
+
+        return delivered
+
+    def _failure(self, error: KafkaError) -> _Failure:
+        # Without the broker's own words, which may quote a record.
+        return _Failure(f"the topic was answered with {error.name()}", error.code() in _INVALID)
+
+    def _unanswered(self, deadline: float) -> str:
+        reason = OUT_OF_TIME if self._clock() >= deadline else "the producer failed before an answer"
+        return f"{reason}; the last error is {self._session.trouble.name()}" if self._session.trouble else reason
+
+    def _left(self, deadline: float) -> float:
+        return min(max(0.0, deadline - self._clock()), LONGEST_SECONDS)
