@@ -26,7 +26,9 @@ try {
     const { violations, passes } = await page.evaluate(() => window.axe.run());
     look.violations = violations.map(({ id, nodes }) => `${id}: ${nodes[0].html.slice(0, 200)}`);
     look.passes = passes.map(({ id }) => id);
-    await page.screenshot({ path: `${process.env.SCREENSHOT}-${width}-${colorScheme}.png`, fullPage: true }).catch(() => {});
+    if (process.env.SCREENSHOT) {
+      await page.screenshot({ path: `${process.env.SCREENSHOT}-${width}-${colorScheme}.png`, fullPage: true });
+    }
     await page.close();
     seen.push(look);
   }
