@@ -99,7 +99,8 @@ def test_the_versions_that_are_wanted_are_those_of_the_project() -> None:
     [terraform] = set(
         re.findall(r'required_version = ">= ([\d.]+)"', "".join(map(Path.read_text, root.glob("infra/envs/*/main.tf"))))
     )
-    [node] = re.findall(r'"node": ">=(\d+)"', (root / ".ci/node/package-lock.json").read_text(encoding="utf-8"))
+    lock = (root / ".ci/node/package-lock.json").read_text(encoding="utf-8")
+    node = max(re.findall(r'"node": ">=(\d+)"', lock), key=int)
     assert (terraform, node) == (".".join(map(str, machine.TERRAFORM)), ".".join(map(str, machine.NODE)))
 
 
