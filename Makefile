@@ -17,7 +17,7 @@ PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop moderation test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
+.PHONY: help demo demo-loop moderation site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
 	lint types imports \
 	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme bootstrap preflight deploy plan promote publish release release-due \
@@ -45,7 +45,7 @@ install = @$(PYTHON) .ci/environment.py install $(@D) $< $(1) && touch $@
 $(VENV)/.dev $(VENV)/.local: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made pyproject.toml
 	$(call install,--project)
 
-$(VENV)/.tools $(VENV)/.boosters: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
+$(VENV)/.tools $(VENV)/.boosters $(VENV)/.site: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
 	$(call install)
 
 # What a target needs beside Python is asked for before anything is installed: commands, one|another, and variables with =.
@@ -151,8 +151,12 @@ types: $(VENV)/.dev ## mypy, strict, tests included
 imports: $(VENV)/.dev ## import-linter: imports only point down the house
 	@$(BIN)/lint-imports
 
-docs: $(VENV)/.dev ## write the tables of README.md and docs/ from the code
+docs: $(VENV)/.dev ## write the tables of docs/ from the code
 	@$(BIN)/python .ci/docs.py
+
+site: $(VENV)/.dev $(VENV)/.site ## the documentation as a site, in build/site/index.html; a link that leads nowhere fails
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs/site -d build/site-cache . build/site
+	@echo build/site/index.html
 
 check: lint types imports test ## lint, types, imports and test
 
@@ -184,7 +188,7 @@ integration: needs-integration $(VENV)/.dev ## the image beside LocalStack, with
 integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.localstack .ci/node/node_modules/.package-lock.json ## the tests of integration without Docker, on emulators of three kinds
 	@$(SUITE) --tiers ministack,kinesis-local,localstack
 
-web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## the web door for real: schemathesis, and its page in a browser (SEED=1)
+web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools $(VENV)/.site .ci/node/node_modules/.package-lock.json ## the web server for real: schemathesis; its page, the reports and the site in a browser (SEED=1)
 	@SEED=$(SEED) $(BIN)/python -m pytest integration_tests/web
 
 .venv-spark/.spark: $(LOCKS)/spark.txt .venv-spark/.made pyproject.toml

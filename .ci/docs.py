@@ -1,11 +1,13 @@
 """
-Write the tables of README.md and docs/ that the code knows better.
+Write the tables of docs/ whose source is the code.
 
 ``docs.py`` writes them, ``docs.py --check`` fails if that would change a file.
 """
 
+import ast
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,10 +35,27 @@ def metrics() -> str:
     return "\n".join(rows)
 
 
+def rooms() -> str:
+    """Return the layers of imports, the highest first, with the first sentence of each module."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    rows = ["| room | what it is |", "| --- | --- |"]
+    return "\n".join(rows + [f"| `{name}` | {purpose(name)} |" for layer in layers for name in layer.split(" | ")])
+
+
+def purpose(name: str) -> str:
+    module = ROOT / "stream_consumer" / name
+    source = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+    docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+    return re.sub(r":\w+:`|``", "`", docstring.partition("\n\n")[0]).replace("\n", " ")
+
+
 TABLES = {
-    ROOT / "README.md": {"settings": settings(FIELDS), "metrics": metrics()},
+    ROOT / "docs" / "architecture.md": {"rooms": rooms()},
     ROOT / "docs" / "kafka.md": {"settings": settings(KAFKA_FIELDS)},
+    ROOT / "docs" / "metrics.md": {"metrics": metrics()},
     ROOT / "docs" / "monitoring-function.md": {"settings": settings(MONITOR_FIELDS)},
+    ROOT / "docs" / "settings.md": {"settings": settings(FIELDS)},
     ROOT / "docs" / "web.md": {"settings": settings(WEB_FIELDS)},
 }
 

@@ -31,6 +31,7 @@ SETS = {
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
     "training": [*PACKAGE, str(LOCKS / "training.in"), *AS_DEV],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, *PYTHONS],
+    "site": [str(LOCKS / "site.in"), *AS_DEV, *PYTHONS],
     "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, *PYTHONS],
     "spark": [*PACKAGE, BUILD, str(LOCKS / "spark.in"), *AS_DEV],
     "infra": [str(LOCKS / "infra.in"), *PYTHONS],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.bars import bars
 from benchmarks.measurement import FULL, QUICK, measure, measure_batch
-from benchmarks.report import as_json, as_pyperf, batch_table, summary, table, write
+from benchmarks.report import as_json, as_pyperf, batch_table, comparison, table, write
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,8 +24,8 @@ def main() -> None:
     if options.pyperf:
         as_pyperf(measured).dump(str(options.pyperf), replace=True)
     if options.write:
-        write(_ROOT / "README.md", summary(measured))
-        write(_ROOT / "docs" / "benchmarks.md", table(measured))
+        write(_ROOT / "README.md", "comparison", comparison(measured))
+        write(_ROOT / "docs" / "benchmarks.md", "benchmark", f"```text\n{table(measured)}\n```")
     far_off = [bar.what for bar in bars(measured) if bar.far_off]
     if options.quick and far_off:
         sys.exit(f"far below the bar: {'; '.join(far_off)}")

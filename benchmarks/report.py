@@ -11,7 +11,7 @@ import pyperf
 
 from benchmarks import batch, web
 from benchmarks.bars import Bar, bars, batch_bars
-from benchmarks.contestants import CONTESTANTS, ON_FRAMES
+from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, ON_FRAMES, OURS, POWERTOOLS
 from benchmarks.measurement import FRAME_SIZES, PIPELINE, Measurement
 from benchmarks.stages import AGGREGATE_KEYS, BATCH, FAR
 from benchmarks.throughput import SIZES, Throughput
@@ -36,9 +36,29 @@ def table(measured: Measurement) -> str:
     )
 
 
-def summary(measured: Measurement) -> str:
-    """Return the figures that have a bar."""
-    return "\n".join([*_about(measured), *verdicts(measured)])
+def comparison(measured: Measurement) -> str:
+    """Return how this project compares with the alternatives, as a Markdown table: ratios of rates, more is better."""
+    rows = ["| instead of | measured | this project is |", "| --- | --- | ---: |"]
+    for instead, what, faster in _alternatives(measured):
+        rows.append(f"| {instead} | {what} | {_number(faster)} times as fast |")
+    return "\n".join(rows)
+
+
+def _alternatives(measured: Measurement) -> Iterator[tuple[str, str, float]]:
+    stream = f"records per processor-second, batches of {BATCH:,}"
+    for instead, name in (
+        ("a handler that calls `mlflow.pyfunc` and PutRecord for each record", LINEAGE),
+        ("Powertools' `BatchProcessor`, whose record handler predicts and puts", POWERTOOLS),
+        ("nothing but `predict` and PutRecords: the floor", FLOOR),
+    ):
+        yield instead, stream, measured.throughput.ratio("default", name, OURS, BATCH)
+    file = f"rows/s of a Parquet file of {measured.batch.rows:,}, all cores"
+    yield "a loop of pandas and scikit-learn", file, measured.batch.faster(batch.PANDAS)
+    yield "a loop of pandas and `mlflow.pyfunc`", file, measured.batch.faster(batch.MLFLOW)
+    if measured.web:
+        requests = f"requests/s, {web.CONNECTIONS[0]} connections, a ride each"
+        yield "`mlflow models serve`", requests, measured.web.faster(web.OURS, web.MLFLOW, web.CONNECTIONS[0])
+        yield "Flask under Waitress", requests, measured.web.faster(web.OURS, web.FLASK, web.CONNECTIONS[0])
 
 
 def verdicts(measured: Measurement) -> Iterator[str]:
@@ -76,18 +96,18 @@ def _benchmark(name: str, seconds: list[float]) -> pyperf.Benchmark:
     return pyperf.Benchmark([pyperf.Run(seconds, metadata={"name": name, "unit": "second"}, collect_metadata=False)])
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, name: str, text: str) -> None:
     """
-    Put *text* between the markers of the document.
+    Put *text* between the markers *name* of the document.
 
     Raises:
         ValueError: The document does not have them exactly once.
     """
     document = path.read_text(encoding="utf-8")
-    pattern = re.compile(r"(<!-- benchmark: [^\n]*-->\n).*?(<!-- /benchmark -->)", re.DOTALL)
-    document, found = pattern.subn(lambda match: f"{match[1]}```text\n{text}\n```\n{match[2]}", document)
+    pattern = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    document, found = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", document)
     if found != 1:
-        raise ValueError(f"{path} has {found} places for the benchmark's table; wanted one")
+        raise ValueError(f"{path} has {found} places for the table `{name}`; wanted one")
     path.write_text(document, encoding="utf-8")
 
 

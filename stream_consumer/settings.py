@@ -2,7 +2,7 @@
 The environment → one frozen :class:`Settings`, every fault reported at once.
 
 Limits of the services are constants where they are used, not settings. The names are those of the lineage where it had
-one; ``FIELDS`` is the list that the README's table is checked against.
+one; ``FIELDS`` is the source of the table in docs/settings.md.
 """
 
 from collections.abc import Mapping, Sequence

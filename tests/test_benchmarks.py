@@ -12,7 +12,7 @@ from benchmarks.bars import Bar, bars
 from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, ON_FRAMES, OURS, POWERTOOLS, PYFUNC
 from benchmarks.measurement import FRAME_SIZES, PIPELINE, Measurement
 from benchmarks.platform import Platform
-from benchmarks.report import WIDTH, as_json, as_pyperf, summary, table, write
+from benchmarks.report import WIDTH, as_json, as_pyperf, comparison, table, write
 from benchmarks.stages import Stages
 from benchmarks.startup import Init, Startup
 from benchmarks.stub import StubKinesis
@@ -161,12 +161,19 @@ def test_what_is_checked_is_no_time() -> None:
     assert {bar.unit for bar in bars(MEASURED) if bar.checked} == {"", "MB"}
 
 
-@pytest.mark.parametrize("text", [table(MEASURED), summary(MEASURED)])
-def test_the_tables_fit_a_terminal_and_say_what_was_not_reached(text: str) -> None:
-    lines = text.splitlines()
+def test_the_table_fits_a_terminal_and_says_what_was_not_reached() -> None:
+    lines = table(MEASURED).splitlines()
     assert max(map(len, lines)) <= WIDTH
     [missed] = [line for line in lines if line.endswith(" NO")]
     assert missed.split() == ["init:", "this", "project", "/", "mlflow", "≤", "0.3", "0.367", "NO"]
+
+
+def test_the_readme_compares_rates_with_those_of_each_alternative() -> None:
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in comparison(MEASURED).splitlines()]
+    assert [faster for *_, faster in cells[2:]] == [
+        f"{ratio} times as fast" for ratio in ("400", "200", "0.9", "2.5", "3", "45", "18")
+    ]
+    assert len(comparison(dataclasses.replace(MEASURED, web=None)).splitlines()) == len(cells) - 2
 
 
 def test_without_the_local_platform_its_figures_are_left_out() -> None:
@@ -202,16 +209,16 @@ def test_a_table_is_written_between_its_markers(tmp_path: Path) -> None:
     document = tmp_path / "README.md"
     document.write_text("a\n<!-- benchmark: by `make bench` -->\nold\n<!-- /benchmark -->\nz\n", encoding="utf-8")
     for text in ("first", "new \\1"):
-        write(document, text)
-    expected = "a\n<!-- benchmark: by `make bench` -->\n```text\nnew \\1\n```\n<!-- /benchmark -->\nz\n"
+        write(document, "benchmark", text)
+    expected = "a\n<!-- benchmark: by `make bench` -->\nnew \\1\n<!-- /benchmark -->\nz\n"
     assert document.read_text(encoding="utf-8") == expected
 
 
 def test_a_document_without_markers_is_not_touched(tmp_path: Path) -> None:
     document = tmp_path / "README.md"
     document.write_text("nothing", encoding="utf-8")
-    with pytest.raises(ValueError, match="0 places for the benchmark's table"):
-        write(document, "new")
+    with pytest.raises(ValueError, match="0 places for the table `benchmark`"):
+        write(document, "benchmark", "new")
     assert document.read_text(encoding="utf-8") == "nothing"
 
 

@@ -1,4 +1,4 @@
-"""README.md says what the code does: its tables are written from it, and what it shows as code works."""
+"""README.md and docs/ say what the code does: tables are written from the code, and examples are exact."""
 
 import re
 import subprocess
@@ -13,11 +13,13 @@ from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.contract.record import Reason
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(page: str) -> list[str]:
+    return [
+        block.strip()
+        for block in re.findall(r"```json\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    ]
 
 
 def test_the_tables_of_settings_and_metrics_are_in_step_with_the_code() -> None:
@@ -37,7 +39,8 @@ def test_the_files_that_a_page_names_are_there(page: str) -> None:
 
 
 def test_the_examples_of_the_contract_are_byte_exact() -> None:
-    event, prediction, letter = (block.strip() for block in blocks("json"))
+    event, prediction, letter = blocks("docs/contract.md")
+    assert blocks("README.md") == [event, prediction]
     assert msgspec.json.decode(event)["ride_id"] == 256
     assert encode_prediction(msgspec.json.decode(prediction, type=Prediction)).decode() == prediction
     # The letter's data and numbers are abbreviated, so only its fields and their order can be compared.

@@ -29,9 +29,9 @@ def test_the_help_of_the_commands_names_every_reason(command: str) -> None:
     assert ", ".join(Reason) in " ".join(ran.output.replace("\u2502", " ").split())
 
 
-def test_the_readme_explains_every_reason() -> None:
+def test_the_contract_explains_every_reason() -> None:
     [sentence] = [
-        part for part in (ROOT / "README.md").read_text(encoding="utf-8").split("\n\n") if "`reason` is " in part
+        part for part in (ROOT / "docs/contract.md").read_text(encoding="utf-8").split("\n\n") if "`reason` is " in part
     ]
     assert [reason for reason in Reason if f"`{reason}`" not in sentence] == []
 

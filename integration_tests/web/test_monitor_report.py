@@ -14,7 +14,7 @@ from stream_consumer.reporting.page import render
 from tests.monitor.test_lambda_function import MODEL, rides
 from tests.reporting.days import days, errors, profile_of, put_result, put_window
 
-PROGRAM = Path(__file__).with_name("report.mjs")
+PROGRAM = Path(__file__).with_name("pages.mjs")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 def test_it_fits_a_telephone_and_a_screen(looks: list[dict[str, Any]]) -> None:
-    assert [(look["width"], look["overflow"]) for look in looks] == [(390, 0), (390, 0), (1200, 0), (1200, 0)]
+    assert [(look["width"], look["overflow"]) for look in looks] == [(390, 0), (390, 0), (1280, 0), (1280, 0)]
 
 
 def test_it_is_dark_where_the_reader_wants_it(looks: list[dict[str, Any]]) -> None:

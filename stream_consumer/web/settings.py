@@ -1,4 +1,4 @@
-"""The web door's part of the environment; ``FIELDS`` is the list that the README's table is checked against."""
+"""The web door's part of the environment; ``FIELDS`` is the source of the table in docs/web.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

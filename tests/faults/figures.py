@@ -92,7 +92,17 @@ class Figures:
         }
         rows = [f"| {what} | {count:,} |" for what, count in counts.items()]
         kinds = [f"| {kind} | {count:,} |" for kind, count in self.by_kind().most_common()]
-        return "\n".join(["| | |", "| --- | ---: |", *rows, "", "| faults by kind | |", "| --- | ---: |", *kinds])
+        return "\n".join(
+            [
+                "| what | how many |",
+                "| --- | ---: |",
+                *rows,
+                "",
+                "| faults by kind | how many |",
+                "| --- | ---: |",
+                *kinds,
+            ]
+        )
 
     def summary(self, what: str) -> str:
         """Return one item of a Markdown list."""

@@ -248,7 +248,7 @@ variable "challenger" {
 }
 
 variable "environment" {
-  description = "More settings of the handler; the README's table names them all."
+  description = "More settings of the handler; docs/settings.md names them all."
   type        = map(string)
   default     = {}
 
