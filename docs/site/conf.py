@@ -1,8 +1,8 @@
 """
 The site of the documentation, by Sphinx: `make site`.
 
-The source folder is the whole repository, so that the links of the pages are those that GitHub follows. A link or an anchor
-that leads nowhere is an error. Nothing is fetched from elsewhere.
+The source folder is the whole repository, so that the links of the pages are those that GitHub follows. A link or an
+anchor that leads nowhere is an error. Nothing is fetched from elsewhere.
 """
 
 import importlib.metadata
