@@ -16,6 +16,12 @@ PLATFORM ?=
 PYTHON_IMAGE ?=
 DEMO_ARGS ?=
 
+# Without bytecode each process would compile every library anew. A user who wants none beside the sources has it in .venv.
+ifdef PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-loop moderation site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
 	lint types imports \

@@ -306,6 +306,14 @@ def test_the_help_of_a_target_names_others_by_their_names(bare: Project) -> None
     assert "check lint, types, imports and test" in " ".join(bare.make("help").stdout.split())
 
 
+def test_bytecode_that_may_not_lie_beside_the_sources_is_kept_in_the_environment(bare: Project) -> None:
+    """Without bytecode each of the processes that `make test` starts compiles scikit-learn and MLflow anew."""
+    seen = bare.make("--eval=seen: ; @env", "seen", PYTHONDONTWRITEBYTECODE="1").stdout.splitlines()
+    assert f"PYTHONPYCACHEPREFIX={bare.venv}/bytecode" in seen
+    assert "PYTHONDONTWRITEBYTECODE" not in "\n".join(seen)
+    assert "PYTHONPYCACHEPREFIX" not in bare.make("--eval=seen: ; @env", "seen").stdout
+
+
 ENGINE = "docker or podman or buildah"
 
 
