@@ -45,7 +45,7 @@ def _predicted_against_actual(actual: NDArray[np.float64], predicted: NDArray[np
 def _residuals(residuals: NDArray[np.float64]) -> Figure:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    axes.hist(residuals, bins=100)
+    axes.hist(residuals, bins=100, histtype="stepfilled")  # one shape, not a hundred to lay out
     axes.axvline(0, color="black", linewidth=1, linestyle="--")
     axes.set(xlabel="predicted - actual (minutes)", ylabel="rides", title="Residuals")
     return figure
