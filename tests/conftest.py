@@ -32,6 +32,12 @@ def signal_handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def reports_without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no plot for the report of a training, which would take as long as the training."""
+    monkeypatch.setattr("stream_consumer.training.report.evaluation_plots", lambda *_: {})
+
+
 @pytest.fixture(scope="session")
 def rides_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of a linear model of rides; not to be changed."""

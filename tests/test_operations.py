@@ -223,6 +223,7 @@ def test_infra_lists_what_the_starter_calls(operations: Operations) -> None:
     assert {call for call, _ in operations} == listed("starter")
 
 
+@pytest.mark.usefixtures("reports_without_plots")
 def test_infra_lists_what_a_training_job_calls(operations: Operations) -> None:
     """The second training meets the champion of the first."""
     options = TrainingOptions(models=f"s3://{MODELS}/models")

@@ -112,7 +112,11 @@ def test_batch_scores_with_the_champion(command: Command, models: Path, tmp_path
 
 
 @pytest.fixture
-def in_mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def in_mlflow(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    reports_without_plots: None,  # noqa: ARG001
+) -> Iterator[str]:
     """A store of MLflow's with two versions, of which the second is champion."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MODELS_LOCATION", raising=False)

@@ -106,6 +106,7 @@ def test_a_record_comes_back_from_its_run(store: str, record: TrainingRecord) ->
     assert facts(loaded) == facts(record)
 
 
+@pytest.mark.usefixtures("reports_without_plots")
 def test_a_version_is_found_by_the_rides_and_the_seed(store: str) -> None:
     train_on(RIDES)
     train_on(RIDES)

@@ -24,6 +24,8 @@ from stream_consumer.training.train import TrainingOptions, TrainingResult, trai
 
 RIDES = synthetic_rides(1_000, seed=42)
 
+pytestmark = pytest.mark.usefixtures("reports_without_plots")
+
 
 def poor(rides: Rides) -> Rides:
     """*rides* from which nothing can be learned."""

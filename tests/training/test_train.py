@@ -21,6 +21,8 @@ from tests.training.trips import write_trips
 
 RIDES = synthetic_rides(1_000, seed=42)
 
+pytestmark = pytest.mark.usefixtures("reports_without_plots")
+
 
 def poor(rides: Rides) -> Rides:
     """*rides* from which nothing can be learned."""
