@@ -36,6 +36,7 @@ def rows(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in lines}
 
 
+@pytest.mark.process
 def test_from_nothing_it_trains_runs_and_reports(command: Command, tmp_path: Path) -> None:
     ran = command("demo", "--limit", 400, "--rate", 0, "--seed", 7)
     assert ran.code == 0, ran

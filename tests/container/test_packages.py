@@ -44,6 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.process
 def test_what_need_not_move_keeps_its_version(root: Path) -> None:
     with resolved(root, ["lightgbm==4.6.0"], AMD) as lock:
         assert lock.path == Path(".image/runtime-3.13-amd64.txt")
@@ -60,29 +61,34 @@ def test_what_need_not_move_keeps_its_version(root: Path) -> None:
     assert list((root / ".image").iterdir()) == []
 
 
+@pytest.mark.process
 def test_another_scikit_learn_replaces_the_projects(root: Path) -> None:
     with resolved(root, ["scikit-learn==1.5.*"], AMD) as lock:
         assert pins(root / lock.path) == {"msgspec": "1.9.1", "numpy": "1.9.1", "scikit-learn": "1.5.2"}
         assert (lock.added, lock.moved) == ([], ["scikit-learn"])
 
 
+@pytest.mark.process
 def test_the_packages_of_the_doors_agree_with_the_others(root: Path) -> None:
     needs = ["scikit-learn==1.5.*"]
     with resolved(root, needs, AMD) as lean, resolved(root, needs, AMD, extra="doors", after=lean.path) as doors:
         assert pins(root / doors.path) == pins(root / lean.path) | {"typer": "1.9.1"}
 
 
+@pytest.mark.process
 def test_libraries_for_graphics_cards_are_left_out(root: Path) -> None:
     with resolved(root, ["xgboost==3.0.5"], AMD) as lock:
         assert list(lock.added) == ["xgboost-cpu"]
 
 
+@pytest.mark.process
 def test_where_there_is_no_such_wheel_the_full_package_is_taken(root: Path) -> None:
     (root / "wheels" / "xgboost_cpu-3.0.5-py3-none-any.whl").unlink()
     with resolved(root, ["xgboost==3.0.5"], AMD) as lock:
         assert list(lock.added) == ["xgboost"]
 
 
+@pytest.mark.process
 def test_a_package_without_a_wheel_for_this_python_names_the_python_that_has_one(root: Path) -> None:
     with pytest.raises(ContainerError) as raised, resolved(root, ["catboost==1.2.8"], AMD):
         pass
@@ -95,6 +101,7 @@ def test_a_package_without_a_wheel_for_this_python_names_the_python_that_has_one
     assert list((root / ".image").iterdir()) == []
 
 
+@pytest.mark.process
 def test_a_version_that_does_not_exist_is_refused_with_uvs_reason(root: Path) -> None:
     message = r"(?s)change their versions by EXTRA or SKLEARN.*lightgbm==99"
     with pytest.raises(ContainerError, match=message), resolved(root, ["lightgbm==99"], AMD):
@@ -107,6 +114,7 @@ def test_an_architecture_without_wheels_is_refused(root: Path) -> None:
         pass
 
 
+@pytest.mark.process
 def test_the_build_is_told_the_lock_and_what_to_prove(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And the user what is needed, and why."""
     with chosen(root, Order(extra=["lightgbm"], scikit_learn="1.5", doors=True), None, "") as packages:

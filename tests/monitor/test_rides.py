@@ -15,8 +15,7 @@ from stream_consumer.training.fit import FloatArray
 from stream_consumer.training.rides import load_rides
 from stream_consumer.training.synthetic import synthetic_rides
 from tests.monitor.rides import DISTANCE, DROPOFF, PICKUP, City, ringing
-from tests.training.test_real_rides import MONTHS
-from tests.training.test_real_rides import pytestmark as where_they_are
+from tests.training.test_real_rides import MONTHS, where_they_are
 
 REAL_RIDES = [where_they_are, pytest.mark.process]
 Change = Callable[[FloatArray], FloatArray]

@@ -22,10 +22,11 @@ from stream_consumer.training.trial import Trial, run_trial
 BESIDE = Path(stream_consumer.__file__).parents[2] / "shared" / "data"
 MONTHS = [Path(os.environ.get("RIDES_DATA", BESIDE)) / f"green_tripdata_2021-0{month}.parquet" for month in (1, 2)]
 
-pytestmark = pytest.mark.skipif(
+where_they_are = pytest.mark.skipif(
     not all(month.exists() for month in MONTHS),
     reason="the real rides (green_tripdata_2021-01.parquet and -02) are not there; RIDES_DATA names their directory",
 )
+pytestmark = [where_they_are, pytest.mark.process]  # two months of rides take seconds
 
 
 @pytest.fixture(scope="module")
