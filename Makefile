@@ -99,16 +99,19 @@ demo-loop: $(VENV)/.local ## a better model proven, promoted and released while 
 moderation: $(VENV)/.local ## two text classifiers on one stream of comments, and a reader that merges what they say
 	@$(BIN)/python -m examples.moderation
 
+# Each worker keeps to a range of the tests, so the fixtures of a module are made once.
+PARALLEL := -n auto --dist worksteal
+
 test: $(VENV)/.dev ## the unit tests
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest $(PARALLEL)
 
 coverage: $(VENV)/.dev ## the unit tests with branch coverage, which must not fall below the bar in pyproject.toml
 	@$(BIN)/coverage erase
-	@$(BIN)/python -m pytest -n auto -q --cov --cov-report=term
+	@$(BIN)/python -m pytest $(PARALLEL) -q --cov --cov-report=term
 
 zoo: $(VENV)/.dev $(VENV)/.boosters ## models as people log them with MLflow, through stream, batch and web: the table
 	@$(BIN)/python -m tests.zoo
-	@$(BIN)/python -m pytest -n auto -q -m zoo tests/models
+	@$(BIN)/python -m pytest $(PARALLEL) -q -m zoo tests/models
 
 SCHEDULES ?= 10000
 SEED ?= 1
@@ -122,8 +125,12 @@ invariants: $(VENV)/.dev ## the delivery promise over random schedules of faults
 mutations: $(VENV)/.dev ## break each rule of the promise in turn: a test must notice
 	@$(BIN)/python -m tests.mutations
 
+# These watch the clock of real processes, so nothing runs beside them.
+TIMED := tests/challenger tests/cli/test_demo_loop.py tests/kafka tests/process tests/web
+
 process-faults: $(VENV)/.dev ## what takes real processes: workers killed, starved, frozen and started twice, terminals, installations
-	@$(BIN)/python -m pytest -m process
+	@$(BIN)/python -m pytest $(PARALLEL) -m process $(TIMED:%=--ignore=%)
+	@$(BIN)/python -m pytest -m process $(TIMED)
 
 # Its wheels are for CPython 3.11 to 3.13 on Linux; anywhere else `make test` runs the same checks without guidance.
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
