@@ -2,7 +2,8 @@
 Install locks of two months ago by today's commands, with the oldest pip that a supported Python bundles and the newest.
 
 A lock whose pins are the newest releases installs by commands that resolve. The same lock fails once its pins are old.
-pip downloads and checks every package, and writes none.
+pip downloads and checks every package, and writes none. The installation of a lock resolves nothing, so a requirement
+that several locks have in the same words is tried with the first of them only.
 """
 
 import re
@@ -18,14 +19,16 @@ from lock import LOCKS, ROOT, SETS, resolve
 
 AGE = timedelta(days=60)
 PIPS = {"oldest": "pip==22.3", "newest": "pip"}  # Python 3.11.0 bundles 22.3
+_REQUIREMENT = re.compile(r"^[^\s#](?:.*\\\n)*.*", re.MULTILINE)  # its hashes are on lines that continue it
 _TOO_NEW = re.compile(r"`([^`]+)` was filtered by `exclude-newer`")
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(len(PIPS)) as pool:
         folder = Path(scratch)
-        for name in SETS:
-            age(name, folder)
+        first, *others = SETS  # the first constrains the others
+        age(first, folder)
+        list(pool.map(age, others, [folder] * len(others)))
         moved = sum(
             pins(folder / "dev.txt").get(package) != pin for package, pin in pins(ROOT / LOCKS / "dev.txt").items()
         )
@@ -59,19 +62,27 @@ def try_pip(pip: str, locks: Path) -> str:
     uv = [sys.executable, "-m", "uv", "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, environment], check=True)  # noqa: S603 (our own arguments)
     subprocess.run([*uv, "pip", "install", "--python", environment, pip], check=True)  # noqa: S603 (our own arguments)
+    tried = set[str]()
     for name in SETS:
+        lock = environment / f"{name}.txt"
+        new = [each for each in _REQUIREMENT.findall((locks / lock.name).read_text("utf-8")) if each not in tried]
+        if not new:
+            continue
+        tried.update(new)
+        lock.write_text("\n".join(new), encoding="utf-8")
         began = time.monotonic()
         install: list[str | Path] = [
             sys.executable,
             ".ci/environment.py",
             "install",
             environment,
-            locks / f"{name}.txt",
+            lock,
         ]
         done = subprocess.run([*install, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 (our own arguments)
         if done.returncode:
             return f"{name}.txt of {AGE.days} days ago does not install with {pip}:\n{done.stderr}"
-        print(f"{name}.txt of {AGE.days} days ago installs with {pip}, {time.monotonic() - began:.0f} s", flush=True)
+        seconds = time.monotonic() - began
+        print(f"{len(new)} of {name}.txt of {AGE.days} days ago install with {pip}, {seconds:.0f} s", flush=True)
     return ""
 
 
