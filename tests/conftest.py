@@ -1,11 +1,13 @@
 """What holds for every test, and the models that many of them load."""
 
+import functools
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 # Before scikit-learn is imported: its threads spin for each other while tests run on every core.
@@ -21,6 +23,16 @@ settings.load_profile("repository")
 # A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that: a CI may be such a job.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _service_models_parsed_once() -> Iterator[None]:
+    """Each session of boto3 parses the models of its services anew, which takes longer than a test needs them."""
+    load_file = JSONFileLoader.load_file
+    parsed = functools.cache(lambda path: load_file(JSONFileLoader(), path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: parsed(path))
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The command line as a user has it: its output, its exit code, and an embedded endpoint to point it at."""
 
-import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from botocore.loaders import JSONFileLoader
 from moto import mock_aws
 
 from stream_consumer import lambda_function
@@ -90,21 +88,10 @@ def rides_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rides(tmp_path_factory.mktemp("rides") / "rides.parquet", synthetic_rides(RIDES, seed=5))
 
 
-@pytest.fixture(scope="package")
-def _models_parsed_once() -> Iterator[None]:
-    """Each command makes clients of its own, and botocore takes longer to parse their models than the command runs."""
-    load_file = JSONFileLoader.load_file
-    parsed = functools.cache(lambda path: load_file(JSONFileLoader(), path))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", lambda _, path: parsed(path))
-        yield
-
-
 @pytest.fixture
 def mocked_aws(
     command: Command,  # noqa: ARG001 (it clears the environment, which is filled here)
     monkeypatch: pytest.MonkeyPatch,
-    _models_parsed_once: None,
 ) -> Iterator[Clients]:
     """AWS in this process, empty but for the streams and the bucket; a test has it for itself."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
