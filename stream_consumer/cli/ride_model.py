@@ -42,9 +42,11 @@ def ride_model(model: str, sources: list[str] | None, train: list[str] | None, w
         unseen = served.unseen(everything)
         put = unseen.where(np.arange(len(unseen)) < wanted.limit)
         spoiled = f", {wanted.malformed} malformed" if wanted.share else ""
+        spoiled += f", {wanted.drift.told}" if wanted.drift else ""
         about = [*served.rows(), ("rides", _offered(put, everything, served) + spoiled)]
+        put = wanted.drift.of(put) if wanted.drift else put
         plan = ride_plan(put, malformed=wanted.share, rate=wanted.rate, batch_size=wanted.batch_size, seed=wanted.seed)
-        yield Prepared(directory, plan, about, served.warnings(everything))
+        yield Prepared(directory, location, served.reference, plan, about, served.warnings(everything))
 
 
 def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
