@@ -8,6 +8,7 @@ import typer
 
 from stream_consumer.cli import options
 from stream_consumer.cli.terminal import say
+from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +47,10 @@ def list_versions(  # noqa: PLR0913 (each is an option)
     """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         champion, entries = registry.champion_version(), registry.versions()
+    if models and not entries:
+        raise UsageError(
+            f"{models} holds no version of a model {name!r}; name the folder that `train --models` was given"
+        )
     for entry in entries:
         if as_json:
             say(msgspec.json.encode(msgspec.to_builtins(entry) | {"champion": entry.version == champion}).decode())
