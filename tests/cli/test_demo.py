@@ -67,6 +67,7 @@ def test_from_nothing_it_trains_runs_and_reports(command: Command, tmp_path: Pat
     assert "warning" not in again.out
 
 
+@pytest.mark.process
 def test_a_drift_on_purpose_rings_in_the_table_the_report_and_the_json_and_is_no_error(
     command: Command, tmp_path: Path
 ) -> None:
