@@ -28,8 +28,8 @@ def limits_of(rides: Rides) -> Limits:
     """
     Return the limits that the drift of *rides* is judged by.
 
-    Synthetic rides are the same at any hour, so they are a random sample. Trip records come in a row: only those of
-    seven days have all hours and weekdays. Days with few rides, of taxis with a wrong clock, do not count.
+    Synthetic rides are the same at any hour. Trip records are a random sample of some days. Only seven days have all
+    hours and weekdays. Days with few rides, of taxis with a wrong clock, do not count.
     """
     if rides.synthetic:
         return WEEK
