@@ -77,8 +77,9 @@ def demo(  # noqa: PLR0913 (each is an option)
     drift: Annotated[
         Drifted | None,
         typer.Option(
-            help="Change the rides for the monitor to ring: distances in kilometres, 5 % of zero distances, or zones "
-            "swapped, which are alike in synthetic rides."
+            metavar="KIND",
+            help="Change the rides for the monitor to ring: kilometres for miles, zeros in 5 % of the distances, zones "
+            "swapped, which are alike in synthetic rides.",
         ),
     ] = None,
     runtime: Annotated[
