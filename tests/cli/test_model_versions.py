@@ -175,11 +175,12 @@ def test_training_without_a_server_ends_in_a_champion_on_s3_that_is_shown_and_sc
     assert 1 < json.loads((tmp_path / "minutes.ndjson").read_text())["prediction"]["ride_duration"] < 60
 
 
-def test_a_folder_without_a_version_is_no_empty_list(command: Command, models: Path) -> None:
-    for arguments in (("--models", f"{models}-typo"), ("--models", models, "--name", "churn", "--json")):
-        ran = command("model", "list", *arguments)
+def test_a_mistyped_folder_is_no_model_without_a_version(command: Command, models: Path) -> None:
+    for arguments in ((), ("--json",)):
+        ran = command("model", "list", "--models", f"{models}-typo", *arguments)
         assert (ran.code, ran.out) == (2, "")
-        assert "holds no version of a model" in ran.err
+        assert "there is no folder " in ran.err
+    assert command("model", "list", "--models", models, "--name", "churn").out == "churn has no version yet\n"
 
 
 @pytest.mark.parametrize("content", [b'{"version":' + b"[" * 100_000, b"\xff", b""], ids=["deep", "not UTF-8", "empty"])
