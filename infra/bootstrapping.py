@@ -25,6 +25,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.environment_names import named
 from infra.preflight.variables import VariablesUnreadable, read
 from infra.publish import INFRA, ReleaseFailed, output, run
 from infra.taking_over import NAME, exists, found, makes_provider, tainted
@@ -285,8 +286,7 @@ def main(arguments: Sequence[str]) -> int:
     """Bootstrap the environment that the command line names; return the exit code."""
     wrapped = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("make bootstrap", description=__doc__, epilog=_EPILOG, formatter_class=wrapped)
-    names = sorted(path.name for path in (INFRA / "envs").iterdir())
-    parser.add_argument("environment", choices=names, help="a folder of infra/envs, by which everything is named")
+    parser.add_argument("environment", type=named, help="a folder of infra/envs, by which everything is named")
     name: str = parser.parse_args(arguments).environment
     try:
         target = Bootstrap(INFRA, name, *caller(), approve=bool(os.environ.get("APPROVE")))

@@ -19,6 +19,7 @@ from infra.clients import clients
 from infra.container.engine import ContainerError
 from infra.container.platforms import ARCHITECTURES
 from infra.environment import Environment
+from infra.environment_names import named
 from infra.preflight.inspection import Deployment, passes
 from infra.proven_release import Order, Releaser, not_due
 from infra.publish import INFRA, ReleaseFailed, make_image, output
@@ -35,14 +36,13 @@ _SHOWN = 20
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line names; return the exit code."""
-    environments = sorted(path.name for path in (INFRA / "envs").iterdir())
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=sorted(_COMMANDS))
-    parser.add_argument("environment", choices=environments)
+    parser.add_argument("environment", type=named)
     parser.add_argument(
         "--architecture", choices=sorted(ARCHITECTURES), help="what to build for; default: what runs, or this machine's"
     )
-    parser.add_argument("--source", choices=environments, help="promote what runs there")
+    parser.add_argument("--source", type=named, metavar="ENVIRONMENT", help="promote what runs there")
     parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches that the image gets first")
     parser.add_argument("--minutes", type=float, default=10, help="how long the canary runs; default: %(default)s")
     parser.add_argument("--batches", type=int, default=20, help="batches it must be given; default: %(default)s")

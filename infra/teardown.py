@@ -16,6 +16,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.environment import Environment, confirmed, recorded
+from infra.environment_names import named
 from infra.publish import INFRA, ReleaseFailed, output
 from infra.state import Resource, resources
 
@@ -75,7 +76,7 @@ def _stays(resource: Resource) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Destroy the environment that the command line names; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("environment", choices=sorted(path.name for path in (INFRA / "envs").iterdir()))
+    parser.add_argument("environment", type=named)
     name: str = parser.parse_args(arguments).environment
     approve = bool(os.environ.get("APPROVE"))
     environment = Environment(INFRA / "envs" / name, approve=approve)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from infra.container.platforms import ARCHITECTURES
+from infra.environment_names import named
 from infra.preflight.inspection import Deployment, passes
 from infra.publish import INFRA
 
@@ -13,7 +14,7 @@ from infra.publish import INFRA
 def main(arguments: Sequence[str]) -> int:
     """Print the findings of the environment that the command line names; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.preflight", description=__doc__)
-    parser.add_argument("environment", choices=sorted(path.name for path in (INFRA / "envs").iterdir()))
+    parser.add_argument("environment", type=named)
     parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), help="what the image would be built for")
     options = parser.parse_args(arguments)
     root = INFRA / "envs" / options.environment

@@ -102,8 +102,10 @@ def _say_json(act: "Act") -> None:
     _print_json({"act": act.title, **act.facts})
 
 
-def _print_json(value: object) -> None:
-    say(msgspec.json.encode(value).decode(), flush=True)
+def _print_json(values: dict[str, Any]) -> None:
+    """Print *values* as a JSON object, whose keys have no blanks."""
+    keyed = {name.replace(" ", "_"): value for name, value in values.items()}
+    say(msgspec.json.encode(keyed).decode(), flush=True)
 
 
 def _print(rows: Any) -> None:
@@ -112,6 +114,10 @@ def _print(rows: Any) -> None:
 
 def _print_phases(audit: "Audit") -> None:
     rows = [(phase.version, f"{phase.predictions:,}", f"{phase.rmse:.2f} min") for phase in audit.phases]
+    Terminal().print(
+        "The champions in their order, a version each time it is released. Predictions are those that it published, "
+        "and RMSE is their error against the true durations."
+    )
     print_table([("champion", "predictions", "RMSE"), *rows, (audit.refused.version, "none", "refused")])
     Terminal().print()
 

@@ -1,6 +1,7 @@
 """``model list``, ``promote`` and ``rollback``: the versions of a registered model, as files or in MLflow."""
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -8,6 +9,7 @@ import typer
 
 from stream_consumer.cli import options
 from stream_consumer.cli.terminal import say
+from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +48,10 @@ def list_versions(  # noqa: PLR0913 (each is an option)
     """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         champion, entries = registry.champion_version(), registry.versions()
+    if not entries and models and not (models.startswith("s3://") or Path(models.removeprefix("file://")).is_dir()):
+        raise UsageError(
+            f"there is no folder {models}; name the folder or s3:// prefix that `train --models` was given"
+        )
     for entry in entries:
         if as_json:
             say(msgspec.json.encode(msgspec.to_builtins(entry) | {"champion": entry.version == champion}).decode())

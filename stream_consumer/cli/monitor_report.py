@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_consumer.cli import options
+from stream_consumer.cli.drift_table import HEAD, drift_rows
 from stream_consumer.cli.progress import stages
 from stream_consumer.cli.terminal import Terminal, complain, print_table, say
 
@@ -93,12 +94,14 @@ def watch(  # noqa: PLR0913 (each is an option)
 
 def _look(find: "Callable[[date, int], Findings]", *, clear: bool) -> None:
     """Show the state of now; with *clear* a terminal shows nothing else."""
+    from stream_consumer.monitor.drift import DAY
+
     now = datetime.now(UTC)
     findings = find(now.date(), _WATCHED_DAYS)
     if clear:
         Terminal().clear()  # which does nothing to a file or pipe
     print_table(state(findings, now))
-    print_table(columns_today(findings))
+    print_table([HEAD, *drift_rows(findings.daily[-1], DAY)])
 
 
 _WATCHED_DAYS = 8
@@ -120,17 +123,6 @@ def state(findings: "Findings", now: datetime) -> list[tuple[str, str]]:
         judged = f"{told(result.errors)}, {result.errors.coverage:.1%} judged"
         rows += [(f"error of {result.day}", judged), *(("rings", name) for name in result.rings)]
     return rows
-
-
-def columns_today(findings: "Findings") -> list[tuple[str, ...]]:
-    """Return today's drift of each column as rows below a head."""
-    from stream_consumer.monitor.drift import DAY
-
-    rows = [
-        (one.bins.title, f"{one.rows:,}", f"{one.size:z.3f}", f"{one.z:z.1f}", "rings" if one.rings(DAY) else "")
-        for one in findings.daily[-1]
-    ]
-    return [("column", "rows", "size", "z", "verdict"), *rows]
 
 
 def _finder(

@@ -17,6 +17,7 @@ from stream_consumer.errors import UsageError
 if TYPE_CHECKING:
     from stream_consumer.contract.event_schema import EventSchema
     from stream_consumer.contract.prediction import Prediction
+    from stream_consumer.local.demo.drifted_rides import Drifted
     from stream_consumer.local.demo.run import Plan
 
 _SHOWN = 5
@@ -33,6 +34,7 @@ class Wanted:
     rate: float | None
     batch_size: int
     seed: int
+    drift: "Drifted | None" = None
 
     @property
     def share(self) -> float:
@@ -44,6 +46,9 @@ class Prepared:
     """A model and what to put, with what to say of both."""
 
     directory: Path
+    location: str
+    reference: str
+    """The model's reference profile; empty if it carries none."""
     plan: "Plan"
     about: list[tuple[str, str]]
     warnings: Sequence[str] = ()
@@ -83,7 +88,7 @@ def own_model(location: str, events: Path, wanted: Wanted) -> "Iterator[Prepared
         plan = Plan(
             entries=entries, expected=expected, envelope=envelope, rate=wanted.rate, batch_size=wanted.batch_size
         )
-        yield Prepared(directory, plan, about)
+        yield Prepared(directory, location, model.reference, plan, about)
 
 
 def _first_fault(data: bytes, schema: "EventSchema") -> str:

@@ -4,8 +4,6 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from stream_consumer.cli import options
 from stream_consumer.cli.own_model import Prepared, Wanted
 from stream_consumer.cli.progress import stages
@@ -40,11 +38,13 @@ def ride_model(model: str, sources: list[str] | None, train: list[str] | None, w
     with model_directory(location, s3) as directory:
         served = served_model(location, directory, s3)
         unseen = served.unseen(everything)
-        put = unseen.where(np.arange(len(unseen)) < wanted.limit)
+        put = unseen.sample(wanted.limit, wanted.seed)
         spoiled = f", {wanted.malformed} malformed" if wanted.share else ""
+        spoiled += f", {wanted.drift.told}" if wanted.drift else ""
         about = [*served.rows(), ("rides", _offered(put, everything, served) + spoiled)]
+        put = wanted.drift.of(put) if wanted.drift else put
         plan = ride_plan(put, malformed=wanted.share, rate=wanted.rate, batch_size=wanted.batch_size, seed=wanted.seed)
-        yield Prepared(directory, plan, about, served.warnings(everything))
+        yield Prepared(directory, location, served.reference, plan, about, served.warnings(everything))
 
 
 def _rides(sources: list[str] | None, limit: int, seed: int) -> "Rides":
@@ -74,7 +74,7 @@ def _location(model: str, train: list[str] | None, everything: "Rides", seed: in
     if _has_champion():
         return CHAMPION
     say("There is no model yet, so one is trained first.")
-    half = everything.where(np.arange(len(everything)) < len(everything) // 2)
+    half = everything.earliest(len(everything) // 2)
     return _trained(replace(half, origin=f"the first half of {everything.origin}"), seed)
 
 

@@ -25,6 +25,8 @@ class ServedModel:
     version: str
     location: str
     record: "TrainingRecord | None"
+    reference: str
+    """The reference profile; empty if the model carries none."""
 
     def rows(self) -> list[tuple[str, str]]:
         """Return rows of a name and a value, for a table."""
@@ -71,4 +73,5 @@ def served_model(location: str, directory: Path, s3: "Callable[[], S3Client]") -
     elif location.rpartition("/")[2] == CHAMPION_FILE:
         root, name, _ = (location if "://" in location else str(Path(location).absolute())).rsplit("/", 2)
         record = FileRegistry(root, name, s3).training_record(directory_digest(directory))
-    return ServedModel(described.name, described.version or directory_digest(directory)[:12], location, record)
+    version = described.version or directory_digest(directory)[:12]
+    return ServedModel(described.name, version, location, record, described.reference)

@@ -15,14 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer import clouds
 from stream_consumer.errors import ModelError, StreamConsumerError
-from stream_consumer.whole_file import read_whole
+from stream_consumer.whole_file import refuse_other
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CHAMPION_FILE = "champion.json"
 # A file of the deepest history that training writes has a hundredth of these bytes.
-_MOST_BYTES = 1 << 20
+MOST_BYTES = 1 << 20
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
@@ -106,8 +106,8 @@ def read_champion(location: str, s3: Callable[[], "S3Client"], open_url: clouds.
         raise ModelError(
             f"{location} cannot be read: {error}; `stream-consumer train --models` or `model promote` makes it"
         ) from error
-    if len(content) > _MOST_BYTES:
-        raise ModelError(f"{location} has more than {_MOST_BYTES:,} bytes, so it is no {CHAMPION_FILE}")
+    if len(content) > MOST_BYTES:
+        raise ModelError(f"{location} has more than {MOST_BYTES:,} bytes, so it is no {CHAMPION_FILE}")
     return decode_champion(content, location)
 
 
@@ -115,10 +115,13 @@ def _content(location: str, s3: Callable[[], "S3Client"], open_url: clouds.Open)
     """Return the content, of a file that is far too large only as much as shows that."""
     if location.startswith("s3://"):
         bucket, _, key = location.removeprefix("s3://").partition("/")
-        return s3().get_object(Bucket=bucket, Key=key)["Body"].read(_MOST_BYTES + 1)
+        return s3().get_object(Bucket=bucket, Key=key)["Body"].read(MOST_BYTES + 1)
     if clouds.in_a_cloud(location):
         system, path = open_url(location)
         with system.open(path, "rb") as file:
-            content: bytes = file.read(_MOST_BYTES + 1)
+            content: bytes = file.read(MOST_BYTES + 1)
             return content
-    return read_whole(Path(location.removeprefix("file://")))
+    file_path = Path(location.removeprefix("file://"))
+    refuse_other(file_path)
+    with file_path.open("rb") as local:
+        return local.read(MOST_BYTES + 1)

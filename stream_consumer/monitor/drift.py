@@ -28,6 +28,14 @@ _PSEUDO_COUNT = 0.5
 LEAST_ROWS = 500
 """Fewer rows do not ring: their verdicts have not been measured."""
 
+LEAST_PER_LABEL = 30
+"""
+Rows of a reference for each of its labels. With fewer it has missed many of the labels that there are.
+
+Then later rows would ring without drift. With 265 zones and a reference of 5,000 rides, 15 of 40 random samples of
+25,000 did. With a reference of 8,000 none did.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -50,6 +58,8 @@ class Drift:
 
     bins: Bins
     rows: int
+    reference: int
+    """Rows of the reference."""
     compared: int
     """The bins that were compared, after sparse ones were merged."""
     psi: float
@@ -59,8 +69,26 @@ class Drift:
     z: float
     """The index in standard deviations of chance: normally distributed without drift, whatever the number of bins."""
 
+    @property
+    def judged(self) -> bool:
+        """Whether both sides have rows enough for a verdict."""
+        return self.rows >= LEAST_ROWS and not self._is_reference_small
+
+    @property
+    def _is_reference_small(self) -> bool:
+        labels = len(self.bins.labels) + len(self.bins.rare)
+        return self.reference < LEAST_PER_LABEL * labels
+
     def rings(self, limits: Limits) -> bool:
-        return self.rows >= LEAST_ROWS and self.z >= limits.z and self.size >= limits.size
+        return self.judged and self.z >= limits.z and self.size >= limits.size
+
+    def verdict(self, limits: Limits) -> str:
+        """Return what a reader is told."""
+        if self.rows < LEAST_ROWS:
+            return "too few rows"
+        if self._is_reference_small:
+            return "small reference"
+        return "RINGS" if self.rings(limits) else "as in training"
 
 
 def drifts(reference: Profile, profile: Profile) -> list[Drift]:
@@ -76,13 +104,13 @@ def drifts(reference: Profile, profile: Profile) -> list[Drift]:
 
 
 def _drift(bins: Bins, reference: Counts, counts: Counts) -> Drift:
-    rows = int(counts.sum())
-    if not (rows and reference.sum()):
-        return Drift(bins, rows, 0, 0.0, 0.0, 0.0)
+    rows, total = int(counts.sum()), int(reference.sum())
+    if not (rows and total):
+        return Drift(bins, rows, total, 0, 0.0, 0.0, 0.0)
     expected, seen = _merged(reference, counts)
     psi = population_stability_index(expected, seen)
-    chance = Chance(len(seen), rows, int(reference.sum()))
-    return Drift(bins, rows, len(seen), psi, psi - chance.mean, chance.z(psi))
+    chance = Chance(len(seen), rows, total)
+    return Drift(bins, rows, total, len(seen), psi, psi - chance.mean, chance.z(psi))
 
 
 def _merged(reference: Counts, counts: Counts) -> tuple[Counts, Counts]:

@@ -24,7 +24,7 @@ from stream_consumer.errors import InitError
 from stream_consumer.model import Model
 from stream_consumer.models.loading import load_model
 from stream_consumer.monitor.batch_profiler import BatchProfiler
-from stream_consumer.monitor.drift import LEAST_ROWS, drifts
+from stream_consumer.monitor.drift import drifts
 from stream_consumer.monitor.profile_archive import ColumnDrift, ProfileArchive, WindowProfile
 from stream_consumer.monitor.settings import MonitorSettings
 from stream_consumer.monitor.window_tally import WindowTally
@@ -96,7 +96,7 @@ class Handler:
 
     def _close(self, window: WindowEvent, tally: WindowTally, deadline: float) -> None:
         found = drifts(self._profiler.reference, tally.profile)
-        columns = [ColumnDrift(one.bins.title, one.psi, one.size, one.z) for one in found if one.rows >= LEAST_ROWS]
+        columns = [ColumnDrift(one.bins.title, one.psi, one.size, one.z) for one in found if one.judged]
         reason = self._archive.write(self._profile(window, tally, columns), deadline)
         if reason:
             self._lost(window, reason)

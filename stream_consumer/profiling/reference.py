@@ -63,10 +63,7 @@ def carried_by(model: Model) -> tuple[Profile, Profiler]:
         ModelError: The model has no reference, or one that cannot be read.
     """
     if not model.reference:
-        raise ModelError(
-            f"the model at {model.location} has no reference profile to compare rows with; train it again, or sign a "
-            f"copy with `stream-consumer model sign {model.location} --example EVENTS --reference EVENTS -o DIR`"
-        )
+        raise ModelError(no_reference(model.location))
     try:
         profile = Profile.decode(model.reference)
         return profile, Profiler(profile.bins, [column.name for column in model.schema.columns])
@@ -74,6 +71,14 @@ def carried_by(model: Model) -> tuple[Profile, Profiler]:
         raise ModelError(
             f"the reference profile of the model at {model.location} cannot be read: {error}; train or sign it again"
         ) from error
+
+
+def no_reference(location: str) -> str:
+    """Return what to say of the model at *location* if it carries no reference, with the remedy."""
+    return (
+        f"the model at {location} has no reference profile to compare rows with; train it again, or sign a copy with "
+        f"`stream-consumer model sign {location} --example EVENTS --reference EVENTS -o DIR`"
+    )
 
 
 def _bins(samples: Sequence[Sample]) -> list[tuple[Sample, Bins]]:

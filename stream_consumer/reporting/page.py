@@ -52,7 +52,7 @@ def _drift(findings: Findings) -> Iterator[str]:
     columns = [printable(one.bins.title) for one in findings.drifts]
     ringing = [name for name, one in zip(columns, findings.drifts, strict=True) if one.rings(limits)]
     rows = [
-        (name, f"{one.rows:,}", f"{one.size:z.3f}", f"{one.z:z.1f}", "rings" if name in ringing else "")
+        (name, f"{one.rows:,}", f"{one.size:z.3f}", f"{one.z:z.1f}", one.verdict(limits))
         for name, one in zip(columns, findings.drifts, strict=True)
     ]
     yield table("Drift of the period", ("column", "rows", "size", "z", "verdict"), rows, ringing)
@@ -72,7 +72,7 @@ def _drift(findings: Findings) -> Iterator[str]:
 
 
 def _size(drift: Drift) -> float | None:
-    return drift.size if drift.rows >= LEAST_ROWS else None
+    return drift.size if drift.judged else None
 
 
 def _errors(findings: Findings) -> Iterator[str]:

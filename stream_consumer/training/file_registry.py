@@ -19,6 +19,7 @@ import msgspec
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.models.champion import (
     CHAMPION_FILE,
+    MOST_BYTES,
     Champion,
     ModelVersion,
     beside,
@@ -86,20 +87,20 @@ class FileRegistry:
             RegistryFailed: The file cannot be read.
             ModelError: It is no ``champion.json``.
         """
-        held = self._store.read(CHAMPION_FILE)
+        held = self._store.read(CHAMPION_FILE, MOST_BYTES)
         if held is None:
             return Current(None, None)
         return Current(decode_champion(held.content, self.champion_file), held.tag)
 
     def versions(self) -> list[Entry]:
         """Return all versions, oldest first."""
-        found = (self._store.read(name) for name in self._store.names() if _RECORD.fullmatch(name))
+        found = (self._store.read(name, MOST_BYTES) for name in self._store.names() if _RECORD.fullmatch(name))
         return sorted((self._entry(held) for held in found if held), key=lambda entry: (entry.created, entry.digest))
 
     def _entry(self, held: Held) -> Entry:
         try:
             return msgspec.json.decode(held.content, type=Entry)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise RegistryFailed(f"{self._store.root} holds a version that cannot be read: {error}") from error
 
     def find(self, version: str) -> Entry:

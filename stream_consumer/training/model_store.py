@@ -56,8 +56,13 @@ class ModelStore(Protocol):
     def names(self) -> list[str]:
         """Return the names of the files directly below the root."""
 
-    def read(self, name: str) -> Held | None:
-        """Return the file, None if there is none."""
+    def read(self, name: str, most: int | None = None) -> Held | None:
+        """
+        Return the file, None if there is none.
+
+        Raises:
+            RegistryFailed: It cannot be read, or has more than *most* bytes.
+        """
 
     def write(self, name: str, content: bytes, *, over: str | None) -> bool:
         """Write the file if its tag is still *over*, with None if there is no file; return whether it was written."""
@@ -100,8 +105,9 @@ class Folder:
             return sorted(path.name for path in self._path.iterdir() if path.is_file())
         return []
 
-    def read(self, name: str) -> Held | None:
+    def read(self, name: str, most: int | None = None) -> Held | None:
         with _told(f"{self.root}/{name}", "read"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _refuse_larger(f"{self.root}/{name}", (self._path / name).stat().st_size, most)
             content = read_whole(self._path / name)
             return Held(content, hashlib.sha256(content).hexdigest())
         return None
@@ -139,12 +145,13 @@ class Bucket:
             )
             return [item["Key"].removeprefix(prefix) for page in pages for item in page.get("Contents", ())]
 
-    def read(self, name: str) -> Held | None:
+    def read(self, name: str, most: int | None = None) -> Held | None:
         with _told(f"{self.root}/{name}", "read", "s3:GetObject on it and s3:ListBucket on the bucket"):
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=f"{self._prefix}/{name}")
             except self._client.exceptions.NoSuchKey:
                 return None
+            _refuse_larger(f"{self.root}/{name}", answer["ContentLength"], most)
             return Held(answer["Body"].read(), answer["ETag"])
 
     def write(self, name: str, content: bytes, *, over: str | None) -> bool:
@@ -157,6 +164,11 @@ class Bucket:
                     raise
                 return False
         return True
+
+
+def _refuse_larger(location: str, size: int, most: int | None) -> None:
+    if most is not None and size > most:
+        raise RegistryFailed(f"{location} has {size:,} bytes, so it is no file of a registry; wanted at most {most:,}")
 
 
 @contextlib.contextmanager

@@ -91,6 +91,23 @@ class Rides:
         columns = {column: getattr(self, column)[mask] for column in _COLUMNS}
         return replace(self, counts=RowCounts(count, count, {}), **columns)
 
+    def earliest(self, count: int) -> "Rides":
+        """
+        Return the *count* rides that were picked up first, in the order of the sources.
+
+        The TLC's green files hold rides of two kinds, one behind the other, so their first rows are no sample.
+        """
+        return self._at(np.argsort(self.pickup_time, kind="stable")[:count])
+
+    def sample(self, count: int, seed: int) -> "Rides":
+        """Return *count* random rides, in the order of the sources; all if there are no more."""
+        return self._at(np.random.default_rng(seed).permutation(len(self))[:count])
+
+    def _at(self, positions: NDArray[np.intp]) -> "Rides":
+        mask = np.zeros(len(self), dtype=np.bool_)
+        mask[positions] = True
+        return self.where(mask)
+
     def within_bounds(self) -> "Rides":
         """The rides that serving would accept; the others are added to the counts of the dropped."""
         faults = {f"{name} out of bounds": ~_within(getattr(self, name), BOUNDS[name]) for name in FEATURES}

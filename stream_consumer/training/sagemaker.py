@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path("/opt/ml")
 _LONGEST_REASON = 1024  # characters. Source: Amazon SageMaker API reference, "DescribeTrainingJob", FailureReason
 _LARGEST_SEED = 2**32 - 1
+_SHOWN = 80
 
 _INPUT_CONFIG = Path("input") / "config"
 _FAILURE = Path("output") / "failure"
@@ -88,7 +89,7 @@ def _configuration(root: Path, name: str) -> dict[str, Any]:
     file = root / _INPUT_CONFIG / f"{name}.json"
     try:
         content = json.loads(file.read_bytes()) if file.exists() else {}
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise UsageError(f"{file} cannot be read: {in_one_line(error)}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{file} holds no JSON object")
@@ -104,6 +105,11 @@ def _options(given: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict
         f"hyperparameter {name} is unknown; wanted {', '.join(known)}"
         for name in given
         if name.replace("-", "_") not in known
+    ]
+    faults += [
+        f"hyperparameter {name} is {json.dumps(value)[:_SHOWN]}; wanted a text"
+        for name, value in given.items()
+        if value is None or isinstance(value, (dict, list))
     ]
     values, wrong = read(HYPERPARAMETERS, {name: environ.get(name, "") for name in platforms} | texts)
     faults += [f"hyperparameter {fault}" for fault in wrong]
@@ -125,7 +131,9 @@ def _unquoted(value: object) -> str:
 
 
 def _hosts(resources: Mapping[str, Any]) -> list[str]:
-    hosts = resources.get("hosts", ())
+    hosts = resources.get("hosts", [])
+    if not (isinstance(hosts, list) and all(isinstance(host, str) for host in hosts)):
+        return [f"the hosts in resourceconfig.json are {json.dumps(hosts)[:_SHOWN]}; wanted a list of names"]
     if len(hosts) <= 1:
         return []
     return [f"the job has {len(hosts)} hosts ({', '.join(hosts)}), and training runs on one; set InstanceCount to 1"]
@@ -137,6 +145,9 @@ def _rides(root: Path, channels: Mapping[str, Any]) -> tuple[list[str], list[str
         return [], ["the job has no channel; add one, such as train, whose S3 prefix holds files of rides"]
     rides, faults = list[str](), list[str]()
     for name, channel in sorted(channels.items()):
+        if not isinstance(channel, dict):
+            faults.append(f"channel {name} in inputdataconfig.json is {json.dumps(channel)[:_SHOWN]}; wanted an object")
+            continue
         if channel.get("TrainingInputMode") == "Pipe":
             faults.append(f"channel {name} is a pipe; set its InputMode to File or FastFile")
             continue

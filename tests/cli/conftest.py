@@ -15,6 +15,7 @@ from stream_consumer import lambda_function
 from stream_consumer.aws.clients import Clients, connect
 from stream_consumer.cli.app import app, run
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.monitor import lambda_function as monitor_function
 from stream_consumer.training.rides import Rides
 from stream_consumer.training.synthetic import synthetic_rides
 from tests.cli.terminal import Tty
@@ -49,7 +50,8 @@ def command(
 
     def command(*arguments: object) -> Ran:
         # A process of its own would have neither a consumer nor a logger that writes to an older standard output.
-        lambda_function._handler.cache_clear()  # noqa: SLF001
+        for function in (lambda_function, monitor_function):
+            function._handler.cache_clear()  # noqa: SLF001
         logging.Logger.manager.loggerDict.pop("stream-consumer", None)
         code = run(lambda: app([str(argument) for argument in arguments]))
         return Ran(code, *capfd.readouterr())

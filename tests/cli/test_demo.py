@@ -36,21 +36,60 @@ def rows(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in lines}
 
 
+COLUMNS = ("PULocationID", "DOLocationID", "trip_distance", "prediction")
+
+
+def verdicts(text: str) -> dict[str, tuple[str, ...]]:
+    """Return the rows, the limits and the verdict of each column of the drift table."""
+    cells = [re.split(r" {2,}", line.strip()) for line in text.splitlines()]
+    table = [row for row in cells if len(row) == 6]
+    return {name: (counted, limits, verdict) for name, counted, _, _, limits, verdict in table[1:]}
+
+
 @pytest.mark.process
 def test_from_nothing_it_trains_runs_and_reports(command: Command, tmp_path: Path) -> None:
-    ran = command("demo", "--limit", 400, "--rate", 0, "--seed", 7)
+    ran = command("demo", "--limit", 600, "--rate", 0, "--seed", 7)
     assert ran.code == 0, ran
     assert "There is no model yet" in ran.out
-    assert rows(ran.out)["adds up"] == "yes: 400 = 400 + 0 + 0"
+    assert rows(ran.out)["adds up"] == "yes: 600 = 600 + 0 + 0"
+    judged = (*["small reference"] * 2, *["as in training"] * 2)
+    assert verdicts(ran.out) == {
+        name: ("600", "size 0.025, z 5", verdict) for name, verdict in zip(COLUMNS, judged, strict=True)
+    }
+    assert "No verdict on PULocationID, DOLocationID: it takes 500 rows" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
     assert report.count("data:image/png;base64,") == 4
     assert "http" not in report, "the report needs nothing else"
 
-    again = command("demo", "--limit", 400, "--rate", 0, "--seed", 7)
+    again = command("demo", "--limit", 600, "--rate", 0, "--seed", 7)
     assert "There is no model yet" not in again.out
     assert rows(again.out)["RMSE"] == rows(ran.out)["RMSE"], "the rides of the training are not put"
     assert "warning" not in again.out
+
+
+@pytest.mark.process
+def test_a_drift_on_purpose_rings_in_the_table_the_report_and_the_json_and_is_no_error(
+    command: Command, tmp_path: Path
+) -> None:
+    ran = command("demo", "--limit", 600, "--rate", 0, "--malformed", "10%", "--drift", "kilometres", "--json")
+    assert ran.code == 0, ran
+    told = json.loads(ran.out)
+    assert told["about"]["rides"].endswith("seed 42, 10% malformed, distances in kilometres")
+    assert (told["put"], told["predicted"], sum(told["dead_letters"].values())) == (667, 600, 67)
+    drift = told["drift"]
+    rings = dict(zip(COLUMNS, (False, False, True, True), strict=True))
+    assert {one["column"]: one["rings"] for one in drift["columns"]} == rings
+    assert {one["rows"] for one in drift["columns"]} == {600}
+    assert drift["limits"] == {"size": 0.025, "z": 5.0}
+    assert (drift["records"], drift["invalid"], drift["skipped"]) == (667, 67, 0)
+    assert drift["advice"].startswith("Drift in trip_distance, prediction: ")
+    assert {name: verdict for name, (_, _, verdict) in verdicts(ran.err).items()} == {
+        name: "RINGS" if ringing else "small reference" for name, ringing in rings.items()
+    }
+    report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
+    assert "<th scope='row' class='bad'>trip_distance</th>" in report
+    assert drift["advice"] in report
 
 
 def test_malformed_records_come_out_as_dead_letters_by_reason(command: Command, rides_model: Path) -> None:
@@ -117,6 +156,8 @@ def test_the_rides_to_train_on_decide_which_model_runs(command: Command, tmp_pat
 def test_a_model_of_unknown_training_is_said_to_be_one(command: Command, rides_model: Path) -> None:
     ran = command("demo", "--model", rides_model, "--limit", 50, "--rate", 0)
     assert rows(ran.out)["trained on"] == "not recorded"
+    assert "has no reference profile to compare rows with; train it again, or sign a copy" in " ".join(ran.out.split())
+    assert "monitor" not in rows(ran.out)
     assert "warning: nothing tells which rides the model was trained on" in ran.out
 
 
@@ -212,6 +253,6 @@ def test_events_that_are_all_invalid_are_no_demo(command: Command, shops: Path, 
 
 
 def test_events_need_a_model_of_ones_own_and_no_rides(command: Command, shops: Path) -> None:
-    for options in ((), ("--model", shops, "--rides", "r.parquet")):
+    for options in ((), ("--model", shops, "--rides", "r.parquet"), ("--model", shops, "--drift", "zones")):
         ran = command("demo", "--events", "e.ndjson", *options)
         assert (ran.code, "name it with --model, and leave out --rides" in ran.err) == (2, True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,26 +38,28 @@ def test_a_better_model_is_proven_released_and_rolled_back_and_a_bad_one_refused
 ) -> None:
     ran = command("demo-loop", *SMALL, "--json")
     assert ran.code == 0, ran
-    first, serving, better, challenge, released, refused, back, summary = map(json.loads, ran.out.splitlines())
+    told = list(map(json.loads, ran.out.splitlines()))
+    assert [key for one in told for key in one if not re.fullmatch(r"\w+", key)] == []
+    first, serving, better, challenge, released, refused, back, summary = told
     old, new, bad = first["version"], better["version"], refused["version"]
     assert first["verdict"] == "champion: there was no champion"
     assert f"beats the {challenge_rmse(better)} of champion version {old}" in better["verdict"]
     assert refused["verdict"].startswith(f"refused: RMSE {refused['RMSE']:.4f} does not beat the {better['RMSE']:.4f}")
     assert [one["champion"] for one in (first, better, refused)] == [old, new, new]
-    assert [one["model version"] for one in (serving, challenge, released, back)] == [old, old, new, old]
-    assert [one["function version"] for one in (serving, challenge, released, back)] == [1, 2, 3, 4]
-    assert better["predicted meanwhile"] > 0, "the stream goes on while a model is trained"
+    assert [one["model_version"] for one in (serving, challenge, released, back)] == [old, old, new, old]
+    assert [one["function_version"] for one in (serving, challenge, released, back)] == [1, 2, 3, 4]
+    assert better["predicted_meanwhile"] > 0, "the stream goes on while a model is trained"
     assert challenge["ChallengerCompared"] >= 50
     assert challenge["ChallengerFailures"] == 0
     assert challenge["ChallengerDifferenceP95"] > abs(challenge["ChallengerDifferenceMean"]) > 0
 
-    assert (summary["lost"], summary["out of order"], summary["duplicates"], summary["discarded"]) == (0, 0, 0, 0)
+    assert (summary["lost"], summary["out_of_order"], summary["duplicates"], summary["discarded"]) == (0, 0, 0, 0)
     phases = summary["champions"]
     assert [phase["version"] for phase in phases] == [old, new, old]
     assert min(phase["predictions"] for phase in phases) >= 50
     assert sum(phase["predictions"] for phase in phases) == summary["predicted"]
-    assert summary["put"] == summary["predicted"] + summary["dead letters"]
-    assert summary["dead letters"] > 0
+    assert summary["put"] == summary["predicted"] + summary["dead_letters"]
+    assert summary["dead_letters"] > 0
     assert summary["refused"] == f"{bad}: {refused['verdict'].removeprefix('refused: ')}"
     assert not list((tmp_path / "work").iterdir())
     assert not (tmp_path / "mlflow.db").exists()

@@ -177,3 +177,32 @@ def test_training_without_a_server_ends_in_a_champion_on_s3_that_is_shown_and_sc
     scored = command("batch", tmp_path / "rides.ndjson", tmp_path / "minutes.ndjson", "--model", file)
     assert scored.code == 0, scored
     assert 1 < json.loads((tmp_path / "minutes.ndjson").read_text())["prediction"]["ride_duration"] < 60
+
+
+def test_a_mistyped_folder_is_no_model_without_a_version(command: Command, models: Path) -> None:
+    for arguments in ((), ("--json",)):
+        ran = command("model", "list", "--models", f"{models}-typo", *arguments)
+        assert (ran.code, ran.out) == (2, "")
+        assert "there is no folder " in ran.err
+    assert command("model", "list", "--models", models, "--name", "churn").out == "churn has no version yet\n"
+
+
+@pytest.mark.parametrize("content", [b'{"version":' + b"[" * 100_000, b"\xff", b""], ids=["deep", "not UTF-8", "empty"])
+def test_a_hostile_champion_or_record_ends_the_list_in_one_line(command: Command, models: Path, content: bytes) -> None:
+    for name in ("champion.json", f"{digest(models, 1)}.json"):
+        file = models / "ride-duration" / name
+        before = file.read_bytes()
+        file.write_bytes(content)
+        ran = command("model", "list", "--models", models)
+        assert (ran.code, ran.out, ran.err.count("error:")) == (1, "", 1)
+        assert "Traceback" not in ran.err
+        file.write_bytes(before)
+
+
+def test_a_champion_file_that_is_far_too_large_is_not_read(command: Command, models: Path) -> None:
+    with Path(champion_file(models)).open("r+b") as file:
+        file.truncate(1 << 40)  # sparse: it takes no disk
+    listed = command("model", "list", "--models", models)
+    assert (listed.code, "has 1,099,511,627,776 bytes" in " ".join(listed.err.split())) == (1, True)
+    shown = command("model", champion_file(models))
+    assert (shown.code, "has more than 1,048,576 bytes" in " ".join(shown.err.split())) == (1, True)

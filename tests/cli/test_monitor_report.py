@@ -72,11 +72,11 @@ def test_watch_shows_today_and_the_last_errors(command: Command, monkeypatch: py
     ]
     assert lines[3] == "records 903, 1 invalid, 2 not profiled"
     assert lines[4] == "error of 2026-11-20 RMSE 6.00, MAE 3.00, bias -0.50, 50.0% judged"
-    assert [line.split()[:2] for line in lines[-4:]] == [
-        ["PULocationID", "900"],
-        ["DOLocationID", "900"],
-        ["trip_distance", "900"],
-        ["prediction", "900"],
+    assert [(line.split()[:2], line.split(" z 5 ")[1]) for line in lines[-4:]] == [
+        (["PULocationID", "900"], "as in training"),
+        (["DOLocationID", "900"], "as in training"),
+        (["trip_distance", "900"], "as in training"),
+        (["prediction", "900"], "as in training"),
     ]
     assert max(map(len, ran.out.splitlines())) <= 80
 

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from stream_consumer.monitor.drift import DAY, WEEK, Chance, Drift, drifts, population_stability_index
-from stream_consumer.profiling.bins import Bins
-from stream_consumer.profiling.profile import Profile
+from stream_consumer.profiling.bins import Bins, Sample
+from stream_consumer.profiling.profile import Profile, Profiler
+from stream_consumer.profiling.reference import reference_of
 
 REFERENCE_ROWS = 74_000
 REPETITIONS = 1_500
@@ -107,3 +108,24 @@ def test_a_column_that_has_one_value_only_cannot_drift() -> None:
 def test_profiles_of_other_bins_are_not_compared() -> None:
     with pytest.raises(ValueError, match="other bins than the reference"):
         drifts(of([1, 0, 0, 0]), of([1, 1, 0, 0, 0]))
+
+
+@pytest.mark.parametrize("reference_rows", [500, 2_000, 5_000, 8_000, 20_000])
+@pytest.mark.parametrize("rows", [500, 25_000])
+def test_no_sample_rings_because_the_reference_has_missed_labels(reference_rows: int, rows: int) -> None:
+    """Without a least number of rows for each label all would, up to 3,000 rows of the reference."""
+    random = np.random.default_rng(reference_rows)
+    shares = 1 / np.arange(1, 266)
+    for _ in range(20):
+        seen, later = (random.choice(265, size, p=shares / shares.sum()).tolist() for size in (reference_rows, rows))
+        reference = reference_of([Sample("zone", "long", seen, declared=set(seen))])
+        [drift] = drifts(reference, Profiler(reference.bins, ["zone"]).profile([later], [None] * rows))
+        assert not drift.rings(WEEK)
+        assert drift.judged is (reference_rows >= 30 * len(set(seen)))
+        assert drift.verdict(WEEK) == ("as in training" if drift.judged else "small reference")
+
+
+def test_a_reference_of_few_labels_may_be_small() -> None:
+    drift = compared([60, 30, 0, 0, 0], [100, 900, 0, 0, 0])
+    assert (drift.judged, drift.verdict(WEEK)) == (True, "RINGS")
+    assert compared([60, 30, 0, 0, 0], [100, 300, 0, 0, 0]).verdict(WEEK) == "too few rows"

@@ -157,6 +157,15 @@ def test_of_samples_of_january_less_than_one_in_a_thousand_rings(city: City, rid
         assert ringing(city.compared_at(codes, drawn), WEEK) == NOTHING
 
 
+@pytest.mark.process
+def test_of_no_seed_do_synthetic_rides_ring_and_in_kilometres_they_always_do(synthetic: City) -> None:
+    """The rides of the demo, whose seed its user chooses."""
+    for seed in range(200):
+        rides = synthetic_rides(2_000, seed=seed).matrix()
+        assert synthetic.ringing(rides, WEEK) == NOTHING
+        assert synthetic.ringing(in_kilometres(rides), WEEK) == DISTANCES | {"prediction"}
+
+
 def test_counts_by_code_are_those_of_the_profiler(city: City) -> None:
     sample = city.january.matrix[:2_000]
     assert city.compared_at(city.codes(sample), np.arange(len(sample))) == city.compared(sample)

@@ -100,10 +100,10 @@ def test_windows_add_up_by_day_and_drift_is_told_by_column_and_day(folder: Path)
     drift = {row[0]: row[1:] for row in page.tables["Drift of the period"][1:]}
     assert drift["trip_distance"][0] == "2,400"
     assert {name: row[-1] for name, row in drift.items()} == {
-        "PULocationID": "",
-        "DOLocationID": "",
-        "trip_distance": "rings",
-        "prediction": "rings",
+        "PULocationID": "as in training",
+        "DOLocationID": "as in training",
+        "trip_distance": "RINGS",
+        "prediction": "RINGS",
     }
     assert "trip_distance drifts on 2026-11-21." in page.paragraphs
     assert "trip_distance drifts on 2026-11-20." not in page.paragraphs

@@ -1,8 +1,10 @@
 """Loading rides: what is kept, what is dropped and counted, and which files are refused."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from stream_consumer.errors import UsageError
 from stream_consumer.training.memory import machine_memory
 from stream_consumer.training.rides import RowCounts, load_rides
+from stream_consumer.training.synthetic import synthetic_rides
 from stream_consumer.training.tables import read_trips
 from tests.training.trips import GOOD, Trip, trip_table, write_trips
 
@@ -266,3 +269,20 @@ def test_an_unknown_scheme_is_refused() -> None:
     assert (
         refusal("gs://b/green.parquet") == "gs://b/green.parquet: unknown scheme gs://; give a path, s3:// or https://"
     )
+
+
+def test_the_earliest_rides_are_those_of_all_parts_of_a_file() -> None:
+    rides = replace(synthetic_rides(6, seed=1), pickup_time=np.array([10, 30, 50, 20, 40, 60], "datetime64[s]"))
+    assert rides.earliest(4).ride_id.tolist() == [0, 1, 3, 4]
+    assert len(rides.earliest(9)) == 6
+
+
+def test_a_sample_is_that_of_its_seed_in_the_order_of_the_sources() -> None:
+    rides = synthetic_rides(1_000, seed=1)
+    chosen = rides.sample(100, seed=1).ride_id
+    assert len(chosen) == 100
+    assert (np.diff(chosen) > 0).all()
+    assert abs(chosen.mean() - 500) < 100
+    assert (rides.sample(100, seed=1).ride_id == chosen).all()
+    assert (rides.sample(100, seed=2).ride_id != chosen).any()
+    assert len(rides.sample(2_000, seed=1)) == 1_000

@@ -242,3 +242,32 @@ def test_a_job_on_broken_rides_fails_and_names_them(tmp_path: Path) -> None:
     reason = (root / "output" / "failure").read_text()
     assert reason.startswith(f"{root}/input/data/train/2021-01.parquet cannot be read as trip records: ")
     assert list((root / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"resourceconfig": {"hosts": 1}}, "the hosts in resourceconfig.json are 1; wanted a list of names"),
+        ({"resourceconfig": {"hosts": [1, 2]}}, "the hosts in resourceconfig.json are [1, 2]; wanted a list of names"),
+        ({"inputdataconfig": {"train": "File"}}, 'channel train in inputdataconfig.json is "File"; wanted an object'),
+        ({"inputdataconfig": {"train": None}}, "channel train in inputdataconfig.json is null; wanted an object"),
+        ({"hyperparameters": {"seed": [1]}}, "hyperparameter seed is [1]; wanted a text"),
+        ({"hyperparameters": {"name": None}}, "hyperparameter name is null; wanted a text"),
+    ],
+)
+def test_a_value_of_another_type_is_named(tmp_path: Path, config: dict[str, Any], fault: str) -> None:
+    given = {"models": "s3://bucket/models", **config.pop("hyperparameters", {})}
+    root = made(tmp_path, given, **config)
+    channel(root, "train", "2021-01.parquet")
+    with pytest.raises(UsageError) as raised:
+        job_of(root, {})
+    assert fault in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["hyperparameters", "resourceconfig", "inputdataconfig"])
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"{", b"[]", b"1"])
+def test_a_file_that_is_no_object_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    root = made(tmp_path, {"models": "s3://bucket/models"})
+    (root / "input" / "config" / f"{name}.json").write_bytes(content)
+    with pytest.raises(UsageError, match=rf"{name}\.json (cannot be read|holds no JSON object)"):
+        job_of(root, {})

@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,10 @@ figure { margin: 1rem 0 } img { max-width: 100%; background: white; border-radiu
 """
 
 
-def render(outcome: Outcome, about: Mapping[str, str], rows: Iterable[tuple[str, str]]) -> str:
-    """Return the report: *about* says what was run, *rows* are the summary's."""
+def render(
+    outcome: Outcome, about: Iterable[tuple[str, str]], rows: Iterable[tuple[str, str]], drift: Iterable[str]
+) -> str:
+    """Return the report: *about* says what was run, *rows* are the summary's, *drift* is HTML."""
     verdict = (
         "".join(f'<p class="bad">{html.escape(fault)}</p>' for fault in outcome.faults)
         or '<p class="good">Every record that was put came out as a prediction or as a dead letter.</p>'
@@ -46,7 +48,8 @@ def render(outcome: Outcome, about: Mapping[str, str], rows: Iterable[tuple[str,
         "<!doctype html><html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>stream-consumer: demo report</title><style>{_STYLE}</style>"
-        f"<h1>Events in, predictions out</h1>{verdict}{_table(about.items())}<h2>Summary</h2>{_table(rows)}"
+        f"<h1>Events in, predictions out</h1>{verdict}{_table(about)}<h2>Summary</h2>{_table(rows)}"
+        f"{''.join(drift)}"
         f"{figures}</html>"
     )
 

@@ -24,6 +24,7 @@ from stream_consumer.local.demo.function_metrics import MetricsTally
 from stream_consumer.local.demo.reading import Reading
 from stream_consumer.local.demo.ride_producer import Producer
 from stream_consumer.local.runtime.functions import EMPTY_BATCH, started
+from stream_consumer.monitor.drift import DAY, Limits
 from stream_consumer.reader import Received
 from stream_consumer.sinks import Entry
 
@@ -46,6 +47,8 @@ class Plan:
     rate: float | None = None
     """Records put a second; None for as fast as they go."""
     batch_size: int = 500
+    limits: Limits = DAY
+    """What the drift of the entries is judged by."""
 
 
 @dataclass(slots=True)
