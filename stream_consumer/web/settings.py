@@ -1,4 +1,4 @@
-"""The web door's part of the environment; ``FIELDS`` is the source of the table in docs/web.md."""
+"""The environment variables of the web service. ``FIELDS`` is the source of the table in docs/web.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from stream_consumer.settings import Settings
 
 def _tokens(text: str) -> tuple[bytes, ...]:
     tokens = [token.strip() for token in text.split(",")]
-    # Source: RFC 6750, section 2.1, the characters of a bearer token. 16 of them are the least that cannot be guessed.
+    # Source: RFC 6750, section 2.1, the characters of a bearer token. Fewer than 16 characters could be guessed.
     for token in tokens:
         matching(r"[A-Za-z0-9._~+/-]{16,}=*", "tokens of 16 or more of A-Z a-z 0-9 . _ ~ + / -, separated by commas")(
             token
@@ -76,7 +76,7 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """What the environment asks of the web door; the fields are explained in ``FIELDS``."""
+    """The settings of the web service. ``FIELDS`` explains each field."""
 
     model: Settings
     host: str
@@ -95,10 +95,11 @@ class WebSettings:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "WebSettings":
         """
-        Read *environ*, the model's variables as well.
+        Read *environ*, including the model's variables.
 
         Raises:
-            SettingsError: Names every variable that is wrong, its value and what is wanted.
+            SettingsError: At least one variable is wrong. The message has each such variable, its value and the value
+                wanted.
         """
         values, faults = environment_variables.read(FIELDS, environ)
         if not faults and not environ.get("WEB_MAX_ITEMS"):
@@ -116,10 +117,10 @@ class WebSettings:
 
     def demand_auth(self) -> None:
         """
-        Make sure that nobody is let in by oversight.
+        Make sure that no client is admitted by oversight.
 
         Raises:
-            SettingsError: It would listen beyond loopback, without a token and without having been told to.
+            SettingsError: The host is not loopback, no token is set, and ``no_auth`` is False.
         """
         if not (self.tokens or self.no_auth or self.host in {"127.0.0.1", "::1", "localhost"}):
             raise SettingsError(
