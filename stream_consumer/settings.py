@@ -1,8 +1,9 @@
 """
-The environment → one frozen :class:`Settings`, every fault reported at once.
+Read the environment into a frozen :class:`Settings` and report every fault at once.
 
-Limits of the services are constants where they are used, not settings. The names are those of the lineage where it had
-one; ``FIELDS`` is the source of the table in docs/settings.md.
+Limits of AWS services are constants in the modules that obey them, not settings. Where the MLOps Zoomcamp reference
+solution has a variable, the name is the same. ``FIELDS`` is the source of the
+table in docs/settings.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -173,7 +174,7 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment asks for; the fields are explained in ``FIELDS``."""
+    """The settings of a deployment. ``FIELDS`` explains each field."""
 
     predictions_stream_name: str
     model_location: str
@@ -201,7 +202,7 @@ class Settings:
 
     @property
     def choice(self) -> Choice:
-        """What the environment says of the model."""
+        """The choices about the model: digest, run, envelope and columns."""
         names = {"entity": self.entity_field, "id": self.id_field, "prediction": self.prediction_field}
         envelope = {name: value for name, value in names.items() if value is not None}
         return Choice(self.model_digest, self.run_id, envelope, self.model_columns)
@@ -212,7 +213,8 @@ class Settings:
         Read *environ*.
 
         Raises:
-            SettingsError: Names every variable that is wrong, its value and what is wanted.
+            SettingsError: At least one variable is wrong. The message has each such variable, its value and the value
+                wanted.
         """
         values, faults = read(FIELDS, environ)
         bucket, experiment = values.pop("model_bucket"), values.pop("mlflow_experiment_id")
@@ -234,7 +236,7 @@ def _challenger_faults(values: Mapping[str, Any]) -> list[str]:
         if values[name] and not values["challenger_location"]
     ]
     stream, own = values["challenger_stream"], values["predictions_stream_name"]
-    # Readers keep the first prediction of an event, which might be the challenger's.
+    # Readers keep the first prediction of an event, and the challenger's might come first.
     if stream and (stream == own or stream_name(stream) == own or stream_name(own) == stream):
         faults.append(f"CHALLENGER_STREAM={stream!r} is PREDICTIONS_STREAM_NAME; wanted a stream of its own")
     return faults
@@ -243,7 +245,7 @@ def _challenger_faults(values: Mapping[str, Any]) -> list[str]:
 def _lineage_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:
     if not (bucket and experiment and run):
         return None
-    # MLflow 3 keeps a logged model beside its run, under its own id.
+    # MLflow 3 keeps a logged model beside its run, under the model's own id.
     return f"s3://{bucket}/{experiment}/" + (
         f"models/{run}/artifacts" if run.startswith("m-") else f"{run}/artifacts/model"
     )
