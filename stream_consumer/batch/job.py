@@ -45,7 +45,7 @@ class Job:
         Parse paths, URLs of objects or database URLs.
 
         Raises:
-            UsageError: One of them cannot be a name.
+            UsageError: One of them is not a valid name.
         """
         return cls(Location.parse(source), Location.parse(target))
 

@@ -281,7 +281,7 @@ def import_mlflow(because: str) -> Any:
     """
     Import mlflow.
 
-    The import costs seconds and hundreds of megabytes, and no other code before a prediction has it.
+    This costs seconds and hundreds of megabytes, so no other code before a prediction imports mlflow.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:

@@ -208,8 +208,8 @@ def _frame(pandas: Any, columns: Sequence[Column], values: Columns) -> Any:
         {
             column.name: _series(pandas, column.type, of_column)
             for column, of_column in zip(columns, values, strict=True)
-            # mlflow accepts an integer column only without missing values, so a column with missing values only is left
-            # out.
+            # mlflow accepts an integer column without missing values, or no such column. So a column without any value
+            # is left out.
             if column.type not in {"integer", "long"} or any(value is not None for value in of_column)
         },
         index=range(len(values[0])),

@@ -84,7 +84,7 @@ def load_directory(directory: Path, location: str, choice: Choice) -> Model:
             digest is not the pinned digest, or it cannot predict its example. The message has the remedy.
     """
     pinned = choice.digest is not None
-    # A model without a pin holds only data, so a change of its files during the loading does no harm.
+    # A model without a pin holds only data, so nothing depends on its digest and its files need no private copy.
     if choice.digest is None:
         path, digest = directory, directory_digest(directory)
     else:

@@ -2,8 +2,9 @@
 The types and functions that a skops file may name without a pin.
 
 The rule: classes that only hold data, and functions that only compute. skops calls any trusted type with arguments from
-the file (as the class of a list, as the type of a key). Therefore each kind of node has its own list. No decision
-imports a module: skops has imported all of scikit-learn, and a type outside the imported modules is refused.
+the file (as the class of a list, as the type of a key). Therefore each kind of node has its own list. A decision
+imports nothing except two experimental modules of scikit-learn. skops has imported the rest of scikit-learn, and a type
+outside the imported modules is refused.
 """
 
 import functools

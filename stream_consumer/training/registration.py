@@ -114,7 +114,7 @@ class Registration:
         """
         Return the champion of the files or, if they have none, of MLflow.
 
-        A later change of this champion is an error.
+        A promotion requires that it has not changed since.
         """
         self._alias = self._tracked.champion_version() if self._tracked else None
         if self._files:

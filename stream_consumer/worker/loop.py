@@ -5,7 +5,7 @@ Example: three messages, each with an object.
 
     message   object   run                        fate of the message
     m1        a.csv    output committed           deleted
-    m2        b.csv    UsageError: no such file   hidden for 1 s, then 2 s, 4 s, …, until SQS gives up
+    m2        b.csv    UsageError: no such file   hidden for 1 s, then 2 s, 4 s, …, at last moved by SQS
     m3        c.csv    lease lost, so Stopped     left alone, since another worker may have received the message
 
 Invariant: a message is deleted if and only if the output of each of its objects is committed. A message with a failed
