@@ -117,8 +117,6 @@ def _model(location: str, digest: str) -> Model:
 
 
 class _Schemas:
-    """The schemas of the input and of the output."""
-
     def __init__(self, model: Model, rows: "pa.Schema", id_column: str | None, keep: Sequence[str]) -> None:
         self._model = model
         self._layout = Layout(Wanted(model.schema, id_column), rows.names, _SOURCE, "")

@@ -63,7 +63,6 @@ class BatchResult:
 
     @property
     def unsettled(self) -> int:
-        """Number of unsettled records."""
         return len(self.unsettled_positions)
 
     @property

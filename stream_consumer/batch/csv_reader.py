@@ -147,8 +147,6 @@ def csv_numbers(texts: Any, name: str) -> Any:
 
 
 class _File:
-    """A file being read."""
-
     def __init__(
         self, path: Path, schema: EventSchema, layout: Layout, kept: Mapping[str, Any], *, integers: bool
     ) -> None:

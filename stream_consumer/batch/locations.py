@@ -16,8 +16,6 @@ from stream_consumer.errors import UsageError
 
 
 class Format(StrEnum):
-    """The format of a file."""
-
     PARQUET = "Parquet"
     CSV = "CSV"
     NDJSON = "NDJSON"
@@ -34,8 +32,6 @@ SUFFIXES = {
 
 
 class Kind(Enum):
-    """The kind of a location."""
-
     FILE = "a file of this machine"
     OBJECT = "an object of S3"
     CLOUD = "an object of Google Cloud Storage or Azure"

@@ -19,8 +19,6 @@ DEFAULT_OUTPUT = "s3://{bucket}/predictions/{date:%Y-%m}.parquet"
 
 
 class Interval(StrEnum):
-    """The interval of a run."""
-
     MONTH = "month"
     DAY = "day"
     HOUR = "hour"

@@ -220,7 +220,7 @@ def digest_of(file: Path) -> str:
 
 
 class S3Store:
-    """Objects."""
+    """Objects of S3."""
 
     def __init__(self, client: "S3Client") -> None:
         self._client = client

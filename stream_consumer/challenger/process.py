@@ -34,8 +34,6 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Process:
-    """A running challenger."""
-
     def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
         """
         Start the process. The process itself loads the model.

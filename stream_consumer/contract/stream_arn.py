@@ -13,8 +13,6 @@ _NAME = re.compile(r":stream/([^/]*)")
 
 
 class KinesisStream(NamedTuple):
-    """A Kinesis stream."""
-
     arn: str
     """ARN without the consumer."""
     region: str
