@@ -11,9 +11,9 @@ Example: three records, the second without a distance.
     1          InvalidRecord   none                    fault f1, reason "schema"
     2          event           1                       prediction p2
 
-``decide`` returns ``predictions=[p0, p2]``, ``positions=[0, 2]``, ``faults={1: f1}`` and ``decided=3``. Two index
-spaces meet here: positions in the batch and rows of the model call. ``positions[row]`` leads from a row to its
-position.
+``decide`` returns ``predictions=[p0, p2]``, ``positions=[0, 2]``, ``faults={1: f1}`` and ``decided=3``. Three index
+spaces meet here: positions in the batch, rows of the model call, and indices of the predictions. ``positions[i]`` is
+the position of the record of ``predictions[i]``.
 
 Invariant: each position below ``decided`` stands either in ``positions`` or in ``faults``, never in both. Positions
 from ``decided`` on stand in neither, because the deadline passed before their rows were isolated.

@@ -9,13 +9,13 @@ a call.
 
 Example: three requests, of which B makes the model raise.
 
-    arrives   events    queue   model call               answers
-    A         a1, a2    A       decide([a1, a2])
-    B         b1        B               (running)
-    C         c1        B, C            (done)           A: its 2 outcomes
-                                decide([b1, c1]) raises
-                                decide([b1]) raises      B: CallFailed
-                                decide([c1])             C: its outcome
+    arrives     queue   model call                answers
+    A: a1, a2   A       decide([a1, a2])
+    B: b1       B       (still running)
+    C: c1       B, C    (done)                    A: its 2 outcomes
+                        decide([b1, c1]) raises
+                        decide([b1]) raises       B: CallFailed
+                        decide([c1])              C: its outcome
 
 Invariant: each request gets exactly one answer, either its own outcomes in order or an error with the cause. The fate
 of a request never depends on the requests in the same call. At most one call runs at a time, and at most
