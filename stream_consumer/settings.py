@@ -219,7 +219,7 @@ class Settings:
         values, faults = read(FIELDS, environ)
         bucket, experiment = values.pop("model_bucket"), values.pop("mlflow_experiment_id")
         if values["model_location"] is None:
-            values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
+            values["model_location"] = _artifact_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
         values["kafka"], kafka_faults = KafkaSettings.read(environ)
@@ -242,7 +242,7 @@ def _challenger_faults(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _lineage_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:
+def _artifact_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:
     if not (bucket and experiment and run):
         return None
     # MLflow 3 keeps a logged model beside its run, under the model's own id.

@@ -106,11 +106,11 @@ class AggregatedStream:
                     chunks.append(chunk)
         return unwritten, resent
 
-    def _chunks(self, items: Sequence[Entry], stretch: range) -> Sequence[Chunk]:
+    def _chunks(self, items: Sequence[Entry], positions: range) -> Sequence[Chunk]:
         """Return the positions of a range by aggregate, in the order of each aggregate's first position."""
         chunks: dict[str, list[list[int]]] = {}
         room: dict[str, int] = {}
-        for position in stretch:
+        for position in positions:
             entry = items[position]
             key = self._key(entry)
             size = len(entry.data) + _RECORD_BYTES

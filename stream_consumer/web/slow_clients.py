@@ -97,19 +97,19 @@ class Protocol(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
-    def watch(self, patience: float) -> None:
+    def watch(self, seconds: float) -> None:
         """
         Refuse a request that stays incomplete, and cut off a client that does not read its answer.
 
-        Both happen after *patience* seconds.
+        Both happen after *seconds*.
         """
         now = time.monotonic()
         if self.transport.is_closing():  # closing lasts until all bytes are sent
             self._stuck_since = self._stuck_since or now
-        if now - (self._stuck_since or now) > patience:
+        if now - (self._stuck_since or now) > seconds:
             self.transport.abort()
-        elif now - (self._arriving_since or now) > patience:
-            self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {patience:g} s"))
+        elif now - (self._arriving_since or now) > seconds:
+            self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {seconds:g} s"))
 
     def pause_writing(self) -> None:
         self._stuck_since = time.monotonic()

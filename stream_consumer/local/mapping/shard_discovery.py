@@ -49,13 +49,13 @@ class Stream:
             StreamUnreadable: The stream is gone or access is denied.
             LocalPlatformError: The faults lasted too long.
         """
-        patience = FailingSince(self._pace.patience_seconds)
+        failing = FailingSince(self._pace.patience_seconds)
         while not stopping.is_set():
             try:
                 return [_shard(listed) for listed in list_shards(self._kinesis, arn)]
             except ReadFailed as error:
-                patience.failed("ListShards", error, self._clock.now())
-                self._clock.wait(stopping, self._pace.backoff(patience.failures))
+                failing.failed("ListShards", error, self._clock.now())
+                self._clock.wait(stopping, self._pace.backoff(failing.failures))
         return []
 
 
