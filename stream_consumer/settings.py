@@ -2,8 +2,8 @@
 Read the environment into a frozen :class:`Settings` and report every fault at once.
 
 Limits of AWS services are constants in the modules that obey them, not settings. Where the MLOps Zoomcamp reference
-solution has a variable, the name is the same. ``FIELDS`` is the source of the
-table in docs/settings.md.
+solution has a variable, the name is the same. ``FIELDS`` is the source of the table in
+docs/settings.md.
 """
 
 from collections.abc import Mapping, Sequence
