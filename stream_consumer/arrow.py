@@ -2,7 +2,7 @@
 Score Arrow record batches, for Spark's ``mapInArrow``, Ray Data's ``map_batches`` or a loop of your own.
 
 The rule: each row of the input is a row of the output, in order, predicted or rejected. The verdicts equal those of
-``stream-consumer batch``, because the same ``Judge`` decides.
+``stream-consumer batch``, because the same ``Judge`` decides. Example::
 
     scorer = ArrowScorer("s3://taxi/models/7", digest="…", keep=("event_id",))
     scored = rides.mapInArrow(scorer.batches, schema)                            # Spark

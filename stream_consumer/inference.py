@@ -4,7 +4,7 @@ Inference: n records in, n outcomes out, in order. An outcome is a prediction or
 This module writes nothing. The stream's consumer, batch runs and web requests all call this module, so they reach the
 same verdicts.
 
-Example: three records, the second without a distance.
+Example: three records, the second without a distance::
 
     position   decoded         row of the model call   outcome
     0          event           0                       prediction p0

@@ -4,7 +4,7 @@ Scoring: n rows in, n outcomes out, in order, with a single model call.
 The rule: a row is at fault only if the model refuses the row alone. Only a model that has already predicted a row can
 blame a row.
 
-Example: three rows, of which the model refuses the second.
+Example: three rows, of which the model refuses the second::
 
     predict(r0, r1, r2)   raises
     predict(example)      succeeds, so the rows are at fault and not the model

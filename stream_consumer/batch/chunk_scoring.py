@@ -5,7 +5,7 @@ A *surely* valid row has numbers of exactly the column's type, within the limits
 JSON and go to ``Scorer`` as arrays. All other rows become JSON events and go to ``Decider``, as on the stream. Surely
 valid rows are only some of the valid rows.
 
-Example: a table of three rows, numbered from 7, with a column of integers and a model that wants doubles.
+Example: a table of three rows, numbered from 7, with a column of integers and a model that wants doubles::
 
     position   row number   distance   id      path      outcome
     0          7            3          1       Scorer    prediction p7

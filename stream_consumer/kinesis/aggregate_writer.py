@@ -6,7 +6,7 @@ shard than its aggregate's. Predictions are folded a range at a time. The size o
 in flight without aggregation. If the service refuses an aggregate, the aggregate is halved until the refused
 predictions stand alone.
 
-Example: three predictions and two aggregate keys.
+Example: three predictions and two aggregate keys::
 
     position        0     1     2
     partition key   "7"   "8"   "6"

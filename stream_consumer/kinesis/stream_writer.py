@@ -4,7 +4,7 @@ Put entries on a Kinesis stream.
 Requests go out in waves of a few in flight. Only rejected entries are sent again, with full jitter, and no call starts
 after the caller's deadline. A request refused as invalid is halved until the faulty entries stand alone.
 
-Example: three entries in a single request, of which Kinesis throttles the second.
+Example: three entries in a single request, of which Kinesis throttles the second::
 
     PutRecords [0, 1, 2]   → None, "ProvisionedThroughputExceededException", None
     PutRecords [1]         → None

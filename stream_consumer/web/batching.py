@@ -7,7 +7,7 @@ are likely to ask again. If a call fails or is refused, it is repeated for each 
 at fault stand alone. Rows of a request are isolated in slices of time, and between two slices the waiting requests get
 a call.
 
-Example: three requests, of which B makes the model raise.
+Example: three requests, of which B makes the model raise::
 
     arrives     queue   model call                answers
     A: a1, a2   A       decide([a1, a2])

@@ -1,7 +1,7 @@
 """
 Receive messages that name objects, score the objects, delete the messages.
 
-Example: three messages, each with an object.
+Example: three messages, each with an object::
 
     message   object   run                        fate of the message
     m1        a.csv    output committed           deleted

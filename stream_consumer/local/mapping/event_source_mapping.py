@@ -4,7 +4,7 @@ The local event source mapping: read a Kinesis stream and invoke a function as A
 Each shard has a thread. The rules of delivery are in ``delivery_rules``. docs/event-source-mapping.md lists the
 imitated behaviour with its sources, and the omissions.
 
-Example: three records of a stream whose shard p was split into c1 and c2.
+Example: three records of a stream whose shard p was split into c1 and c2::
 
     record   shard   thread   steps
     r1       p       p        read, invoke, checkpoint r1, then find the end of the closed shard: p is finished

@@ -4,7 +4,7 @@ A shard's records between reading and checkpoint: the batches to deliver now, an
 With parallelization factor *n*, a hash of the partition key assigns each record to one of *n* lanes. A lane has a
 single batch at a time. The module does no I/O, and has no threads or clock: time is an argument, in seconds.
 
-Example: three records with the partition keys a, b, a, in two lanes.
+Example: three records with the partition keys a, b, a, in two lanes::
 
     call                         lane 0    lane 1    settled       checkpoint()
     add([r1, r2, r3])            r1 r3     r2
