@@ -25,52 +25,68 @@ FIELDS = {
         "WEB_PORT",
         integer(0, 65_535),
         8080,
-        "Port to listen on; without it `PORT`, which Cloud Run and others set; `0`: any that is free",
+        "Port to listen on. `0` is any free port. The fallback is `PORT`, as set by Cloud Run and others",
         fallback="PORT",
     ),
     "tokens": Field(
         "WEB_TOKEN",
         _tokens,
         (),
-        "Bearer tokens that are let in, separated by commas, so that one can be replaced by another; obligatory beyond "
-        "loopback",
+        "Valid bearer tokens, separated by commas, so that an old and a new token can overlap. Required unless the "
+        "address is loopback or `WEB_NO_AUTH` is `true`",
         secret=True,
     ),
-    "no_auth": Field("WEB_NO_AUTH", boolean, default=False, meaning="`true`: let everybody in, beyond loopback, too"),
+    "no_auth": Field(
+        "WEB_NO_AUTH",
+        boolean,
+        default=False,
+        meaning="With `true`, no `WEB_TOKEN` is required on any address, and every client is admitted without one",
+    ),
     "max_items": Field(
-        "WEB_MAX_ITEMS", integer(1, 100_000), 10_000, "Events of a request; a model call that requests share has 1,000"
+        "WEB_MAX_ITEMS",
+        integer(1, 100_000),
+        10_000,
+        "Largest number of events in a request. A model call shared by requests has at most 1,000",
     ),
     "max_body_bytes": Field(
         "WEB_MAX_BODY_BYTES",
         integer(1_000, 100_000_000),
         6_291_456,
-        "Bytes of a request's body; the default is what SageMaker and Lambda let through",
+        "Largest size of a request's body, in bytes. The default is the limit of SageMaker and Lambda",
     ),
     "queue_items": Field(
-        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 50_000, "Events that may wait for a worker's model; beyond, 503"
+        "WEB_QUEUE_ITEMS",
+        integer(1, 1_000_000),
+        50_000,
+        "Largest number of events that wait for a worker's model. Further requests get 503",
     ),
     "timeout_ms": Field(
         "WEB_TIMEOUT_MS",
         integer(1, 900_000),
         5_000,
-        "Time for a request to arrive whole, to be decided, and for its answer to be taken",
+        "Time for a request to arrive whole, to be decided, and for its answer to be read, in milliseconds",
     ),
     "max_connections": Field(
-        "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections of a worker; with more, 503 to all"
+        "WEB_MAX_CONNECTIONS",
+        integer(1, 100_000),
+        1_000,
+        "Largest number of open connections of a worker. With more, all requests get 503",
     ),
     "workers": Field(
         "WEB_WORKERS",
         integer(1, 512),
         1,
-        "Worker processes that share the port; more than 1 have a parent that starts, watches and replaces them",
+        "Number of worker processes on the port. With more than 1, a parent starts, watches and replaces them",
     ),
     "drain_seconds": Field(
         "WEB_DRAIN_SECONDS",
         integer(0, 900),
         0,
-        "Time after SIGTERM to serve on, not ready, so that load balancers notice; a second signal ends it",
+        "Seconds after SIGTERM to go on serving, not ready, so that load balancers notice. A second signal ends them",
     ),
-    "grace_seconds": Field("WEB_GRACE_SECONDS", integer(0, 900), 25, "Time after that to finish what was accepted"),
+    "grace_seconds": Field(
+        "WEB_GRACE_SECONDS", integer(0, 900), 25, "Seconds after the drain time to finish accepted requests"
+    ),
 }
 
 

@@ -36,19 +36,29 @@ def _comma_separated(kind: str, wanted: str) -> Callable[[str], tuple[str, ...]]
 
 
 FIELDS = {
-    "queue_url": Field("QUEUE_URL", url, None, "The queue that workers drain"),
-    "cluster": Field("CLUSTER", some_text, None, "The cluster that they run in, by name or ARN"),
-    "task_definition": Field("TASK_DEFINITION", some_text, None, "Their task definition, by family or ARN"),
+    "queue_url": Field("QUEUE_URL", url, None, "URL of the queue that workers drain"),
+    "cluster": Field("CLUSTER", some_text, None, "Name or ARN of the workers' cluster"),
+    "task_definition": Field("TASK_DEFINITION", some_text, None, "Family or ARN of the workers' task definition"),
     "family": Field(
-        "TASK_FAMILY", matching(r"[\w-]+", "a task definition's family"), "", "Its family, if it has another"
+        "TASK_FAMILY",
+        matching(r"[\w-]+", "a task definition's family"),
+        "",
+        "Family of the tasks, if another than in `TASK_DEFINITION`",
     ),
-    "subnets": Field("SUBNETS", _comma_separated("subnet", "ids of subnets"), None, "Where they run"),
-    "security_groups": Field("SECURITY_GROUPS", _comma_separated("sg", "ids of security groups"), None, "Theirs"),
+    "subnets": Field("SUBNETS", _comma_separated("subnet", "ids of subnets"), None, "Subnets of the workers"),
+    "security_groups": Field(
+        "SECURITY_GROUPS", _comma_separated("sg", "ids of security groups"), None, "Security groups of the workers"
+    ),
     "assign_public_ip": Field(
-        "ASSIGN_PUBLIC_IP", matching("ENABLED|DISABLED", "ENABLED or DISABLED"), "DISABLED", "As ECS has it"
+        "ASSIGN_PUBLIC_IP",
+        matching("ENABLED|DISABLED", "ENABLED or DISABLED"),
+        "DISABLED",
+        "Whether workers get a public address",
     ),
-    "max_tasks": Field("MAX_TASKS", integer(1, 999_999), 4, "The most that run at once"),
-    "messages_per_task": Field("MESSAGES_PER_TASK", integer(1, 999_999), 100, "The backlog that is worth a task"),
+    "max_tasks": Field("MAX_TASKS", integer(1, 999_999), 4, "Largest number of workers at once"),
+    "messages_per_task": Field(
+        "MESSAGES_PER_TASK", integer(1, 999_999), 100, "Number of waiting messages for each worker"
+    ),
 }
 
 
