@@ -8,9 +8,9 @@ Example: three messages, each with an object::
     m2        b.csv    UsageError: no such file   hidden for 1 s, then 2 s, 4 s, …, at last moved by SQS
     m3        c.csv    lease lost, so Stopped     left alone, since another worker may have received the message
 
-Invariant: a message is deleted if and only if the output of each of its objects is committed. A message with a failed
-object returns to the queue, and the reason goes to the log. After the number of receives in the queue's redrive policy,
-SQS moves the message to the dead-letter queue.
+Invariant: a message is deleted only if the output of each of its objects is committed. A message with a failed object
+returns to the queue, and the reason goes to the log. After the number of receives in the queue's redrive policy, SQS
+moves the message to the dead-letter queue.
 
 On a second delivery of a message, its output is already committed. If two workers meet at an object, both score the
 object and write the same bytes. If the object has changed meanwhile, the job fails the run with outdated results.
@@ -43,9 +43,9 @@ from stream_consumer.worker.shutdown import Shutdown
 POLL_SECONDS = 5
 EMPTY_POLLS = 4
 
-# An object that can never be scored comes again after 1, 2, 4, … seconds. A worker that drains the queue thus lives to
-# see the message in the dead-letter queue, and a queue without one does not keep the worker busy. Any other failure
-# waits for longer.
+# An object that can never be scored comes again after 1, 2, 4, … seconds. A worker that drains the queue thus runs
+# until the message is in the dead-letter queue. Without such a queue, the growing waits keep the worker from being busy
+# with the message. Any other failure waits for longer.
 _POISON_SECONDS = 1
 _TRANSIENT_SECONDS = 30
 _RECEIVE_FAILED_SECONDS = 10
@@ -210,7 +210,7 @@ class Worker:
             elif not lease.lost:
                 self._queue.hide(message, unsettled.seconds)
         except (ReceiptLost, ClientError, BotoCoreError) as error:
-            # The message comes again after its visibility timeout. Its output is already committed by then.
+            # The message comes again after its visibility timeout. The worker then finds the outputs committed so far.
             self._log.warning("message not settled", extra={"message_id": message.id, "reason": str(error)})
 
     def _unsettled(self, message: Message, lease: Lease) -> Unsettled | None:
