@@ -1,8 +1,8 @@
 """
-Score Arrow record batches: what Spark's ``mapInArrow``, Ray Data's ``map_batches`` or a loop of your own calls.
+Score Arrow record batches, for Spark's ``mapInArrow``, Ray Data's ``map_batches`` or a loop of your own.
 
-The rule: each row of the input is one row of the output, in order, predicted or rejected. The verdicts are those of
-``stream-consumer batch``, because the same ``Judge`` decides.
+The rule: each row of the input is a row of the output, in order, predicted or rejected. The verdicts equal those of
+``stream-consumer batch``, because the same ``Judge`` decides. Example::
 
     scorer = ArrowScorer("s3://taxi/models/7", digest="…", keep=("event_id",))
     scored = rides.mapInArrow(scorer.batches, schema)                            # Spark
@@ -30,36 +30,58 @@ from stream_consumer.model import Model
 from stream_consumer.models.loading import Choice, load_model
 
 REJECTION = ("reason", "path", "detail")
-"""The columns that say why a row was rejected; null where it was predicted."""
+"""The columns with the cause of a rejection. Null in predicted rows."""
 _SOURCE = "the record batch"
 
 
 @dataclass(frozen=True, slots=True)
 class ArrowScorer:
     """
-    Scores record batches with the model at *location*, which each process loads once.
+    Scores record batches with the model at *location*, loaded once by each process.
 
-    An instance is pickled to the workers of an engine. They need this package and access to the location. The digest is
-    required, so that no two workers score with different models; ``stream-consumer model LOCATION`` prints it.
+    An engine pickles an instance to its workers. The workers need this package and access to the location. The digest
+    is required, so that all workers score with the same model. ``stream-consumer model LOCATION`` prints the digest.
+
+    With the *location* and *digest* of a model of rides, and the table *rides* of three rows, of which the second has
+    no distance:
+
+        >>> scored = ArrowScorer(location, digest).table(rides)
+        >>> scored.column("ride_id").to_pylist(), scored.column("reason").to_pylist()
+        ([256, 257, 258], [None, 'schema', None])
     """
 
     location: str
     digest: str
     id_column: str | None = None
-    """The column of ids; by default the one that the model's envelope names, ``ride_id``."""
+    """The column of ids. The default is the id field of the model's envelope, ``ride_id``."""
     keep: tuple[str, ...] = ()
-    """Columns of the input that the output has, too: what recognises a row on a rerun, or partitions the output."""
+    """Input columns to copy to the output, for example to recognise a row on a rerun or to partition the output."""
 
     def batches(self, rows: Iterable["pa.RecordBatch"]) -> Iterator["pa.RecordBatch"]:
-        """Score *rows* as :func:`score` does."""
+        """
+        Score *rows* as :func:`score` does.
+
+            >>> [batch.num_rows for batch in ArrowScorer(location, digest).batches(rides.to_batches())]
+            [3]
+        """
         return score(rows, _model(self.location, self.digest), id_column=self.id_column, keep=self.keep)
 
     def table(self, rows: "pa.Table") -> "pa.Table":
-        """Score a table as :func:`score` scores its batches."""
+        """
+        Score a table as :func:`score` scores its batches.
+
+            >>> ArrowScorer(location, digest, keep=("trip_distance",)).table(rides).column("trip_distance").to_pylist()
+            [3.66, None, 8.2]
+        """
         return pa.Table.from_batches(self.batches(rows.to_batches()), self.schema(rows.schema))
 
     def schema(self, rows: "pa.Schema") -> "pa.Schema":
-        """Return the schema of the output for *rows* of this schema."""
+        """
+        Return the schema of the output for input *rows* of this schema.
+
+            >>> ArrowScorer(location, digest).schema(rides.schema).names
+            ['ride_id', 'ride_duration', 'model', 'version', 'reason', 'path', 'detail']
+        """
         return _Schemas(_model(self.location, self.digest), rows, self.id_column, self.keep).schema
 
 
@@ -67,16 +89,20 @@ def score(
     rows: Iterable["pa.RecordBatch"], model: Model, *, id_column: str | None = None, keep: Sequence[str] = ()
 ) -> Iterator["pa.RecordBatch"]:
     """
-    Give each row of *rows* a prediction or the reason, path and detail of its rejection, in order.
+    Give each row of *rows* a prediction, or the reason, path and detail of its rejection, in order.
 
-    The input has the columns of the model's signature and a column of ids; it may have others. The output has the id,
-    the columns of predictions as in the Parquet output of ``stream-consumer batch``, ``model``, ``version``,
-    ``reason``, ``path``, ``detail`` and the columns to *keep*.
+    The input has the columns of the model's signature and a column of ids. Additional columns are allowed. The output
+    has the id, the columns of predictions as in the Parquet output of ``stream-consumer batch``, ``model``,
+    ``version``, ``reason``, ``path``, ``detail`` and the columns to *keep*.
+
+        >>> [batch] = score(rides.to_batches(), load_model(location))
+        >>> batch.column("path").to_pylist()
+        [None, '$.ride.trip_distance', None]
 
     Raises:
-        UsageError: The input lacks a column, its ids are neither integers nor texts, or a column to keep has the name
-            of one of the output's own.
-        ModelError: The model fails on its own example: no row is at fault.
+        UsageError: The input lacks a column, the ids are neither integers nor texts, or a column to keep has the same
+            name as an output column.
+        ModelError: The model fails on its own example. No row is at fault.
     """
     judge = Judge(model, _SOURCE, PredictionColumns(model))
     for batch in rows:
@@ -91,8 +117,6 @@ def _model(location: str, digest: str) -> Model:
 
 
 class _Schemas:
-    """The schemas of the input and of the output."""
-
     def __init__(self, model: Model, rows: "pa.Schema", id_column: str | None, keep: Sequence[str]) -> None:
         self._model = model
         self._layout = Layout(Wanted(model.schema, id_column), rows.names, _SOURCE, "")
@@ -142,7 +166,7 @@ class _Schemas:
 
 
 def _sayable(ids: Any) -> Any:
-    """Return *ids*, null where one is an integer that no output can hold: such a row is rejected."""
+    """Return *ids* with null for each integer too large for an output. The row of such an id is rejected."""
     if not pa.types.is_uint64(ids.type):
         return ids
     return pc.if_else(pc.greater(ids, pa.scalar(LARGEST_ID, pa.uint64())), None, ids)
@@ -157,8 +181,8 @@ def _spread(arrays: Iterable[Any], positions: Any, count: int) -> list[Any]:
     """
     Return arrays of *count* values: those of *arrays* at *positions*, null elsewhere.
 
-    >>> _spread([pa.array([5.0, 7.0])], np.array([0, 2]), 3)[0].to_pylist()
-    [5.0, None, 7.0]
+        >>> _spread([pa.array([5.0, 7.0])], np.array([0, 2]), 3)[0].to_pylist()
+        [5.0, None, 7.0]
     """
     at = np.full(count, -1)
     at[positions] = np.arange(len(positions))

@@ -1,7 +1,7 @@
 """
 The composition root: settings become clients, a model, sinks and a consumer.
 
-The rule: only this module knows which sinks a consumer has.
+The rule: only this module knows the sinks of a consumer.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 
 class Closable(Protocol):
-    """A client: closing it drops its connections, and its next call opens new ones."""
+    """A client. Closing the client drops its connections, and its next call opens new connections."""
 
     def close(self) -> None: ...
 
 
 class Composition(NamedTuple):
-    """A consumer, the clients that it holds, and the challenger that the settings ask for."""
+    """A consumer, its clients, and the challenger if the settings name one."""
 
     consumer: Consumer
     clients: Sequence[Closable]
@@ -47,13 +47,14 @@ class Composition(NamedTuple):
 
 def compose(settings: Settings, loaded: Callable[[Model], object]) -> Composition:
     """
-    Compose the consumer that *settings* ask for; *loaded* is told of the model before any sink is made.
+    Compose the consumer of *settings*. *loaded* receives the model before any sink is made.
 
     Raises:
-        InitError: The model cannot be served or a client cannot be made; nothing is consumed until that is mended.
+        InitError: The model cannot be served or a client cannot be made. No record is consumed until the fault is
+            mended.
     """
     session = default_session()
-    # With botocore's own timeouts: fetching a large model outlasts those of a dead letter.
+    # With botocore's own timeouts: fetching a large model takes longer than the timeouts for dead letters allow.
     model = load_model(settings.model_location, s3=lambda: client(session, "s3"), choice=settings.choice)
     loaded(model)
     predictions = dead_letters = None
@@ -77,14 +78,14 @@ def compose(settings: Settings, loaded: Callable[[Model], object]) -> Compositio
 
 
 def _challenger(settings: Settings, model: Model) -> "Challenger":
-    # Imported where there is one, so that it costs nothing where there is none.
+    # Imported on demand, so that a deployment without a challenger does not pay for the import.
     from stream_consumer.challenger.challenger import Challenger  # noqa: PLC0415
 
     return Challenger(settings, model.schema.columns)
 
 
 def _check_room(model: Model) -> None:
-    """Refuse a model whose name and version leave a record no room for a prediction."""
+    """Refuse a model whose name and version leave no room for a prediction in a record."""
     try:
         size = len(msgspec.json.encode([model.name, model.version]))
     except UnicodeEncodeError as error:
@@ -99,14 +100,14 @@ def _check_room(model: Model) -> None:
 
 
 class _Output(NamedTuple):
-    """Where predictions go, and the client that takes them there."""
+    """The sink of predictions and its client."""
 
     sink: Sink
     client: Closable
 
 
 def _stream(settings: Settings, session: "boto3.Session") -> _Output:
-    # Validation costs as much as the call itself; the contract stands before it.
+    # Validation costs as much as the call itself, and the contract has already checked the values.
     config = client_config(settings.publish_concurrency, parameter_validation=False)
     kinesis = client(session, "kinesis", endpoint_url=settings.kinesis_endpoint_url, config=config)
     in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
@@ -117,7 +118,7 @@ def _stream(settings: Settings, session: "boto3.Session") -> _Output:
 
 
 def _topic(settings: Settings, session: "boto3.Session") -> _Output:
-    """Connect to the output topic; only here is the library of Kafka imported."""
+    """Connect to the output topic. Only this function imports the Kafka library."""
     try:
         from stream_consumer.kafka.topic_writer import PredictionTopic  # noqa: PLC0415
     except ImportError as error:
@@ -131,7 +132,7 @@ def _topic(settings: Settings, session: "boto3.Session") -> _Output:
 
 def kafka_connection(kafka: KafkaSettings, session: "boto3.Session") -> Connection:
     """
-    Return the way to the cluster that the settings name, its secrets read.
+    Return the connection parameters of the cluster in *kafka*, with the secrets read.
 
     Raises:
         SettingsError: A secret cannot be read.

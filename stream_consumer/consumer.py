@@ -1,10 +1,11 @@
 """
-The decision: the fate of every record of a batch.
+Decide the fate of every record of a batch.
 
-The rule: a record is settled when its prediction or its dead letter is acknowledged, and a lane of the batch is settled
-up to its first record that is not. Dead letters go first, and nothing is published at or behind a record of the lane
-that cannot be settled, so that what comes again has been published as little as possible. A batch of Kinesis is one
-lane, and a batch of Kafka has a lane for each partition. The model is called once, for all of them.
+The rule: a record is settled when its prediction or its dead letter is acknowledged. A lane is settled up to its first
+unsettled record. A Kinesis batch has a single lane. A Kafka batch has a lane for each partition.
+
+Dead letters are written first. No prediction is published at or behind a record of the same lane that cannot be
+settled, so a redelivery repeats as few predictions as possible. The model is called once, for the records of all lanes.
 """
 
 import math
@@ -25,7 +26,7 @@ from stream_consumer.sinks import Entry, Sink, Unwritten
 
 
 class _Stop(NamedTuple):
-    """The first unsettled record of a lane, by its position, and why it is not settled."""
+    """Position of the first unsettled record of a lane, with the cause."""
 
     position: int
     cause: str
@@ -33,17 +34,17 @@ class _Stop(NamedTuple):
 
 @dataclass(slots=True)
 class BatchResult:
-    """What became of a batch; filled as it is decided. Every record is settled until its lane is stopped before it."""
+    """The fate of a batch, filled in step by step. All records count as settled until ``stop_at`` stops their lane."""
 
     records: Sequence[Record]
     predictions: list[Prediction] = field(default_factory=list)
-    """One for each record that could be scored, in order."""
+    """A prediction for each scored record, in order."""
     decision: Decision | None = None
-    """Which record each prediction is of, and why the others have none."""
+    """The position of each prediction's record, and the faults of the records without a prediction."""
     published: int = 0
-    """Acknowledged predictions; those behind an unsettled record will be published again."""
+    """Number of acknowledged predictions. Those behind an unsettled record will be published again."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    """One for each invalid record, whether it could be written or not; those that were written first."""
+    """A dead letter for each invalid record, written or not. The written dead letters come first."""
     dead_letters_written: int = 0
     resent: int = 0
     unseen_categories: int = 0
@@ -51,7 +52,7 @@ class BatchResult:
     publish_seconds: float = 0.0
     dead_letter_seconds: float = 0.0
     _stops: dict[str | None, _Stop] = field(default_factory=dict)
-    """By lane; a lane that is settled whole has none."""
+    """The stop of each lane. A wholly settled lane has none."""
 
     def is_settled(self, position: int) -> bool:
         return not self._stops or not self._is_behind(position)
@@ -62,7 +63,6 @@ class BatchResult:
 
     @property
     def unsettled(self) -> int:
-        """How many records are not settled."""
         return len(self.unsettled_positions)
 
     @property
@@ -71,7 +71,7 @@ class BatchResult:
 
     @property
     def settled(self) -> int:
-        """How many records are settled. Of a single lane these are the first."""
+        """Number of settled records. In a single lane, these are the leading records."""
         return len(self.records) - self.unsettled
 
     @property
@@ -81,26 +81,30 @@ class BatchResult:
 
     @property
     def first_unsettled(self) -> Sequence[Record]:
-        """The record from which each lane must come again, of every lane that is not settled whole."""
+        """The first unsettled record of each lane, from which the lane must be delivered again."""
         return [self.records[stop.position] for stop in sorted(self._stops.values())]
 
     @property
     def cause(self) -> str:
-        """Why the first unsettled record is not settled; empty if all are."""
+        """Why the first unsettled record is not settled. Empty if all records are."""
         return min(self._stops.values()).cause if self._stops else ""
 
     @property
     def checkpoint(self) -> str | None:
-        """The sequence number from which a single lane must come again; None if it need not, or if none is known."""
+        """
+        Sequence number from which a single lane must be redelivered.
+
+        None if all records are settled or no number is known.
+        """
         return self.first_unsettled[0].sequence_number if self._stops else None
 
     @property
     def oldest_arrival(self) -> float | None:
-        """Unix seconds of the earliest arrival in Kinesis."""
+        """Earliest arrival time in Kinesis, in Unix seconds."""
         return min((record.arrival for record in self.records if record.arrival is not None), default=None)
 
     def outcomes(self) -> list[Outcome]:
-        """Return what the model made of each decided record, in order."""
+        """Return the model's outcome for each decided record, in order."""
         return list(map(outcome_of, self.decision.outcomes())) if self.decision else []
 
     def dead_letters_by_reason(self) -> Counter[Reason]:
@@ -110,7 +114,7 @@ class BatchResult:
         """
         Leave the lane of *position* unsettled from there on.
 
-        Only whole aggregates are left: their parts share a sequence number.
+        An aggregate is left whole: its parts share a sequence number.
         """
         if not self.is_settled(position):
             return
@@ -136,23 +140,24 @@ _REMEDIES = {
 
 class _Watch:
     """
-    Tells a deployment at fault from records at fault.
+    Tells a faulty deployment from faulty records.
 
-    The rule: until a consumer has scored its first record, a large batch without a valid one is the deployment's fault.
+    The rule: until the consumer has scored its first record, a large batch without a valid record means that the
+    deployment is at fault.
     """
 
     def __init__(self, max_share: float | None) -> None:
         self._max_share = max_share
         self._scored = False
         self._recent: deque[bool] = deque(maxlen=_REMEMBERED)
-        """Whether each of the last records is a dead letter."""
+        """For each of the last records, whether the record is a dead letter."""
 
     def check(self, result: BatchResult) -> None:
         """
-        Take note of a decided batch.
+        Count a decided batch.
 
         Raises:
-            DeploymentAtFault: Its dead letters are not the records' fault, and none must be written.
+            DeploymentAtFault: The deployment is at fault, not the records. No dead letter must be written.
         """
         letters, decided = len(result.dead_letters), result.settled
         self._scored = self._scored or bool(result.predictions)
@@ -171,7 +176,7 @@ class _Watch:
 
 
 class Faulty(Protocol):
-    """A dead letter, as it is written or as it is read back."""
+    """A dead letter, before or after its way through S3."""
 
     @property
     def reason(self) -> str: ...
@@ -182,7 +187,11 @@ class Faulty(Protocol):
 
 
 def commonest_fault(letters: Sequence[Faulty]) -> str:
-    """Return how many of *letters* have their commonest fault, which it is and its remedy; empty without letters."""
+    """
+    Describe the commonest fault of the dead *letters*: its count, the fault and the remedy.
+
+    Empty without dead letters.
+    """
     if not letters:
         return ""
     [((reason, path, detail), count)] = Counter((one.reason, one.path, one.detail) for one in letters).most_common(1)
@@ -204,9 +213,14 @@ class Consumer:
         """
         Compose a consumer.
 
-        Without *predictions* nothing is written anywhere and every record counts as settled: a test run. Without
-        *dead_letters* an invalid record cannot be settled. More dead letters than *max_dead_letter_share* of the last
-        1,000 records fail the batch.
+        Args:
+            decider: Scores the records.
+            predictions: Sink of predictions. None means a test run: nothing is written and every record counts as
+                settled.
+            dead_letters: Sink of dead letters. If None, an invalid record cannot be settled.
+            max_dead_letter_share: Largest share of dead letters among the last 1,000 records. A batch above this share
+                fails.
+            clock: Clock of the deadlines, in seconds.
         """
         self._decider = decider
         self._predictions = predictions
@@ -216,11 +230,11 @@ class Consumer:
 
     def process(self, records: Sequence[Record], deadline: float = math.inf) -> BatchResult:
         """
-        Settle as many of *records* as can be, in the order of each lane, until *deadline* (of the clock).
+        Settle as many of *records* as possible before *deadline* (of the clock), in the order of each lane.
 
         Raises:
-            ModelError: The model fails on its own example: no record is at fault and none is settled.
-            DeploymentAtFault: No record of the first large batch is valid, or too many of the last 1,000 are not.
+            ModelError: The model fails on its own example. No record is at fault and none is settled.
+            DeploymentAtFault: No record of the first large batch is valid, or too many of the last 1,000 are invalid.
         """
         result = BatchResult(records)
         positions, letter_positions = self._decide(result, deadline)
@@ -232,10 +246,10 @@ class Consumer:
         return result
 
     def _decide(self, result: BatchResult, deadline: float) -> tuple[list[int], list[int]]:
-        """Give each record a prediction or a dead letter; the positions of the records that got one or the other."""
+        """Decide each record. Return the positions of the predicted records and those of the invalid records."""
         now = self._clock()
-        # Half of the time at most: what is decided by then must still be written, or a batch of many rows that the
-        # model refuses would come again for ever.
+        # Half of the time at most. The decided records must still be written. Otherwise a batch with many rows that the
+        # model refuses would be redelivered for ever.
         decision = self._decider.decide(result.records, now + (deadline - now) / 2)
         for undecided in range(decision.decided, len(result.records)):
             result.stop_at(undecided, "isolating the rows that the model refuses took too long")
@@ -257,7 +271,7 @@ class Consumer:
                 result.stop_at(at, f"{one.reason} at {one.path}, and there is no DEAD_LETTER_BUCKET")
             return
         started = self._clock()
-        # Half of the time: an S3 that hangs must leave enough to publish what precedes the first of them.
+        # Half of the time. If S3 hangs, the rest must suffice to publish the predictions before the first dead letter.
         written = self._dead_letters.write(letters, started + (deadline - started) / 2)
         result.dead_letter_seconds += self._clock() - started
         result.dead_letters_written += len(positions) - len(written.unwritten)
@@ -266,10 +280,10 @@ class Consumer:
 
     def _publish(self, result: BatchResult, positions: Sequence[int], deadline: float, sink: Sink) -> None:
         """
-        Publish the predictions before the first record of each lane that cannot be settled.
+        Publish the predictions before the first unsettled record of each lane.
 
-        A prediction that the sink refuses makes its record a dead letter, which must be written before anything that
-        the sink has held back behind it is sent.
+        If the sink refuses a prediction, its record becomes a dead letter. This dead letter must be written before the
+        sink may send any prediction from behind the refused entry.
         """
         waiting = [index for index, at in enumerate(positions) if result.is_settled(at)]
         while waiting:
@@ -296,7 +310,7 @@ class Consumer:
         return written.unwritten
 
     def _bury(self, result: BatchResult, refused: Sequence[tuple[int, Unwritten]], deadline: float) -> None:
-        """Write the dead letters of records whose predictions the sink refuses."""
+        """Write the dead letters of records whose predictions the sink refused."""
         letters = [
             DeadLetter.of(
                 result.records[at],

@@ -1,17 +1,21 @@
 """
-Deliberate errors, arranged by what happens next; and which errors of AWS another try can mend.
+The deliberate errors of the package, arranged by consequence.
 
-The class of an error is the fate of what raised it; nothing else in the package is raised on purpose. The fault of a
-single record is never an exception: it is a value, ``contract.InvalidRecord``.
+The class of an error is the fate of the records or the process. The package deliberately raises nothing else. The fault
+of a single record is never an exception but a value, ``contract.record.InvalidRecord``.
 """
 
 
 class StreamConsumerError(Exception):
-    """Every error this package raises on purpose; its message names the thing, the value and the remedy."""
+    """Base of every deliberate error. The message names the thing, the value seen and the remedy."""
 
 
 def described(error: BaseException) -> str:
-    """Return the kind and message of *error*, which a model may have made: its message may raise another."""
+    """
+    Return the class and message of *error*.
+
+    If reading the message of a model's error fails, return the class alone.
+    """
     try:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 (a message is only told: it must not decide)
@@ -19,16 +23,16 @@ def described(error: BaseException) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return the message of *error*, which a library may have made of several lines."""
+    """Return the message of *error* on a single line. Messages of libraries may have several."""
     return " ".join(str(error).split())
 
 
 class InitError(StreamConsumerError):
-    """Init fails: nothing is consumed, nothing is dead-lettered, and the operator has something to change."""
+    """Init fails. No record is consumed and none becomes a dead letter. The operator must change something."""
 
 
 class SettingsError(InitError):
-    """The environment is wrong; the message lists every fault at once."""
+    """The environment is wrong. The message lists every fault at once."""
 
 
 class ModelError(InitError):
@@ -36,40 +40,48 @@ class ModelError(InitError):
 
 
 class PinNeeded(ModelError):
-    """The model is loaded only by who pins its digest, for loading it can run code from its files."""
+    """The model is loaded only with a pinned digest, because loading can run code from the model's files."""
 
 
 class TopicUnusable(InitError):
-    """The output topic cannot be reached, does not exist, or is refused to this client."""
+    """The output topic is unreachable, does not exist, or denies access to this client."""
 
 
 class BatchFailed(StreamConsumerError):
-    """Nothing of the batch could be checkpointed: the whole batch comes again, and Lambda's ``Errors`` shows it."""
+    """
+    No record of the batch could be checkpointed.
+
+    The whole batch is redelivered, and Lambda counts it in ``Errors``.
+    """
 
 
 class DeploymentAtFault(StreamConsumerError):
-    """So many records are invalid that the model or the settings are wrong: no dead letter is written."""
+    """So many records are invalid that the model or the settings must be wrong. No dead letter is written."""
 
 
 class NotAKinesisEvent(StreamConsumerError):
-    """The function was invoked with something that no event source mapping sends; nothing was consumed."""
+    """The function was invoked with an event of no event source mapping. No record was consumed."""
 
 
 class NotAKafkaEvent(StreamConsumerError):
-    """The same, of a batch that looks like Kafka's."""
+    """The function was invoked with an event like Kafka's, but of another shape. No record was consumed."""
 
 
 class ReadFailed(StreamConsumerError):
-    """A stream could not be read this time; the same read may be tried again."""
+    """A read of a stream failed. The same read may be retried."""
 
 
 class StreamUnreadable(StreamConsumerError):
-    """A stream cannot be read: it is gone, access is denied, or the position is not in it."""
+    """A stream cannot be read: the stream is gone, access is denied, or the position is not part of the stream."""
 
 
 class UsageError(StreamConsumerError):
-    """The command line was asked for something it cannot do; printed without a traceback, exit code 2."""
+    """
+    The command line asks for something impossible.
+
+    The message is printed without a traceback, and the exit code is 2.
+    """
 
 
 class LocalPlatformError(StreamConsumerError):
-    """The local platform cannot go on; it stops where it is, and nothing unsettled was checkpointed."""
+    """The local platform cannot go on and stops. No unsettled record was checkpointed."""

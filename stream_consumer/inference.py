@@ -1,7 +1,22 @@
 """
 Inference: n records in, n outcomes out, in order. An outcome is a prediction or a fault.
 
-Nothing is written here. The stream's consumer, batch runs and web requests all ask here, so they get the same verdicts.
+This module writes nothing. The stream's consumer, batch runs and web requests all call this module, so they reach the
+same verdicts.
+
+Example: three records, the second without a distance::
+
+    position   decoded         row of the model call   outcome
+    0          event           0                       prediction p0
+    1          InvalidRecord   none                    fault f1, reason "schema"
+    2          event           1                       prediction p2
+
+``decide`` returns ``predictions=[p0, p2]``, ``positions=[0, 2]``, ``faults={1: f1}`` and ``decided=3``. Three index
+spaces meet here: positions in the batch, rows of the model call, and indices of the predictions. ``positions[i]`` is
+the position of the record of ``predictions[i]``.
+
+Invariant: each position below ``decided`` stands either in ``positions`` or in ``faults``, never in both. Positions
+from ``decided`` on stand in neither, because the deadline passed before their rows were isolated.
 """
 
 import itertools
@@ -20,16 +35,16 @@ from stream_consumer.scoring import Scorer
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a batch's records."""
+    """The outcomes of a batch's records."""
 
     predictions: list[Prediction]
-    """One for each record that could be scored, in order."""
+    """A prediction for each scored record, in order."""
     positions: list[int]
-    """Which record each prediction is of."""
+    """The position of each prediction's record."""
     faults: dict[int, InvalidRecord]
-    """Why a record has none, by its position."""
+    """The fault of each record without a prediction, by position."""
     decided: int
-    """How many records from the start are decided; all of them unless the deadline came."""
+    """Number of leading records with an outcome. All of them, unless the deadline passed."""
     unseen_categories: int
     model_seconds: float
 
@@ -53,7 +68,7 @@ class Decider:
         Give each of *records* a prediction or a fault, until *deadline* (of the clock).
 
         Raises:
-            ModelError: The model fails on its own example: no record is at fault and none is decided.
+            ModelError: The model fails on its own example. No record is at fault and none is decided.
         """
         decode = self._model.schema.decode
         decoded = [record.fault or decode(record.data) for record in records]

@@ -1,11 +1,12 @@
 """
-The Lambda shell: settings, clients and model become a consumer at init; :func:`lambda_handler` answers invocations.
+The Lambda handler. Init turns the settings into clients, a model and a consumer, and :func:`lambda_handler` answers.
 
-A batch may come from a Kinesis mapping or from a Kafka one: the event says which.
+A batch comes from a Kinesis mapping or from a Kafka mapping, as the event says.
 
-The rule: the response always has the key ``batchItemFailures`` under exactly that name: Lambda takes any other for
-success. What cannot be said with it is said by raising. A Kafka mapping without partial responses takes every response
-for success, so the handler raises unless it is told that the mapping has them.
+The rule: the response always has the key ``batchItemFailures`` under exactly this name, since Lambda takes any other
+key for success. The handler raises if this key cannot express a failure. A Kafka mapping without partial responses
+takes every response for success. Therefore the handler raises, unless the settings say that the mapping has partial
+responses.
 """
 
 import contextlib
@@ -34,11 +35,11 @@ from stream_consumer.telemetry import Telemetry, telemetry
 if TYPE_CHECKING:
     from stream_consumer.challenger.challenger import Challenger
 
-# Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for a synchronous response; a little is left for the rest.
+# Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for a synchronous response. 64 KiB are left for the rest.
 _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
 
-# A full batch makes some 100,000 objects that the collector can see, none of them in a cycle. With Python's own
-# threshold it would look through them 150 times for nothing, which takes a twentieth of the batch's time.
+# A full batch makes some 100,000 objects that the garbage collector can see, none of them in a cycle. With Python's
+# default threshold the collector would search them 150 times in vain, for 5% of the batch's time.
 _ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
 
@@ -69,10 +70,11 @@ class Handler:
         Consume the batch in *event*.
 
         Raises:
-            BatchFailed: Not even the first record could be settled, or Lambda cannot be told which: the whole batch
-                must come again, and raising is what lets bisecting find the record that blocks it.
-            NotAKinesisEvent: There is no batch in *event*.
-            NotAKafkaEvent: The same, of an event that looks like Kafka's.
+            BatchFailed: Not even the first record could be settled, or the response cannot name the unsettled records.
+                The whole batch must be redelivered. Only a raised error lets the mapping bisect down to the blocking
+                record.
+            NotAKinesisEvent: *event* holds no batch.
+            NotAKafkaEvent: *event* looks like Kafka's and holds no batch.
         """
         records = _records(event)
         deadline = self._deadline(context)
@@ -86,13 +88,14 @@ class Handler:
                 self._report.not_returned(error)
                 response |= {"predictions": [], "predictionsLeftOut": len(result.predictions)}
         if self._challenger:
-            # Last of all, and whatever it is: the batch is settled, and its answer must reach Lambda.
+            # The challenger comes last, and no error of its own may escape: the batch is settled, and the response must
+            # reach Lambda.
             with contextlib.suppress(Exception):
                 self._report.challenged(self._challenger.challenge(result, deadline))
         return response
 
     def _failures(self, result: BatchResult) -> list[dict[str, Any]]:
-        """Return what Lambda must deliver again; a Kafka mapping wants each record named, Kinesis' only the first."""
+        """Return the items for Lambda to deliver again: for Kafka each unsettled record, for Kinesis only the first."""
         if not result.unsettled:
             return []
         from_kafka = result.first_unsettled[0].kafka is not None
@@ -109,11 +112,13 @@ class Handler:
 
     def renew(self) -> None:
         """
-        Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
+        Renew connections and random numbers after SnapStart has restored a snapshot.
 
-        The rest of init belongs in the snapshot: the model is loaded and has predicted its example, the clients are
-        built. There are no threads yet but those of a Kafka producer, which go with it, and no clock is kept: each
-        invocation reads it anew.
+        With the same random numbers, all restored environments would wait in step.
+
+        The rest of init belongs in the snapshot: the model is loaded and has predicted its example, and the clients are
+        built. The only threads are those of a Kafka producer, and closing the producer ends them. No clock value is
+        kept, since each invocation reads the clock anew.
 
         Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
         """
@@ -126,13 +131,13 @@ class Handler:
 
 
 def _records(event: Mapping[str, Any]) -> list[Record]:
-    # An operator's own invocation may be any JSON.
+    # An operator may invoke the function with any JSON.
     from_kafka = isinstance(event, dict) and is_kafka_event(event)
     return records_from_kafka(event) if from_kafka else records_from_lambda(event)
 
 
 def _returned(result: BatchResult) -> dict[str, Any]:
-    """Return as many of the predictions as a response holds, and how many were left out if any were."""
+    """Return as many predictions as fit into a response. If some do not fit, the response also has their number."""
     predictions, room = [], _MAX_PREDICTIONS_BYTES
     for prediction in result.predictions:
         item = msgspec.to_builtins(prediction)
@@ -146,10 +151,10 @@ def _returned(result: BatchResult) -> dict[str, Any]:
 
 def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     """
-    Build the handler that *environ* asks for.
+    Build the handler for the settings in *environ*.
 
     Raises:
-        InitError: The environment or the model is wrong; nothing is consumed until it is mended.
+        InitError: The environment or the model is wrong. No record is consumed until the operator mends the fault.
     """
     settings = Settings.of(environ)
     composed = compose(settings, report.started)
@@ -161,9 +166,9 @@ def _handler() -> Handler:
     try:
         report = telemetry(os.environ)
     except SettingsError:
-        Settings.of(os.environ)  # which names the other faults too
+        Settings.of(os.environ)  # raises with all faults of the environment
         raise
-    # What init makes, it makes for good; looking through it for garbage again and again takes a tenth of init.
+    # The objects of init live as long as the process. Searching them for garbage again and again takes a tenth of init.
     gc.disable()
     try:
         return build_handler(os.environ, report)
@@ -177,11 +182,11 @@ def _handler() -> Handler:
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one invocation; see :class:`Handler`."""
+    """Answer an invocation. See :class:`Handler`."""
     return _handler()(event, context)
 
 
-# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+# Lambda's init phase is the import of this module. Outside Lambda the import has no effect.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    # The hooks come with the runtime interface client, which calls them under SnapStart only.
+    # The hooks come with the runtime interface client, and only SnapStart makes the client call them.
     importlib.import_module("snapshot_restore_py").register_after_restore(_handler().renew)

@@ -1,8 +1,8 @@
 """
-What a model returned → one JSON value for each row.
+Convert the return value of a model into one JSON value for each row.
 
-The rule: a value keeps its type. Floats, integers, booleans and labels stay what they are, and several outputs of a row
-are one object of named values.
+The rule: a value keeps its type. Floats, integers, booleans and labels stay as they are. Several outputs of a row
+become an object of named values.
 
     >>> values_of(np.array([[0.25, 0.75]]), 1, ["stays", "leaves"])
     [{'stays': 0.25, 'leaves': 0.75}]
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from stream_consumer.contract.guarded_json import MAX_NESTING
 
-# Source: MLflow's column types; "json" is anything else that JSON can say, such as a list.
+# Source: MLflow's column types. "json" stands for any further JSON value, such as a list.
 _KINDS: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
 _LARGEST_INTEGER = 2**63 - 1
 # A prediction event puts two objects around the value.
 _DEEPEST = MAX_NESTING - 2
 _FLOAT_BYTES = 8
-# NumPy's characters of types of which Python has the very values: booleans, floats and signed integers.
+# NumPy's type characters of booleans, floats and signed integers: Python has an exact equivalent of each.
 _PLAIN = "?efdbhilq"
 
 
@@ -33,19 +33,19 @@ class Output(NamedTuple):
     """The type of a model's predictions: one value, or an object of named values."""
 
     names: tuple[str, ...]
-    """Of the object's members, in order; empty for one value."""
+    """Names of the object's members, in order. Empty for a single value."""
     kinds: tuple[str, ...]
-    """boolean, long, double, string or json; one for each name, or the value's own."""
+    """Kind of each member, or of the single value: boolean, long, double, string or json."""
     optional: frozenset[str] = frozenset()
-    """The names of members that some predictions lack, or have as null."""
+    """Names of members that are missing or null in some predictions."""
 
     @classmethod
     def of(cls, values: Sequence[Any]) -> "Output":
         """
-        Return the type of *values*, predictions of some rows.
+        Return the type of *values*, the predictions of some rows.
 
-        >>> Output.of([{"fare": 2, "tip": None}, {"fare": 2.5}])
-        Output(names=('fare', 'tip'), kinds=('double', 'json'), optional=frozenset({'tip'}))
+            >>> Output.of([{"fare": 2, "tip": None}, {"fare": 2.5}])
+            Output(names=('fare', 'tip'), kinds=('double', 'json'), optional=frozenset({'tip'}))
         """
         objects = [value for value in values if isinstance(value, dict)]
         names = tuple(dict.fromkeys(itertools.chain.from_iterable(objects)))
@@ -56,11 +56,19 @@ class Output(NamedTuple):
         return cls(names, tuple(map(_common_kind, members)), optional)
 
     def parts(self, values: Sequence[Any]) -> list[Sequence[Any]]:
-        """Return the members of *values*, objects, by name, None where one is missing; or the values themselves."""
+        """
+        Return a sequence for each member of the objects in *values*, or *values* alone if they are not objects.
+
+        A member is None in the rows without a value for the name.
+        """
         return _members(self.names, values) if self.names else [values]
 
     def columns(self, name: str) -> dict[str, str]:
-        """Return the columns, by name, that predictions fill in a table; *name* is that of the prediction."""
+        """
+        Return the kind of each table column that predictions fill, by column name.
+
+        *name* is the prediction's own name.
+        """
         return {f"{name}_{member}" if member else name: kind for member, kind in self.members()}
 
     def members(self) -> list[tuple[str, str]]:
@@ -72,7 +80,7 @@ def _members(names: Sequence[str], values: Sequence[Any]) -> list[Sequence[Any]]
 
 
 def _common_kind(values: Sequence[Any]) -> str:
-    """Return the kind that holds each of *values* exactly; null is of any kind."""
+    """Return the kind that holds each of *values* exactly. Null fits every kind."""
     kinds = {kind_of(value) for value in values if value is not None}
     if kinds == {"long", "double"} and all(value is None or value == float(value) for value in values):
         return "double"
@@ -86,20 +94,20 @@ def kind_of(value: Any) -> str:
 
 def values_of(raw: Any, rows: int, names: Sequence[str] = ()) -> list[Any]:
     """
-    Return a JSON value for each of n *rows* of what a model returned: floats may still be infinite or NaN.
+    Return a JSON value for each of the n *rows* of a model's return value. Floats may still be infinite or NaN.
 
     Args:
-        raw: Array (n,), (n, 1) or (n, k), sparse matrix, list of n, mapping of k columns, or a DataFrame or Series. A
-            list of tables, (n, classes), is an output each: what ``predict_proba`` of several outputs returns.
+        raw: Array (n,), (n, 1) or (n, k), sparse matrix, list of n, mapping of k columns, DataFrame or Series. In a
+            list of tables (n, classes), each table is an output, as ``predict_proba`` of several outputs returns them.
         rows: n.
-        names: Of k outputs; by default "0", "1", … or those that *raw* brings along.
+        names: Names of the k outputs. The default is the names in *raw*, or else "0", "1", …
 
-    A time that is missing (NaT) is NaN, since neither is a prediction.
+    A missing time (NaT) becomes NaN, since neither is a prediction.
 
     Raises:
-        ValueError: *raw* has another shape, two outputs of one name, or a value that JSON cannot say.
+        ValueError: *raw* has another shape, two outputs of the same name, or a value without an equivalent in JSON.
     """
-    if type(raw) is np.ndarray and raw.shape == (rows,) and raw.dtype.char in _PLAIN:  # as most models do
+    if type(raw) is np.ndarray and raw.shape == (rows,) and raw.dtype.char in _PLAIN:  # most models return this
         values: list[Any] = raw.tolist()
         return values
     return _values_of(raw, rows, names, 0)
@@ -131,7 +139,7 @@ def _check_depth(depth: int) -> None:
 
 
 def _columns_of(raw: Any) -> list[Any] | None:
-    """Return the names of the columns of a mapping, DataFrame or structured array; None for anything else."""
+    """Return the column names of a mapping, DataFrame or structured array, and None for any further type."""
     if isinstance(raw, np.ndarray):
         return list(raw.dtype.names) if raw.dtype.names else None
     if isinstance(raw, Mapping):
@@ -140,7 +148,7 @@ def _columns_of(raw: Any) -> list[Any] | None:
 
 
 def _distinct(names: Iterable[Any]) -> list[str]:
-    """Return *names* as texts; two that are one text are refused, or one output would hide the other."""
+    """Return *names* as texts. Two equal texts are refused: the first output would be lost under the second."""
     texts = [_text(str(name)) for name in names]
     if len(set(texts)) < len(texts):
         [(commonest, count)] = Counter(texts).most_common(1)
@@ -149,7 +157,11 @@ def _distinct(names: Iterable[Any]) -> list[str]:
 
 
 def _outputs_of(tables: Sequence[Any], rows: int, names: Sequence[str]) -> dict[str, Any]:
-    """Return outputs by name; a table a row is refused, or as many rows as outputs would be taken for it."""
+    """
+    Return outputs by name.
+
+    A list of one table per row is refused: with as many rows as outputs, both readings would fit.
+    """
     for shape in (getattr(one, "shape", None) or np.shape(one) for one in tables):
         if shape[:1] != (rows,):
             raise ValueError(
@@ -163,7 +175,7 @@ def _of_array(array: NDArray[Any], rows: int, names: Sequence[str]) -> list[Any]
     one_a_row = array.size == rows and rows in (array.shape or (1,))
     if array.shape[:1] != (rows,) and not one_a_row:
         raise ValueError(f"the model returned the shape {array.shape} for {rows} rows; wanted one prediction a row")
-    if isinstance(array, np.matrix):  # of which each part has two dimensions
+    if isinstance(array, np.matrix):  # each part of a matrix has two dimensions
         array = np.asarray(array)
     if one_a_row:
         flat = _sayable(array.ravel())
@@ -175,7 +187,7 @@ def _of_array(array: NDArray[Any], rows: int, names: Sequence[str]) -> list[Any]
 
 
 def _sayable(array: NDArray[Any]) -> NDArray[Any]:
-    """Return *array* with the types that Python has: what is masked as None, times as texts or numbers, NaT as NaN."""
+    """Return *array* with types of Python: masked values as None, times as texts or numbers, NaT as NaN."""
     if isinstance(array, np.ma.MaskedArray):
         return np.where(np.ma.getmaskarray(array), np.array(None), _sayable(np.asarray(array)))
     kind = array.dtype.kind
@@ -199,8 +211,8 @@ def _objects(members: Mapping[str, list[Any]], rows: int) -> list[Any]:
 
 
 def _json(value: Any, depth: int = 0) -> Any:
-    """Return *value* with Python's types for NumPy's; only what JSON can say."""
-    if type(value) is str:  # of the many, the ones that cost the most
+    """Return *value* with Python's types in place of NumPy's. Values without an equivalent in JSON are refused."""
+    if type(value) is str:  # the commonest type among the slow ones
         return _text(value)
     if isinstance(value, (np.generic, np.ndarray)):
         value = _sayable(np.asanyarray(value)).tolist() if isinstance(value, _NOT_PLAIN) else value.item()
@@ -233,11 +245,15 @@ def _nested(value: Any, depth: int) -> Any:
 def _text(value: str) -> str:
     if not value.isascii():
         value.encode()  # a lone surrogate is a ValueError
-    return value if type(value) is str else str.__str__(value)  # an enumeration's own is its name
+    return value if type(value) is str else str.__str__(value)  # str() of an enumeration member gives the member's name
 
 
 def fault_of(value: Any) -> str | None:
-    """Return why *value* is not a prediction: a float that is not finite, or nothing at all."""
+    """
+    Return the reason why *value* is not a prediction, such as a float that is not finite.
+
+    None if there is no fault.
+    """
     if value is None:
         return "the model returned no prediction"
     if isinstance(value, float):

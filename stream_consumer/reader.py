@@ -1,8 +1,9 @@
 """
-Reading downstream: the typed predictions of a stream, the first of each ``event_id``.
+Read the typed predictions of a stream, the first of each ``event_id``.
 
-The rule: at least once in, first of each out, in bounded memory. Identifiers are forgotten oldest first, so a duplicate
-is recognised as long as no more than ``remember`` predictions lie between it and the first.
+The rule: records arrive at least once, the caller gets the first of each event, and memory is bounded. The reader
+forgets the oldest identifiers first. A duplicate is recognised if at most ``remember`` predictions lie between the
+first copy and the duplicate.
 """
 
 import json
@@ -33,7 +34,7 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A prediction and where it stood."""
+    """A prediction, its shard, its sequence number and its time of arrival."""
 
     prediction: Prediction
     shard_id: str
@@ -49,7 +50,7 @@ class _Memory:
     seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def is_new(self, event_id: str | None) -> bool:
-        """Whether this is the first time; a direct invocation's prediction (None) always is."""
+        """Whether *event_id* is new. The None of a direct invocation always is."""
         if event_id is None:
             return True
         if event_id in self.seen:
@@ -62,10 +63,18 @@ class _Memory:
 
 class PredictionReader:
     """
-    Iterate the predictions of a stream: ``for received in PredictionReader(kinesis, "ride_predictions"): …``.
+    Iterate the predictions of a stream.
 
-    Shards take turns; children of a resharded shard are read after their parents. Records that are not predictions are
-    passed over with a warning in the log. KPL aggregates are unfolded. Not thread-safe.
+    Shards take turns. The children of a resharded shard are read after their parents. A record that is not a prediction
+    is skipped with a warning in the log. KPL aggregates are unfolded. Not thread-safe.
+
+    With ``kinesis = boto3.client("kinesis")`` and a stream of three records, of which the second repeats the first:
+
+        >>> reader = PredictionReader(kinesis, "ride_predictions", follow=False)
+        >>> [(received.prediction.id, received.prediction.value) for received in reader]
+        [(256, 21.5), (257, 8.0)]
+        >>> reader.duplicates
+        1
     """
 
     def __init__(  # noqa: PLR0913 (each has a default that fits)
@@ -82,25 +91,26 @@ class PredictionReader:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """
-        Prepare to read; nothing is asked of the stream before the iteration begins.
+        Prepare to read. The first request goes out when the iteration begins.
 
         Args:
             kinesis: The client.
             stream_name: The stream of predictions, by name or ARN.
-            start: Where to begin in shards that *checkpoint* does not know; by default at the oldest record.
-            follow: Go on for ever; else stop when every shard has been read to its tip.
-            envelope: The names of a prediction's fields, where they are not those of rides:
-                ``Envelope(id="customer_id", prediction="churned")``. The environment is not asked.
-            remember: How many identifiers to keep, some 100 bytes each.
-            checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
-                if it is of another stream.
-            poll_seconds: The wait when there is nothing new. After a failed read it is random, and grows to 2 s.
-            sleep: How to wait.
+            start: Where to begin in shards without a position in *checkpoint*. The default is the oldest record.
+            follow: Go on for ever. If False, stop when every shard has been read to its tip.
+            envelope: The names of a prediction's fields if they differ from those of rides:
+                ``Envelope(id="customer_id", prediction="churned")``. The environment is not read.
+            remember: Number of identifiers to keep, some 100 bytes each.
+            checkpoint: An earlier return value of :meth:`checkpoint`. Reading goes on behind the checkpoint. Iterating
+                raises UsageError if the checkpoint belongs to another stream.
+            poll_seconds: The wait after a poll without new records. After a failed read the wait is random and grows to
+                2 s.
+            sleep: Waits for a number of seconds.
         """
         self.duplicates = 0
-        """Predictions left out because their event had been seen."""
+        """Number of predictions left out as duplicates."""
         self.foreign = 0
-        """Records left out because they are not predictions."""
+        """Number of records left out because they are not predictions."""
         self._envelope = envelope
         known = checkpoint or {"shards": {}, "event_ids": []}
         self._pages = StreamPages(
@@ -116,7 +126,15 @@ class PredictionReader:
         self._memory = _Memory(remember, OrderedDict.fromkeys(known["event_ids"]))
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return what a later reader needs to go on behind the last prediction that was taken (JSON)."""
+        """
+        Return a JSON value from which a later reader goes on behind the last prediction taken.
+
+            >>> reader = PredictionReader(kinesis, "ride_predictions", follow=False)
+            >>> taken = list(reader)
+            >>> later = PredictionReader(kinesis, "ride_predictions", follow=False, checkpoint=reader.checkpoint())
+            >>> list(later)
+            []
+        """
         return {
             "shards": dict(self._positions.shards),
             "event_ids": list(self._memory.seen),
@@ -135,11 +153,11 @@ class PredictionReader:
                     yield Received(prediction, shard_id, number, record["ApproximateArrivalTimestamp"])
                 else:
                     self.duplicates += 1
-            # Only now: a checkpoint made while the caller still works on a prediction must not be past it.
+            # Only now: while the caller still works on a prediction, a checkpoint must not be past its record.
             self._positions.shards[shard_id] = number
 
     def _predictions(self, data: bytes, place: str) -> Iterator[Prediction]:
-        """Yield the predictions of one record: one, or those of a KPL aggregate."""
+        """Yield the prediction of a record, or all predictions of a KPL aggregate."""
         for part in unfolded(data):
             try:
                 yield decode_prediction(part, self._envelope)
@@ -152,15 +170,18 @@ class _Checkpoint(msgspec.Struct, omit_defaults=True):
     shards: dict[str, str]
     event_ids: list[str]
     stream_arn: str | None = None
-    """None in a checkpoint that was kept before it said so."""
+    """None in a checkpoint from before this field existed."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
     """
-    Return the checkpoint kept in *path*, None if there is none yet.
+    Return the checkpoint in the file *path*, or None if the file does not exist.
+
+        >>> load_checkpoint(Path("no-checkpoint-yet.json")) is None
+        True
 
     Raises:
-        UsageError: The file cannot be read, or is no checkpoint of a reader.
+        UsageError: The file cannot be read or is not a checkpoint of a reader.
     """
     if not path.exists():
         return None
@@ -174,5 +195,11 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 
 
 def save_checkpoint(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Keep *checkpoint* in *path*, all of it or none."""
+    """
+    Write *checkpoint* to the file *path*, whole or not at all.
+
+        >>> save_checkpoint(folder / "read.json", {"shards": {"shardId-000000000000": "4963"}, "event_ids": []})
+        >>> load_checkpoint(folder / "read.json")
+        {'shards': {'shardId-000000000000': '4963'}, 'event_ids': []}
+    """
     write_whole(path, json.dumps(checkpoint).encode())

@@ -1,9 +1,23 @@
 """
-Scoring: n rows in, n outcomes out, in order, with one model call.
+Scoring: n rows in, n outcomes out, in order, with a single model call.
 
-The rule: a row is at fault only if the model refuses it alone, and only a model that has predicted something can blame
-a row. When the call for a whole batch fails, the model predicts its example again. If it can, the batch is split until
-the offending rows stand by themselves. Without an example, a model that has not predicted any row is at fault itself.
+The rule: a row is at fault only if the model refuses the row alone. Only a model that has already predicted a row can
+blame a row.
+
+Example: three rows, of which the model refuses the second::
+
+    predict(r0, r1, r2)   raises
+    predict(example)      succeeds, so the rows are at fault and not the model
+    predict(r0)           → 17.2
+    predict(r1, r2)       raises
+    predict(r1)           raises → InvalidRecord(UNSCORABLE)
+    predict(r2)           → 21.3
+
+Without an example, a model that has not predicted any row yet is itself at fault if its first and last row also fail
+alone.
+
+Invariant: outcome i belongs to row i. There are as many outcomes as rows, unless isolating rows ran past the deadline.
+In this case the leading rows have an outcome and the rest have none.
 """
 
 import math
@@ -20,22 +34,22 @@ from stream_consumer.errors import ModelError, described
 from stream_consumer.model import Columns, Model
 from stream_consumer.outputs import fault_of
 
-# Libraries quote what they refuse, which may be a megabyte.
+# Libraries quote refused values, and such a value may be a megabyte long.
 _MAX_DETAIL = 500
 _QUOTED = re.compile(r"'[^']*'?|\"[^\"]*\"?")
 
 
 def unquoted(fault: str) -> str:
     """
-    Return *fault* as a log or an exception may have it: escaped, and without the values that libraries quote.
+    Return *fault* in a form for logs and exceptions: escaped, and without the values that libraries quote.
 
-    These are a producer's, and no log carries a payload.
+    The values are a producer's, and no log carries a payload.
     """
     return printable(_QUOTED.sub("…", fault))
 
 
 class Scorer:
-    """Scores batches of decoded events with one model."""
+    """Scores batches of decoded events with a model."""
 
     def __init__(self, model: Model, clock: Callable[[], float] = time.monotonic) -> None:
         self._model = model
@@ -43,7 +57,7 @@ class Scorer:
         self._proven = False
         """Whether the model has predicted a row."""
         self._suspected = False
-        """Whether a whole batch has failed before that."""
+        """Whether a batch of several rows has failed before the model was proven."""
         self._path = model.schema.envelope.path
         self._getters = [operator.attrgetter(field) for field in model.schema.fields]
         self._categories = [
@@ -54,14 +68,14 @@ class Scorer:
 
     @property
     def is_proven(self) -> bool:
-        """Whether outcomes no longer depend on the batches before: the model has predicted its example, or any row."""
+        """Whether outcomes no longer depend on earlier batches: the model has predicted its example, or any row."""
         return self._proven or bool(self._model.example)
 
     def columns(self, events: Sequence[Event]) -> list[list[Any]]:
         return [list(map(getter, events)) for getter in self._getters]
 
     def unseen(self, columns: Columns) -> int:
-        """Return how many values of the categorical columns training never saw."""
+        """Return the number of values in categorical columns that training never saw."""
         return sum(
             len(columns[index]) - sum(map(categories.__contains__, columns[index]))
             for index, categories in self._categories
@@ -69,14 +83,14 @@ class Scorer:
 
     def score(self, columns: Columns, deadline: float) -> list[Any]:
         """
-        Return the prediction of each row, a JSON value, or the :class:`InvalidRecord` that says why it has none.
+        Return for each row its prediction, a JSON value, or the :class:`InvalidRecord` with the fault.
 
         If isolating bad rows runs past *deadline* (of the clock), only the leading rows have an outcome.
 
         Raises:
-            ModelError: The model is broken, not the rows: it fails on its own example, or it has none and never
-                predicted a row.
-            MemoryError: The machine is too small for the batch, which is not the fault of any row.
+            ModelError: The model is broken, not the rows. The model fails on its own example, or has no example and
+                never predicted a row.
+            MemoryError: The machine is too small for the batch. No row is at fault.
         """
         if not len(columns[0]):  # an array has no truth
             return []
@@ -94,7 +108,11 @@ class Scorer:
         return outcomes
 
     def _halve(self, columns: Columns, fault: str, deadline: float, outcomes: list[Any]) -> bool:
-        """Append an outcome for each row that the model refuses together; False, with some missing, if it is late."""
+        """
+        Append an outcome for each row of a refused batch.
+
+        Return False if the deadline passed before the last row.
+        """
         rows = len(columns[0])
         if rows == 1:
             outcomes.append(InvalidRecord(Reason.UNSCORABLE, self._path, fault))
@@ -104,7 +122,7 @@ class Scorer:
         return all(self._clock() <= deadline and self._isolate(part, deadline, outcomes) for part in parts)
 
     def _isolate(self, columns: Columns, deadline: float, outcomes: list[Any]) -> bool:
-        """Append an outcome for each row; False, with some of them missing, if the deadline came."""
+        """Append an outcome for each row. Return False if the deadline passed before the last row."""
         values, fault = self._tried(columns)
         if values is None:
             return self._halve(columns, fault, deadline, outcomes)
@@ -112,7 +130,7 @@ class Scorer:
         return True
 
     def _tried(self, columns: Columns) -> tuple[list[Any] | None, str]:
-        """Return what the model predicts, or None and how it fails."""
+        """Return the model's predictions and "", or None and the failure."""
         try:
             return self._model.values(columns), ""
         except MemoryError:
@@ -122,16 +140,16 @@ class Scorer:
 
     def _acquit_the_model(self, columns: Columns, fault: str) -> None:
         """
-        Return if a failed call may be the rows' fault: the model has predicted its example, or any row.
+        Return if the rows may be at fault for a failed call: the model has predicted its example, or any row.
 
         Raises:
-            ModelError: The example fails, too, or there is none, and the first and the last row fail one by one.
+            ModelError: The example fails too. Or there is no example, and the first and the last row fail alone.
         """
         if self._model.check() or self._proven:
             return
         alone = {0, len(columns[0]) - 1} if len(columns[0]) > 1 else set()
         self._proven = any(self._predicts([column[at : at + 1] for column in columns]) for at in alone)
-        # One row tells nothing, unless a larger batch was halved down to it by the mapping.
+        # A single row proves nothing, unless the mapping has halved a larger batch down to this row.
         self._suspected = self._suspected or bool(alone)
         if self._suspected and not self._proven:
             raise ModelError(
@@ -144,7 +162,7 @@ class Scorer:
         return values is not None and fault_of(values[0]) is None
 
     def _finite(self, values: list[Any]) -> list[Any]:
-        # The sum of finite floats may overflow, which costs a closer look; nothing else about it is used.
+        # The sum of finite floats may overflow. An overflow only costs the closer look below.
         if _surely_finite(values):
             return values
         return [

@@ -1,8 +1,9 @@
 """
-The environment → one frozen :class:`Settings`, every fault reported at once.
+Read the environment into a frozen :class:`Settings` and report every fault at once.
 
-Limits of the services are constants where they are used, not settings. The names are those of the lineage where it had
-one; ``FIELDS`` is the source of the table in docs/settings.md.
+Limits of AWS services are constants in the modules that obey them, not settings. Where the MLOps Zoomcamp reference
+solution has a variable, the name is the same. ``FIELDS`` is the source of the table in
+docs/settings.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,71 +37,74 @@ _bucket = matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name")
 
 FIELDS = {
     "predictions_stream_name": Field(
-        "PREDICTIONS_STREAM_NAME", _stream, "ride_predictions", "Output stream, by name or, across accounts, by ARN"
+        "PREDICTIONS_STREAM_NAME",
+        _stream,
+        "ride_predictions",
+        "Name of the output stream. Its ARN if the stream is in another account",
     ),
     "model_location": Field(
         "MODEL_LOCATION",
         some_text,
         None,
-        "The model: a directory, an `s3://` prefix, a `champion.json` that names one, or (where mlflow is installed) "
+        "Location of the model: a directory, an `s3://` prefix, a `champion.json` or, with mlflow installed, "
         "`models:/name@alias`",
     ),
     "model_bucket": Field(
         "MODEL_BUCKET",
         _bucket,
         None,
-        "With the next two, instead of `MODEL_LOCATION`: the bucket of MLflow's artifacts",
+        "Bucket of MLflow's artifacts. Replaces `MODEL_LOCATION` together with the next two",
     ),
     "mlflow_experiment_id": Field(
-        "MLFLOW_EXPERIMENT_ID", matching(r"\w+", "an experiment's id"), None, "The experiment's id"
+        "MLFLOW_EXPERIMENT_ID", matching(r"\w+", "an experiment's id"), None, "Id of the experiment"
     ),
     "run_id": Field(
         "RUN_ID",
         matching(r"[\w.-]+", "a run's or model's id"),
         None,
-        "The run's id, or MLflow 3's model id (`m-…`); overrides the `version` on predictions",
+        "Id of the run, or MLflow 3's model id (`m-…`). Overrides the `version` in predictions",
     ),
     "model_digest": Field(
         "MODEL_DIGEST",
         _digest,
         None,
-        "What the model directory must hash to (`stream-consumer model` prints it); obligatory for pickled models",
+        "SHA-256 of the model directory, as `stream-consumer model` prints it. Required for pickled models",
     ),
     "model_columns": Field(
         "MODEL_COLUMNS",
         parse_columns,
         (),
-        "Columns of a model that was logged without a signature: `NAME:TYPE`, separated by commas, with `?` behind the "
-        "type of an optional one; types are MLflow's",
+        "Columns of a model logged without a signature: `NAME:TYPE`, separated by commas. Types are MLflow's, with `?` "
+        "behind the type of an optional column",
     ),
     "entity_field": Field(
         "ENTITY_FIELD",
         str,
         None,
-        "Field of the event that holds the model's input; empty: the event itself is the input. By default the model's "
-        "metadata says, else `ride`",
+        "Field of the event with the model's input. Empty if the event itself is the input. The default is in the "
+        "model's metadata, else `ride`",
         empty=True,
     ),
     "id_field": Field(
         "ID_FIELD",
         str,
         None,
-        "Field of the event that identifies it, and partition key of its prediction; empty: events have none, and the "
-        "event id serves. By default the model's metadata says, else `ride_id`",
+        "Field of the event with its identifier, the partition key of the prediction. Empty if events have none, and "
+        "the event id is used. The default is in the model's metadata, else `ride_id`",
         empty=True,
     ),
     "prediction_field": Field(
         "PREDICTION_FIELD",
         some_text,
         None,
-        "Field that holds the predicted value. By default the model's metadata says, else `ride_duration`",
+        "Field with the predicted value. The default is in the model's metadata, else `ride_duration`",
     ),
     "dead_letter_bucket": Field(
         "DEAD_LETTER_BUCKET",
         _bucket,
         None,
-        "Bucket for dead letters; without one, an invalid record fails its batch, "
-        "so that the mapping's on-failure destination takes it",
+        "Bucket for dead letters. Without a bucket, an invalid record fails its batch and goes to the mapping's "
+        "on-failure destination",
     ),
     "dead_letter_prefix": Field(
         "DEAD_LETTER_PREFIX",
@@ -112,68 +116,73 @@ FIELDS = {
         "DEAD_LETTER_MAX_SHARE",
         share,
         None,
-        "Share of dead letters among the last 1,000 records, such as `5%`, above which a batch fails as a whole. By "
-        "default any share is settled",
+        "Largest share of dead letters among the last 1,000 records, such as `5%`. Above this share a batch fails as a "
+        "whole. The default allows any share",
     ),
     "kinesis_endpoint_url": Field(
-        "KINESIS_ENDPOINT_URL", url, None, "Kinesis endpoint, for emulators; botocore's `AWS_ENDPOINT_URL…` work too"
+        "KINESIS_ENDPOINT_URL",
+        url,
+        None,
+        "URL of the Kinesis endpoint, for emulators. botocore's `AWS_ENDPOINT_URL…` work too",
     ),
     "test_run": Field(
-        "TEST_RUN", boolean, default=False, meaning="`true`: score and return predictions, write nothing anywhere"
+        "TEST_RUN", boolean, default=False, meaning="With `true`, score and return predictions, and write nothing"
     ),
     "return_predictions": Field(
         "RETURN_PREDICTIONS",
         boolean,
         default=False,
-        meaning="`true`: add `predictions` to the response, as many as fit its 6 MB",
+        meaning="With `true`, add `predictions` to the response, as many as fit into 6 MB",
     ),
     "deadline_margin_ms": Field(
         "DEADLINE_MARGIN_MS",
         integer(0, 60_000),
         1000,
-        "Time kept back from the invocation's remaining time, to answer in",
+        "Part of the invocation's remaining time reserved for the answer, in milliseconds",
     ),
     "publish_aggregate_keys": Field(
         "PUBLISH_AGGREGATE_KEYS",
         integer(0, 10_000),
         0,
-        "Fold predictions into KPL aggregates under so many partition keys, several for each shard of the output; "
-        "every reader must then unfold. `0`: a record for each prediction",
+        "Number of partition keys for folding predictions into KPL aggregates, several for each shard of the output. "
+        "Every reader must then unfold. With `0`, each prediction is a record",
     ),
-    "publish_concurrency": Field("PUBLISH_CONCURRENCY", integer(1, 32), 4, "PutRecords requests in flight"),
+    "publish_concurrency": Field("PUBLISH_CONCURRENCY", integer(1, 32), 4, "Number of PutRecords requests in flight"),
     "challenger_location": Field(
         "CHALLENGER_LOCATION",
         some_text,
         None,
-        "A second model, as `MODEL_LOCATION`: it scores each batch once more after the batch is settled, and metrics "
-        "tell how the two differ",
+        "Location of a second model, in the form of `MODEL_LOCATION`. The challenger scores each settled batch again, "
+        "and metrics show the differences",
     ),
-    "challenger_digest": Field("CHALLENGER_DIGEST", _digest, None, "Its digest, as `MODEL_DIGEST`"),
+    "challenger_digest": Field(
+        "CHALLENGER_DIGEST", _digest, None, "Digest of the challenger, in the form of `MODEL_DIGEST`"
+    ),
     "challenger_stream": Field(
         "CHALLENGER_STREAM",
         _stream,
         None,
-        "Stream for its predictions, by name or ARN; what the stream does not take is dropped",
+        "Name or ARN of the stream for the challenger's predictions. Predictions that the stream refuses are dropped",
     ),
     "challenger_threshold": Field(
         "CHALLENGER_THRESHOLD",
         amount,
         0.0,
-        "Difference of two predicted numbers above which the models disagree, in the unit of the prediction",
+        "Largest difference of two predicted numbers that counts as agreement, in the unit of the prediction",
     ),
     "challenger_timeout_ms": Field(
         "CHALLENGER_TIMEOUT_MS",
         integer(1, 600_000),
         2000,
-        "How long a batch's answer waits for the challenger, which is asked only if so much time is left. Without an "
-        "answer by then it is switched off for as long as the environment lives",
+        "Time for which a batch waits for the challenger, in milliseconds. With less time left, the challenger is not "
+        "asked. If it is late, it is switched off for the life of the environment",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment asks for; the fields are explained in ``FIELDS``."""
+    """The settings of a deployment. ``FIELDS`` explains each field."""
 
     predictions_stream_name: str
     model_location: str
@@ -201,7 +210,7 @@ class Settings:
 
     @property
     def choice(self) -> Choice:
-        """What the environment says of the model."""
+        """The choices about the model: digest, run, envelope and columns."""
         names = {"entity": self.entity_field, "id": self.id_field, "prediction": self.prediction_field}
         envelope = {name: value for name, value in names.items() if value is not None}
         return Choice(self.model_digest, self.run_id, envelope, self.model_columns)
@@ -212,12 +221,13 @@ class Settings:
         Read *environ*.
 
         Raises:
-            SettingsError: Names every variable that is wrong, its value and what is wanted.
+            SettingsError: At least one variable is wrong. The message has each such variable, its value and the value
+                wanted.
         """
         values, faults = read(FIELDS, environ)
         bucket, experiment = values.pop("model_bucket"), values.pop("mlflow_experiment_id")
         if values["model_location"] is None:
-            values["model_location"] = _lineage_location(bucket, experiment, values["run_id"])
+            values["model_location"] = _artifact_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
                 faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
         values["kafka"], kafka_faults = KafkaSettings.read(environ)
@@ -234,16 +244,16 @@ def _challenger_faults(values: Mapping[str, Any]) -> list[str]:
         if values[name] and not values["challenger_location"]
     ]
     stream, own = values["challenger_stream"], values["predictions_stream_name"]
-    # Readers keep the first prediction of an event, which might be the challenger's.
+    # Readers keep the first prediction of an event, and the challenger's might come first.
     if stream and (stream == own or stream_name(stream) == own or stream_name(own) == stream):
         faults.append(f"CHALLENGER_STREAM={stream!r} is PREDICTIONS_STREAM_NAME; wanted a stream of its own")
     return faults
 
 
-def _lineage_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:
+def _artifact_location(bucket: str | None, experiment: str | None, run: str | None) -> str | None:
     if not (bucket and experiment and run):
         return None
-    # MLflow 3 keeps a logged model beside its run, under its own id.
+    # MLflow 3 keeps a logged model beside its run, under the model's own id.
     return f"s3://{bucket}/{experiment}/" + (
         f"models/{run}/artifacts" if run.startswith("m-") else f"{run}/artifacts/model"
     )

@@ -23,6 +23,7 @@ exclude_patterns = [".*", "build", "dist", "mlruns", "**/node_modules", "**/.ter
 myst_heading_anchors = 3
 # What stands between < and > in a help text is no HTML.
 myst_disable_syntax = ["html_inline"]
+suppress_warnings = ["misc.highlighting_failure"]  # crontab
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {"navbar_persistent": [], "navbar_end": ["search-field", "theme-switcher"], "show_toc_level": 2}

@@ -1,7 +1,7 @@
 """
-Batch scoring: whole files, objects and query results through the same decision as the stream.
+Batch scoring: whole files, objects and query results, with the same verdicts as on the stream.
 
-The rule: a door decides nothing. What is valid, what is predicted and why a row is refused come from ``EventSchema``,
-``Scorer`` and ``Decider``; here rows are read, handed over in chunks, and what came of them is written aside and
-committed last.
+The rule: this package decides nothing about a row. Validity, predictions and reasons of rejection come from
+``EventSchema``, ``Scorer`` and ``Decider``. Batch code reads rows, passes them on in chunks, writes the outcomes to
+scratch and commits them last.
 """

@@ -1,9 +1,24 @@
 """
-A chunk of rows → what becomes of each, by the stream's own decision.
+Give each row of a chunk a prediction or a dead letter, with the same verdicts as on the stream.
 
-The rule: whatever is not *surely* valid is decided by ``Decider`` from the row's JSON, so verdicts are those of the
-stream. Surely valid is less than valid: numbers of the very type, within the limits, with an id that needs no thought.
-Such rows skip JSON and go to ``Scorer`` as arrays; a property test holds the two ways against each other.
+A *surely* valid row has numbers of exactly the column's type, within the limits, and a plainly valid id. Such rows skip
+JSON and go to ``Scorer`` as arrays. All other rows become JSON events and go to ``Decider``, as on the stream. Surely
+valid rows are only some of the valid rows.
+
+Example: a table of three rows, numbered from 7, with a column of integers and a model that wants doubles::
+
+    position   row number   distance   id      path      outcome
+    0          7            3          1       Scorer    prediction p7
+    1          8            null       2       Decider   dead letter, "schema"
+    2          9            2**60      3       Decider   prediction p9
+
+    sure = [0], rest = [1, 2]
+    Outcomes(numbers=[7, 9], values=[p7, p9], letters=[the dead letter of row 8])
+
+Three index spaces meet here: positions in the chunk, row numbers of the input, and indices into ``sure`` or ``rest``.
+
+Invariant: each row number of the chunk is either in ``numbers`` or has a dead letter. Both are in ascending order. A
+property test compares the verdicts of both paths.
 """
 
 import math
@@ -28,15 +43,19 @@ from stream_consumer.model import Model
 
 Mask = NDArray[np.bool_]
 
-# Every integer up to here is a float64, too.
+# Every integer up to this limit has an exact float64.
 _EXACT_IN_FLOAT64 = 2**53
 
 
 class Judge:
-    """Decides the chunks of one input with one model."""
+    """Decides the chunks of an input with a model."""
 
     def __init__(self, model: Model, name: str, predicted: PredictionColumns | None = None) -> None:
-        """*name* is the input's, as event ids give it; with *predicted*, predictions become such columns."""
+        """
+        Prepare to decide the input *name*, the name in event ids.
+
+        With *predicted*, the predictions also become these columns.
+        """
         self._columns = model.schema.columns
         self._envelope = model.schema.envelope
         self._fast = all(column.type in NUMERIC for column in self._columns)
@@ -47,15 +66,15 @@ class Judge:
 
     @property
     def is_proven(self) -> bool:
-        """Whether the outcomes of a chunk no longer depend on the chunks before."""
+        """Whether the outcomes of a chunk no longer depend on earlier chunks."""
         return self._decider.scorer.is_proven
 
     def decide(self, chunk: Chunk) -> Outcomes:
         """
-        Give each row of *chunk* a prediction or a letter.
+        Give each row of *chunk* a prediction or a dead letter.
 
         Raises:
-            ModelError: The model fails on its own example: no row is at fault.
+            ModelError: The model fails on its own example. No row is at fault.
         """
         outcomes = self._in_columns(chunk)
         if not (isinstance(chunk, Table) and chunk.kept):
@@ -75,7 +94,7 @@ class Judge:
         return replace(outcomes, columns=columns)
 
     def _without(self, refused: Mapping[int, InvalidRecord], outcomes: Outcomes, chunk: Chunk) -> Outcomes:
-        """Return *outcomes* with a letter in place of each *refused* prediction, by its position."""
+        """Return *outcomes* with a dead letter in place of each *refused* prediction, given by position."""
         at = np.array(list(refused), np.int64)
         rows = np.searchsorted(chunk.numbers, outcomes.numbers[at])
         data = as_events(chunk, rows, self._envelope) if isinstance(chunk, Table) else [chunk.data[row] for row in rows]
@@ -110,14 +129,14 @@ class Judge:
             return Outcomes(table.numbers, table.ids, scored, [])
         events = as_events(table, rest, self._envelope)
         decision = self._exactly(events)
-        # A prediction is never None: what stays None has a fault.
+        # A prediction is never None, so a remaining None marks a row with a fault.
         values = np.full(rows, None, object)
         values[sure] = _objects([None if isinstance(one, InvalidRecord) else one for one in scored])
         values[rest[decision.positions]] = _objects(_values_of(decision))
         predicted = np.flatnonzero(values != None)  # noqa: E711 (of each)
         if is_id(table.ids.type):
             ids = table.ids.take(predicted)
-        else:  # none of them was sure
+        else:  # no row was sure
             ids = [prediction.id for prediction in decision.predictions]
         refused = {int(sure[at]): fault for at, fault in enumerate(scored) if isinstance(fault, InvalidRecord)}
         data = dict(zip(refused, as_events(table, np.array(list(refused), np.int64), self._envelope), strict=True))
@@ -136,7 +155,7 @@ class Judge:
         letters = [
             DeadLetter.of(Record(data[at], event_id(self._name, int(numbers[at]))), faults[at]) for at in sorted(faults)
         ]
-        # An input has no shards, though the event ids of a stream begin with theirs.
+        # An input has no shards. ``DeadLetter.of`` takes the part before the colon of an event id for a shard.
         return [msgspec.structs.replace(letter, shard=None) for letter in letters]
 
     def _surely_valid(self, table: Table) -> Mask:
@@ -156,14 +175,14 @@ def _values_of(decision: Decision) -> list[Any]:
 
 
 def _objects(values: list[Any]) -> NDArray[np.object_]:
-    """Return an array of *values*, whatever they are: NumPy would take lists for further dimensions."""
+    """Return an array of *values* of any type. NumPy itself would take lists for further dimensions."""
     array = np.empty(len(values), object)
     array[:] = values
     return array
 
 
 def is_id(kind: Any) -> bool:
-    """Whether a column of this Arrow type holds ids as the contract has them."""
+    """Whether a column of this Arrow type holds valid ids of the contract."""
     return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
@@ -178,7 +197,7 @@ def _sure_ids(ids: Any) -> Mask:
 
 
 def _sure(values: Any, column: Column) -> Mask:
-    """Which of *values* the contract is sure to take for *column*, as the very number that they hold."""
+    """Return for each of *values* whether the contract surely accepts exactly this number for *column*."""
     kind = values.type
     missing = _flags(values.is_null(nan_is_null=True))
     if pa.types.is_boolean(kind) and column.type == "boolean":
@@ -190,7 +209,7 @@ def _sure(values: Any, column: Column) -> Mask:
         exact = _within(numbers, -_EXACT_IN_FLOAT64, _EXACT_IN_FLOAT64)
         present = ~missing & exact & _within(numbers.astype(np.float64), *limits_of(column))
     elif pa.types.is_floating(kind) and column.type in {"float", "double"}:
-        # A bound is a float64, and would be rounded to what it is compared with.
+        # A bound is a float64. Compared with float32 values, the bound would be rounded.
         numbers = _numbers(values).astype(np.float64, copy=False)
         present = ~missing & np.isfinite(numbers) & _within(numbers, *limits_of(column))
     else:
@@ -204,7 +223,7 @@ def _within(numbers: NDArray[Any], least: float, most: float) -> Mask:
 
 
 def _values(table: Table, column: Column, rows: NDArray[np.int64]) -> Sequence[Any]:
-    """Return the values of surely valid rows, None where an optional one is missing."""
+    """Return the values of surely valid rows, with None for missing optional values."""
     if column.name not in table.columns:
         return [None] * len(rows)
     values = table.columns[column.name]
@@ -217,12 +236,12 @@ def _values(table: Table, column: Column, rows: NDArray[np.int64]) -> Sequence[A
 
 
 def _numbers(values: Any) -> NDArray[Any]:
-    """Return an array's numbers, with 0 where one is missing; all 0 if it is of anything else."""
+    """Return the numbers of an array, with 0 for missing values. An array of another type gives zeros."""
     kind = values.type
     if pa.types.is_boolean(kind):
         values = values.fill_null(fill_value=False)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        # pyarrow fills no float16.
+        # pyarrow cannot fill nulls of float16.
         values = (values.cast(pa.float32()) if pa.types.is_float16(kind) else values).fill_null(0)
     else:
         return np.zeros(len(values))

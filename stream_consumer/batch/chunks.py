@@ -1,7 +1,7 @@
 """
-Chunks of rows, as every reader gives them and every writer takes what became of them.
+Chunks of rows: the form in which readers deliver rows and writers receive outcomes.
 
-The rule: a row keeps its number, counted from 0 in its input, through everything.
+The rule: a row keeps its number, counted from 0 in its input, through all stages.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from stream_consumer.contract.dead_letter import DeadLetter
 
-# So many rows keep the model's columns in the processor's cache, and cost little beside a call.
+# With this number of rows, the model's columns stay in the processor's cache, and the overhead of a call is small.
 CHUNK_ROWS = 65_536
-# Of rows that become Python objects, one by one: these cost memory.
+# Limits for rows that become Python objects one by one, since these cost memory.
 CHUNK_LINES = 16_384
 CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Rows that are ride events already."""
+    """Rows in the form of ride events."""
 
     numbers: NDArray[np.int64]
     data: list[bytes]
@@ -30,33 +30,33 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What the cells of a :class:`Table` were before anybody took them for numbers; columns are arrays of strings."""
+    """The original texts of a :class:`Table`'s cells, before any reading as numbers. Columns are arrays of strings."""
 
     columns: dict[str, Any]
     ids: Any
     kinds: Mapping[str, str]
-    """The MLflow type of each column: what its texts are read as."""
+    """The MLflow type for reading each column."""
     id_kind: str
     doubtful: NDArray[np.bool_]
-    """Rows with a cell of which the table does not say what it was."""
+    """Rows with a cell whose original text the table does not preserve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows by column; a column is a ``pyarrow.Array``, never of a dictionary type."""
+    """Rows by column. A column is a ``pyarrow.Array``, never of a dictionary type."""
 
     numbers: NDArray[np.int64]
     columns: dict[str, Any]
-    """Those of the signature that the input has, by name."""
+    """The signature's columns present in the input, by name."""
     ids: Any
     texts: Texts | None = None
     kept: list[Any] = field(default_factory=list)
-    """The columns that are passed through, in the order of :attr:`Input.kept`."""
+    """The columns passed through, in the order of :attr:`Input.kept`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BadLines:
-    """Lines of a file of columns that are no rows of it, and what is wrong with each."""
+    """Lines of a file of columns that are not rows of the file, with the fault of each."""
 
     numbers: NDArray[np.int64]
     data: list[bytes]
@@ -81,18 +81,18 @@ def in_chunks(events: Iterable[bytes]) -> Iterator[Lines]:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input, opened."""
+    """An open input."""
 
     chunks: Iterator[Chunk]
     rows: int | None
-    """How many there are, if it can be told before reading them."""
+    """Number of rows, if known before reading."""
     kept: Mapping[str, Any] = field(default_factory=dict)
-    """The Arrow types of the columns that are passed through to the output, by name."""
+    """Arrow types of the columns passed through to the output, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of a chunk: numbers, ids and predictions of n rows, and the letters of all others."""
+    """The outcomes of a chunk: numbers, ids and predictions of n rows, and the dead letters of all remaining rows."""
 
     numbers: NDArray[np.int64]
     ids: Any
@@ -101,17 +101,17 @@ class Outcomes:
     """JSON values."""
     letters: list[DeadLetter]
     columns: list[Any] = field(default_factory=list)
-    """The predictions as arrays, one for each column of a table; empty if no table is wanted."""
+    """The predictions as arrays, an array for each column of a table. Empty if no table is wanted."""
     kept: list[Any] = field(default_factory=list)
-    """The columns that are passed through, as arrays of n values."""
+    """The columns passed through, as arrays of n values."""
 
 
 Progress = Callable[[int, int | None], object]
-"""Told how many rows of the input are decided, and how many there are, None if nobody knows."""
+"""Called with the number of decided rows and the total number of rows. The total is None if unknown."""
 
 
 def silent(rows: int, total: int | None) -> None:
-    """Show nothing."""
+    """Show no progress."""
 
 
 def never() -> bool:
@@ -119,5 +119,5 @@ def never() -> bool:
 
 
 def event_id(name: str, number: int) -> str:
-    """Return the id of the event that is row *number* of the input called *name*; the same in every run."""
+    """Return the event id of row *number* in the input *name*. The id is the same in every run."""
     return f"{name}:{number}"

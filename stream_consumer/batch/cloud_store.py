@@ -1,9 +1,9 @@
 """
-Files on Google Cloud Storage and Azure, by fsspec: plain download and upload.
+Files on Google Cloud Storage and Azure through fsspec: plain download and upload.
 
-The rule is that of ``storage.py``: a whole file appears under its name, or nothing does. Both stores show an upload
-when its last byte is there. fsspec has no metadata that all stores know, so the digest of an object is that of its
-content, which is downloaded for it.
+The rule of ``storage.py`` holds: a whole file appears under its name, or nothing does. Both stores show an upload only
+when its last byte has arrived. fsspec has no metadata common to all stores. Therefore the digest of an object is
+computed from its content, and each digest costs a download.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from stream_consumer.errors import StreamConsumerError, in_one_line
 
 
 class CloudStore:
-    """Objects by the names that fsspec gives them."""
+    """Objects under the names that fsspec gives them."""
 
     def __init__(self, open_url: clouds.Open = clouds.open_url) -> None:
         self._open_url = open_url
@@ -30,7 +30,7 @@ class CloudStore:
             return str(about.get("etag") or system.ukey(path)).strip('"')
 
     def fetch(self, location: Location, scratch: Path, progressed: Callable[[], None]) -> Path:
-        folder = scratch / "fetched"  # where no name can be that of a file of ours
+        folder = scratch / "fetched"  # no file of the run has a name inside this folder
         folder.mkdir()
         copy = folder / f"input{location.suffix}"
         with self._opened(location, "downloaded") as (system, path):
@@ -55,7 +55,7 @@ class CloudStore:
         return None
 
     def check(self, location: Location) -> None:
-        """Nothing shows before it is tried."""
+        """Do nothing: only an upload shows whether uploads are allowed."""
 
     def read(self, location: Location) -> bytes | None:
         with contextlib.suppress(UnusableInput), self._opened(location, "read") as (system, path):
@@ -81,7 +81,7 @@ class CloudStore:
     def _opened(self, location: Location, done: str, *, reading: bool = True) -> Iterator[clouds.Opened]:
         try:
             system, path = self._open_url(location.text)
-            system.invalidate_cache()  # of what was listed before another run changed it
+            system.invalidate_cache()  # the cache may predate another run's changes
             yield system, path
         except StreamConsumerError:
             raise

@@ -1,4 +1,4 @@
-"""The types of a table's columns: which one holds the values of an Arrow type exactly."""
+"""The types of a table's columns that hold the values of an Arrow type exactly."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from stream_consumer.errors import in_one_line
 
 
 def column_type(kind: Any, text: Any) -> Any:
-    """Return the type of a column that holds values of the Arrow type *kind*; None: there is none."""
+    """Return the type of a column for values of the Arrow type *kind*. None if no type holds them."""
     types = pa.types
     held = [
         (types.is_boolean, sa.Boolean()),
@@ -30,10 +30,10 @@ def column_type(kind: Any, text: Any) -> Any:
 
 def storable(batch: Any) -> Any:
     """
-    Return *batch* with times as a database has them: of microseconds, and in UTC where they have a zone.
+    Return *batch* with times as databases store them: microseconds, and UTC if they have a zone.
 
     Raises:
-        UnfitTable: A time is finer.
+        UnfitTable: A time has a finer resolution.
     """
     if not any(pa.types.is_timestamp(kind) for kind in batch.schema.types):
         return batch
@@ -49,8 +49,8 @@ def storable(batch: Any) -> Any:
         ) from error
 
 
-# By the type of a column that is wanted: those that hold its values exactly. MySQL has no type of booleans, and SQLite
-# has columns without a type.
+# Types that hold the values of a wanted column type exactly. MySQL has no boolean type, and SQLite has columns without
+# a type.
 HOLDING: dict[Any, Any] = {
     sa.Boolean: (sa.Boolean, sa.Integer, sa.NUMERIC, sa.types.NullType),
     sa.BigInteger: (sa.Integer, sa.NUMERIC, sa.DECIMAL, sa.types.NullType),

@@ -1,11 +1,12 @@
 """
-CSV → chunks of rows.
+Read CSV files in chunks of rows.
 
-The rule: a cell is a text, and what it means is decided by its column, not by its neighbours. In a column of numbers
-``contract.text_cell`` reads numbers; anything else stays the text that it is, for the contract to judge. An empty cell
-is missing, with or without quotes. Ids are integers if every id of the file is one, which takes a pass of its own.
+The rule: a cell is a text, and its column alone decides its meaning, never its neighbours. In a column of numbers,
+``contract.text_cell`` reads the numbers. Any other text stays a text for the contract to judge. An empty cell is
+missing, with or without quotes. Ids are integers if every id of the file is an integer. To find out, the file is read
+an extra time.
 
-A line with more or fewer cells than the header cannot be an event: it is rejected as it is.
+A line with more or fewer cells than the header cannot be an event. Its bytes go to the rejected rows unchanged.
 """
 
 import contextlib
@@ -27,17 +28,17 @@ from stream_consumer.batch.readers import Layout, Wanted, check_text, guarded, r
 from stream_consumer.contract import text_cell
 from stream_consumer.contract.event_schema import EventSchema
 
-# A chunk is what a block holds, some 60,000 rides; a longer line cannot be read.
+# A chunk has the rows of a block, some 60,000 rides. A longer line cannot be read.
 _BLOCK_BYTES = 1 << 21
 
-# Reading one takes three kilobytes, whatever is in it.
+# Reading a column takes three kilobytes, whatever its content.
 _MOST_COLUMNS = 1 << 15
 
-# Of lines in a row that do not fit the header; a file with more has the wrong header.
+# Bytes of consecutive lines that do not fit the header. A file with more has the wrong header.
 _MOST_BAD_BYTES = 4 * CHUNK_BYTES
 
 _INTEGER = r"^(0|-?[1-9][0-9]*)$"
-# Cells that no two readers take for different numbers; the contract reads all others.
+# Cells that all readers take for the same number. The contract reads all other cells.
 _SURE_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 _SURE_FLOAT = r"^-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,17})?$"
 
@@ -63,7 +64,7 @@ def _all_integers(path: Path, name: str) -> bool:
 
 
 def _kinds(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Return the type of each column to keep: integers or floats if all of its cells are, and else texts."""
+    """Return the type of each column to keep: integers or floats if all cells fit, else texts."""
     are = {pa.int64(): _are_integers, pa.float64(): _are_floats}
     kinds, filled = {name: list(are) for name in names}, set[str]()
     with csv_pieces(path, names, _skip) as batches:
@@ -95,10 +96,10 @@ def _are_integers(texts: Any) -> bool:
 
 def csv_pieces(path: Path, names: Sequence[str], on_bad_line: Any = None, **convert: Any) -> Any:
     """
-    Open a CSV file, compressed or not, to be read in pieces of a block; cells are texts but for what *convert* says.
+    Open a CSV file, compressed or not, for reading block by block. Cells are texts, unless *convert* says otherwise.
 
     Raises:
-        pyarrow.ArrowException: It is no CSV, or has too many columns.
+        pyarrow.ArrowException: The file is not CSV, or has too many columns.
     """
     _check_header(path)
     options: dict[str, Any] = {
@@ -109,7 +110,7 @@ def csv_pieces(path: Path, names: Sequence[str], on_bad_line: Any = None, **conv
     types = dict.fromkeys(names, pa.string()) | options.pop("column_types", {})
     return pyarrow.csv.open_csv(
         path,
-        # Threads would hand over lines without their numbers.
+        # With threads, pyarrow reports lines without their numbers.
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=on_bad_line),
         convert_options=pyarrow.csv.ConvertOptions(include_columns=list(names), column_types=types, **options),
@@ -119,7 +120,7 @@ def csv_pieces(path: Path, names: Sequence[str], on_bad_line: Any = None, **conv
 def _check_header(path: Path) -> None:
     with pa.input_stream(str(path), compression="detect") as file:
         head = file.read(_BLOCK_BYTES).decode(errors="replace")
-    # A cell that is too long for Python's reader is for pyarrow to judge.
+    # pyarrow judges a cell that is too long for Python's reader.
     with contextlib.suppress(csv_module.Error):
         columns = len(next(filter(None, csv_module.reader(io.StringIO(head, newline=""))), []))
         if columns > _MOST_COLUMNS:
@@ -131,7 +132,7 @@ def csv_numbers(texts: Any, name: str) -> Any:
     Return the numbers of a column of texts.
 
     Raises:
-        pyarrow.ArrowInvalid: A cell is no number.
+        pyarrow.ArrowInvalid: A cell is not a number.
     """
     values, doubtful = _typed(texts, "double")
     if not doubtful.any():
@@ -146,8 +147,6 @@ def csv_numbers(texts: Any, name: str) -> Any:
 
 
 class _File:
-    """One file being read."""
-
     def __init__(
         self, path: Path, schema: EventSchema, layout: Layout, kept: Mapping[str, Any], *, integers: bool
     ) -> None:
@@ -157,12 +156,12 @@ class _File:
         self._kept = kept
         self._integers = integers
         self._bad: dict[int, tuple[bytes, str]] = {}
-        """Lines of another length by row, with what is wrong, until they are handed over."""
+        """Lines of another length by row, with the fault of each, until they are handed over."""
         self._bad_bytes = 0
 
     def chunks(self) -> Iterator[Chunk]:
         first = 0
-        # Without a column to read there would be no rows either.
+        # With no column to read, pyarrow would yield no rows.
         with csv_pieces(self._path, self._layout.read or self._layout.there[:1], self._note) as batches:
             for batch in batches:
                 rows = np.arange(first, first + batch.num_rows + len(self._bad))
@@ -170,7 +169,7 @@ class _File:
                 if len(numbers):
                     yield self._table(batch, numbers)
                     first = int(numbers[-1]) + 1
-                while first in self._bad:  # a block may hold nothing else
+                while first in self._bad:  # all lines of a block may be bad
                     first += 1
                 yield from self._lines(first)
         yield from self._lines(None)
@@ -180,7 +179,7 @@ class _File:
         # The header is line 1.
         self._bad[line.number - 2] = text, f"{line.actual_columns} cells for {line.expected_columns} columns"
         self._bad_bytes += len(text)
-        # pyarrow reads on until a line is good, and all of them are held meanwhile.
+        # pyarrow reads on until a line is good, and this object holds all bad lines meanwhile.
         return "error" if self._bad_bytes > _MOST_BAD_BYTES else "skip"
 
     def _lines(self, before: int | None) -> Iterator[BadLines]:
@@ -205,7 +204,7 @@ class _File:
 
 
 def _typed(texts: Any, kind: str) -> tuple[Any, NDArray[np.bool_]]:
-    """Return the numbers that cells surely hold, and which hold something else."""
+    """Return the numbers that cells surely hold, and a flag for each cell with a doubtful text."""
     match kind:
         case "integer" | "long":
             looks, wanted = pc.match_substring_regex(texts, _SURE_INTEGER), pa.int64()

@@ -1,10 +1,11 @@
 """
 Databases by SQLAlchemy URL: a query's rows as input, tables as output.
 
-The rule: a password is never said, and one input's results change in one transaction. They are made in scratch first,
-so that the transaction lasts as long as the inserts and not as long as the scoring.
+The rule: no message shows a password, and the results of an input change in a single transaction. The results are made
+in scratch first, so the transaction lasts only for the inserts and not for the scoring.
 
-Three tables: predictions in ``<table>``, letters in ``<table>_rejected``, commit marks in ``<table>_summaries``.
+There are three tables: predictions in ``<table>``, dead letters in ``<table>_rejected``, commit marks in
+``<table>_summaries``.
 """
 
 import contextlib
@@ -39,20 +40,20 @@ _INSERT_ROWS = 10_000
 @contextlib.contextmanager
 def query(url: Location, sql: str, wanted: Wanted) -> Iterator[Input]:
     """
-    Read what *sql* selects, as the server sends it.
+    Read the rows of the query *sql* as the server sends them.
 
-    The transaction is read-only where the database has such, and is rolled back.
+    The transaction is rolled back. It is read-only if the database supports read-only transactions.
 
     Raises:
-        UsageError: *url* is none, or its driver is not installed.
-        StoreFailed: The database cannot be reached, or refuses the query.
-        UnusableInput: There is no such SQLite file, or the result lacks columns.
+        UsageError: *url* is not a database URL, or its driver is not installed.
+        StoreFailed: The database is unreachable or refuses the query.
+        UnusableInput: The SQLite file does not exist, or the result lacks columns.
     """
     with _engine(url, reading=True) as engine, contextlib.ExitStack() as stack:
         with _told(url):
             connection = stack.enter_context(engine.connect())
             _allow_reading_only(connection)
-            # A colon or per cent sign in the query is the database's business.
+            # A colon or per cent sign in the query is meant for the database, not for SQLAlchemy.
             streaming = connection.execution_options(
                 no_parameters=True, stream_results=True, yield_per=_FETCH_ROWS, postgresql_readonly=True
             )
@@ -68,7 +69,11 @@ _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 
 
 def _allow_reading_only(connection: sa.Connection) -> None:
-    """Let SQLite refuse all but queries: it would keep a dropped table, and attach or write other files."""
+    """
+    Make SQLite refuse all statements except queries.
+
+    SQLite would otherwise keep a dropped table after the rollback, and could attach or write other files.
+    """
     raw: Any = connection.connection.driver_connection
     if isinstance(raw, sqlite3.Connection):
         raw.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
@@ -90,15 +95,15 @@ def _events(result: "sa.CursorResult[Any]", layout: Layout, url: Location, kinds
 
 
 def _value(value: Any, kind: str) -> Any:
-    # A database has NULL, so an empty text in a column of texts is one.
+    # A database has NULL, so an empty text in a column of texts is a text.
     return text_cell.read(value, kind) if isinstance(value, str) and kind in NUMERIC else value
 
 
 class Tables:
-    """The output tables of one database."""
+    """The output tables of a database."""
 
     def __init__(self, url: Location, table: str) -> None:
-        """*table* may begin with a schema and a dot; what is not there is created with the first results."""
+        """*table* may begin with a schema and a dot. Missing tables are created with the first results."""
         self._url = url
         self._schema, _, self._name = table.rpartition(".")
 
@@ -106,7 +111,7 @@ class Tables:
         """Return the commit mark of *source*."""
         summaries = self._summaries(sa.MetaData(schema=self._schema or None))
         with (
-            contextlib.suppress(UnusableInput),  # a new file is made with the first results, and not before
+            contextlib.suppress(UnusableInput),  # the first results create the file, not a look at it
             _engine(self._url, reading=True) as engine,
             _told(self._url),
             engine.connect() as connection,
@@ -123,11 +128,11 @@ class Tables:
         Look at the tables before a run.
 
         Raises:
-            UsageError: A table of that name is another's: its rows do not name their source.
-            StoreFailed: The database cannot be reached.
+            UsageError: A table of this name has a different purpose: its rows do not name their source.
+            StoreFailed: The database is unreachable.
         """
         with (
-            contextlib.suppress(UnusableInput),  # a new file is made with the first results
+            contextlib.suppress(UnusableInput),  # the first results create the file
             _engine(self._url, reading=True) as engine,
             _told(self._url),
             engine.connect() as connection,
@@ -142,7 +147,7 @@ class Tables:
 
     def check_kept(self, kept: Mapping[str, Any], own: Sequence[str]) -> None:
         """
-        Look whether the table can have the columns *kept*, types by name, beside its *own*.
+        Check that the table can have the columns *kept*, types by name, beside its *own* columns.
 
         Raises:
             UsageError: A name is taken, also in other capitals, or no column of a table has such a type.
@@ -151,23 +156,24 @@ class Tables:
 
     def commit(self, source: str, predictions: Path, letters: Path, summary: bytes) -> None:
         """
-        Replace the results of *source*, in one transaction.
+        Replace the results of *source* in a single transaction.
 
         Raises:
-            MixedIds: The ids of the rows that are there are of another type.
-            UsageError: Two columns have one name.
-            UnfitTable: A column that is there cannot hold the predictions exactly.
+            MixedIds: The present rows have ids of another type.
+            UsageError: Two columns have the same name.
+            UnfitTable: A present column cannot hold the predictions exactly.
             StoreFailed: The database refused.
         """
         with pq.ParquetFile(predictions) as file, _engine(self._url) as engine, _told(self._url):
             schema = file.schema_arrow
             integers = pa.types.is_integer(schema.field(0).type)
             names = ["source", *schema.names]
-            # Nearly all databases take names for one that differ in nothing but capitals.
+            # Most databases treat names as equal if only their capitals differ.
             check_apart(names if engine.dialect.name == "postgresql" else [name.casefold() for name in names])
             predicted, rejected, summaries = self._tables(schema)
             with engine.begin() as connection:
-                # The mark first: whoever commits the same at the same time waits there, and finds these rows or fails.
+                # The mark comes first. A concurrent commit of the same source waits at the mark, and then finds these
+                # rows or fails.
                 tables = [summaries, rejected]
                 there = _types_there(connection, predicted.name, predicted.schema) or {}
                 if file.metadata.num_rows:
@@ -186,7 +192,7 @@ class Tables:
                 connection.execute(summaries.insert(), {"source": source, "summary": summary.decode()})
 
     def _check_ids(self, name: str, there: Any, *, integers: bool) -> None:
-        """Databases would cast ids to the type of those that are there."""
+        """Refuse ids of another type than the present ids, because databases would cast them."""
         if isinstance(there, sa.String if integers else (sa.Integer, sa.Numeric)):
             these = "integers" if integers else "texts"
             raise MixedIds(
@@ -195,7 +201,7 @@ class Tables:
             )
 
     def _check_columns(self, predicted: sa.Table, there: Mapping[str, Any]) -> None:
-        """Databases would cast predictions, too, and round them."""
+        """Refuse predictions that a column cannot hold, because databases would cast and round them."""
         for column in list(predicted.columns)[2:]:
             if there and column.name not in there:
                 raise UnfitTable(f"the table {self._name} has no column {column.name}; name another table")
@@ -207,7 +213,7 @@ class Tables:
                 )
 
     def _tables(self, schema: Any) -> tuple[sa.Table, sa.Table, sa.Table]:
-        """Return the three tables; *schema* is that of a Parquet file of predictions."""
+        """Return the three tables. *schema* is the schema of a Parquet file of predictions."""
         metadata = sa.MetaData(schema=self._schema or None)
 
         def source() -> "sa.Column[str]":
@@ -217,9 +223,9 @@ class Tables:
             self._name,
             metadata,
             source(),
-            # An index may be wanted on an id, and not every database has one on a text without a length.
+            # Users may want an index on an id, and some databases cannot index a text without a length.
             sa.Column(schema.field(0).name, column_type(schema.field(0).type, sa.String(256)), nullable=False),
-            # An object may lack a member; nothing else is ever null.
+            # An object may lack a member. No other value is ever null.
             *(sa.Column(field.name, column_type(field.type, sa.Text())) for field in list(schema)[1:]),
         )
         rejected = sa.Table(
@@ -241,7 +247,7 @@ class Tables:
 
 
 def _types_there(connection: sa.Connection, name: str, schema: str | None) -> dict[str, Any] | None:
-    """Return the types of the columns of the table *name* as it is, by name; None without one."""
+    """Return the column types of the existing table *name*, by column name. None if the table does not exist."""
     inspector = sa.inspect(connection)
     if not inspector.has_table(name, schema):
         return None
@@ -258,7 +264,7 @@ def _letters(path: Path) -> Iterator[list[Mapping[str, Any]]]:
                     "event_id": letter.event_id,
                     "reason": letter.reason.value,
                     "path": letter.path,
-                    "detail": letter.detail.replace("\0", "\\0"),  # PostgreSQL's texts have none
+                    "detail": letter.detail.replace("\0", "\\0"),  # PostgreSQL's texts cannot hold null characters
                     "data": letter.data,
                 }
                 for letter in decode_dead_letters(b"".join(lines))
@@ -281,7 +287,7 @@ def _engine(url: Location, *, reading: bool = False) -> Iterator[sa.Engine]:
 
 
 def _existing(parsed: sa.URL) -> sa.URL:
-    """Return a URL that opens an SQLite file only to read it, since SQLite makes a file of any name that is opened."""
+    """Return a URL that opens an SQLite file read-only. Otherwise SQLite would create a missing file."""
     name = parsed.database
     if parsed.get_backend_name() != "sqlite" or name in {None, "", ":memory:"} or "uri" in parsed.query:
         return parsed
@@ -299,6 +305,6 @@ def _told(url: Location) -> Iterator[None]:
         lines = str(getattr(error, "orig", None) or error).splitlines()
         said = lines[0] if lines else type(error).__name__
         password = sa.make_url(url.text).password
-        if password:  # some drivers quote what they were given
+        if password:  # some drivers quote the password
             said = said.replace(str(password), "***")
         raise StoreFailed(f"{url}: {said}") from None

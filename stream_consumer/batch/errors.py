@@ -1,39 +1,39 @@
-"""Errors of batch runs, arranged by what happens next."""
+"""Errors of batch runs, arranged by consequence."""
 
 from stream_consumer.errors import StreamConsumerError, UsageError
 
 
 class UnusableInput(UsageError):
-    """An input of a batch run can never be scored: it is gone, not what its name says, or lacks columns."""
+    """The input can never be scored: the input is gone, has another format than its name says, or lacks columns."""
 
 
 class MixedIds(UnusableInput):
-    """An input has both integer and string ids, and an output of columns has one type for them."""
+    """The input has both integer and string ids, and an output of columns has a single type for ids."""
 
 
 class UnfitTable(UnusableInput):
-    """A table of a database has a column of another type than the model's predictions."""
+    """A table of the database has a column of another type than the model's predictions."""
 
 
 class StoreFailed(StreamConsumerError):
-    """A file, object or database could not be read or written this time; nothing was committed."""
+    """A file, object or database could not be read or written this time. Nothing was committed."""
 
 
 class ChunkFailed(StreamConsumerError):
-    """The rows of a chunk could not be decided, for want of memory; nothing was committed."""
+    """Memory did not suffice to decide the rows of a chunk. Nothing was committed."""
 
 
 class CountsDiffer(StreamConsumerError):
-    """Rows read, predicted, rejected and written do not add up; nothing was committed."""
+    """The counts of rows read, predicted, rejected and written do not add up. Nothing was committed."""
 
 
 class TooManyRejected(StreamConsumerError):
-    """A larger share of the rows was rejected than was allowed; nothing was committed."""
+    """A larger share of the rows was rejected than allowed. Nothing was committed."""
 
 
 class Stopped(StreamConsumerError):
-    """A batch run was asked to stop; nothing was committed."""
+    """The run was asked to stop. Nothing was committed."""
 
 
 class NothingPredicted(StreamConsumerError):
-    """Every row of an input was rejected; the rejected rows were committed."""
+    """Every row of the input was rejected. The rejected rows were committed."""

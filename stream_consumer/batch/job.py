@@ -1,10 +1,10 @@
 """
-One input through the model into one output.
+Score an input with the model and commit the results to an output.
 
-The rule: everything is made in scratch, counted, and committed last; the summary is the commit mark. It is removed
-before anything else changes and written after everything else is there, so whoever finds one finds all that it
-speaks of. A run that is killed, stopped or fails leaves no half file and no mark, and the next one makes the same
-bytes.
+The rule: results are made in scratch, counted, and committed last. The summary is the commit mark. A commit removes the
+old summary before any other change, and writes the new summary after all other files. Where a summary exists, all files
+named in the summary exist too. A run that is killed, stopped or fails leaves no partial file and no mark, and the next
+run makes the same bytes.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from stream_consumer.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its predictions go."""
+    """An input and the location of its predictions."""
 
     source: Location
     target: Location
@@ -42,28 +42,36 @@ class Job:
     @classmethod
     def of(cls, source: str, target: str) -> Self:
         """
-        Read paths, URLs of objects or database URLs.
+        Parse paths, URLs of objects or database URLs.
 
         Raises:
-            UsageError: One of them can be no name.
+            UsageError: One of them is not a valid name.
         """
         return cls(Location.parse(source), Location.parse(target))
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What else may be asked of a run."""
+    """Optional choices of a run."""
 
     id_column: str | None = None
-    """The column of ids; without one the events' id field, or ``<input stem>_<row>`` where there is no such column."""
+    """
+    Name of the column of ids.
+
+    By default the id field of events, or ``<input stem>_<row>`` if no such column exists.
+    """
     query: str | None = None
-    """What to select, if the source is a database."""
+    """The query to run, if the source is a database."""
     table: str | None = None
-    """Where predictions go, if the target is a database."""
+    """The table for predictions, if the target is a database."""
     max_rejected: float | None = None
-    """The share of rows that may be rejected; more fail the run. None: only a large input without a valid row does."""
+    """
+    Largest share of rejected rows. A run with a larger share fails.
+
+    With None, only a large input without a valid row fails.
+    """
     keep: tuple[str, ...] = ()
-    """Columns of the input that the output has, too, behind its own."""
+    """Input columns to append to the output."""
 
 
 def run(  # noqa: PLR0913 (its parts, each named)
@@ -77,20 +85,21 @@ def run(  # noqa: PLR0913 (its parts, each named)
     jobs: int = 1,
 ) -> Summary:
     """
-    Score the rows of ``job.source`` and commit what became of each; return what was committed.
+    Score the rows of ``job.source``, commit the outcomes and return the summary of the commit.
 
-    *stop* is asked between chunks. Up to *jobs* chunks are scored at once, which changes nothing but the time.
+    *stop* is called between chunks. Up to *jobs* chunks are scored at once. The number changes nothing but the time.
 
     Raises:
-        Stopped: *stop* turned true.
-        UnusableInput: The input can never be scored: it is gone, not what its name says, or lacks columns.
-        UsageError: The name of the input or of the output tells no format, the output is the input, or something is
-            there that no run of the same input made.
+        Stopped: *stop* returned True.
+        UnusableInput: The input can never be scored: the input is gone, has another format than its name says, or lacks
+            columns.
+        UsageError: The name of the input or output shows no format, the output is the input, or the output exists and
+            was not made by a run of the same input.
         StoreFailed: The input could not be fetched, scratch is full, or the output could not be written.
         TooManyRejected: See ``Options.max_rejected``.
-        CountsDiffer: What was read, decided and written do not add up.
+        CountsDiffer: The counts of rows read, decided and written do not add up.
         ModelError: The model fails on its own example.
-        ChunkFailed: There is not enough memory.
+        ChunkFailed: Memory does not suffice.
 
         Nothing was committed, except that the summary of an earlier run may be gone after StoreFailed.
     """
@@ -117,7 +126,7 @@ def run(  # noqa: PLR0913 (its parts, each named)
         files[SUMMARY].write_bytes(encode_summary(summary))
         _go_on(stop)
         target.commit(files)
-    if source.version() != version:  # another run may have scored what is there now, and these results replaced its own
+    if source.version() != version:  # another run may have scored the new content, and these results replaced its own
         raise StoreFailed(f"{source.label} changed while its results were committed: run again")
     return summary
 
@@ -143,13 +152,13 @@ def committed(
     options: Options = Options(),
 ) -> Summary | None:
     """
-    Return the summary of an earlier run of the same version of the same input, if all that it speaks of is there.
+    Return the summary of an earlier run of the same input version, if all files of the summary exist.
 
-    With *model* (and *options*) it must be of these, too.
+    With *model*, the summary must also match this model and *options*.
 
     Raises:
         UnusableInput: The input is gone.
-        StoreFailed: The input or the output cannot be looked at.
+        StoreFailed: The input or the output cannot be accessed.
     """
     source, target = _ends(job, stores, options)
     version, document = source.version(), target.summary()
@@ -183,7 +192,7 @@ class _Counts:
     predicted: int
     rejected: Counter[Reason]
     fault: str = ""
-    """The commonest fault of the first rows that are rejected."""
+    """The commonest fault of the first rejected rows."""
 
     def check(self, source: str, max_rejected: float | None, announced: int | None) -> None:
         rejected = self.rejected.total()

@@ -1,7 +1,7 @@
 """
-INPUT… OUTPUT → jobs.
+Turn the arguments INPUT… OUTPUT into jobs.
 
-The rule: no two jobs write to one location, and none writes over what any of them reads.
+The rule: no two jobs write to the same location, and no job overwrites an input of any job.
 """
 
 import os
@@ -16,17 +16,18 @@ from stream_consumer.errors import UsageError
 
 def plan(sources: Sequence[str], target: str) -> list[Job]:
     """
-    Return a job for each of *sources*; a *target* that ends in ``/`` gets a file for each, in its input's format.
+    Return a job for each of *sources*. A *target* with a final ``/`` gets a file for each input, in the input's format.
 
     Raises:
-        UsageError: Several inputs for one file, one input twice, two of one stem, an output that is an input.
+        UsageError: Several inputs have a single output file, an input occurs twice, two inputs have the same stem, or
+            an output is an input.
     """
     read, output = [Location.parse(source) for source in sources], Location.parse(target)
     _refuse("the same input is there more than once", [Location(source.kind, source.identity) for source in read])
     if output.kind is Kind.DATABASE:
         return [Job(source, output) for source in read]
     if target.endswith("/"):
-        # A database's rows have no format of their own.
+        # Rows of a database have no format.
         ends = [".parquet" if source.kind is Kind.DATABASE else source.suffix for source in read]
         outputs = [output.sibling(f"{source.stem}{end}") for source, end in zip(read, ends, strict=True)]
         _refuse(

@@ -1,7 +1,8 @@
 """
-Columns of the input that the output has, too: which an output can have, and their values in JSON.
+Input columns to pass through to the output: the allowed columns, and their values in JSON.
 
-The rule: a name is never taken twice, and a value is the same in the output or the run is refused before its first row.
+The rule: no name is used twice. Either the output has the same values as the input, or the run is refused before its
+first row.
 """
 
 from collections import Counter
@@ -18,12 +19,12 @@ def check_kept(
     kept: Mapping[str, Any], own: Sequence[str], holds: Callable[[Any], bool], fold: Callable[[str], str] = str
 ) -> None:
     """
-    Return if an output whose own columns are *own* can have the columns *kept*, types by name, beside them.
+    Return if the output can have the columns *kept*, types by name, beside its *own* columns.
 
-    Names are one name to the output if *fold* makes them equal.
+    *fold* maps names to a key. The output treats names with equal keys as the same name.
 
     Raises:
-        UsageError: A name is taken, or *holds* says that the output has no such type.
+        UsageError: A name is taken, or *holds* is False for a type.
     """
     counts = Counter(map(fold, [*own, *kept]))
     taken = [name for name in kept if counts[fold(name)] > 1]
@@ -38,12 +39,12 @@ def check_kept(
 
 
 def holds(output: Format) -> Callable[[Any], bool]:
-    """Return whether files of the format *output* hold a column of some Arrow type that is passed through."""
+    """Return a function that tells whether files of the format *output* can hold a kept column of an Arrow type."""
     return _is_sayable if output is not Format.PARQUET else lambda _: True
 
 
 def _is_sayable(kind: Any) -> bool:
-    """Whether values of the Arrow type *kind* have a text, as CSV and JSON need one."""
+    """Whether values of the Arrow type *kind* have a text form, as CSV and JSON need."""
     try:
         pa.nulls(0, kind).cast(pa.string())
     except pa.ArrowException:
@@ -53,7 +54,7 @@ def _is_sayable(kind: Any) -> bool:
 
 
 def json_values(column: Any) -> list[Any]:
-    """Return the values of *column* as JSON has them: what is neither a number, a boolean nor a text becomes a text."""
+    """Return the values of *column* for JSON. Values other than numbers, booleans and texts become texts."""
     kind = column.type
     if pa.types.is_float16(kind):
         column = column.cast(pa.float32())

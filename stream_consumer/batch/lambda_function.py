@@ -1,13 +1,12 @@
 """
-The Lambda form for small intervals: one interval, one input, one invocation.
+The Lambda function for small intervals: one interval, one input, one invocation.
 
-The rule: it answers with the summary of what is committed, or it raises. Whatever invokes it may do so twice: what is
-committed already is answered again without being scored again.
+The rule: the function returns the summary of the committed results, or raises. A repeated invocation finds the results
+committed and returns the same summary without scoring again.
 
-The event is EventBridge Scheduler's ``{"scheduled_time": "<aws.scheduler.scheduled-time>"}``, EventBridge's
-``Scheduled Event``, or ``{"date": "2021-03-01"}``. The interval of ``{}`` is that of the environment. A warm-up or a
-null event scores nothing and is answered with the model. Any other event is refused: an object that arrived is not the
-interval that ended.
+The event is EventBridge Scheduler's ``{"scheduled_time": "<aws.scheduler.scheduled-time>"}``, EventBridge's ``Scheduled
+Event``, or ``{"date": "2021-03-01"}``. For ``{}``, the environment gives the interval. A warm-up or a null event scores
+nothing and returns the model. Any other event is refused: the arrival of an object is not the end of an interval.
 """
 
 import functools
@@ -65,10 +64,10 @@ class Handler:
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """
-        Score the interval that *event* names.
+        Score the interval of *event*.
 
         Raises:
-            StreamConsumerError: Nothing was committed; the message says why.
+            StreamConsumerError: Nothing was committed. The message has the cause.
         """
         said = {"request_id": getattr(context, "aws_request_id", None)}
         if asks_for_nothing(event):
@@ -80,7 +79,7 @@ class Handler:
                 job, model=self._model, stores=self._stores, jobs=self._jobs
             )
         except StreamConsumerError as error:
-            # The runtime logs the traceback of what is raised.
+            # The runtime logs the traceback of a raised error.
             self._logger.error("batch failed", extra=said | {"error": type(error).__name__, "remedy": str(error)})  # noqa: TRY400
             raise
         answer: dict[str, Any] = msgspec.to_builtins(summary)
@@ -96,10 +95,10 @@ class Handler:
 
 def _times(event: Any) -> dict[str, str]:
     """
-    Return the date or the scheduled time that *event* names; empty for ``{}``.
+    Return the date or scheduled time in *event*. Empty for ``{}``.
 
     Raises:
-        UsageError: The event is of another kind, or what it names is not a text.
+        UsageError: The event is of another kind, or its value is not a text.
     """
     if not isinstance(event, Mapping):
         raise UsageError(f"the event is {_kind(event)}; {_WANTED}")
@@ -117,7 +116,7 @@ def _times(event: Any) -> dict[str, str]:
 
 
 def _kind(event: Any) -> str:
-    """What *event* is, without what its producer wrote."""
+    """Describe the kind of *event*, without any text of its producer."""
     if not isinstance(event, Mapping):
         return f"a JSON value of type {type(event).__name__}"
     arrival = "Records" in event or event.get("detail-type") == "Object Created"
@@ -126,7 +125,7 @@ def _kind(event: Any) -> str:
 
 def build_handler(environ: Mapping[str, str], s3: "Callable[[], S3Client]") -> Handler:
     """
-    Compose the handler that *environ* asks for.
+    Compose the handler for the settings in *environ*.
 
     Raises:
         InitError: The environment or the model is wrong.
@@ -147,10 +146,10 @@ def _handler() -> Handler:
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer one invocation; see :class:`Handler`."""
+    """Answer an invocation. See :class:`Handler`."""
     return _handler()(event, context)
 
 
-# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+# Lambda's init phase is the import of this module. Outside Lambda the import has no effect.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     _handler()

@@ -1,7 +1,7 @@
 """
-Locations of inputs and outputs: what a path or URL is, what it is called, and what may be shown of it.
+Locations of inputs and outputs: the kind of a path or URL, its names, and the text that messages may show.
 
-No I/O. The name's end says the format; nothing is sniffed.
+No I/O. The suffix of a name gives the format. No content is inspected.
 """
 
 import os
@@ -16,12 +16,10 @@ from stream_consumer.errors import UsageError
 
 
 class Format(StrEnum):
-    """What a file holds."""
-
     PARQUET = "Parquet"
     CSV = "CSV"
     NDJSON = "NDJSON"
-    """Lines of ride events in an input, of prediction events in an output."""
+    """Lines of ride events in an input, and of prediction events in an output."""
 
 
 SUFFIXES = {
@@ -34,8 +32,6 @@ SUFFIXES = {
 
 
 class Kind(Enum):
-    """What is at a location."""
-
     FILE = "a file of this machine"
     OBJECT = "an object of S3"
     CLOUD = "an object of Google Cloud Storage or Azure"
@@ -44,19 +40,19 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Location:
-    """A path or URL whose kind is known; its text in a message is fit to be shown."""
+    """A path or URL of known kind. Its ``str`` is safe to show in messages."""
 
     kind: Kind
     text: str
-    """As the user wrote it: a database's may hold a password."""
+    """The text as written by the user. A database's URL may hold a password."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """
-        Read a path, the URL of an object (``s3://``, ``gs://``, ``abfs://``) or that of a database.
+        Parse a path, the URL of an object (``s3://``, ``gs://``, ``abfs://``) or the URL of a database.
 
         Raises:
-            UsageError: No summary could say it, since it is empty, is not UTF-8 or holds a null character.
+            UsageError: No summary could hold *text*: the text is empty, is not UTF-8 or holds a null character.
         """
         if not text:
             raise UsageError(f"{text!r} is no name of an input or an output")
@@ -73,12 +69,12 @@ class Location:
         return cls(Kind.DATABASE if "://" in text and not text.startswith("file://") else Kind.FILE, text)
 
     def __str__(self) -> str:
-        """Return the text, that of a database's URL without user, password and query."""
+        """Return the text. A database's URL is shown without user, password and query."""
         if self.kind is not Kind.DATABASE:
             return self.text
         try:
             parts = urlsplit(self.text)
-        except ValueError:  # it is no URL at all, and may hold a password all the same
+        except ValueError:  # not a URL, but the text may still hold a password
             return self.text.partition("://")[0] + "://…"
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -102,16 +98,16 @@ class Location:
 
     @property
     def name(self) -> str:
-        """The last part: a file's name, or a database's."""
+        """The last part: the name of a file or of a database."""
         return str(self).rstrip("/").rpartition("/")[2]
 
     @property
     def suffix(self) -> str:
         """
-        The part of the name that says the format.
+        The suffix of the name, which gives the format.
 
         Raises:
-            UsageError: The name ends otherwise.
+            UsageError: The name has no known suffix.
         """
         for suffix in SUFFIXES:
             if self.text.endswith(suffix):
@@ -124,12 +120,12 @@ class Location:
 
     @property
     def stem(self) -> str:
-        """The name without what says the format: ids are made from it, and the names of outputs."""
+        """The name without the suffix. Ids and names of outputs are made from the stem."""
         return self.name if self.kind is Kind.DATABASE else self.name.removesuffix(self.suffix)
 
     @property
     def identity(self) -> str:
-        """What is the same for all names of one location."""
+        """A text equal for all names of the same location."""
         # Not Path.resolve, which raises on a loop of symbolic links.
         return os.path.realpath(self.text.removeprefix("file://")) if self.kind is Kind.FILE else self.text
 
@@ -137,6 +133,6 @@ class Location:
         """
         Return the location of a file beside this output: ``rides.parquet`` → ``rides.parquet.summary.json``.
 
-        The name is the whole output's: ``rides.csv`` and ``rides.parquet`` share no file.
+        The ending follows the whole name, so ``rides.csv`` and ``rides.parquet`` share no file.
         """
         return type(self)(self.kind, self.text + ending)

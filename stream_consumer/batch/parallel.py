@@ -1,11 +1,13 @@
 """
-Chunks decided by several threads, with their outcomes in the order of the chunks.
+Decide chunks in several threads, with the outcomes in the order of the chunks.
 
-The rule: any number of threads gives the same outcomes and the same error. So the model proves itself on one chunk
-before there are several at once, an error waits until the outcomes before it are taken, and linear algebra has one
-thread. A model that does not take calls from several threads gets one thread, beside that which reads and writes.
+The rule: any number of threads gives the same outcomes and the same error. Therefore the model proves itself on a
+single chunk before several run at once. An error waits until all earlier outcomes are taken. Linear algebra has a
+single thread. A model that cannot be called from several threads gets a single thread, beside the thread that reads and
+writes.
 
-Why threads: predicting and reading release Python's lock. docs/benchmarks.md has what processes and OpenMP took.
+Predicting and reading release Python's lock, hence threads. docs/benchmarks.md has the figures for processes and
+OpenMP.
 """
 
 import contextlib
@@ -25,17 +27,17 @@ from stream_consumer.environment_variables import Field, integer, read, refuse
 from stream_consumer.errors import ModelError
 
 Decided = tuple[int, Outcomes]
-"""How many rows a chunk has, and what became of them."""
+"""The number of rows of a chunk, and their outcomes."""
 
 JOBS = Field("BATCH_JOBS", integer(1, 1024), None, "Chunks scored at once; without it as many as there are cores")
 
 
 def jobs_of(environ: Mapping[str, str]) -> int:
     """
-    Return how many chunks *environ* wants to be scored at once.
+    Return the number of chunks to score at once, from *environ*.
 
     Raises:
-        SettingsError: BATCH_JOBS is not a number of them.
+        SettingsError: BATCH_JOBS is not a valid number.
     """
     values, faults = read({"jobs": JOBS}, environ)
     refuse(faults)
@@ -43,16 +45,17 @@ def jobs_of(environ: Mapping[str, str]) -> int:
 
 
 def cores() -> int:
-    """Return how many cores this process may use, by its affinity and the CPU limit of its control group."""
+    """Return the number of cores for this process, by its affinity and the CPU limit of its control group."""
     return int(cpu_count())
 
 
 @contextlib.contextmanager
 def decided(chunks: Iterable[Chunk], judge: Judge, jobs: int) -> Iterator[Iterator[Decided]]:
     """
-    Let up to *jobs* threads decide *chunks*, of which ``jobs + 2`` are held at most.
+    Decide *chunks* in up to *jobs* threads. At most ``jobs + 2`` chunks are in memory.
 
-    An interrupt (Ctrl-C) of the body also interrupts the threads. Any other exception lets them end their chunks.
+    An interrupt (Ctrl-C) of the body also interrupts the threads. After any other exception, the threads finish their
+    chunks.
     """
     with threadpool_limits(1, "blas") if judge.concurrent else contextlib.nullcontext():
         if jobs == 1:
@@ -115,7 +118,7 @@ def _rows(chunk: Chunk) -> str:
 
 
 class _Running:
-    """The threads that decide a chunk just now."""
+    """The threads that are deciding a chunk."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -131,7 +134,11 @@ class _Running:
                 self._threads.remove(threading.get_ident())
 
     def interrupt(self) -> None:
-        """Raise KeyboardInterrupt in them, as Ctrl-C does in the main thread: a model's own code may take minutes."""
+        """
+        Raise KeyboardInterrupt in the threads, as Ctrl-C does in the main thread.
+
+        A model's own code may take minutes.
+        """
         with self._lock:
             for thread in self._threads:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt))

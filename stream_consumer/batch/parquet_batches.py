@@ -1,12 +1,12 @@
 """
-Parquet → record batches of bounded size, whatever the file unpacks to.
+Read Parquet in record batches of bounded size, whatever size the file unpacks to.
 
-The rule: :data:`CHUNK_BYTES` and the largest pages bound memory, not the file. Some kilobytes can hold a page of
-gigabytes, one long text for millions of rows, or a list of a billion numbers. So pages are looked at before they are
-unpacked, and a column of lists is refused.
+The rule: :data:`CHUNK_BYTES` and the largest pages bound memory, not the size of the file. A few kilobytes can hold a
+page of gigabytes, a long text for millions of rows, or a list of a billion numbers. Therefore pages are inspected
+before they are unpacked, and a column of lists is refused.
 
-No dataset scanner, which reads ahead by whole row groups (600 MB for one of 10 million rides), and no buffering of
-whole column chunks: pages are read as they are needed, 12 MB whatever the group.
+A dataset scanner reads ahead by whole row groups, 600 MB for 10 million rides. Buffering would read whole column
+chunks. Both are off. Pages are read on demand, 12 MB for a group of any size.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,12 +23,12 @@ from stream_consumer.batch.chunks import CHUNK_BYTES, CHUNK_ROWS
 from stream_consumer.batch.parquet_pages import DELTA_BYTE_ARRAY, DICTIONARY_ENCODINGS, Page, longest_value, pages
 
 LONGEST_ROW = 1 << 24
-"""In bytes. No record of a stream is longer either."""
+"""Largest size in bytes of a row. No record of a stream is longer."""
 
 _BUFFER_BYTES = 1 << 20
-# Of the largest page of each column that is read: all of them are in memory at once.
+# Sum over the columns of the size of each column's largest page. All these pages are in memory at once.
 _MOST_PAGE_BYTES = 1 << 29
-# What a value takes that has no length of its own.
+# Size of a value without a length of its own.
 _VALUE_BYTES = 8
 
 
@@ -40,7 +40,7 @@ class ParquetBatches:
         Open the file at *path*.
 
         Raises:
-            pyarrow.ArrowException: It is no Parquet.
+            pyarrow.ArrowException: The file is not Parquet.
         """
         self._path = path
         with self._opened() as file:
@@ -55,7 +55,7 @@ class ParquetBatches:
         Yield the rows of *columns* in order, as record batches.
 
         Raises:
-            pyarrow.ArrowException: The file is damaged, a column has lists or structs, a page or row is too long.
+            pyarrow.ArrowException: The file is damaged, a column has lists or structs, or a page or row is too long.
         """
         nested = [name for name in columns if pa.types.is_nested(self.schema.field(name).type)]
         if nested:
@@ -65,7 +65,7 @@ class ParquetBatches:
             yield from _cut(file.iter_batches(rows, columns=list(columns), use_threads=False))
 
     def _rows_at_once(self, file: Any, columns: Sequence[str]) -> int:
-        """Return how many rows of *columns* are unpacked at once: fewer where the pages say that they are long."""
+        """Return the number of rows to unpack at once: fewer if the pages show that rows are long."""
         indices = [at for at in range(file.metadata.num_columns) if file.schema.column(at).path in columns]
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         with self._path.open("rb") as opened:
@@ -88,12 +88,12 @@ class ParquetBatches:
 
 
 def _width(opened: BinaryIO, page: Page, chunk: Any, width: int) -> float:
-    """Return how many bytes a value of *page* may take; *width* is that of values of one width."""
+    """Return the bytes that a value of *page* may take. *width* is the size of fixed-size values."""
     if chunk.physical_type != "BYTE_ARRAY" or page.encoding in DICTIONARY_ENCODINGS:
         return max(_VALUE_BYTES, width)
     if page.encoding is None:
         return longest_value(opened, page, chunk.compression)
-    # In this encoding a value may repeat all of the values before it.
+    # In this encoding a value may repeat all earlier values.
     return page.unpacked / (1 if page.encoding == DELTA_BYTE_ARRAY else max(page.values, 1))
 
 
@@ -105,7 +105,7 @@ def _is_text(kind: Any) -> bool:
 
 
 def _cut(batches: Iterable[Any]) -> Iterator[Any]:
-    """Yield the rows of *batches* in batches of at most :data:`CHUNK_BYTES`, and small ones together."""
+    """Yield the rows of *batches* in batches of at most :data:`CHUNK_BYTES`. Small batches are joined."""
     waiting, held, first = list[Any](), 0.0, 0
     for batch in batches:
         sizes: NDArray[np.float64] = np.sum([_sizes(column) for column in batch.columns], axis=0)
@@ -123,7 +123,7 @@ def _cut(batches: Iterable[Any]) -> Iterator[Any]:
 
 
 def _parts(batch: Any, ends: NDArray[np.float64]) -> Iterator[tuple[Any, float]]:
-    """Yield *batch* in parts with their bytes; *ends* has the bytes up to and including each row."""
+    """Yield *batch* in parts, each with its bytes. *ends* has the cumulative bytes up to and including each row."""
     begin = 0
     while begin < batch.num_rows:
         before = ends[begin - 1] if begin else 0.0
@@ -133,7 +133,7 @@ def _parts(batch: Any, ends: NDArray[np.float64]) -> Iterator[tuple[Any, float]]
 
 
 def _sizes(column: Any) -> NDArray[np.float64]:
-    """Return the bytes of each value, decoded."""
+    """Return the decoded size in bytes of each value."""
     types, kind = pa.types, column.type
     if isinstance(kind, pa.BaseExtensionType):
         return _sizes(column.storage)

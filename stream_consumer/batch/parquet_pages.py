@@ -1,9 +1,8 @@
 """
-The headers of a Parquet file's pages: what reading a column takes, known before anything is unpacked.
+Read the headers of a Parquet file's pages, to know the memory that a column needs before unpacking.
 
-The footer of a file may claim anything. A header is what the reader itself allocates memory by, and pyarrow shows none.
-
-Source: apache/parquet-format, "parquet.thrift"; Apache Thrift, "Thrift Compact protocol encoding".
+The footer of a file may claim anything. The reader allocates memory by the page headers, and pyarrow does not expose
+them. Source: apache/parquet-format, "parquet.thrift", and Apache Thrift, "Thrift Compact protocol encoding".
 """
 
 from collections.abc import Iterator
@@ -13,15 +12,15 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
-# The member of a header that has the number of values, by the type of the page.
+# The header member with the number of values, by the type of the page.
 _MEMBERS = {_DATA: 5, _DICTIONARY: 7, _DATA_V2: 8}
 _ENCODING_AT = {_DATA: 2, _DATA_V2: 4}
 # Parquet's names and pyarrow's.
 _CODECS = {"SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd", "LZ4": "lz4_raw"}
-# Headers hold statistics of any length. The last size is as far as pyarrow reads.
+# Headers hold statistics of any length. The last size is the limit of pyarrow.
 _WINDOWS = (1 << 12, 1 << 16, 1 << 24)
 
-# In the compact protocol: a list whose length follows, a byte that another follows, and the bits of an integer.
+# Of the compact protocol: the mark of a long list, the continuation bit of an integer, and the most bits of an integer.
 _LONG_LIST, _MORE, _LONGEST_INTEGER = 15, 128, 63
 
 DICTIONARY_ENCODINGS = frozenset({2, 8})
@@ -30,15 +29,15 @@ DELTA_BYTE_ARRAY = 7
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of data, or the dictionary of those that follow."""
+    """A page of data, or the dictionary of the following pages."""
 
     unpacked: int
-    """Its size in bytes, uncompressed."""
+    """Uncompressed size in bytes."""
     values: int
     encoding: int | None
-    """``parquet.thrift``'s number; None for a dictionary or an index."""
+    """Number of the encoding in ``parquet.thrift``. None for a dictionary or an index."""
     at: int
-    """Where its content begins."""
+    """Offset of the content in the file."""
     packed: int
 
 
@@ -65,7 +64,7 @@ def pages(file: BinaryIO, column: Any) -> Iterator[Page]:
 
 
 def longest_value(file: BinaryIO, dictionary: Page, codec: str) -> int:
-    """Return the bytes of the longest text of a *dictionary*, or those of all of it if it cannot be unpacked here."""
+    """Return the bytes of the longest text of a *dictionary*, or of the whole one if unpacking fails here."""
     file.seek(dictionary.at)
     content: bytes = file.read(dictionary.packed)
     if codec != "UNCOMPRESSED":
@@ -93,7 +92,7 @@ def _header(file: BinaryIO, at: int) -> tuple[dict[int, Any], int]:
 
 
 class _Compact:
-    """Reads Thrift's compact protocol; what is no number is skipped."""
+    """Reads Thrift's compact protocol. Only numbers and structs are returned."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

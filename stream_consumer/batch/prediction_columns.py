@@ -1,8 +1,8 @@
 """
-Predictions as columns of a table: their names, their types and the Arrow arrays that hold them.
+Predictions as columns of a table: their names, types and Arrow arrays.
 
-The rule: a column holds a value exactly, or its row is refused. Names and types are those of the predictions for the
-model's example, so that all tables of one model have the same columns, whatever their rows are.
+The rule: a column holds a value exactly, or the row is refused. Names and types follow from the predictions for the
+model's example. All tables of a model therefore have the same columns, whatever the rows are.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ _REMEDY = (
 
 
 class Unfit(Exception):
-    """A prediction that the columns cannot hold exactly."""
+    """The columns cannot hold a prediction exactly."""
 
 
 class PredictionColumns:
-    """The columns of one model's predictions."""
+    """The columns of a model's predictions."""
 
     def __init__(self, model: Model) -> None:
-        # A model that has predicted nothing yet is taken for one of numbers.
+        # A model without any prediction yet is assumed to predict numbers.
         self._output = model.output or Output((), ("double",))
         self._kinds = self._output.columns(model.schema.envelope.prediction)
         self._path = model.schema.envelope.path
@@ -44,17 +44,17 @@ class PredictionColumns:
 
     def arrays(self, values: Sequence[Any]) -> list[Any]:
         """
-        Return an array for each column: of *values*, or of their members.
+        Return an array for each column, made from *values* or from their members.
 
         Raises:
-            Unfit: A column cannot hold one of them exactly, or there is no column for it.
+            Unfit: A column cannot hold a value exactly, or a value has no column.
         """
         self._check_members(values)
         columns = zip(self._kinds.items(), self._output.parts(values), strict=True)
         return [_array(name, kind, part) for (name, kind), part in columns]
 
     def refused(self, values: Sequence[Any]) -> dict[int, InvalidRecord]:
-        """Return why the columns cannot hold some of *values*, by position."""
+        """Return the fault of each of *values* that the columns cannot hold, by position."""
         try:
             self.arrays(values)
         except Unfit as error:
@@ -87,7 +87,11 @@ def _array(column: str, kind: str, values: Sequence[Any]) -> Any:
 
 
 def _doubles(values: Sequence[Any]) -> Any:
-    """Return *values* as an array; Arrow would take booleans, and no integer beyond 2**53, even one that a float is."""
+    """
+    Return *values* as an array of floats, or raise Unfit.
+
+    Arrow itself would accept booleans, and would refuse all integers beyond 2**53, even those with an exact float.
+    """
     try:
         array = pa.array(values, pa.float64())
     except pa.ArrowInvalid:
@@ -101,7 +105,7 @@ def _doubles(values: Sequence[Any]) -> Any:
 
 
 def _longs(values: Sequence[Any]) -> Sequence[Any]:
-    """Return *values* with integers for whole floats; Arrow would cut off what is behind the point."""
+    """Return *values* with whole floats as integers. Arrow itself would cut off fractions."""
     kinds = set(map(type, values))
     if float not in kinds:
         return values

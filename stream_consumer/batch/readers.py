@@ -1,7 +1,7 @@
 """
-Files → chunks of rows.
+Read files in chunks of rows.
 
-The rule: memory does not grow with the file, nor with one row group of it.
+The rule: memory grows neither with the file nor with a row group.
 """
 
 import codecs
@@ -31,37 +31,37 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of an input."""
+    """The wanted columns of an input."""
 
     schema: EventSchema
     id_column: str | None = None
-    """The column of ids; None: that of the events' id field, or made ids if there is no such column."""
+    """Name of the column of ids. With None, the events' id field, or made ids if no such column exists."""
     keep: Sequence[str] = ()
-    """Columns that are passed through to the output."""
+    """Columns to pass through to the output."""
 
     def refuse_keeping(self, source: str, remedy: str) -> None:
         """
         Return if no column is to be kept.
 
         Raises:
-            UsageError: *source* has no columns of one type.
+            UsageError: The columns of *source* have no fixed types.
         """
         if self.keep:
             raise UsageError(f"{source}: --keep is for columns of Parquet and CSV files; {remedy}")
 
 
 class Layout:
-    """Which columns of an input are read, and where ids come from."""
+    """The columns of an input to read, and the origin of ids."""
 
     def __init__(self, wanted: Wanted, there: Sequence[str], source: str, stem: str) -> None:
         """
-        Look for the *wanted* columns among those that are *there*.
+        Find the *wanted* columns among the columns that are *there*.
 
-        Ids are made from *stem* if there is no column of them.
+        Without a column of ids, ids are made from *stem*.
 
         Raises:
-            UnusableInput: A required column is not there, the column of ids or one to keep is not, or one of them is
-                there twice.
+            UnusableInput: A required column, the column of ids or a column to keep is missing, or such a column exists
+                twice.
         """
         schema, id_column = wanted.schema, wanted.id_column
         required = [column.name for column in schema.columns if column.required]
@@ -86,11 +86,11 @@ class Layout:
         self.source = source
 
     def made_ids(self, numbers: NDArray[np.int64]) -> Any:
-        """Return ids for rows that bring none."""
+        """Return ids for rows without ids."""
         return pc.binary_join_element_wise(f"{self._stem}_", pa.array(numbers).cast(pa.string()), "")
 
 
-@functools.lru_cache(maxsize=256)  # each batch of a table from Spark is a table of its own, and is warned of once
+@functools.lru_cache(maxsize=256)  # each batch from Spark is a table of its own, and a single warning is enough
 def _warn_of_absent(source: str, absent: tuple[str, ...], there: tuple[str, ...]) -> None:
     _LOGGER.warning(
         "%s lacks the optional %s, which the model gets as missing; it has %s",
@@ -112,7 +112,7 @@ def parquet(path: Path, wanted: Wanted, source: str, stem: str) -> Iterator[Inpu
 
 
 def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
-    """Blame the input for what reading it raises, and for nothing else."""
+    """Blame the input for errors while reading, but not for errors of the consumer of *chunks*."""
     while True:
         with readable(source, kind):
             chunk = next(chunks, None)
@@ -123,7 +123,7 @@ def guarded(chunks: Iterator[Chunk], source: str, kind: str) -> Iterator[Chunk]:
 
 def _tables(file: ParquetBatches, layout: Layout) -> Iterator[Table]:
     first = 0
-    # With nothing to read there would be no rows either.
+    # With no column to read, pyarrow would yield no rows.
     for batch in file.read(layout.read or layout.there[:1]):
         yield table_of(batch, first, layout)
         first += batch.num_rows
@@ -131,10 +131,10 @@ def _tables(file: ParquetBatches, layout: Layout) -> Iterator[Table]:
 
 def table_of(batch: Any, first: int, layout: Layout) -> Table:
     """
-    Return the rows of a ``pyarrow.RecordBatch`` whose first row has the number *first*.
+    Return the rows of a ``pyarrow.RecordBatch``. *first* is the number of its first row.
 
     Raises:
-        UnusableInput: The ids are of a binary type.
+        UnusableInput: The ids have a binary type.
         pyarrow.ArrowInvalid: A text is not UTF-8.
     """
     numbers = np.arange(first, first + batch.num_rows)
@@ -156,7 +156,9 @@ def _is_binary(kind: Any) -> bool:
 
 def plain(array: Any) -> Any:
     """
-    Return *array* without dictionary, view or extension, its texts checked and its UUIDs as people write them.
+    Return *array* without dictionary, view or extension types.
+
+    Texts are checked, and UUIDs become texts in the usual form.
 
     Raises:
         pyarrow.ArrowInvalid: A text is not UTF-8.
@@ -175,7 +177,7 @@ def plain(array: Any) -> Any:
 
 @contextlib.contextmanager
 def ndjson(path: Path, source: str) -> Iterator[Input]:
-    """Read the lines of a file; an empty one is a row, too."""
+    """Read the lines of a file. An empty line is a row too."""
     with readable(source, "NDJSON"):
         check_text(path, source, "NDJSON")
         file = path.open("rb")
@@ -192,10 +194,10 @@ def _lines(file: BinaryIO, source: str) -> Iterator[bytes]:
 
 def check_text(path: Path, source: str, kind: str) -> None:
     """
-    Look at the first bytes of a file of text.
+    Check the first bytes of a text file.
 
     Raises:
-        UnusableInput: It is of another encoding or format.
+        UnusableInput: The file has another encoding or format.
     """
     _refuse_foreign(not_text(path), source, kind)
 
@@ -208,15 +210,15 @@ def _refuse_foreign(foreign: str | None, source: str, kind: str) -> None:
 @contextlib.contextmanager
 def readable(source: str, kind: str) -> Iterator[None]:
     """
-    Blame the input for what pyarrow makes of its bytes.
+    Turn pyarrow's errors into errors that blame the input.
 
     Raises:
-        UnusableInput: They are not what they should be.
-        StoreFailed: They could not be read.
+        UnusableInput: The bytes do not have the expected format.
+        StoreFailed: The bytes could not be read.
     """
     try:
         yield
-    except MemoryError:  # pyarrow's own is one of its exceptions, too
+    except MemoryError:  # pyarrow's out-of-memory error is also an ArrowException
         raise
     except UnicodeDecodeError as error:
         raise UnusableInput(f"{source} cannot be read as {kind}: it is {not_utf8(error)}") from error

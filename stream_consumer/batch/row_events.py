@@ -1,7 +1,7 @@
 """
-Rows → ride events as a producer would have sent them, so that the contract can say what is wrong with them.
+Convert rows into ride events as a producer would send them, so that the contract can name their faults.
 
-The rule: nothing is mended on the way. A number stays a number and a text stays a text.
+The rule: nothing is repaired on the way. A number stays a number and a text stays a text.
 """
 
 from collections.abc import Sequence

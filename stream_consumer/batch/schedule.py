@@ -1,7 +1,7 @@
 """
-Intervals, and the names that a schedule's runs get from them.
+Intervals of scheduled runs, and the names of their inputs and outputs.
 
-The rule: the same interval has the same names, whenever and however often it is run.
+The rule: an interval always has the same names, whenever and however often it is run.
 """
 
 import re
@@ -19,14 +19,12 @@ DEFAULT_OUTPUT = "s3://{bucket}/predictions/{date:%Y-%m}.parquet"
 
 
 class Interval(StrEnum):
-    """What one run is about."""
-
     MONTH = "month"
     DAY = "day"
     HOUR = "hour"
 
     def begin(self, moment: datetime) -> datetime:
-        """Return the beginning of the interval that *moment* is in."""
+        """Return the beginning of the interval around *moment*."""
         hour = moment.replace(minute=0, second=0, microsecond=0)
         match self:
             case Interval.HOUR:
@@ -37,16 +35,16 @@ class Interval(StrEnum):
                 return hour.replace(day=1, hour=0)
 
     def ended(self, now: datetime) -> datetime:
-        """Return the beginning of the interval that ended last."""
+        """Return the beginning of the last interval that ended by *now*."""
         return self.begin(self.begin(now) - timedelta(microseconds=1))
 
 
 def moment_of(text: str) -> datetime:
     """
-    Return the time that *text* means, UTC if it names no zone.
+    Return the time in *text*, in UTC if *text* has no zone.
 
     Raises:
-        UsageError: It is neither a month (2021-03), a date nor an ISO 8601 time.
+        UsageError: *text* is neither a month (2021-03), a date nor an ISO 8601 time.
     """
     day = f"{text}-01" if re.fullmatch(r"\d{4}-\d\d", text) else text
     return parse_time(day, f"{text!r} is no date; wanted 2021-03-01, 2021-03 or 2021-03-01T05:00:00Z")
@@ -54,7 +52,7 @@ def moment_of(text: str) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What fills templates."""
+    """The values for templates."""
 
     date: datetime
     """The beginning of the interval."""
@@ -65,7 +63,7 @@ class Names:
         Return *template* with ``{date:…}`` (strftime's format) and ``{bucket}`` filled in.
 
         Raises:
-            UsageError: It asks for anything else, or for a bucket that nobody named.
+            UsageError: *template* has an unknown field, or ``{bucket}`` when no bucket was named.
         """
         known = {"date": self.date, "bucket": self.bucket}
         try:
@@ -85,7 +83,7 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the environment of a scheduled run says."""
+    """The settings of a scheduled run."""
 
     source: str
     target: str
@@ -103,12 +101,12 @@ class Schedule:
         interval: str | None = None,
     ) -> "Schedule":
         """
-        Read *environ*; what is given beside it goes first.
+        Read *environ*. The arguments take precedence.
 
-        The interval is that of DATE, or the one that ended last at SCHEDULED_TIME, or else *now*.
+        The interval is the interval of DATE, else the last to end by SCHEDULED_TIME, else the last to end by *now*.
 
         Raises:
-            UsageError: A date or an interval that is none.
+            UsageError: A date or an interval is invalid.
         """
         given = {name: value for name, value in environ.items() if value}
         name = interval or given.get("BATCH_INTERVAL", Interval.MONTH)

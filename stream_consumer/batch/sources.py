@@ -16,7 +16,7 @@ from stream_consumer.errors import UsageError
 
 
 class Source(Protocol):
-    """Where rows come from."""
+    """A source of rows."""
 
     @property
     def label(self) -> str:
@@ -24,10 +24,14 @@ class Source(Protocol):
 
     @property
     def identity(self) -> str:
-        """The name in event ids and summaries; no other source has it, whatever folder a run starts in."""
+        """
+        The name in event ids and summaries.
+
+        No two sources share an identity, whatever the working directory of a run.
+        """
 
     def version(self) -> str | None:
-        """Return what changes whenever the content does; None if nobody knows."""
+        """Return a text that changes whenever the content does. None if unknown."""
 
     def open(
         self, wanted: Wanted, scratch: Path, progressed: Callable[[], None]
@@ -71,14 +75,15 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class QuerySource:
-    """What a query selects."""
+    """The rows of a query."""
 
     location: Location
     query: str
 
     @property
     def label(self) -> str:
-        # Two queries on one database are two sources, and so is one query of two servers that only parameters name.
+        # Two queries on the same database are two sources. So is the same query on two servers whose URLs differ only
+        # in parameters.
         what = f"{self.location.text.partition('?')[2]}\n{self.query}"
         return f"{self.location}?query={hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
@@ -106,11 +111,11 @@ def source_of(location: Location, query: str | None, stores: Stores) -> Source:
     Return the source at *location*.
 
     Raises:
-        UsageError: A database without a query, a query without a database, or a file whose name tells no format.
+        UsageError: A database without a query, a query without a database, or a file whose name shows no format.
     """
     if (location.kind is Kind.DATABASE) != (query is not None):
         raise UsageError(f"{location}: a query (--query) is for a database, and a database needs one")
     if query is not None:
         return QuerySource(location, query)
-    _ = location.format  # or it is refused
+    _ = location.format  # raises for an unknown format
     return FileSource(location, stores)

@@ -1,14 +1,14 @@
 """
-Where files are: on this machine, on S3 or, see ``cloud_store.py``, in another cloud.
+Stores of files: this machine, S3 and, in ``cloud_store.py``, other clouds.
 
-The rule: a whole file appears under its name, or nothing does. A local one is copied beside its name and renamed, an
-object is uploaded by ``upload_file``, which either completes or leaves nothing to be seen. An object carries the digest
-of its content as metadata.
+The rule: a whole file appears under its name, or nothing does. A local file is copied beside its name and renamed. An
+object is uploaded by ``upload_file``, which either completes or leaves nothing visible. An object carries the digest of
+its content as metadata.
 
-An object is downloaded whole before it is read, not read in place through pyarrow's own S3 client: so there is one set
-of credentials, one endpoint and one retry policy (boto3's, which tests and emulators configure), memory does not grow
-with the distance to S3, and a connection that breaks after an hour of scoring cannot cost that hour. The price is disk:
-scratch (TMPDIR) must hold the object and the output.
+An object is downloaded whole before reading. Reading objects remotely through pyarrow's own S3 client has three
+drawbacks. Credentials, endpoint and retry policy would have a second configuration beside boto3's, which tests and
+emulators use. Memory would grow with the distance to S3. And a connection that breaks after an hour of scoring would
+cost that hour. The price of the download is disk space: scratch (TMPDIR) must hold the object and the output.
 """
 
 import contextlib
@@ -40,48 +40,48 @@ _GONE = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 
 
 class Store(Protocol):
-    """Files by the names that one kind of store gives them."""
+    """Files in a kind of store, by location."""
 
     def version(self, location: Location) -> str:
         """
-        Return what changes whenever the content of *location* does.
+        Return a text that changes whenever the content of *location* does.
 
         Raises:
-            UnusableInput: There is no such file.
-            StoreFailed: It cannot be looked at.
+            UnusableInput: The file does not exist.
+            StoreFailed: The file cannot be accessed.
         """
 
     def fetch(self, location: Location, scratch: Path, progressed: Callable[[], None]) -> Path:
-        """Return the local file that holds the content; *progressed* is called now and then and may raise."""
+        """Return the local file with the content. *progressed* is called now and then and may raise."""
 
     def size(self, location: Location) -> int | None:
-        """Return its bytes; None if there is no such file."""
+        """Return the size in bytes. None if the file does not exist."""
 
     def digest(self, location: Location) -> str | None:
-        """Return the SHA-256 of its content, as :meth:`put` knew it; None if there is no such file."""
+        """Return the SHA-256 of the content, as stored by :meth:`put`. None if the file does not exist."""
 
     def check(self, location: Location) -> None:
         """
-        Look whether a file could be put there, as far as that shows.
+        Check that a file could be written to *location*, as far as possible without writing.
 
         Raises:
-            StoreFailed: It could not.
+            StoreFailed: The file could not be written.
         """
 
     def read(self, location: Location) -> bytes | None: ...
 
     def list(self, folder: Location) -> list[Location]:
-        """Return the files in *folder* and the folders in it, by name; none if there is no such folder."""
+        """Return the files in *folder* and its subfolders, by name. Empty if the folder does not exist."""
 
     def put(self, file: Path, location: Location) -> None:
         """Give *location* the content of *file*, whole or not at all."""
 
     def remove(self, location: Location) -> None:
-        """Remove the file at *location*, if there is one."""
+        """Remove the file at *location*, if it exists."""
 
 
 class Stores:
-    """All of them; a location's kind says which."""
+    """The stores of all kinds of locations."""
 
     def __init__(
         self,
@@ -90,11 +90,11 @@ class Stores:
         open_url: clouds.Open = clouds.open_url,
     ) -> None:
         """
-        Make the stores, of which none connects before its first URL.
+        Make the stores. A store connects only when its first location is used.
 
         Args:
-            s3: Makes the client when the first S3 URL is met.
-            scratch: Where files are made (default: TMPDIR).
+            s3: Makes the client when the first S3 URL is used.
+            scratch: Folder for temporary files. The default is TMPDIR.
             open_url: Opens the file systems of other clouds.
         """
         self._make_s3 = s3
@@ -114,10 +114,10 @@ class Stores:
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """
-        Give a folder that lasts as long as the context.
+        Give a folder for the duration of the context.
 
         Raises:
-            StoreFailed: It is full, or cannot be made.
+            StoreFailed: The disk is full, or the folder cannot be made.
         """
         root = self._scratch or tempfile.gettempdir()
         try:
@@ -143,7 +143,7 @@ class LocalStore:
             raise _unreadable(location, error) from error
         if stat.S_ISDIR(status.st_mode):
             raise UnusableInput(f"{location} is a folder; name the files in it")
-        if not stat.S_ISREG(status.st_mode):  # a pipe may never end, and cannot be read twice
+        if not stat.S_ISREG(status.st_mode):  # a pipe may never end and cannot be read twice
             raise UnusableInput(f"{location} is a pipe or a device, not a file; write its content into a file first")
         return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
@@ -186,7 +186,7 @@ class LocalStore:
             raise StoreFailed(f"{location} cannot be read: {error.strerror}") from error
 
     def list(self, folder: Location) -> list[Location]:
-        # A name with a dot is that of a file which is not whole yet.
+        # A name with a leading dot belongs to a file that is still incomplete.
         paths = sorted(path for path in folder.path.rglob("[!.]*") if path.is_file())
         return [Location.parse(str(path)) for path in paths]
 
@@ -194,7 +194,7 @@ class LocalStore:
         path = location.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Scratch may be on another file system, from where nothing can be renamed.
+            # Scratch may be on another file system, and a rename works only within a file system.
             with file.open("rb") as source, whole_file(path) as copy:
                 shutil.copyfileobj(source, copy)
         except OSError as error:
@@ -208,7 +208,7 @@ class LocalStore:
 
 
 def _unreadable(location: Location, error: OSError) -> UnusableInput | StoreFailed:
-    """Blame a name that can never be one of a file; anything else may pass."""
+    """Blame the input if a file of this name can never exist. Any other error may pass."""
     fate = UnusableInput if error.errno in {errno.ENAMETOOLONG, errno.ELOOP} else StoreFailed
     return fate(f"{location} cannot be read: {error.strerror}")
 
@@ -220,7 +220,7 @@ def digest_of(file: Path) -> str:
 
 
 class S3Store:
-    """Objects."""
+    """Objects of S3."""
 
     def __init__(self, client: "S3Client") -> None:
         self._client = client
@@ -230,9 +230,9 @@ class S3Store:
             return self._client.head_object(Bucket=location.bucket, Key=location.key)["ETag"].strip('"')
 
     def fetch(self, location: Location, scratch: Path, progressed: Callable[[], None]) -> Path:
-        folder = scratch / "fetched"  # where no name can be that of a file of ours
+        folder = scratch / "fetched"  # no file of the run has a name inside this folder
         folder.mkdir()
-        # A key may be longer than a file's name, and a folder's name to the file system.
+        # A key may be too long for a file name, or may be the name of a folder.
         path = folder / f"input{location.suffix}"
         with _told(location, "downloaded", "s3:GetObject on it"):
             self._client.download_file(location.bucket, location.key, str(path), Callback=lambda _: progressed())
@@ -249,7 +249,7 @@ class S3Store:
         return None
 
     def check(self, location: Location) -> None:
-        """Nothing shows before it is tried."""
+        """Do nothing: only an upload shows whether uploads are allowed."""
 
     def read(self, location: Location) -> bytes | None:
         with contextlib.suppress(UnusableInput), _told(location, "read", "s3:GetObject and s3:ListBucket"):

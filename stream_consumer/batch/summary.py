@@ -1,7 +1,7 @@
 """
-The summary of a run, the commit mark of its results: written and read here alone.
+The summary of a run, the commit mark of its results. Only this module writes and reads summaries.
 
-The same input, model and options make the same summary: no time and no random name is in it.
+The same input, model and options give the same summary, since no time and no random name is part of a summary.
 """
 
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ from stream_consumer.contract.record import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What a run came to."""
+    """The result of a run."""
 
     source: str
     """The identity of the source: the whole path or URL, or a database and a digest of the query."""
     source_version: str | None
-    """The ETag of an object; the size and time of change of a file; None of a query."""
+    """The ETag of an object, the size and modification time of a file, or None for a query."""
     model: str
     model_version: str
     model_digest: str
     schema_digest: str | None = None
-    """That of :class:`EventSchema`, which the settings decide, too. None in a summary of an earlier version."""
+    """Digest of the :class:`EventSchema`, which also depends on settings. None in a summary of an earlier version."""
     id_column: str | None
     keep: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
-    """The columns that were passed through; unset without any, as in summaries of earlier versions."""
+    """The columns passed through. Unset if none, as in summaries of earlier versions."""
     rows: int
     predicted: int
     rejected: Mapping[Reason, int]
     sizes: Mapping[str, int]
-    """Bytes of each file that was committed, by the ending of its name."""
+    """Bytes of each committed file, by the ending of its name."""
 
 
 def encode_summary(summary: Summary) -> bytes:
@@ -41,7 +41,7 @@ def encode_summary(summary: Summary) -> bytes:
 
 
 def decode_summary(document: bytes) -> Summary | None:
-    """Return the summary that *document* holds; None if no run of this version of the program wrote it."""
+    """Return the summary in *document*. None if no run of this version of the program wrote *document*."""
     try:
         return guarded_json.decode(document, Summary)
     except msgspec.DecodeError:

@@ -1,8 +1,8 @@
 """
 The targets of jobs: files, objects and tables. Only this module branches on the kind of target.
 
-A target of files writes over nothing but the results of its own source. The summary beside an output says whose results
-it holds. While a commit changes them, a second file says so, since the summary is gone then.
+A target of files overwrites only the results of its own source. The summary beside an output names the source. During a
+commit the summary is gone, and a second file names the source instead.
 """
 
 from collections.abc import Mapping
@@ -33,46 +33,46 @@ _LONGEST_KEY_BYTES = 1_024
 
 
 class Target(Protocol):
-    """Where results go."""
+    """A target of results."""
 
     @property
     def suffix(self) -> str:
-        """The ending of the name of the file of predictions."""
+        """Suffix of the file of predictions."""
 
     def check(self) -> None:
         """
-        Look at the target before a run.
+        Check the target before a run.
 
         Raises:
-            UsageError: Something is there that no run of the same source made.
+            UsageError: The target exists, and no run of the same source made the content.
         """
 
     def check_kept(self, kept: Mapping[str, Any], model: Model) -> None:
         """
-        Look whether the columns *kept*, types by name, can be beside the predictions of *model*.
+        Check that the columns *kept*, types by name, can stand beside the predictions of *model*.
 
         Raises:
-            UsageError: A name is taken, or the target holds no such type.
+            UsageError: A name is taken, or the target cannot hold a type.
         """
 
     def summary(self) -> bytes | None:
         """Return the commit mark of an earlier run."""
 
     def holds(self, sizes: Mapping[str, int]) -> bool:
-        """Whether the files that an earlier run committed are there."""
+        """Whether the committed files of an earlier run exist."""
 
     def commit(self, files: Mapping[str, Path]) -> None:
         """
-        Replace what an earlier run of the same source committed by *files*, by the endings of their names.
+        Replace the results of an earlier run of the same source by *files*, given by the endings of their names.
 
         Raises:
-            UsageError: Something is there that no run of the same source made.
-            StoreFailed: The results could not be written, or another run wrote there at the same time.
+            UsageError: The target exists, and no run of the same source made the content.
+            StoreFailed: The results could not be written, or another run wrote to the target at the same time.
         """
 
 
 class _Committing(msgspec.Struct):
-    """What lies beside an output while its files change."""
+    """The content of the file beside an output while its files change."""
 
     source: str
 
@@ -113,7 +113,7 @@ class FileTarget:
             raise UsageError(f"{self.location} has the predictions of {owner}; remove them, or name another output")
 
     def _owner(self) -> str | None:
-        """Return the identity of the source whose results are there; None if no run of ours made them."""
+        """Return the identity of the source of the present results. None if no batch run made them."""
         summary = decode_summary(self.summary() or b"")
         if summary:
             return summary.source
@@ -146,7 +146,11 @@ class FileTarget:
         self._store.remove(self._at(COMMITTING))
 
     def _check_committed(self, files: Mapping[str, Path]) -> None:
-        """Two runs that commit at once could leave the predictions of one with the summary of the other."""
+        """
+        Check the digests.
+
+        Two simultaneous commits could leave the predictions of one run with the summary of the other.
+        """
         for ending, file in files.items():
             found, put = self._store.digest(self._at(ending)), digest_of(file) if file.exists() else None
             if found != put:
@@ -155,7 +159,7 @@ class FileTarget:
 
 @dataclass(frozen=True, slots=True)
 class TableTarget:
-    """Tables of a database, of which a transaction changes all or nothing."""
+    """Tables of a database, changed by a single transaction."""
 
     tables: "Tables"
     source: str
@@ -165,7 +169,7 @@ class TableTarget:
         return ".parquet"
 
     def check(self) -> None:
-        """Look at the tables. Each row of ours names its source: no other source's rows are changed."""
+        """Check the tables. Each row names its source, so rows of another source never change."""
         self.tables.check()
 
     def check_kept(self, kept: Mapping[str, Any], model: Model) -> None:
@@ -186,8 +190,8 @@ def target_of(location: Location, table: str | None, source: Source, stores: Sto
     Return the target at *location* for the results of *source*.
 
     Raises:
-        UsageError: A database without a table, a table without a database, a file whose name tells no format, or one
-            that would be written over the source.
+        UsageError: A database without a table, a table without a database, a file whose name shows no format, or a file
+            that would overwrite the source.
     """
     if (location.kind is Kind.DATABASE) != (table is not None):
         raise UsageError(f"{location}: a table (--table) is for a database, and a database needs one")
@@ -202,12 +206,12 @@ def target_of(location: Location, table: str | None, source: Source, stores: Sto
 
 def locations_written(location: Location) -> list[Location]:
     """
-    Return the locations that a job whose predictions go to the file *location* may write to.
+    Return the locations that a job may write to if its predictions go to the file *location*.
 
     Raises:
-        UsageError: The name tells no format, is that of another's rejected rows, or is too long.
+        UsageError: The name shows no format, is the name of another output's rejected rows, or is too long.
     """
-    _ = location.suffix  # or it is refused
+    _ = location.suffix  # raises for an unknown format
     if location.text.endswith(REJECTED):
         raise UsageError(f"{location}: rejected rows have such names; name another output")
     written = [location, *(location.sibling(ending) for ending in (REJECTED, SUMMARY, COMMITTING))]

@@ -1,7 +1,7 @@
 """
-What became of the rows → files.
+Write the outcomes of rows to files.
 
-The rule: the same rows make the same bytes. And what a writer says it wrote, it reads back from the file.
+The rule: the same rows make the same bytes. The number of predictions in a finished file is read back from the file.
 """
 
 import contextlib
@@ -28,20 +28,20 @@ from stream_consumer.contract.prediction import Prediction, encode_prediction
 from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
 
-# A row group is written when it has so many rows or bytes, whichever comes first.
+# A row group is written when this number of rows or bytes is reached, whichever comes first.
 _GROUP_ROWS = 1 << 20
 _GROUP_BYTES = 1 << 25
 
 
 class Writer(Protocol):
-    """Takes the predictions of one chunk after the other."""
+    """Writes the predictions of chunk after chunk."""
 
     def write(self, outcomes: Outcomes) -> None:
         """
         Append the predictions of *outcomes*.
 
         Raises:
-            MixedIds: The output has columns, and their ids are not of one type.
+            MixedIds: The output has columns, and the ids have more than one type.
         """
 
     def close(self) -> None: ...
@@ -51,10 +51,10 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class Columns:
-    """Predictions as Arrow tables of one schema, which the first ids decide."""
+    """Predictions as Arrow tables of a single schema. The first ids decide the type of ids."""
 
     def __init__(self, model: Model, kept: Mapping[str, Any] = _NOTHING) -> None:
-        """*kept* has the Arrow types of the columns that are passed through, by name."""
+        """*kept* has the Arrow types of the columns passed through, by name."""
         self._model = model
         self._predicted = PredictionColumns(model)
         self._kept = kept
@@ -63,7 +63,7 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """The names of all columns but those that are passed through."""
+        """The names of all columns except the columns passed through."""
         return [self.id_name, *self._predicted.types, "model", "version"]
 
     def table(self, outcomes: Outcomes) -> Any:
@@ -106,10 +106,10 @@ class Columns:
 
 def check_apart(names: Sequence[str]) -> None:
     """
-    Return if no two columns have one name.
+    Return if all columns have different names.
 
     Raises:
-        UsageError: One column would hide another.
+        UsageError: Two columns have the same name.
     """
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -120,7 +120,7 @@ def check_apart(names: Sequence[str]) -> None:
 
 
 class ParquetWriter:
-    """Row groups of up to a million predictions; ``model`` and ``version`` as dictionaries."""
+    """Writes row groups of up to a million predictions, with ``model`` and ``version`` as dictionaries."""
 
     def __init__(self, path: Path, model: Model, kept: Mapping[str, Any]) -> None:
         self._path = path
@@ -150,7 +150,7 @@ class ParquetWriter:
 
 
 class CsvWriter:
-    """A header and a line for each prediction; ids that are strings are quoted, so that their type can be told."""
+    """Writes a header and a line for each prediction. String ids are quoted, so that readers can tell their type."""
 
     def __init__(self, path: Path, model: Model, kept: Mapping[str, Any]) -> None:
         self._columns = Columns(model, kept)
@@ -180,7 +180,7 @@ def _plain(column: Any) -> Any:
 
 
 class NdjsonWriter:
-    """Prediction events as on the stream, with the columns that are passed through as further members."""
+    """Writes prediction events as on the stream, with the columns passed through as further members."""
 
     def __init__(self, path: Path, model: Model, name: str, kept: Sequence[str]) -> None:
         self._file = path.open("wb")
@@ -210,27 +210,27 @@ class NdjsonWriter:
 
 @contextlib.contextmanager
 def _compressed(path: Path) -> Iterator[BinaryIO]:
-    # Neither a name nor a time in it: the same rows make the same bytes.
+    # Neither a name nor a time goes into the file: the same rows make the same bytes.
     with path.open("wb") as file, gzip.GzipFile("", "wb", mtime=0, fileobj=file) as compressed:
         yield cast("BinaryIO", compressed)
 
 
 def columns_of(path: Path, model: Model) -> PredictionColumns | None:
-    """Return the columns of predictions in the format that *path* asks for; None if it has no columns."""
+    """Return the columns of predictions for the format of *path*. None for a format without columns."""
     return None if Location.parse(path.name).format is Format.NDJSON else PredictionColumns(model)
 
 
 def own_names(path: Path, model: Model) -> Sequence[str]:
-    """Return the names of the columns or members that the format that *path* asks for has of its own."""
+    """Return the names of the columns or members that the format of *path* itself needs."""
     ndjson = Location.parse(path.name).format is Format.NDJSON
     return Prediction.__struct_fields__ if ndjson else Columns(model).names
 
 
 def writer(path: Path, model: Model, name: str, kept: Mapping[str, Any] = _NOTHING) -> Writer:
     """
-    Return what writes the format that *path* asks for.
+    Return a writer for the format of *path*.
 
-    *name* is the input's, as event ids give it; *kept* has the types of the columns that are passed through, by name.
+    *name* is the input's name in event ids. *kept* has the types of the columns passed through, by name.
     """
     match Location.parse(path.name).format:
         case Format.PARQUET:
@@ -242,7 +242,7 @@ def writer(path: Path, model: Model, name: str, kept: Mapping[str, Any] = _NOTHI
 
 
 def written(path: Path) -> int:
-    """Return how many predictions the finished file holds."""
+    """Return the number of predictions in the finished file."""
     match Location.parse(path.name).format:
         case Format.PARQUET:
             return int(pq.read_metadata(path).num_rows)
@@ -251,7 +251,7 @@ def written(path: Path) -> int:
                 path,
                 parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(
-                    include_columns=["model"],  # of a type that cannot change with the rows
+                    include_columns=["model"],  # the type of this column never depends on the rows
                 ),
             ) as batches:
                 return sum(len(batch) for batch in batches)
@@ -260,13 +260,13 @@ def written(path: Path) -> int:
 
 
 def lines_of(path: Path) -> int:
-    """Return how many lines *path* holds."""
+    """Return the number of lines in *path*."""
     with path.open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
 class Letters:
-    """Dead letters as JSON lines, in order; no file without letters."""
+    """Writes dead letters as JSON lines, in order. Without dead letters there is no file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

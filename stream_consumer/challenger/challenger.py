@@ -1,8 +1,8 @@
 """
-The challenger as the handler sees it: a settled batch in, how two models differ on it out.
+The challenger as the handler sees it. A settled batch goes in, and the difference between the two models comes out.
 
-The rule: nothing here raises, and nothing outlasts the invocation. A challenger that does not answer in time, or that
-ends, is switched off for as long as the environment lives, and that is said once.
+The rule: nothing here raises, and nothing outlasts the invocation. If a challenger does not answer in time, or ends, it
+is switched off for the life of the environment, and the log says so once.
 """
 
 import time
@@ -21,16 +21,20 @@ from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.settings import Settings
 
 LOADING_SECONDS = 30.0
-"""How long batches wait for the model to be loaded, all of them together."""
+"""Total time in seconds for which batches wait until the model is loaded."""
 MOST_RECORDS = 10_000
-"""Of a batch: Lambda's own limit, which KPL aggregates exceed once they are unfolded."""
+"""
+Largest number of records of a batch for the challenger.
+
+Lambda's own limit, but unfolded KPL aggregates can exceed it.
+"""
 _GRACE_SECONDS = 0.2
 _decode_loaded = msgspec.msgpack.Decoder(Loaded).decode
 _decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
 class Asked(Protocol):
-    """A challenger's process."""
+    """The process of a challenger."""
 
     def send(self, message: bytes, until: float) -> None: ...
 
@@ -40,7 +44,7 @@ class Asked(Protocol):
 
 
 class Notice(NamedTuple):
-    """What is said once: a message of the log, and its fields."""
+    """A log message to write once, with its fields."""
 
     message: str
     fields: dict[str, Any]
@@ -49,22 +53,22 @@ class Notice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Challenged:
-    """What came of a batch's second scoring."""
+    """The result of scoring a batch a second time."""
 
     answer: Answer
     skipped: int
-    """Records that the challenger was not shown: no time was left, it is not loaded yet, or it is switched off."""
+    """Records not shown to the challenger: no time left, model not loaded yet, or challenger switched off."""
     seconds: float
-    """How much later the batch is answered for it."""
+    """Delay of the batch's answer, in seconds."""
     notices: Sequence[Notice] = ()
 
 
 class _Useless(Exception):
-    """The challenger cannot be asked any more; the message says why."""
+    """The challenger cannot be asked any more. The message has the cause."""
 
 
 class Challenger:
-    """Asks a second model about each batch that is settled."""
+    """Asks a second model about each settled batch."""
 
     def __init__(
         self,
@@ -75,13 +79,13 @@ class Challenger:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        Take note of what to ask: nothing is started or loaded before the first batch is settled.
+        Prepare a challenger. The process starts, and the model is loaded, only when the first batch is settled.
 
         Args:
-            settings: They name the challenger.
-            columns: Those of the champion.
+            settings: Settings that name the challenger.
+            columns: Columns of the champion.
             start: Starts the challenger's process.
-            clock: That of the deadlines.
+            clock: Clock of the deadlines, in seconds.
         """
         self._settings = settings
         self._columns = _shapes(columns)
@@ -95,7 +99,7 @@ class Challenger:
         self._notices: list[Notice] = []
 
     def challenge(self, result: BatchResult, deadline: float) -> Challenged:
-        """Have the settled records of a batch scored once more, if the whole timeout is left before *deadline*."""
+        """Have the settled records of a batch scored again, if the whole timeout is left before *deadline*."""
         began = self._clock()
         answer = None
         if result.settled and not self._off:
@@ -109,7 +113,7 @@ class Challenger:
         return Challenged(answer or Answer(), result.settled - shown, self._clock() - began, notices)
 
     def _answer(self, result: BatchResult, deadline: float) -> Answer | None:
-        """Return the challenger's answer; None if there is no time for one, or no model yet."""
+        """Return the challenger's answer, or None if no time is left or the model is not loaded."""
         if not self._is_time(deadline):
             return None
         if self._process is None:
@@ -129,7 +133,7 @@ class Challenger:
         return self._clock() + self._timeout <= deadline
 
     def _load(self, process: Asked) -> bool:
-        """Return whether the model is loaded, once the timeout is over at the latest."""
+        """Return whether the model is loaded, at the latest when the timeout ends."""
         try:
             loaded = _decode_loaded(process.receive(self._clock() + self._timeout))
         except TimeoutError:
@@ -157,7 +161,7 @@ class Challenger:
         )
 
     def _may_publish(self, source: str | None) -> bool:
-        """Whether the challenger's stream is another than the one that the records came from."""
+        """Whether the challenger's stream differs from the stream of the records."""
         stream = self._settings.challenger_stream
         if stream is None or self._settings.test_run:
             return False
@@ -168,7 +172,7 @@ class Challenger:
 
     def _switch_off(self, error: Exception) -> None:
         self._off = True
-        # A process that has ended by itself tells how, once the kernel has cleared up behind it.
+        # A process that ended by itself has an exit status as soon as the kernel has cleared up.
         grace = 0.0 if isinstance(error, TimeoutError) else _GRACE_SECONDS
         ended = self._process.kill(grace) if self._process else "was not started"
         if isinstance(error, (_Useless, TooLong)):
@@ -180,7 +184,7 @@ class Challenger:
         self._say("challenger switched off", remedy=why, ended=ended)
 
     def _say(self, message: str, *, warning: bool = True, **fields: Any) -> None:
-        """Have *message* logged with the batch at hand, unless it has been before."""
+        """Have *message* logged with the current batch, unless logged before."""
         if message not in self._said:
             self._said.add(message)
             self._notices.append(Notice(message, fields, warning))
@@ -198,5 +202,5 @@ def _scored(result: BatchResult) -> list[Outcome]:
 
 
 def _shapes(columns: Sequence[Column]) -> list[str]:
-    """Return the columns as MODEL_COLUMNS writes them."""
+    """Return the columns in the notation of MODEL_COLUMNS."""
     return [f"{column.name}:{column.type}{'' if column.required else '?'}" for column in columns]

@@ -1,8 +1,7 @@
 """
-What the function and the challenger's process tell each other, over a pair of sockets.
+Messages between the function and the challenger's process, over a pair of sockets.
 
-The rule: no call outlasts its deadline, and none takes more memory than a message may have, whatever the other side
-does or leaves undone.
+The rule: whatever the peer does, no call outlasts its deadline, and no call takes more memory than a message may have.
 """
 
 import math
@@ -21,14 +20,14 @@ _LARGEST_READ = 2**20
 
 
 class Start(msgspec.Struct, frozen=True):
-    """The first message to the challenger's process: what to load, and the memory that it may take, in bytes."""
+    """The first message to the challenger's process: the settings of the model, and the allowed memory in bytes."""
 
     settings: Settings
     memory: int
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """The process's answer: the model that it has loaded, or why it has none."""
+    """The process's answer to ``Start``: the loaded model, or the fault."""
 
     fault: str = ""
     name: str = ""
@@ -38,19 +37,19 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Records that the champion has settled, and what it made of each, in order."""
+    """The settled records of a batch and the champion's outcomes, in order."""
 
     seconds: float
-    """How long the answer is waited for."""
+    """Seconds for which the function waits for the answer."""
     datas: Sequence[bytes]
     event_ids: Sequence[str | None]
     champion: Sequence[Outcome]
     publish: bool
-    """Whether the challenger's predictions go to its own stream."""
+    """Whether the challenger's predictions go to the challenger's stream."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """How the challenger's predictions of a batch differ from the champion's."""
+    """Differences between the challenger's and the champion's predictions of a batch."""
 
     compared: int = 0
     """Records that both models predict."""
@@ -58,43 +57,43 @@ class Answer(msgspec.Struct, frozen=True):
     failures: int = 0
     """Records that only the champion predicts."""
     numbers: int = 0
-    """Records for which both models predict a number; the next two are of these."""
+    """Records for which both models predict a number. ``mean`` and ``p95`` cover these records."""
     mean: float = 0.0
     p95: float = 0.0
     published: int = 0
     fault: str = ""
-    """What the model raised, if it did."""
+    """The model's exception, if any."""
 
 
 class TooLong(OSError):
-    """A message is longer than any that may come. The channel is closed."""
+    """A message is longer than allowed. The channel is closed."""
 
 
 class Channel:
-    """One side of the pair: messages go out and come in whole, by a deadline of the monotonic clock."""
+    """An end of the socket pair. Messages go out and come in whole, by a deadline of the monotonic clock."""
 
     def __init__(self, own: socket.socket) -> None:
         self._socket = own
         self._read = bytearray()
-        """What has arrived of the next message."""
+        """The bytes of the next message received so far."""
 
     def send(self, message: bytes, until: float = math.inf) -> None:
         """
         Send *message*.
 
         Raises:
-            OSError: The other side is gone, or (TimeoutError) does not read. No message can follow.
+            OSError: The peer is gone, or (TimeoutError) does not read. No message can follow.
         """
         self._wait(until)
         self._socket.sendall(len(message).to_bytes(_LENGTH_BYTES) + message)
 
     def receive(self, until: float = math.inf, longest: float = math.inf) -> bytes:
         """
-        Return the next message. After a TimeoutError the same message can be asked for again.
+        Return the next message. After a TimeoutError, another call can return the same message.
 
         Raises:
-            OSError: The other side is gone, or (TimeoutError) the message is not there by *until*, or (TooLong) it has
-                more than *longest* bytes.
+            OSError: The peer is gone, or (TimeoutError) the message is not complete by *until*, or (TooLong) the
+                message has more than *longest* bytes.
         """
         self._fill(_LENGTH_BYTES, until)
         length = int.from_bytes(self._read[:_LENGTH_BYTES])

@@ -1,8 +1,8 @@
 """
-The challenger's process: it loads the model, scores what the function sends, and counts how the predictions differ.
+The challenger's process. It loads the model, scores batches from the function and counts the differing predictions.
 
-The rule: everything that the challenger may do wrong happens in here. The function kills this process when an answer
-is late, and loses nothing with it.
+The rule: every fault of the challenger stays inside this process. The function kills the process when an answer is
+late, and loses nothing with the process.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ from stream_consumer.settings import Settings
 from stream_consumer.sinks import Entry, Sink
 
 ROWS = 1_000
-"""Of a call of the model: a bound on the memory that a prediction takes."""
-# Lambda freezes an environment between invocations, for minutes, and this process in the middle of loading with it.
+"""Number of rows in a call of the model. Bounds the memory of a prediction."""
+# Between invocations Lambda freezes an environment for minutes, and with it this process in the middle of loading.
 _LONGEST_LOAD_SECONDS = 86_400
 _WORST_OOM_SCORE = "1000"
 _LATE = "late"
@@ -42,19 +42,23 @@ _decode_batch = msgspec.msgpack.Decoder(Batch).decode
 
 
 class Judge:
-    """Scores batches with the challenger and holds its predictions against the champion's."""
+    """Scores batches with the challenger and compares its predictions with the champion's."""
 
     def __init__(
         self, model: Model, *, threshold: float = 0.0, sink: Sink | None = None, clock: Callable[[], float]
     ) -> None:
-        """Predictions go to *sink*, if there is one, as far as it takes them."""
+        """Predictions go to *sink*, if given, as far as the sink accepts them."""
         self._decider = Decider(model, clock)
         self._threshold = threshold
         self._sink = sink
         self._clock = clock
 
     def answer(self, batch: Batch) -> Answer:
-        """Return how the two models differ on *batch*; a model that fails is a fault, never an exception."""
+        """
+        Return the differences between the two models on *batch*.
+
+        A failing model gives a fault, never an exception.
+        """
         until = self._clock() + batch.seconds
         running = RunningComparison(threshold=self._threshold)
         predictions: list[Prediction] = []
@@ -82,36 +86,40 @@ class Judge:
         )
 
     def _decided(self, records: Sequence[Record], until: float) -> list[Prediction | InvalidRecord]:
-        # Half of what is left: rows that are isolated for longer than that leave no time to answer.
+        # Half of the remaining time. Isolating rows for longer would leave no time to answer.
         now = self._clock()
         return self._decider.decide(records, now + (until - now) / 2).outcomes() if now < until else []
 
     def _publish(self, predictions: Sequence[Prediction], until: float, most: float) -> int:
-        """Return how many of *predictions* the challenger's own stream has taken, after *most* seconds at most."""
+        """
+        Publish to the challenger's own stream for at most *most* seconds.
+
+        Return the number of predictions accepted.
+        """
         if self._sink is None or not predictions:
             return 0
         entries = [Entry(one.partition_key, encode_prediction(one)) for one in predictions]
-        # Of the time that is left, some is for the answer.
+        # A part of the remaining time is reserved for the answer.
         now = self._clock()
         written = self._sink.write(entries, now + min((until - now) * 3 / 4, most))
         return len(entries) - len(written.unwritten)
 
 
 def _named(error: Exception) -> str:
-    """Return what may be logged of *error*: a model's own message may quote a payload."""
+    """Return a text about *error* that may be logged. A model's own message may quote a payload."""
     if _is_of_memory(error):
         return "MemoryError: the challenger needs more memory than the champion leaves; give the function more"
     return str(error)[:_LONGEST_FAULT] if isinstance(error, StreamConsumerError) else type(error).__name__
 
 
 def _is_of_memory(error: BaseException | None) -> bool:
-    """Whether *error* came of a lack of memory, which a library may have taken for a fault of its own."""
+    """Whether a lack of memory caused *error*. A library may have wrapped the MemoryError in its own exception."""
     return error is not None and (isinstance(error, MemoryError) or _is_of_memory(error.__cause__ or error.__context__))
 
 
 def serve(channel: Channel, load: Callable[[Settings], tuple[Model, Judge]]) -> None:
     """
-    Load the model that the first message names, and answer batches until the function ends.
+    Load the model of the first message, and answer batches until the function ends.
 
     Raises:
         OSError: The function has ended.
@@ -140,7 +148,7 @@ def serve(channel: Channel, load: Callable[[Settings], tuple[Model, Judge]]) -> 
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    """Have the kernel end this process after *seconds*: the function that would kill it may itself be gone."""
+    """Have the kernel end this process after *seconds*. The function might be gone and unable to kill the process."""
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -150,26 +158,26 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 def _limit_memory(room: int) -> None:
     """
-    Let allocations beyond *room* bytes fail, and have the kernel choose this process first if memory runs out.
+    Let allocations beyond *room* bytes fail, and make this process the kernel's first victim if memory runs out.
 
-    The limit counts what is reserved for data, so it allows as much more as is reserved now and not in use.
+    The limit counts the memory reserved for data. Memory already reserved and unused is therefore added to the limit.
     """
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()
     resident, data = (int(pages[at]) * os.sysconf("SC_PAGE_SIZE") for at in (1, 5))
     limit, hard = room + max(0, data - resident), resource.getrlimit(resource.RLIMIT_DATA)[1]
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-    with contextlib.suppress(OSError):  # where /proc may not be written to
+    with contextlib.suppress(OSError):  # /proc may be read-only
         Path("/proc/self/oom_score_adj").write_text(_WORST_OOM_SCORE, encoding="ascii")
 
 
 def load(settings: Settings) -> tuple[Model, Judge]:
     """
-    Load the challenger, and make the sink for its predictions if it has a stream.
+    Load the challenger, and make the sink for its predictions if the settings name a stream.
 
     Raises:
-        InitError: The model cannot be served, or no client can be made.
+        InitError: The model cannot be served, or a client cannot be made.
     """
-    # The environment names the version of one model, which is the champion's.
+    # RUN_ID names the version of a single model, the champion.
     choice = replace(settings.choice, digest=settings.challenger_digest, version=None)
     model = load_model(str(settings.challenger_location), choice=choice)
     sink = _sink(settings, settings.challenger_stream) if settings.challenger_stream else None

@@ -1,8 +1,8 @@
 """
-The challenger's process, as the function sees it: started, told, asked, and killed.
+The challenger's process from the function's side: start the process, send to it, receive from it, and kill it.
 
-The rule: it is a process, since nothing else can be ended whatever it does. A thread that hangs, or that holds the
-interpreter's lock in C, would take the function with it.
+The rule: the challenger is a process, since only a process can be ended in any state. A thread that hangs, or holds the
+interpreter's lock in C code, would block the function.
 """
 
 import contextlib
@@ -23,25 +23,23 @@ from stream_consumer.settings import Settings
 
 _MEGABYTE = 2**20
 _KILOBYTE = 2**10
-# Of the memory that the champion has never taken: the rest is for what the champion may still take.
+# Share of the memory that the champion has never used. The rest is reserved for the champion's growth.
 _SHARE = 0.75
 _REAP_SECONDS = 0.2
 LONGEST_LOADED = 16 * _MEGABYTE
-"""Bytes that tell of a model that is loaded: its columns, of which there may be many thousands."""
+"""Largest size in bytes of the message about a loaded model. A model may have many thousands of columns."""
 LONGEST_ANSWER = 16 * _KILOBYTE
-"""Bytes of the answer to a batch: numbers, and a fault of 2,000 characters."""
+"""Largest size in bytes of the answer to a batch: numbers, and a fault of up to 2,000 characters."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class Process:
-    """A running challenger."""
-
     def __init__(self, settings: Settings, environ: Mapping[str, str] = os.environ) -> None:
         """
-        Start the process; it loads its model by itself.
+        Start the process. The process itself loads the model.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: The process cannot be started.
         """
         own, other = socket.socketpair()
         self._channel = Channel(own)
@@ -52,11 +50,12 @@ class Process:
                     [sys.executable, "-m", "stream_consumer.challenger.child", str(other.fileno())],
                     env={**_ONE_THREAD, **environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                     pass_fds=[other.fileno()],
-                    # What libraries print may quote a payload.
+                    # Libraries may print payloads.
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    # Ctrl-C in a terminal is the function's to handle, and a kill takes what the process has started.
+                    # The function handles Ctrl-C in a terminal. Killing the session also ends the process's own
+                    # children.
                     start_new_session=True,
                 )
             except BaseException:
@@ -76,18 +75,18 @@ class Process:
 
     def receive(self, until: float) -> bytes:
         """
-        Return its next message.
+        Return the next message of the process.
 
         Raises:
-            OSError: The process has ended, or (TimeoutError) has not answered by *until*, or (TooLong) sends more than
-                an answer has.
+            OSError: The process has ended, or (TimeoutError) has not answered by *until*, or (TooLong) sends more bytes
+                than an answer may have.
         """
         message = self._channel.receive(until, self._longest)
         self._longest = LONGEST_ANSWER
         return message
 
     def kill(self, grace: float) -> str:
-        """End the process, whatever it does, after so many seconds of *grace*, and return how it has ended."""
+        """End the process in any state, after *grace* seconds. Return a text about the end."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(grace)
         self._end()
@@ -107,7 +106,7 @@ def _end(child: "subprocess.Popen[bytes]", channel: socket.socket) -> None:
 
 def memory_for_challenger(environ: Mapping[str, str]) -> int:
     """
-    Return the bytes that the challenger may take: three quarters of what the function has and never took so far.
+    Return the bytes of memory for the challenger: three quarters of the function's memory that was never used so far.
 
     Source: AWS Lambda developer guide, "Defined runtime environment variables": AWS_LAMBDA_FUNCTION_MEMORY_SIZE.
     """

@@ -1,1 +1,1 @@
-"""The wire formats: each one is read and written here, and nowhere else."""
+"""The wire formats. Each format is read and written in this package only."""

@@ -1,4 +1,4 @@
-"""The dead letter: an invalid record as one JSON line."""
+"""The dead letter: an invalid record as a line of JSON."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _letter_encoder = msgspec.json.Encoder()
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An invalid record, its original bytes intact, with all that is known of where it came from."""
+    """An invalid record, with its original bytes intact and all known facts about its origin."""
 
     event_id: str | None
     reason: Reason
@@ -25,9 +25,13 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     """ISO 8601, UTC, milliseconds."""
     data: bytes
     stream_arn: str | None = None
-    """As Lambda names it, the account and region in it. None in dead letters that were written before it was kept."""
+    """ARN as Lambda names the stream, with account and region. None in dead letters from before this field existed."""
     kafka: KafkaOrigin | None = None
-    """Says that it came from Kafka, and from where. ``stream`` is its topic then, and ``stream_arn`` is no stream's."""
+    """
+    Origin in Kafka, None for Kinesis.
+
+    If set, ``stream`` is the topic's name and ``stream_arn`` is not a stream's ARN.
+    """
 
     @classmethod
     def of(cls, record: Record, fault: InvalidRecord) -> "DeadLetter":
@@ -48,25 +52,25 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def encodable(text: str) -> str:
-    """Replace lone surrogates: Python can read them from JSON, but UTF-8 cannot say them."""
+    """Replace lone surrogates. Python can read them from JSON, but UTF-8 cannot encode them."""
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode(errors="replace").decode()
-    return text  # itself, since many sub-records share one long key
+    return text  # the same object, since many sub-records share one long key
 
 
 _decode_dead_letter = msgspec.json.Decoder(DeadLetter).decode
 
 
 def encode_dead_letters(letters: Sequence[DeadLetter]) -> bytes:
-    """Return JSON lines, one a letter, in order."""
+    """Return the dead letters as JSON lines, in order."""
     return _letter_encoder.encode_lines(letters)
 
 
 def decode_dead_letters(data: bytes) -> list[DeadLetter]:
     """
-    Return the letters of one object, in order.
+    Return the dead letters of an object in S3, in order.
 
     Raises:
         ValueError: A line is not a dead letter.

@@ -1,8 +1,8 @@
 """
-What a record is that is no event: the formats that producers send by mistake, by name.
+Name the format of a record that is not an event: the formats that producers send by mistake.
 
-The rule: a detail names what was sent and what is wanted, never what the data says, and only the first bytes are ever
-unpacked, so a small record cannot become a large one.
+The rule: a detail names the format sent and the format wanted, and never repeats the data. Only the first bytes are
+unpacked, so a small record cannot become a large value.
 """
 
 import base64
@@ -17,7 +17,7 @@ from stream_consumer.contract import kpl
 
 _WANTED = "this stream carries plain JSON"
 
-# The longest first: UTF-32's mark begins with UTF-16's.
+# The longest first, since the mark of UTF-32 begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "UTF-8 with a byte-order mark (BOM)"),
     (codecs.BOM_UTF32_LE, "text in UTF-32"),
@@ -38,7 +38,7 @@ _FORMATS = (
     (b"\x03\x00", "data with a Glue Schema Registry header"),
     (b"\x03\x05", "data with a Glue Schema Registry header"),
 )
-# Which of the first four bytes of ASCII text are not zero. Source: RFC 4627, section 3.
+# The first four bytes of ASCII text in each encoding: 1 stands for a byte other than zero. Source: RFC 4627, section 3.
 _ZEROES: dict[tuple[int, ...], str] = {
     (1, 0, 1, 0): "text in UTF-16",
     (0, 1, 0, 1): "text in UTF-16",
@@ -53,7 +53,7 @@ _skim = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def diagnose(data: bytes) -> str | None:
-    """Return what *data* is if it is no JSON object, None if it cannot be told."""
+    """Return the fault of *data* as a JSON object. None if no known fault applies."""
     if not data:
         return "no data at all"
     if data.startswith(kpl.MAGIC):
@@ -63,7 +63,7 @@ def diagnose(data: bytes) -> str | None:
 
 
 def instead_of_text(data: bytes) -> str | None:
-    """Name the encoding or format of *data* if it begins as another than JSON or CSV in UTF-8."""
+    """Name the encoding or format of *data*, unless the first bytes may be JSON or CSV in UTF-8."""
     return _packed(data) or ("HTML or XML" if data.lstrip()[:1] == b"<" else None)
 
 
@@ -84,7 +84,7 @@ def _packed(data: bytes) -> str | None:
 
 
 def _zlib(data: bytes) -> str | None:
-    # Source: RFC 1950, section 2.2. Text may begin with x^ as well, so a few bytes are tried.
+    # Source: RFC 1950, section 2.2. Text may begin with x^ as well, so the function tries to decompress a few bytes.
     if data[:1] != b"x" or int.from_bytes(data[:2], "big") % 31:
         return None
     try:
@@ -111,7 +111,7 @@ def _base64(data: bytes) -> str | None:
 
 
 def _json(data: bytes) -> str | None:
-    """Name what is wrong with *data* as JSON."""
+    """Name the fault of *data* as JSON."""
     if _SURROGATE.search(data):
         return "a lone surrogate in UTF-8, which no text has"
     try:
@@ -125,7 +125,7 @@ def _malformed(data: bytes, fault: str) -> str | None:
     if "surrogate" in fault:
         return f"a lone surrogate in a string, which no text has: {fault}"
     trailing = _TRAILING.search(fault)
-    if trailing and _begins_with_a_value(data[int(trailing[1]) - 1 :]):  # msgspec counts the first of them
+    if trailing and _begins_with_a_value(data[int(trailing[1]) - 1 :]):  # msgspec counts the first trailing byte
         return f"several JSON values in one record; {_WANTED}, one event a record"
     return None
 
@@ -145,7 +145,7 @@ def _no_object(value: bytes) -> str | None:
         return None
     try:
         held = msgspec.json.decode(value, type=str).encode()
-    except ValueError:  # not UTF-8 in it
+    except ValueError:  # the string is not UTF-8
         return None
     if held.lstrip()[:1] in {b"{", b"["}:
         return f"JSON in a JSON string, so it was encoded twice; {_WANTED}"

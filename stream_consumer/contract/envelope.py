@@ -1,5 +1,5 @@
 """
-The envelope: the names of the fields that wrap a model's input and its prediction on the wire.
+The envelope: the names of the fields around a model's input and around its prediction on the wire.
 
 The rule: the defaults are the names of the MLOps Zoomcamp reference solution, and their bytes never change.
 
@@ -24,12 +24,12 @@ _TOO_LARGE, _TOO_SMALL = msgspec.Raw(b"1e999"), msgspec.Raw(b"-1e999")
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """Names of the wire format's fields; an empty name means that there is no such field."""
+    """Names of the wire format's fields. An empty name means that the field does not exist."""
 
     entity: str = "ride"
-    """The object that holds the model's input; empty: the event itself is the input."""
+    """The object with the model's input. If empty, the event itself is the input."""
     id: str = "ride_id"
-    """The event's own identifier; empty: a prediction is identified by its ``event_id`` alone."""
+    """The event's own identifier. If empty, only the ``event_id`` identifies a prediction."""
     prediction: str = "ride_duration"
     """The predicted value, beside the identifier."""
 
@@ -49,9 +49,9 @@ class Envelope(msgspec.Struct, frozen=True):
 
     def event(self, row: Mapping[str, Any], event_id: Any) -> bytes:
         """
-        Return the JSON of an event, as a producer would send it.
+        Return the JSON of an event, as a producer would send the event.
 
-        JSON cannot say NaN or an infinity: a NaN becomes null, and an infinity a number that is too large, so that the
+        JSON has neither NaN nor infinities. NaN becomes null and an infinity becomes a number out of range, so that the
         contract gives the same verdict on either.
         """
         values = {name: _sayable(value) for name, value in row.items()}
@@ -75,7 +75,11 @@ def _sayable(value: Any) -> Any:
 
 @functools.cache
 def predicted_type(envelope: Envelope) -> Any:
-    """Return the struct of a predicted value: attribute ``value`` and, unless the envelope has no id, ``id``."""
+    """
+    Return the struct of a predicted value, with the attributes ``value`` and ``id``.
+
+    An envelope without an id has no ``id``.
+    """
     fields: list[Any] = [("value", Any, msgspec.field(name=envelope.prediction))]
     if envelope.id:
         fields.append(("id", int | str, msgspec.field(name=envelope.id)))

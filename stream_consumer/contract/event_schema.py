@@ -1,10 +1,21 @@
 """
-The event schema: the bytes of an event ↔ the values of a model's columns, and nothing else.
+The event schema: decode the bytes of an event into the values of a model's columns, and encode them again.
 
-The rule: no I/O, and no exception for the fault of one record. Whatever bytes a producer sends,
-:meth:`EventSchema.decode` answers with an event or with an :class:`InvalidRecord` that says why, the same every time.
+The model's MLflow signature is the schema. The structs that decode events are made when the model is loaded.
 
-The model's MLflow signature is the schema: the structs that decode events are made when the model is loaded.
+Example: three records, decoded by the schema of a model with a single column.
+
+    >>> schema = EventSchema([Column("trip_distance", "double")])
+    >>> event = schema.decode(b'{"ride": {"trip_distance": 3.66}, "ride_id": 256}')
+    >>> [operator.attrgetter(name)(event) for name in schema.fields], schema.id_of()(event)
+    ([3.66], 256)
+    >>> schema.decode(b'{"ride": {"trip_distance": "far"}, "ride_id": 257}').path
+    '$.ride.trip_distance'
+    >>> schema.decode(b'{"ride": {"trip_distance": 3.66').reason
+    <Reason.UNDECODABLE: 'undecodable'>
+
+Invariant: whatever bytes a producer sends, :meth:`EventSchema.decode` returns an event or an :class:`InvalidRecord`,
+and the same bytes give the same answer. The module does no I/O, and the fault of a record is never an exception.
 """
 
 import hashlib
@@ -26,7 +37,7 @@ from stream_consumer.errors import ModelError
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One column of the model's signature, with the bounds that the model declares for it (inclusive)."""
+    """A column of the model's signature, with the inclusive bounds that the model declares."""
 
     name: str
     type: str
@@ -34,16 +45,16 @@ class Column(msgspec.Struct, frozen=True):
     minimum: float | None = None
     maximum: float | None = None
     nullable: bool = False
-    """Whether null is a value of a required column."""
+    """Whether null is a valid value of a required column."""
 
 
 Event = Any
-"""A decoded event: a struct made from the signature, whose values :attr:`EventSchema.fields` name."""
+"""A decoded event: a struct made from the signature. :attr:`EventSchema.fields` names its values."""
 
 
 _FLOAT32_MAX = 3.4028234663852886e38
 
-# MLflow's column types and the range that the type itself sets. Source: mlflow.types.DataType.
+# MLflow's column types, with the range of each type. Source: mlflow.types.DataType.
 _TYPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "boolean": (bool, {}),
     "integer": (int, {"ge": -(2**31), "le": 2**31 - 1}),
@@ -55,7 +66,7 @@ _TYPES: dict[str, tuple[Any, dict[str, Any]]] = {
     "datetime": (datetime, {}),
 }
 COLUMN_TYPES = tuple(_TYPES)
-"""MLflow's column types that JSON can say."""
+"""MLflow's column types with an equivalent in JSON."""
 NUMERIC = frozenset({"boolean", "integer", "long", "float", "double"})
 
 
@@ -65,37 +76,37 @@ class EventSchema:
     def __init__(self, columns: Sequence[Column], envelope: Envelope = Envelope()) -> None:  # noqa: B008 (frozen)
         self.columns = tuple(columns)
         self.envelope = envelope
-        # A column may be called anything, a Python attribute may not.
+        # A column may have any name, a Python attribute may not.
         self._names = tuple(f"column_{index}" for index in range(len(columns)))
         self.fields = tuple(f"row.{name}" for name in self._names) if envelope.entity else self._names
-        """Where a decoded event has the values of the columns, in their order: dotted attribute names."""
+        """Dotted attribute names of the columns' values in a decoded event, in the order of the columns."""
         self._id_column = self._column_of_ids()
         self._strict = self._decoder(_bounded_type)
         self._unbounded = self._decoder(_plain_type)
 
     @property
     def event_type(self) -> Any:
-        """The struct that a valid event decodes into; its JSON Schema is the wire contract of this model."""
+        """The struct of a valid event. Its JSON Schema is the wire contract of this model."""
         return self._strict.type
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the columns and the names of the envelope: what the settings may change of a schema."""
+        """SHA-256 over the columns and the envelope's names, the parts of a schema that settings can change."""
         return hashlib.sha256(msgspec.json.encode((self.columns, self.envelope))).hexdigest()
 
     def id_of(self) -> Callable[[Event], int | str] | None:
-        """Return what gives the identifier of a decoded event; None if events have none."""
+        """Return a function from a decoded event to its identifier. None if events have no identifier."""
         if not self.envelope.id:
             return None
         return operator.attrgetter("id" if self._id_column is None else self._names[self._id_column])
 
     def decode(self, data: bytes) -> Event | InvalidRecord:
-        """Return the event that *data* holds, or what is wrong with it."""
-        # Most records open two objects; only the suspicious are looked at closely.
+        """Return the event in *data*, or the fault of *data*."""
+        # Most records open two objects. Only a suspicious record is searched for its depth.
         if data.count(b"{") + data.count(b"[") > MAX_NESTING and too_deep(data):
             return InvalidRecord(Reason.UNDECODABLE, "$", f"JSON nested deeper than {MAX_NESTING} levels")
         try:
-            if not data.isascii():  # msgspec takes any bytes in a field that it skips
+            if not data.isascii():  # msgspec accepts any bytes in a skipped field
                 data.decode()
             event: Event = self._strict.decode(data)
         except ValueError as error:
@@ -103,17 +114,22 @@ class EventSchema:
         return event
 
     def event(self, row: Mapping[str, Any], identifier: int | str) -> bytes:
-        """Return the event around *row*, as a producer would send it; *identifier* is its own unless a column is."""
+        """
+        Return the event around *row*, as a producer would send the event.
+
+        *identifier* is the event's id, unless a column of *row* is the id.
+        """
         key = "" if self.envelope.entity else self.envelope.id
         return self.envelope.event(row, row.get(key, identifier))
 
     def _explain(self, data: bytes, error: ValueError) -> InvalidRecord:
         reason, fault = Reason.BOUNDS, str(error)
         try:
-            # msgspec stops at the first fault; JSON that breaks off after it is no JSON all the same.
+            # msgspec stops at the first fault. If the JSON breaks off behind this fault, the record is undecodable all
+            # the same.
             data.decode()
             _skim(data)
-            # A record with both faults is one of shape: what is mistyped has no value to compare with a bound.
+            # A record with both faults has the wrong shape: a mistyped value cannot be compared with a bound.
             self._unbounded.decode(data)
         except msgspec.ValidationError as shape_error:
             reason, fault = Reason.SCHEMA, str(shape_error)
@@ -123,7 +139,11 @@ class EventSchema:
         return InvalidRecord(reason, path.removesuffix("`") or "$", (not path and diagnose(data)) or detail)
 
     def _column_of_ids(self) -> int | None:
-        """Return which column is the identifier, too: one may be, in an event that is itself the model's input."""
+        """
+        Return the index of the column that is also the id.
+
+        Only an event that is itself the model's input can have such a column.
+        """
         if self.envelope.entity or not self.envelope.id:
             return None
         for at, column in enumerate(self.columns):
@@ -149,14 +169,14 @@ class EventSchema:
                 fields[self._id_column] = (self._names[self._id_column], STRING_ID, msgspec.field(name=envelope.id))
         elif envelope.id:
             identifier = [("id", RIDE_ID, msgspec.field(name=envelope.id))]
-        # Names of the OpenAPI document's components, which allow no other characters.
+        # Names of components in the OpenAPI document, in which no other characters are allowed.
         entity = re.sub(r"\W", "_", envelope.entity or "row", flags=re.ASCII).capitalize()
         try:
             if envelope.entity:
                 row = msgspec.defstruct(entity, fields, frozen=True, gc=False, kw_only=True)
                 fields = [("row", row, msgspec.field(name=envelope.entity))]
             event = msgspec.defstruct(f"{entity}Event", [*fields, *identifier], frozen=True, gc=False, kw_only=True)
-        except ValueError as error:  # two of one name, or a name that msgspec cannot look for in JSON
+        except ValueError as error:  # two columns of the same name, or a name that msgspec cannot look for in JSON
             raise ModelError(
                 f"the columns {[column.name for column in self.columns]} cannot be read: {error}"
             ) from None
@@ -175,7 +195,11 @@ def _plain_type(column: Column) -> Any:
 
 
 def limits_of(column: Column) -> tuple[float, float]:
-    """Return the least and the most that *column* takes: its type's own limits hold where a declared bound is wider."""
+    """
+    Return the least and the greatest valid value of *column*.
+
+    Where a declared bound is wider, the type's own limit holds.
+    """
     limits = _TYPES.get(column.type, (None, {}))[1]
     return (
         max(limits.get("ge", -math.inf), -math.inf if column.minimum is None else column.minimum),
@@ -207,9 +231,9 @@ _skim = msgspec.json.Decoder(msgspec.Raw).decode
 
 def counted(names: Sequence[str]) -> str:
     """
-    Return *names* of columns as messages name them.
+    Return the text with which messages refer to columns by *names*.
 
-    >>> counted(["fee"]), counted(["fee", "plan"])
-    ("the column 'fee'", "the columns 'fee', 'plan'")
+        >>> counted(["fee"]), counted(["fee", "plan"])
+        ("the column 'fee'", "the columns 'fee', 'plan'")
     """
     return f"the column{'' if len(names) == 1 else 's'} {', '.join(map(repr, names))}"

@@ -1,8 +1,9 @@
 """
-JSON that others wrote → values.
+Decode foreign JSON safely.
 
-Whatever the bytes are, decoding ends in a value or in ``msgspec.DecodeError``. A parser that runs out of stack raises
-RecursionError, which is no decode error: a reader that expects decode errors would end at the same bytes for ever.
+Decoding ends in a value or in ``msgspec.DecodeError``, whatever the bytes are. A parser without stack left raises
+RecursionError, and this is not a decode error. A reader that only expects decode errors would fail at the same bytes
+for ever.
 """
 
 import itertools
@@ -11,8 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-# Deeper JSON is refused before it is parsed: where a parser's own recursion limit strikes depends on the caller's
-# stack, and the verdict on a record must not.
+# Deeper JSON is refused before a parser sees the data. A parser's own recursion limit depends on the caller's stack,
+# and the verdict on a record must not.
 MAX_NESTING = 64
 
 T = TypeVar("T")
@@ -20,10 +21,10 @@ T = TypeVar("T")
 
 def decode(data: bytes | str, type: type[T]) -> T:  # noqa: A002 (msgspec's own word)
     """
-    Return the value of *type* that *data* holds.
+    Return the value of *type* in *data*.
 
     Raises:
-        msgspec.DecodeError: *data* is not JSON in UTF-8, is nested too deeply to be read, or holds another shape.
+        msgspec.DecodeError: *data* is not JSON in UTF-8, is nested too deeply, or has another shape.
     """
     try:
         return msgspec.json.decode(data, type=type)
@@ -35,13 +36,13 @@ def decode(data: bytes | str, type: type[T]) -> T:  # noqa: A002 (msgspec's own 
         raise msgspec.DecodeError(str(error)) from None
 
 
-# Possessive: otherwise the expression's engine remembers every character of a string.
+# Possessive quantifiers: otherwise the regular expression engine remembers every character of a string.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 
 
 def too_deep(data: bytes) -> bool:
-    """Whether *data* opens more than :data:`MAX_NESTING` objects and arrays inside each other."""
+    """Whether *data* nests more than :data:`MAX_NESTING` objects and arrays."""
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
     return any(map(MAX_NESTING.__lt__, itertools.accumulate(map(_STEPS.__getitem__, brackets))))

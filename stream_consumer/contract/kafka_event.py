@@ -1,8 +1,8 @@
 """
-Lambda's event from a Kafka mapping → records, and the names under which the mapping takes unsettled records back.
+Convert Lambda's event of a Kafka mapping into records, and name unsettled records in the mapping's own terms.
 
-The rule: a mapping calls a partition ``<topic>-<partition>``, and so does a record. A name or an offset that the event
-does not have makes Lambda deliver the whole batch again.
+The rule: a record carries the mapping's name of its partition, ``<topic>-<partition>``. If a response has a name or an
+offset from outside the event, Lambda delivers the whole batch again.
 
 Source: AWS Lambda developer guide, "Process Amazon MSK messages with Lambda", "Using Lambda with self-managed Apache
 Kafka", and "Configuring error handling controls for Kafka event sources".
@@ -18,14 +18,14 @@ from stream_consumer.contract.dead_letter import encodable
 from stream_consumer.contract.record import Header, InvalidRecord, KafkaOrigin, Reason, Record
 from stream_consumer.errors import NotAKafkaEvent
 
-# Later times cannot be written as a date. A producer sets a record's timestamp as it likes.
+# Later times cannot be written as a date. A producer may set any timestamp.
 _END_OF_TIME = 253_402_300_800_000
 
 _NULL_VALUE = InvalidRecord(Reason.UNDECODABLE, "$", "the value is null, a tombstone: there is nothing to predict")
 
 
 def is_kafka_event(event: Mapping[str, Any]) -> bool:
-    """Whether *event* has the shape of a Kafka mapping's: ``records`` by partition."""
+    """Whether *event* has the shape of a Kafka mapping's event, ``records`` by partition."""
     return "records" in event
 
 
@@ -34,7 +34,7 @@ def records_from_kafka(event: Mapping[str, Any]) -> list[Record]:
     Return the records of Lambda's *event*, partition by partition, in order within each.
 
     Raises:
-        NotAKafkaEvent: The event is of another shape. No record is at fault: the caller is.
+        NotAKafkaEvent: The event has another shape. The caller is at fault, not a record.
     """
     try:
         batch = msgspec.convert(event, _KafkaEvent)
@@ -69,12 +69,12 @@ def records_from_kafka(event: Mapping[str, Any]) -> list[Record]:
 
 def kafka_record(value: bytes | None, origin: KafkaOrigin, topic_location: str) -> Record:
     """
-    Return the record of *value*, which is None for a tombstone.
+    Return the record of *value*.
 
     Args:
-        value: The value as Kafka holds it.
-        origin: Where it stands, and what came with it.
-        topic_location: The topic with its cluster, by :func:`topic_arn` or :func:`topic_url`.
+        value: The value in Kafka, None for a tombstone.
+        origin: The position of the record in Kafka, with key, timestamp and headers.
+        topic_location: The topic with its cluster, from :func:`topic_arn` or :func:`topic_url`.
     """
     known = origin.timestamp is not None and 0 <= origin.timestamp < _END_OF_TIME
     return Record(
@@ -107,7 +107,7 @@ def topic_arn(cluster_arn: str, topic: str) -> str:
 
 
 def topic_url(brokers: str, topic: str) -> str:
-    """Return what names *topic* on a cluster without an ARN; the order of *brokers* does not matter."""
+    """Return a URL for *topic* on a cluster without an ARN. The order of *brokers* does not matter."""
     return f"kafka://{','.join(sorted(brokers.split(',')))}/{topic}"
 
 
@@ -115,10 +115,10 @@ def topic_url(brokers: str, topic: str) -> str:
 _Octet = Annotated[int, Meta(ge=-128, le=255)]
 
 
-# Lambda's own names.
+# The names of fields are Lambda's.
 class _Item(msgspec.Struct, gc=False):
     topic: str
-    # A number; AWS' older examples show it as text.
+    # A number. Older examples of AWS show a text.
     partition: Annotated[int, Meta(ge=0)] | Annotated[str, Meta(pattern=r"^\d{1,9}$")]
     offset: Annotated[int, Meta(ge=0)]
     timestamp: int | None = None
@@ -141,7 +141,7 @@ def _octets(value: list[int] | None) -> bytes | None:
 
 
 def _text(key: bytes | None) -> str | None:
-    """Return *key* as text, None if it is none: its bytes stay in the origin."""
+    """Return *key* as text, or None if *key* is not UTF-8. The origin keeps the bytes."""
     try:
         return None if key is None else key.decode()
     except UnicodeDecodeError:

@@ -1,11 +1,11 @@
 """
-KPL aggregates: one Kinesis record that carries many user records.
+KPL aggregates: Kinesis records that carry many user records each.
 
-The rule: what :func:`unfold` returns is whole and checked, or it raises. Aggregates do not nest: a sub-record that
-looks like an aggregate is handed on as the bytes it is, so no record can unfold without bound.
+The rule: :func:`unfold` returns a whole and checked result, or raises. Aggregates do not nest. A sub-record with the
+bytes of an aggregate stays bytes, so no record can unfold without bound.
 
-Source: amazon-kinesis-producer, "KPL Aggregated Record Format". ``aws_kinesis_agg`` on PyPI does the same, but it
-alters ``sys.path`` on import, prints payloads when it fails and hands corrupt aggregates on as if they were whole.
+Source: amazon-kinesis-producer, "KPL Aggregated Record Format". The package ``aws_kinesis_agg`` on PyPI does the same,
+but alters ``sys.path`` on import, prints payloads on failure and accepts corrupt aggregates as whole.
 """
 
 import functools
@@ -16,18 +16,18 @@ MAGIC = b"\xf3\x89\x9a\xc2"
 _DIGEST_BYTES = 16
 # Source: Amazon Kinesis Data Streams API reference, "PutRecordsRequestEntry".
 _MAX_KEY = 256
-# What a dead letter costs at the most beside its data and its key: measured, tests/contract/test_bounds.py holds it.
+# Largest size of a dead letter without its data and key. Measured, and held by tests/contract/test_bounds.py.
 _DEAD_LETTER_BYTES = 1_000
-# So many times the bytes of Lambda's event may its records take.
+# Largest ratio of the memory of unfolded records to the bytes of Lambda's event.
 _TIMES = 24
 
 
 class CorruptAggregate(ValueError):
-    """The bytes begin like an aggregate and are not one; the message says what is wrong, never what they hold."""
+    """The bytes begin like an aggregate but are not. The message has the fault, never the content."""
 
 
 class SubRecord(NamedTuple):
-    """One user record of an aggregate."""
+    """A user record of an aggregate."""
 
     partition_key: str
     data: bytes
@@ -35,15 +35,15 @@ class SubRecord(NamedTuple):
 
 def unfold(data: bytes) -> list[SubRecord]:
     """
-    Return the user records of an aggregate, in the producer's order, at least one.
+    Return the user records of an aggregate, at least one, in the producer's order.
 
     Raises:
-        CorruptAggregate: Wrong digest, not the protobuf message, a key index out of range, a key that Kinesis would
-            refuse, or no user record at all.
+        CorruptAggregate: Wrong digest, invalid protobuf message, key index out of range, key refused by Kinesis, or no
+            user record at all.
     """
     message = _message(data)
-    # Read once: each access to the message's own table makes the key anew, and a small aggregate would fill the memory
-    # with copies of one long key.
+    # Read the keys once. Each access to the message's own table makes a new copy, and a small aggregate would fill the
+    # memory with copies of one long key.
     try:
         keys = [key.decode() for key in message.partition_key_table]
         sub_records = [SubRecord(keys[record.partition_key_index], record.data) for record in message.records]
@@ -57,7 +57,7 @@ def unfold(data: bytes) -> list[SubRecord]:
 
 
 def _message(data: bytes) -> Any:
-    """Parse the aggregate; what is wrong with it as a whole is found before any record is made of it."""
+    """Parse the aggregate. Faults of the whole aggregate are found before any record is made."""
     from google.protobuf.message import DecodeError  # noqa: PLC0415 (see _aggregated_record)
 
     body = data[len(MAGIC) : -_DIGEST_BYTES]
@@ -77,10 +77,11 @@ def _message(data: bytes) -> Any:
 
 def crumbs(sub_records: list[SubRecord], size: int) -> list[bool]:
     """
-    Return of each of *sub_records* whether it must stay folded, lest the aggregate of *size* bytes fills the memory.
+    Return for each of *sub_records* whether the record must stay folded, to bound the memory of its dead letters.
 
-    A user record of six bytes would become a dead letter a hundred times its size, and repeats its key. As long as the
-    whole aggregate is worth its records, none must. Beyond that, those must that cost more than they bring.
+    *size* is the size of the aggregate in bytes. A dead letter of a user record of six bytes is a hundred times as
+    large, and repeats the key. If the aggregate as a whole stays within the allowed ratio, no record must stay folded.
+    Otherwise each record above the ratio must.
     """
     if sum(map(_cost, sub_records)) <= _TIMES * (_in_event(size) + _RECORD_BYTES):
         return [False] * len(sub_records)
@@ -96,12 +97,12 @@ _SHORTEST, _RECORD_BYTES = 6, 400
 
 
 def _in_event(size: int) -> int:
-    """Return how many bytes of data take in Lambda's event, where they are base64."""
+    """Return the size of *size* bytes of data in Lambda's event, encoded as base64."""
     return size * 4 // 3
 
 
 def fold(sub_records: list[SubRecord]) -> bytes:
-    """Return the aggregate that :func:`unfold` turns back into *sub_records*."""
+    """Return an aggregate of *sub_records*. :func:`unfold` is the inverse."""
     keys = list(dict.fromkeys(sub_record.partition_key for sub_record in sub_records))
     index = {key: position for position, key in enumerate(keys)}
     message = _aggregated_record()(
@@ -114,7 +115,7 @@ def fold(sub_records: list[SubRecord]) -> bytes:
 
 @functools.cache
 def _aggregated_record() -> Any:
-    """Build the message class on first use: most consumers never see an aggregate, and protobuf costs init time."""
+    """Build the message class on first use. Most consumers never see an aggregate, and protobuf costs init time."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: PLC0415
 
     field = descriptor_pb2.FieldDescriptorProto
@@ -124,8 +125,8 @@ def _aggregated_record() -> Any:
     record.field.add(name="explicit_hash_key_index", number=2, type=field.TYPE_UINT64, label=field.LABEL_OPTIONAL)
     record.field.add(name="data", number=3, type=field.TYPE_BYTES, label=field.LABEL_REQUIRED)
     aggregate = file.message_type.add(name="AggregatedRecord")
-    # Strings in the specification. On the wire they are the same, but what protobuf does with bytes that are not UTF-8
-    # differs between its implementations.
+    # The specification has strings. The bytes on the wire are the same, but protobuf's implementations differ in their
+    # treatment of bytes that are not UTF-8.
     aggregate.field.add(name="partition_key_table", number=1, type=field.TYPE_BYTES, label=field.LABEL_REPEATED)
     aggregate.field.add(name="explicit_hash_key_table", number=2, type=field.TYPE_BYTES, label=field.LABEL_REPEATED)
     aggregate.field.add(

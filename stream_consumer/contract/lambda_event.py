@@ -1,5 +1,5 @@
 """
-Lambda's event from a Kinesis mapping → records.
+Convert Lambda's event of a Kinesis mapping into records.
 
 Source: AWS Lambda developer guide, "Using Lambda to process records from Amazon Kinesis Data Streams", example event.
 """
@@ -17,14 +17,14 @@ from stream_consumer.errors import NotAKinesisEvent
 
 def records_from_lambda(event: Mapping[str, Any], *, unfold: bool = True) -> list[Record]:
     """
-    Return the records of Lambda's *event* in order, KPL aggregates unfolded unless they are wanted as they came.
+    Return the records of Lambda's *event* in order. KPL aggregates are unfolded, unless *unfold* is False.
 
-    Sub-records of an aggregate share its sequence number; their event id is the aggregate's with ``.<index>`` appended.
-    A corrupt aggregate stays one record and is found undecodable later. User records that would fill the memory, each
-    as a dead letter of its own, stay one aggregate, which has the index of the first of them.
+    Sub-records of an aggregate share its sequence number. Their event id is that of the aggregate with ``.<index>``
+    appended. A corrupt aggregate stays a single record, and decoding later finds the record undecodable. User records
+    whose dead letters would fill the memory stay folded in an aggregate, under the index of the first of them.
 
     Raises:
-        NotAKinesisEvent: The event is of another shape. No record is at fault: the caller is.
+        NotAKinesisEvent: The event has another shape. The caller is at fault, not a record.
     """
     try:
         items = msgspec.convert(event, _LambdaEvent).Records
@@ -49,12 +49,13 @@ def records_from_lambda(event: Mapping[str, Any], *, unfold: bool = True) -> lis
     return records
 
 
-# Lambda's own names. msgspec checks the types and decodes the base64, in less time than reading the fields by hand.
+# The names of fields are Lambda's. msgspec checks the types and decodes the base64 faster than code that reads each
+# field.
 class _Kinesis(msgspec.Struct, gc=False):
     data: bytes
     sequenceNumber: str | None = None  # noqa: N815
     partitionKey: str | None = None  # noqa: N815
-    # No later than a datetime can say.
+    # The latest time that a datetime can hold.
     approximateArrivalTimestamp: Annotated[float, Meta(ge=0, lt=253_402_300_800)] | None = None  # noqa: N815
 
 
@@ -80,7 +81,7 @@ def _unfolded(record: Record) -> Iterable[Record]:
     if any(crumbs):
         first = crumbs.index(True)
         folded = kpl.fold([part for part, crumb in zip(parts, crumbs, strict=True) if crumb])
-        # Before it come as many records as there are user records before the first crumb.
+        # The records before the first crumb are all unfolded, so the index in the list is also that of the user record.
         unfolded.insert(first, _part(record, first, record.partition_key, folded))
     return unfolded
 

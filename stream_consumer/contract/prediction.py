@@ -18,16 +18,16 @@ from stream_consumer.contract.record import LONGEST_ID
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """
-    One prediction event.
+    A prediction event.
 
-    ``event_id`` is the same on every redelivery: keep the first of each. It is None only for a direct invocation that
-    named no event, and for what others wrote without one.
+    ``event_id`` is the same on every redelivery, so a reader keeps the first of each. The field is None after a direct
+    invocation without an event id, and in foreign records without this field.
     """
 
     model: str
     version: str
     prediction: Any
-    """A struct that :func:`predicted_type` made: ``value`` is any JSON value and, as floats go, finite."""
+    """A struct of :func:`predicted_type`. ``value`` is any JSON value, and all floats in ``value`` are finite."""
     event_id: str | None = None
 
     @property
@@ -36,19 +36,19 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def id(self) -> int | str | None:
-        """The event's own identifier; where it has none, the event id."""
+        """The event's own identifier. An event without an identifier has its event id here."""
         return getattr(self.prediction, "id", self.event_id)
 
     @property
     def partition_key(self) -> str:
         try:
             return str(self.prediction.id)
-        except AttributeError:  # a direct invocation that names no event has no order to keep
+        except AttributeError:  # a direct invocation without an event id has no order to keep
             return (self.event_id or "direct")[:LONGEST_ID]
 
 
 encode_prediction = msgspec.json.Encoder().encode
-"""Return the output record's data: compact JSON in UTF-8, fields in the contract's order."""
+"""Return the data of the output record: compact JSON in UTF-8, with the fields in the contract's order."""
 
 
 @functools.cache
@@ -65,13 +65,13 @@ def _decoder(envelope: Envelope) -> msgspec.json.Decoder[Any]:
 
 def decode_prediction(data: bytes, envelope: Envelope = Envelope()) -> Prediction:  # noqa: B008 (frozen)
     """
-    Return the prediction that *data* holds in *envelope*.
+    Return the prediction in *data*, in the form of *envelope*.
 
     Raises:
-        ValueError: Not a prediction event (``msgspec.DecodeError`` names the path).
+        ValueError: *data* is not a prediction event. ``msgspec.DecodeError`` names the path.
     """
     try:
         decoded: Prediction = _decoder(envelope).decode(data)
-    except RecursionError:  # no decode error: a reader would end at the same bytes for ever
+    except RecursionError:  # not a decode error, so a reader would fail at the same bytes for ever
         raise msgspec.DecodeError("JSON is nested too deeply to be read") from None
     return Prediction(decoded.model, decoded.version, decoded.prediction, decoded.event_id)

@@ -1,8 +1,8 @@
 """
-What others wrote, as it may be shown: producers, files' names and services may say anything.
+Make foreign text safe to show. Producers, file names and services may contain any character.
 
-The rule: whatever reaches a terminal or a log passes here first. A character that a terminal would obey, or that would
-reorder or hide its neighbours, is shown as JSON would escape it, so JSON stays the JSON that it was.
+The rule: any text passes here on its way to a terminal or a log. A character that controls a terminal, or reorders or
+hides its neighbours, is escaped as in JSON, so JSON keeps its meaning.
 """
 
 import json
@@ -22,11 +22,11 @@ def printable(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return every character of *text* as JSON can escape it."""
+    """Return every character of *text* as a JSON escape."""
     units = text.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def log_line(record: Any) -> str:
-    """Return *record* as JSON of one line: what Powertools writes to the log."""
+    """Return *record* as JSON on one line, for Powertools to write to the log."""
     return printable(json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""A record as it came, and the fault that makes it a dead letter."""
+"""A record as received, and the fault that turns a record into a dead letter."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -21,15 +21,15 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable"
     """Not JSON in UTF-8."""
     SCHEMA = "schema"
-    """JSON of another shape: missing, mistyped, null, or a ride_id that Kinesis would refuse as partition key."""
+    """JSON of another shape: a value missing, mistyped or null, or a ride_id that Kinesis refuses as partition key."""
     BOUNDS = "bounds"
-    """The right shape with a value outside the bounds that the model declares."""
+    """The right shape, with a value outside the bounds that the model declares."""
     UNSCORABLE = "unscorable"
     """The model refuses the row, its prediction is not finite, or the output refuses the prediction."""
 
 
 class InvalidRecord(msgspec.Struct, frozen=True):
-    """The fault of one record: why, where (a JSON path), and the detail."""
+    """The fault of a record: the reason, the location as a JSON path, and the detail."""
 
     reason: Reason
     path: str
@@ -37,34 +37,34 @@ class InvalidRecord(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """One header of a Kafka record; a record may have several of one name."""
+    """A header of a Kafka record. Several headers of a record may have the same name."""
 
     name: str
     value: bytes | None
 
 
 class KafkaOrigin(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a record stands in Kafka, and what came with its value."""
+    """The position of a record in Kafka, with the metadata of its value."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None = None
     timestamp: int | None = None
-    """Milliseconds since 1970, as the producer or the broker set it."""
+    """Milliseconds since 1970, set by the producer or the broker."""
     timestamp_type: str | None = None
     headers: list[Header] = []
     key_schema: dict[str, str] | None = None
-    """What Lambda says of a schema registry's schema."""
+    """Lambda's description of the schema in a schema registry."""
     value_schema: dict[str, str] | None = None
     null_value: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
     """
-    One event as it came: a Kinesis record, one user record of a KPL aggregate, or a Kafka record.
+    An event as received: a Kinesis record, a user record of a KPL aggregate, or a Kafka record.
 
-    A direct invocation may leave everything but ``data`` out; what is unknown is None.
+    A direct invocation may leave out everything but ``data``. Unknown values are None.
     """
 
     data: bytes
@@ -78,14 +78,14 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     kafka: KafkaOrigin | None = None
     """None for a record of Kinesis."""
     fault: InvalidRecord | None = None
-    """What the source already knows to be wrong with it."""
+    """The fault that the source already found, if any."""
 
     @property
     def lane(self) -> str | None:
         """
-        What the record is settled in order with: its Kafka partition.
+        The records to keep in order with this record: those of its Kafka partition.
 
-        A batch of Kinesis is one lane, since its mapping takes one checkpoint.
+        A Kinesis batch is a single lane, since its mapping takes a single checkpoint.
         """
         return self.shard if self.kafka else None
 

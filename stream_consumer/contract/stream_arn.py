@@ -1,8 +1,8 @@
 """
-A stream's ARN: the stream that it means, in which account and region, and what that stream is called.
+Parse a stream's ARN into the stream's own ARN, region, account and name.
 
-Records of an enhanced fan-out mapping name the consumer as well, ``…:stream/rides/consumer/scorer:1700000000``. The
-stream stands between ``stream/`` and the next ``/``.
+Records of an enhanced fan-out mapping also name the consumer, ``…:stream/rides/consumer/scorer:1700000000``. The
+stream's name stands between ``stream/`` and the next ``/``.
 """
 
 import re
@@ -13,22 +13,20 @@ _NAME = re.compile(r":stream/([^/]*)")
 
 
 class KinesisStream(NamedTuple):
-    """A Kinesis stream."""
-
     arn: str
-    """Without the consumer."""
+    """ARN without the consumer."""
     region: str
     account: str
     name: str
 
 
 def kinesis_stream(arn: str) -> KinesisStream | None:
-    """Return the stream that *arn* means, None if it means no Kinesis stream."""
+    """Return the Kinesis stream of *arn*, or None if *arn* belongs to no Kinesis stream."""
     found = _KINESIS.fullmatch(arn)
     return KinesisStream(*found.groups()) if found else None
 
 
 def stream_name(arn: str) -> str:
-    """Return what the stream of *arn* is called, whatever kind of stream it is."""
+    """Return the name of the stream of *arn*. The stream may be of any kind."""
     found = _NAME.search(arn)
     return found[1] if found else arn.rpartition("/")[2]

@@ -1,10 +1,10 @@
 """
-The one grammar of text cells: the cell of a CSV file or a text of a database → the JSON that its column's type reads.
+The grammar of text cells: convert a cell of a CSV file or a text of a database into JSON for the type of its column.
 
-Every interface that takes CSV or a query asks here, so a row has one verdict wherever it comes in. Numbers are as
-pandas reads them: `` 130``, ``+5``, ``007``, ``.5`` and ``1.`` are numbers. NaN, infinities and separators of thousands
-are not. In a column of integers ``130.0`` is 130, as pandas writes integers beside missing values. An empty cell is
-missing, with or without quotes.
+Every interface for CSV or queries uses this module, so a row has the same verdict everywhere. Numbers follow pandas: ``
+130``, ``+5``, ``007``, ``.5`` and ``1.`` are numbers. NaN, infinities and thousands separators are not. In a column of
+integers, ``130.0`` is 130, as pandas writes integers beside missing values. An empty cell is missing, with or without
+quotes.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 
 from stream_consumer.contract.event_schema import NUMERIC
 
-# Sign, whole part, fraction and exponent make a number of JSON.
+# The sign, whole part, fraction and exponent of a JSON number.
 _NUMBER = re.compile(r"\s*+(?:\+|(-)?)(?=\.?\d)0*+(\d*+)(?:\.(\d*+))?([eE][+-]?\d+)?\s*+", re.ASCII)
 
 
@@ -22,9 +22,9 @@ _INTEGER = frozenset({"integer", "long"})
 
 def read(text: str | None, kind: str | None) -> msgspec.Raw | str | None:
     """
-    Return the JSON value that *text* is in a column of the MLflow type *kind*; None if it is missing.
+    Return *text* as a JSON value for a column of the MLflow type *kind*. None if the value is missing.
 
-    What is no number in a column of numbers stays a text, and the contract refuses it by its type.
+    In a column of numbers, a text that is not a number stays a text. The contract then refuses the text by its type.
     """
     if not text:
         return None

@@ -1,7 +1,7 @@
 """
-Times in ISO 8601, read and written.
+Read and write times in ISO 8601.
 
-The rule: a time that was read can be written, compared and asked of AWS, in UTC and whatever is added to it in passing.
+The rule: an accepted time can be written, compared, passed to AWS in UTC, and moved by small amounts without overflow.
 """
 
 from datetime import UTC, datetime
@@ -23,10 +23,10 @@ def iso_seconds(seconds: int) -> str:
 
 def parse_time(text: str, refusal: str) -> datetime:
     """
-    Return the time that *text* means, in UTC. A time without a zone is UTC's.
+    Return the time in *text*, in UTC. A time without a zone counts as UTC.
 
     Raises:
-        UsageError: It is no ISO 8601 time, which *refusal* says, or the year is not 1970 to 9998.
+        UsageError: *text* is not an ISO 8601 time, with *refusal* as the message, or the year is not in 1970 to 9998.
     """
     try:
         read = datetime.fromisoformat(text)

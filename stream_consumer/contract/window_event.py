@@ -1,5 +1,5 @@
 """
-Lambda's event from a Kinesis mapping with a tumbling window → the window, without its records.
+Read the window from Lambda's event of a Kinesis mapping with a tumbling window. The records are left out.
 
 Source: AWS Lambda developer guide, "Implementing stateful Kinesis Data Streams processing in Lambda", example
 ``KinesisTimeWindowEvent``.
@@ -15,7 +15,7 @@ from stream_consumer.errors import NotAKinesisEvent
 
 
 class Span(msgspec.Struct, frozen=True):
-    """The time of a window: *start* belongs to it, *end* to the next one."""
+    """The time range of a window. *start* is inclusive and *end* is exclusive."""
 
     start: datetime
     end: datetime
@@ -32,7 +32,7 @@ class WindowEvent(
         "is_terminated_early": "isWindowTerminatedEarly",
     },
 ):
-    """One invocation within the window of a shard."""
+    """An invocation within the window of a shard."""
 
     span: Span
     shard: str
@@ -40,7 +40,7 @@ class WindowEvent(
     is_final: bool
     is_terminated_early: bool
     state: Any = msgspec.field(default_factory=dict)
-    """What the invocation before returned; an empty object in the first one of a window."""
+    """The previous invocation's return value. An empty object in the first invocation of a window."""
 
 
 def window_from_lambda(event: Mapping[str, Any]) -> WindowEvent:
@@ -48,7 +48,7 @@ def window_from_lambda(event: Mapping[str, Any]) -> WindowEvent:
     Return the window of Lambda's *event*.
 
     Raises:
-        NotAKinesisEvent: The event is of another shape. No record is at fault: the mapping is.
+        NotAKinesisEvent: The event has another shape. The mapping is at fault, not a record.
     """
     try:
         return msgspec.convert(event, WindowEvent)

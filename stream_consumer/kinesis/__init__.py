@@ -1,1 +1,1 @@
-"""Kinesis streams: shards are read and records are put."""
+"""Kinesis streams: read shards and put records."""

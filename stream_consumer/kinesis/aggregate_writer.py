@@ -1,13 +1,22 @@
 """
-Fewer and fuller output records: predictions folded into KPL aggregates.
+Fold predictions into KPL aggregates: fewer and fuller output records.
 
-The rule: a partition key always goes under the same aggregate key, on which it depends alone, so that the order of its
-predictions holds as far as it does without aggregation. User records carry the aggregate's key, not their own: the KCL
-drops a user record whose key hashes into another shard than the one that its aggregate was read from.
+User records carry the aggregate's key instead of their own. The KCL drops a user record if its key hashes into another
+shard than its aggregate's. Predictions are folded a range at a time. The size of a range is the number of predictions
+in flight without aggregation. If the service refuses an aggregate, the aggregate is halved until the refused
+predictions stand alone.
 
-Predictions are folded a stretch at a time, as many as would be in flight without aggregation, and a stretch is settled
-before the next one is begun: a failure publishes no more than it otherwise would. An aggregate that the service refuses
-is halved until the predictions at fault stand alone.
+Example: three predictions and two aggregate keys::
+
+    position        0     1     2
+    partition key   "7"   "8"   "6"
+    aggregate key   "0"   "1"   "0"
+    chunks          [0, 2] and [1]
+    stream gets     key "0" with predictions 0 and 2, then key "1" with prediction 1
+
+Invariant: the aggregate key is a function of the partition key alone, so the order of a partition key's predictions
+holds as far as without aggregation. Each position of a range is in exactly one chunk, and positions ascend within a
+chunk. A range is settled before the next begins, so a failure publishes no more than without aggregation.
 """
 
 import time
@@ -17,30 +26,31 @@ from collections.abc import Callable, Sequence
 from stream_consumer.contract import kpl
 from stream_consumer.sinks import NOT_SENT, Entry, Sink, Unwritten, Written
 
-# Source: amazon-kinesis-producer, "AggregationMaxSize": what producers of aggregates keep to, and readers count on.
+# Source: amazon-kinesis-producer, "AggregationMaxSize". Producers keep to this size, and readers rely on this limit.
 MAX_AGGREGATE_BYTES = 51_200
-# Magic number, digest, and the table of one key.
+# Size of the magic number, the digest, and the table with a single key.
 _FRAME_BYTES = 40
-# What the message adds to a user record: three tags, a key index, two lengths.
+# Size of the message's overhead for a user record: three tags, a key index, two lengths.
 _RECORD_BYTES = 10
 
 
 Chunk = Sequence[int]
-"""Positions of the predictions in one aggregate, ascending."""
+"""Positions of the predictions in an aggregate, ascending."""
 
 
 class AggregatedStream:
-    """An output stream whose records hold many predictions each; every reader of it must unfold."""
+    """An output stream whose records hold many predictions each. Every reader must unfold them."""
 
     def __init__(self, stream: Sink, *, keys: int, stretch: int, clock: Callable[[], float] = time.monotonic) -> None:
         """
-        Fold what goes to *stream*.
+        Fold predictions for *stream*.
 
         Args:
-            stream: Takes the aggregates. Sends nothing of a request behind one that is refused.
-            keys: How many aggregate keys there are, several for each shard of the output.
-            stretch: How many predictions are folded, and settled, at a time.
-            clock: What deadlines are told by.
+            stream: Takes the aggregates. Behind a refused aggregate of a request, this stream must send nothing of the
+                request.
+            keys: Number of aggregate keys, several for each shard of the output.
+            stretch: Number of predictions to fold and settle at a time.
+            clock: Clock of the deadlines, in seconds.
         """
         self._stream = stream
         self._keys = keys
@@ -49,10 +59,10 @@ class AggregatedStream:
 
     def write(self, items: Sequence[Entry], deadline: float) -> Written:
         """
-        Put *items* on the stream until *deadline* (of the clock); an aggregate is written whole or not at all.
+        Put *items* on the stream until *deadline* (of the clock). An aggregate is written whole or not at all.
 
-        An aggregate that is refused is halved until the predictions at fault stand alone. Nothing is sent behind the
-        stretch that holds one.
+        A refused aggregate is halved until the refused predictions stand alone. No prediction behind the range of a
+        refused prediction is sent.
         """
         resent = 0
         for first in range(0, len(items), self._stretch):
@@ -66,8 +76,12 @@ class AggregatedStream:
         return Written(resent=resent)
 
     def _settle(self, items: Sequence[Entry], chunks: Sequence[Chunk], deadline: float) -> tuple[list[Unwritten], int]:
-        """Write *chunks* in order, and the halves of those refused; what is left, and how many were sent again."""
-        # Half of the time at most: what is found to be at fault must still become a dead letter.
+        """
+        Write *chunks* in order, and the halves of refused chunks.
+
+        Return the unwritten entries and the number of resent entries.
+        """
+        # Half of the time at most: the refused predictions must still become dead letters.
         began = self._clock()
         isolating_until = began + (deadline - began) / 2
         unwritten: list[Unwritten] = []
@@ -77,7 +91,8 @@ class AggregatedStream:
             resent += written.resent
             left = [(chunks[one.position], one) for one in written.unwritten]
             failed = any(not one.refused and not one.untried for _, one in left)
-            # The stream, too, isolates for half of the time that it is given: until then, and not for half of the rest.
+            # The stream itself isolates for half of the time until its deadline. The new deadline makes this half end
+            # at `isolating_until`, rather than at half of the remaining time.
             chunks, deadline = [], 2 * isolating_until - self._clock()
             for chunk, one in left:
                 if one.refused and len(chunk) == 1:
@@ -87,15 +102,15 @@ class AggregatedStream:
                 elif one.refused:
                     chunks += [chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]]
                     resent += 2
-                else:  # it was held back behind a refused one
+                else:  # held back behind a refused chunk
                     chunks.append(chunk)
         return unwritten, resent
 
-    def _chunks(self, items: Sequence[Entry], stretch: range) -> Sequence[Chunk]:
-        """Return the predictions of a stretch by aggregate, in the order of the first of each."""
+    def _chunks(self, items: Sequence[Entry], positions: range) -> Sequence[Chunk]:
+        """Return the positions of a range by aggregate, in the order of each aggregate's first position."""
         chunks: dict[str, list[list[int]]] = {}
         room: dict[str, int] = {}
-        for position in stretch:
+        for position in positions:
             entry = items[position]
             key = self._key(entry)
             size = len(entry.data) + _RECORD_BYTES

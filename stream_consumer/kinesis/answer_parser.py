@@ -1,10 +1,11 @@
 """
-PutRecords on the wire, without botocore's walk through every record's shape.
+PutRecords on the wire, without botocore's walk through the shape of every record.
 
-The rule: a request says what botocore's would say, an answer is the dictionary that botocore would make, and every
-error is botocore's own. That walk, there and back, costs more processor time than predicting does.
+The rule: a request has the same content as botocore's, a response becomes the same dictionary, and every error is
+botocore's own. Botocore's walk through request and response costs more processor time than predicting.
 
-The seam is a client's events. Source: boto3 guide, "Extensibility guide"; ``botocore.client``, ``botocore.endpoint``.
+The code hooks into a client's events. Source: boto3 guide, "Extensibility guide", and the modules ``botocore.client``
+and ``botocore.endpoint``.
 """
 
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -38,11 +39,11 @@ _decode = msgspec.json.Decoder(_Output).decode
 
 def shorten(client: "KinesisClient") -> "KinesisClient":
     """
-    Have *client* put records the short way; it must have been made with ``parameter_validation=False``.
+    Make *client* put records the short way. The client must have been made with ``parameter_validation=False``.
 
-    Botocore would miss the records, which it no longer gets to see.
+    Botocore would miss the records, since the hooks take them out before botocore looks.
     """
-    events: Any = client.meta.events  # whose stubs do not know that a handler may answer
+    events: Any = client.meta.events  # the stubs do not allow for a handler's return value
     events.register("provide-client-params.kinesis.PutRecords", _take_records)
     events.register("before-call.kinesis.PutRecords", _give_body)
     events.register("before-parse.kinesis.PutRecords", _read_answer)
@@ -50,7 +51,7 @@ def shorten(client: "KinesisClient") -> "KinesisClient":
 
 
 def _take_records(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
-    context[_BODY] = _encode(params)  # bytes become base64, as Kinesis wants them
+    context[_BODY] = _encode(params)  # bytes become base64, as Kinesis expects
     return {name: value for name, value in params.items() if name != "Records"}
 
 

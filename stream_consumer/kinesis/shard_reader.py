@@ -1,8 +1,8 @@
 """
-Reading a stream's shards: which there are, and one shard's records, in order, through expiry, throttling and outages.
+List the shards of a stream, and read the records of a shard through iterator expiry, throttling and outages.
 
-The rule: a read gives each record once, in order, without a gap. What went wrong is ``ReadFailed`` if the same read may
-be tried again and ``StreamUnreadable`` if it may not.
+The rule: a reader gives each record once, in order, without a gap. A failure is ``ReadFailed`` if the same read may be
+retried, and otherwise ``StreamUnreadable``.
 """
 
 import time
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from types_boto3_kinesis.type_defs import GetShardIteratorInputTypeDef, RecordTypeDef, ShardTypeDef
 
 READ_LIMIT = 10_000
-"""Records of one GetRecords call. Source: Amazon Kinesis Data Streams API reference, "GetRecords"."""
+"""Largest number of records of a GetRecords call. Source: Amazon Kinesis Data Streams API reference, "GetRecords"."""
 
 _NOT_OF_THE_STREAM = frozenset({"InvalidArgumentException", "ValidationException"})
-"""What GetShardIterator says of a sequence number that is not of the stream. Source: the same, "GetShardIterator"."""
+"""Error codes for a sequence number from another stream. Source: the same reference, "GetShardIterator"."""
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where reading a shard begins: a named position, a time in Unix seconds, at or after a sequence number."""
+    """Where to begin reading a shard: a named position, a time in Unix seconds, or at or after a sequence number."""
 
     position: str = "TRIM_HORIZON"
     timestamp: float | None = None
@@ -48,7 +48,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one read gave."""
+    """The result of a read."""
 
     records: "list[RecordTypeDef]"
     millis_behind_latest: int
@@ -57,12 +57,16 @@ class Page:
 
     @property
     def at_tip(self) -> bool:
-        """Nothing more was there. Kinesis may give an empty page in the middle of a shard, so both count."""
+        """
+        Whether the read reached the tip.
+
+        An empty page alone is not enough: Kinesis returns some in the middle of a shard.
+        """
         return self.ended or (not self.records and self.millis_behind_latest == 0)
 
 
 class ShardReader:
-    """Reads one shard onwards from *start*."""
+    """Reads a shard from *start* on."""
 
     def __init__(
         self,
@@ -95,7 +99,7 @@ class ShardReader:
             asked = self._now()
             self._iterator = self._new_iterator()
             if self._start.position == "LATEST":
-                # The tip of now: an iterator got again later must not skip what came in between.
+                # The present tip. A later iterator must not skip the records that arrive in between.
                 self._start = Start("AT_TIMESTAMP", timestamp=asked)
         try:
             response = self._kinesis.get_records(
@@ -144,11 +148,12 @@ class ShardReader:
 
 def stream_arn(kinesis: "KinesisClient", stream: str) -> str:
     """
-    Return the ARN of *stream*, which is a name or, for a stream of another account too, an ARN.
+    Return the ARN of *stream*, given by name or by ARN. A stream of another account needs the ARN.
 
     Raises:
         ReadFailed: As :meth:`ShardReader.read`.
-        StreamUnreadable: The same, or the ARN is of no Kinesis stream, or of one that this endpoint does not have.
+        StreamUnreadable: As :meth:`ShardReader.read`, or the ARN belongs to no Kinesis stream or to a stream of another
+            endpoint.
     """
     asked = kinesis_stream(stream)
     if asked is None and stream.startswith("arn:"):
@@ -163,7 +168,7 @@ def stream_arn(kinesis: "KinesisClient", stream: str) -> str:
 
 def list_shards(kinesis: "KinesisClient", arn: str) -> "list[ShardTypeDef]":
     """
-    Return every shard of the stream, closed ones included, through all pages.
+    Return every shard of the stream, closed shards included, through all pages.
 
     Raises:
         ReadFailed, StreamUnreadable: As :meth:`ShardReader.read`.
@@ -179,7 +184,7 @@ def list_shards(kinesis: "KinesisClient", arn: str) -> "list[ShardTypeDef]":
 
 
 def answer(call: Callable[[], Answer], what: str) -> Answer:
-    """Call the service, sorting its errors by whether another try may help."""
+    """Call the service. Sort its errors into those that a retry may mend and the rest."""
     try:
         return call()
     except ClientError as error:

@@ -1,7 +1,8 @@
 """
-A stream's records, page by page: shards take turns, and children are read after their parents.
+Iterate the records of a stream, page by page. Shards take turns, and children are read after their parents.
 
-The rule: what can pass is waited for, and positions are the caller's, who alone knows what is done.
+The rule: a passing failure is retried. The caller keeps the positions, since only the caller knows which records are
+done.
 """
 
 import logging
@@ -28,16 +29,17 @@ class Positions:
     """How far a stream has been read."""
 
     shards: dict[str, str] = field(default_factory=dict)
-    """The sequence number behind which to go on, by shard."""
+    """The last sequence number done, by shard."""
     stream_arn: str | None = None
-    """None before the stream was asked for it."""
+    """None before the stream's ARN has been asked for."""
 
 
 class StreamPages:
     """
-    Iterate the pages of a stream, with the shard that each is of.
+    Iterate the pages of a stream, with the shard of each page.
 
-    An empty page tells that a shard was asked in vain, so the caller gets a turn at each poll. Not thread-safe.
+    An empty page means that a poll of the shard found no record. The caller thus gets a turn at each poll. Not
+    thread-safe.
     """
 
     def __init__(  # noqa: PLR0913 (each is a choice of the caller)
@@ -52,16 +54,17 @@ class StreamPages:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """
-        Prepare to read behind *positions*; iterating raises UsageError if they are of another stream.
+        Prepare to read behind *positions*. Iterating raises UsageError if the positions belong to another stream.
 
         Args:
             kinesis: The client.
             stream_name: The stream, by name or ARN.
             positions: Where to go on. The caller moves them.
             start: Where to begin in shards without a position.
-            follow: Go on for ever; else stop when every shard has been read to its tip.
-            poll_seconds: The wait when there is nothing new. After a failed read it is random, and grows to 2 s.
-            sleep: How to wait.
+            follow: Go on for ever. If False, stop when every shard has been read to its tip.
+            poll_seconds: The wait after a poll without new records. After a failed read the wait is random and grows to
+                2 s.
+            sleep: Waits for a number of seconds.
         """
         self.positions = positions
         self._kinesis = kinesis
@@ -117,7 +120,7 @@ class StreamPages:
 
 
 def unfolded(data: bytes) -> list[bytes]:
-    """Return the parts of a KPL aggregate; of another record, and of an aggregate that is corrupt, its own bytes."""
+    """Return the parts of a KPL aggregate. Any other record, and a corrupt aggregate, gives its own bytes."""
     try:
         return [part.data for part in kpl.unfold(data)] if data.startswith(kpl.MAGIC) else [data]
     except kpl.CorruptAggregate:

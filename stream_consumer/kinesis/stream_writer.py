@@ -1,12 +1,22 @@
 """
-Entries are put on a Kinesis stream.
+Put entries on a Kinesis stream.
 
-The rule: entries that were *not* written come back, by position. Only rejected entries are sent again, with full
-jitter, until the caller's deadline. No call starts after the deadline.
+Requests go out in waves of a few in flight. Only rejected entries are sent again, with full jitter, and no call starts
+after the caller's deadline. A request refused as invalid is halved until the faulty entries stand alone.
 
-Requests go out in waves of a few in flight. A wave is settled before the next begins, so that when a failure strikes,
-nothing is published beyond the wave it struck. Entries of one partition key are never in two requests of a wave: their
-order holds across requests. Within one request Kinesis promises none when it rejects some of the entries.
+Example: three entries in a single request, of which Kinesis throttles the second::
+
+    PutRecords [0, 1, 2]   → None, "ProvisionedThroughputExceededException", None
+    PutRecords [1]         → None
+    result                   Written(unwritten=[], resent=1)
+
+With a deadline before the second call, the result is ``Written([Unwritten(1,
+"ProvisionedThroughputExceededException")], 0)``.
+
+Invariant: each position is either acknowledged by Kinesis or in ``unwritten``, exactly once, in ascending order. A wave
+is settled before the next begins, so nothing is published beyond a failed wave. The entries of a partition key are
+never in two requests of a wave, so their order holds across requests. Within a request with rejected entries, Kinesis
+promises no order.
 """
 
 import bisect
@@ -22,13 +32,13 @@ from stream_consumer.aws.bounded_calls import Calls, Failure
 from stream_consumer.aws.retry import RetryPolicy
 from stream_consumer.sinks import NOT_SENT, Entry, Unwritten, Written
 
-# Source: Amazon Kinesis Data Streams API reference, "PutRecords", and the stream's default MaxRecordSizeInKiB.
+# Source: Amazon Kinesis Data Streams API reference, "PutRecords", and the default MaxRecordSizeInKiB of a stream.
 MAX_ENTRIES = 500
 MAX_REQUEST_BYTES = 5 * 2**20
 MAX_ENTRY_BYTES = 2**20
 _UNACCOUNTED = ""
 Request = Sequence[int]
-"""Positions, ascending."""
+"""Positions of the entries of a PutRecords request, ascending."""
 
 
 Wave = list[Request]
@@ -58,9 +68,10 @@ class PredictionStream:
         stop_at_refused: bool = False,
     ) -> None:
         """
-        Write to the stream *name*, which is its name or, for a stream of another account, its ARN.
+        Write to the stream *name*, given by name or, in another account, by ARN.
 
-        With *stop_at_refused* nothing of a request is sent behind an entry that is refused: parts of it may follow.
+        With *stop_at_refused*, a refused entry stops the rest of its request. The caller may then retry parts of the
+        entry first.
         """
         self._client = client
         self._stream: dict[str, Any] = {"StreamARN" if name.startswith("arn:") else "StreamName": name}
@@ -68,20 +79,20 @@ class PredictionStream:
         self._calls = Calls(in_flight, self._retry)
         self._stop_at_refused = stop_at_refused
         self._accepted = False
-        """Whether the stream has ever taken an entry."""
+        """Whether the stream has ever accepted an entry."""
 
     def write(self, items: Sequence[Entry], deadline: float) -> Written:
         """
-        Put *items* on the stream, resending only what Kinesis rejected, until *deadline* (of the clock).
+        Put *items* on the stream until *deadline* (of the clock), resending only the entries that Kinesis rejected.
 
-        A request that is refused as invalid is halved until the entries at fault stand alone. Nothing is sent behind
-        the wave that holds one.
+        A request refused as invalid is halved until the faulty entries stand alone. Nothing is sent behind the wave of
+        a faulty entry.
 
         Source: Amazon Kinesis Data Streams API reference, "PutRecords".
         """
         sizes = [len(entry.data) + len(entry.partition_key.encode()) for entry in items]
         fitting = next((at for at, size in enumerate(sizes) if size > MAX_ENTRY_BYTES), len(items))
-        # Half of the time at most: what is found to be at fault must still become a dead letter.
+        # Half of the time at most: the faulty entries must still become dead letters.
         began = self._retry.clock()
         isolating_until = began + (deadline - began) / 2
         resent = 0
@@ -98,9 +109,13 @@ class PredictionStream:
     def _put(
         self, items: Sequence[Entry], wave: Wave, deadline: float, isolating_until: float
     ) -> tuple[list[Unwritten], int]:
-        """Settle a wave, and isolate what is refused of it; what is left, and how many entries were sent again."""
+        """
+        Settle a wave and isolate its faulty entries.
+
+        Return the unwritten entries and the number of resent entries.
+        """
         unwritten, invalid, resent = self._settle(items, wave, deadline)
-        if unwritten:  # the wave has failed, and what is sent now would be sent again
+        if unwritten:  # the wave has failed, so the next invocation would send these entries again
             unwritten += [Unwritten(at, why.reason) for request, why in invalid for at in request]
             return sorted(unwritten), resent
         for request, why in invalid:
@@ -113,10 +128,10 @@ class PredictionStream:
         self, items: Sequence[Entry], wave: Wave, deadline: float
     ) -> tuple[list[Unwritten], list[_Invalid], int]:
         """
-        Send a wave until all of it is acknowledged or nothing more helps.
+        Send a wave until every entry is acknowledged or a retry is of no use.
 
         Returns:
-            What is left, the requests that were refused as invalid, and how many entries were sent again.
+            The unwritten entries, the requests refused as invalid, and the number of resent entries.
         """
         resent = 0
         unwritten: list[Unwritten] = []
@@ -128,7 +143,7 @@ class PredictionStream:
             unwritten = sorted(entry for request in rejected for entry in request)
             if not unwritten or hopeless:
                 break
-            # Each request keeps its own entries: merging two could put one partition key in two requests.
+            # Each request keeps its own entries: merging two could put a partition key in two requests.
             wave = [[entry.position for entry in request] for request in rejected if request]
         return unwritten, sorted(invalid, key=lambda one: one.request[0]), resent
 
@@ -136,10 +151,10 @@ class PredictionStream:
         self, items: Sequence[Entry], request: Request, failure: Failure, deadline: float
     ) -> tuple[list[Unwritten], int]:
         """
-        Send a request that was refused as invalid in halves, until the entries at fault stand alone.
+        Send an invalid request in halves, until the faulty entries stand alone.
 
-        An entry that is refused alone is at fault only if the service blames it, or has taken another one. A fault that
-        all entries share is the deployment's.
+        An entry refused alone is at fault only if the service blames the entry, or has accepted an entry before. A
+        fault of all entries is the deployment's.
         """
         if len(request) == 1:
             at_fault = failure.blames_part or self._accepted
@@ -147,7 +162,7 @@ class PredictionStream:
         unwritten: list[Unwritten] = []
         resent = 0
         half = len(request) // 2
-        # One after the other: entries of one partition key may be in both.
+        # The halves go out in sequence, since both may hold entries of the same partition key.
         for part in (request[:half], request[half:]):
             if unwritten and (self._stop_at_refused or not all(entry.refused for entry in unwritten)):
                 unwritten += [Unwritten(at, NOT_SENT) for at in part]
@@ -162,7 +177,11 @@ class PredictionStream:
     def _send(
         self, items: Sequence[Entry], wave: Wave, deadline: float
     ) -> tuple[list[list[Unwritten]], list[_Invalid], bool]:
-        """Send the requests of a wave once; what was rejected, what is invalid, and whether the rest is hopeless."""
+        """
+        Send the requests of a wave once.
+
+        Return the rejected entries, the invalid requests, and whether a retry is hopeless.
+        """
         answers = self._calls.run([self._call(items, request) for request in wave], deadline)
         rejected: list[list[Unwritten]] = []
         invalid: list[_Invalid] = []
@@ -189,13 +208,13 @@ class PredictionStream:
 
 def _error_codes(response: Mapping[str, Any], entries: int) -> list[str | None]:
     """
-    Return the error code of each entry, None for an acknowledged one.
+    Return the error code of each entry, None for an acknowledged entry.
 
-    An entry without an error code is acknowledged by its sequence number and by nothing else: an answer that does not
-    account for each entry says nothing about any of them.
+    Only a sequence number acknowledges an entry without an error code. An answer that does not account for each entry
+    proves nothing about any of them.
 
     Raises:
-        ResponseParserError: The answer does not account for each of so many *entries*.
+        ResponseParserError: The answer does not account for each of *entries* entries.
 
     Source: Amazon Kinesis Data Streams API reference, "PutRecordsResultEntry", "FailedRecordCount".
     """
@@ -214,7 +233,11 @@ def _error_codes(response: Mapping[str, Any], entries: int) -> list[str | None]:
 
 
 def _waves(items: Sequence[Entry], sizes: Sequence[int], in_flight: int) -> Iterator[Wave]:
-    """Yield the positions of *sizes*, which are those of the items' bytes, as waves of requests, in order."""
+    """
+    Yield positions of *items* as waves of requests, in order.
+
+    *sizes* are the bytes of the leading items that fit.
+    """
     first, wave, keys_before = 0, list[Request](), set[str]()
     while first < len(sizes):
         end = first + _fitting(sizes[first : first + MAX_ENTRIES])
@@ -234,5 +257,5 @@ def _waves(items: Sequence[Entry], sizes: Sequence[int], in_flight: int) -> Iter
 
 
 def _fitting(sizes: Sequence[int]) -> int:
-    """How many of the first entries fit into one request."""
+    """Return the number of leading entries that fit into a request."""
     return bisect.bisect_right(list(itertools.accumulate(sizes)), MAX_REQUEST_BYTES)

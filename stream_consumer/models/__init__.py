@@ -1,1 +1,1 @@
-"""MLflow model directories become loaded models."""
+"""Load MLflow model directories."""

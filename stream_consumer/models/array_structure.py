@@ -1,8 +1,8 @@
 """
-The shape of arrays that scikit-learn and scipy hand to C code, other than trees.
+Check the shapes of arrays that scikit-learn and scipy pass to C code, except trees.
 
-The rule: what C code takes for granted of an array's length or of the indices in it is demanded here. An estimator that
-was not fitted has nothing to check.
+The rule: every assumption of C code about the length of an array, or about indices in an array, is checked here. An
+unfitted estimator has nothing to check.
 """
 
 import re
@@ -31,7 +31,7 @@ def check_random_state(generator: Any) -> None:
 
 
 def check_spline(spline: Any) -> None:
-    type(spline)(spline.t, spline.c, spline.k)  # its constructor checks their sizes
+    type(spline)(spline.t, spline.c, spline.k)  # the constructor checks their sizes
     demand(spline, spline.t.dtype == spline.c.dtype == np.float64, "has other numbers than float64")
 
 
@@ -84,7 +84,7 @@ def check_support_vectors(estimator: Any) -> None:
 
 
 def check_encoder(encoder: Any) -> None:
-    """Check that each value becomes a column that the encoder has: it makes a sparse matrix of them."""
+    """Check that each value maps to an existing column, since the encoder makes a sparse matrix of them."""
     if "categories_" not in vars(encoder):
         return
     state = vars(encoder)
@@ -101,7 +101,7 @@ def check_encoder(encoder: Any) -> None:
 
 
 def check_vocabulary(encoder: Any) -> None:
-    """Check that each term becomes a column that the encoder has: it makes a sparse matrix of them."""
+    """Check that each term maps to an existing column, since the encoder makes a sparse matrix of them."""
     for name in ("vocabulary_", "_cached_dict"):
         columns = vars(encoder).get(name)
         if columns is not None:
@@ -113,7 +113,7 @@ def check_hasher(hasher: Any) -> None:
 
 
 def check_texts(vectorizer: Any) -> None:
-    """Check that texts are what the rows say, and that splitting one cannot take for ever."""
+    """Check that the rows hold the texts themselves, and that splitting a text cannot take for ever."""
     demand(vectorizer, vectorizer.input == "content", "opens files that its rows name")
     pattern = vectorizer.token_pattern
     if pattern is not None:

@@ -1,8 +1,8 @@
 """
-Models of XGBoost, LightGBM, CatBoost and ONNX, loaded and fed without mlflow and pandas.
+Load and call models of XGBoost, LightGBM, CatBoost and ONNX, without mlflow and pandas.
 
-The rule: their parsers are C++ that was not written for hostile files, so all of these want a pin. Each function takes
-the model's file and what the file ``MLmodel`` says of its flavour.
+The rule: their parsers are C++ code not written for hostile files, so all of these models need a pin. Each load
+function takes the model's file and the facts about its flavour in the file ``MLmodel``.
 
 Source: mlflow.xgboost, mlflow.lightgbm, mlflow.catboost and mlflow.onnx of 3.17, ``_load_model`` and ``_load_pyfunc``.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Columns, Predict
 
-# An MLmodel file must not choose what is imported.
+# An MLmodel file must not choose arbitrary classes.
 _XGBOOST_CLASSES = frozenset(
     {"Booster", "XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor"}
 )
@@ -41,7 +41,7 @@ class Booster(NamedTuple):
     predict: Predict
     """Takes columns of n values each, in the model's own order."""
     columns: Sequence[str] = ()
-    """Names of the columns it was fitted on; empty if it knows none."""
+    """Names of the columns of the fit. Empty if the model does not know them."""
     concurrent: bool = False
     """Whether several threads may predict at once. Most libraries start threads of their own instead."""
 
@@ -57,18 +57,18 @@ def load_xgboost(path: Path, facts: Mapping[str, Any]) -> Booster:
 
 
 def load_lightgbm(path: Path, _facts: Mapping[str, Any]) -> Booster:
-    """Load a Booster; models of LightGBM's scikit-learn interface are pickled, and loaded as scikit-learn's."""
+    """Load a Booster. Models of LightGBM's scikit-learn interface are pickled, and loaded like scikit-learn's."""
     lightgbm = importlib.import_module("lightgbm")
     model = lightgbm.Booster(model_file=str(path))
     return Booster(_of_matrix(model.predict), _named(model.feature_name()))
 
 
 def of_lightgbm(estimator: Any) -> Booster:
-    """Return the model of LightGBM's scikit-learn interface."""
+    """Return the booster of an *estimator* of LightGBM's scikit-learn interface."""
 
     def predict(matrix: NDArray[Any]) -> Any:
         with warnings.catch_warnings():
-            # The columns were put in order by their names; the warning would come with every batch.
+            # The columns are already in order by name. The warning would come with every batch.
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
             return estimator.predict(matrix)
 
@@ -76,7 +76,7 @@ def of_lightgbm(estimator: Any) -> Booster:
 
 
 def _named(features: Sequence[str]) -> list[str]:
-    """Return the names of features but for those that LightGBM makes up where it is given none."""
+    """Return the names of features, without the names that LightGBM invents for nameless ones."""
     return [name for name in features if not re.fullmatch(r"Column_\d+", name)]
 
 
@@ -85,7 +85,7 @@ def load_catboost(path: Path, facts: Mapping[str, Any]) -> Booster:
     model.load_model(str(path), facts.get("save_format", "cbm"))
     # Categories are texts or integers, which a matrix of floats cannot hold.
     dtype = np.object_ if model.get_cat_feature_indices() or model.get_text_feature_indices() else np.float64
-    # CatBoost calls columns by their numbers where it was given no names.
+    # CatBoost uses numbers as names for nameless columns.
     names = [name for name in model.feature_names_ if not name.isdecimal()]
     return Booster(_of_matrix(model.predict, dtype), names)
 
@@ -93,7 +93,7 @@ def load_catboost(path: Path, facts: Mapping[str, Any]) -> Booster:
 def load_onnx(path: Path, _facts: Mapping[str, Any]) -> Booster:
     runtime = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
-    # A batch is predicted in milliseconds; threads would wait for each other longer.
+    # A batch is predicted in milliseconds. Threads would wait longer for each other.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     inputs = session.get_inputs()

@@ -1,8 +1,8 @@
 """
-The file ``champion.json``: which of the models beside it is served.
+The file ``champion.json``: the name of the served model among the models beside the file.
 
-Each of those models is in a folder that its digest names. The rule: a model is loaded by this file only if its files
-have the digest that the file names.
+The folder of each model is named by the model's digest. The rule: a model is loaded through this file only if the
+model's files have the digest in the file.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 CHAMPION_FILE = "champion.json"
-# A file of the deepest history that training writes has a hundredth of these bytes.
+# A file with the longest history that training writes has a hundredth of these bytes.
 MOST_BYTES = 1 << 20
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class TrainedOn(msgspec.Struct, frozen=True, kw_only=True):
-    """The rides that a model was fitted on."""
+    """The rides of a model's fit."""
 
     rides: str
-    """Where they are from, for a reader."""
+    """Description of the rides' origin, for people."""
     count: int
     first: str
     """The day of the first pickup, such as 2021-01-01. A few rides with a wrong clock are left out."""
     last: str
     digest: str
-    """SHA-256 over the rides, whatever their order."""
+    """SHA-256 over the rides, independent of their order."""
     seed: int
 
 
@@ -46,20 +46,20 @@ class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str
     digest: Digest
-    """SHA-256 of the model's directory. It is the name of the folder, too."""
+    """SHA-256 of the model's directory, and the name of its folder."""
     metrics: Mapping[str, float]
-    """Errors on the rides of the test, such as ``rmse``, in minutes."""
+    """Errors on the test rides, such as ``rmse``, in minutes."""
     trained_on: TrainedOn | None = None
 
 
 class Champion(ModelVersion, frozen=True, kw_only=True):
-    """The version that is served, and the champion before it."""
+    """The served version, and the previous champion."""
 
     previous: "Champion | None" = None
 
 
 def names_champion(location: str) -> bool:
-    """Whether *location* is that of a file ``champion.json``."""
+    """Whether *location* is the location of a file ``champion.json``."""
     return location.rpartition("/")[2] == CHAMPION_FILE
 
 
@@ -74,10 +74,10 @@ def encode_champion(champion: Champion) -> bytes:
 
 def decode_champion(content: bytes, location: str) -> Champion:
     """
-    Return what the content of the file at *location* says.
+    Return the champion in *content*, the content of the file at *location*.
 
     Raises:
-        ModelError: It is no such file.
+        ModelError: *content* is not a valid ``champion.json``.
     """
     try:
         return msgspec.json.decode(content, type=Champion)
@@ -89,10 +89,10 @@ def decode_champion(content: bytes, location: str) -> Champion:
 
 def read_champion(location: str, s3: Callable[[], "S3Client"], open_url: clouds.Open = clouds.open_url) -> Champion:
     """
-    Return what the file ``champion.json`` at *location* says: a path, ``s3://``, ``gs://`` or ``abfs://``.
+    Read the file ``champion.json`` at *location*: a path, ``s3://``, ``gs://`` or ``abfs://``.
 
     Raises:
-        ModelError: There is no such file, or it cannot be read.
+        ModelError: The file does not exist, or cannot be read.
     """
     try:
         content = _content(location, s3, open_url)
@@ -112,7 +112,7 @@ def read_champion(location: str, s3: Callable[[], "S3Client"], open_url: clouds.
 
 
 def _content(location: str, s3: Callable[[], "S3Client"], open_url: clouds.Open) -> bytes:
-    """Return the content, of a file that is far too large only as much as shows that."""
+    """Return the content. Of a file that is far too large, return only enough bytes to prove the size."""
     if location.startswith("s3://"):
         bucket, _, key = location.removeprefix("s3://").partition("/")
         return s3().get_object(Bucket=bucket, Key=key)["Body"].read(MOST_BYTES + 1)

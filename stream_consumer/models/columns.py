@@ -1,9 +1,9 @@
 """
 The columns of a model without a signature of named columns: from a setting, else from the fitted estimator.
 
-    >>> parse_columns("PULocationID:long, trip_distance:double?")
-    [Column(name='PULocationID', type='long', required=True, minimum=None, maximum=None), \
-Column(name='trip_distance', type='double', required=False, minimum=None, maximum=None)]
+    >>> parse_columns("PULocationID:long, trip_distance:double?")  # doctest: +NORMALIZE_WHITESPACE
+    [Column(name='PULocationID', type='long', required=True, minimum=None, maximum=None, nullable=False),
+     Column(name='trip_distance', type='double', required=False, minimum=None, maximum=None, nullable=False)]
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,12 @@ from stream_consumer.models.made_rows import seen_values
 
 def parse_columns(text: str) -> list[Column]:
     """
-    Return the columns that *text* lists: ``name:type``, separated by commas; ``?`` behind the type makes one optional.
+    Return the columns listed in *text*: ``name:type``, separated by commas.
+
+    A ``?`` behind the type makes a column optional.
 
     Raises:
-        ValueError: An entry has another form, an unknown type, or a name that is there twice.
+        ValueError: An entry has another form or an unknown type, or a name occurs twice.
     """
     columns = [_column(entry) for entry in text.split(",")]
     names = [column.name for column in columns]
@@ -41,9 +43,9 @@ def _column(entry: str) -> Column:
 
 def columns_of(estimator: Any) -> list[Column]:
     """
-    Return the columns that a fitted *estimator* knows by name; empty if it knows none.
+    Return the columns that a fitted *estimator* knows by name. Empty if none.
 
-    A column is a string where the estimator has seen texts in it, else a double.
+    A column is a string if the estimator was fitted on texts in this column, else a double.
     """
     names = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     if names:
@@ -54,6 +56,6 @@ def columns_of(estimator: Any) -> list[Column]:
 
 
 def _of_dicts(features: Sequence[str]) -> list[Column]:
-    """Return the keys of the dicts that a DictVectorizer was fitted on: a text was spread over ``key=value``."""
+    """Return the keys of the dicts in a DictVectorizer's fit. A text was spread over ``key=value``."""
     kinds = {str(name).partition("=")[0]: "string" if "=" in str(name) else "double" for name in features}
     return [Column(name, kind) for name, kind in kinds.items()]

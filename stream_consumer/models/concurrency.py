@@ -1,8 +1,8 @@
 """
-Estimators that several threads may ask at once.
+Find out whether several threads may call an estimator at once.
 
-The rule: only what scikit-learn, NumPy and SciPy define is known to be safe. Code of others may keep state between
-calls, and an estimator that draws random numbers gives other results in another order.
+The rule: only code of scikit-learn, NumPy and SciPy is known to be safe. Other code may keep state between calls. An
+estimator that draws random numbers gives other results in another order of calls.
 """
 
 import functools
@@ -17,8 +17,8 @@ _SAFE_PACKAGES = frozenset({"builtins", "functools", "numpy", "scipy", "sklearn"
 _CODE = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType, np.ufunc)
 # Imputing and topic models continue the random numbers of their training.
 _CONTINUED = "random_state_"
-# Those that draw random numbers anew: the parameter that asks for it, and its values that do not. tests/models has the
-# search in scikit-learn's source by which they were found.
+# Classes that draw new random numbers: the responsible parameter, and its values without drawing. tests/models has the
+# search through scikit-learn's source that found them.
 _DRAWING: dict[str, tuple[str, Sequence[Any]]] = {
     "DummyClassifier": ("strategy", ("constant", "most_frequent", "prior")),
     "NMF": ("shuffle", (False,)),
@@ -28,13 +28,13 @@ _GENERATORS = (np.random.RandomState, np.random.Generator)
 
 
 def is_concurrent(estimator: Any) -> bool:
-    """Return whether several threads may ask *estimator* at once, and get what one thread gets."""
+    """Return whether several threads may call *estimator* at once, with the same results as from a single thread."""
     return all(map(_is_safe, _reachable(estimator)))
 
 
 def on_one_thread(estimator: Any) -> Any:
     """
-    Return *estimator* without the threads that training asked for: a file could ask for any number of them.
+    Return *estimator* without the threads that training asked for, since a file could ask for any number.
 
     A forest adds up its trees in the order in which its threads end, so the last digit would differ from call to call.
     """
@@ -57,7 +57,7 @@ def _is_safe(part: Any) -> bool:
 
 
 def _draws(name: str, attributes: Mapping[str, Any]) -> bool:
-    """Return whether predictions depend on the random numbers that were drawn before; a seed begins anew each time."""
+    """Return whether predictions depend on random numbers drawn earlier. A seed restarts the sequence at each call."""
     if _CONTINUED in attributes:
         return True
     parameter, silent = _DRAWING.get(name, ("", (None,)))
@@ -69,13 +69,13 @@ def _package(kind: Any) -> str:
 
 
 def _reachable(estimator: Any) -> Iterator[Any]:
-    """Yield *estimator* and everything that it holds, each once."""
+    """Yield *estimator* and all objects in it, each once."""
     seen, waiting = dict[int, Any](), [estimator]
     while waiting:
         part = waiting.pop()
         if id(part) in seen or isinstance(part, (str, bytes, int, float, complex, type(None), np.generic)):
             continue
-        seen[id(part)] = part  # kept, or another object could get its id
+        seen[id(part)] = part  # keeps the object alive, so that no other object gets its id
         waiting += _held(part)
         yield part
 

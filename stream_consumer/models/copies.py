@@ -1,7 +1,7 @@
 """
-Copies of a model in a folder of the user's.
+Copy a model to a folder of the user.
 
-The rule: the folder is there whole or not at all, and nothing that was there is written over.
+The rule: the folder appears whole or not at all, and nothing existing is overwritten.
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from stream_consumer.models.files import copy_files
 @contextlib.contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """
-    Give a hidden folder beside *target*, which is not made yet, and give it the name of *target* at the end.
+    Give the path of a hidden folder beside *target*, not made yet. At the end, rename the folder to *target*.
 
     Raises:
-        ModelError: *target* is there already.
+        ModelError: *target* exists already.
     """
     if target.exists():
         raise ModelError(f"the output {target} is there already; name a folder that is not")
@@ -37,7 +37,7 @@ def export(directory: Path, target: Path) -> str:
     Copy the model in *directory* to *target*, and return the digest of the copy.
 
     Raises:
-        ModelError: *target* is there already, or cannot be written.
+        ModelError: *target* exists already, or cannot be written.
     """
     if target.resolve().is_relative_to(directory.resolve()):
         raise ModelError(f"the output {target} lies in the model's own folder, whose digest it would change")

@@ -1,7 +1,7 @@
 """
-Derived columns: texts made of other columns, as the model's metadata declares them.
+Derived columns: texts composed of other columns, as the model's metadata declares.
 
-The templates are a stranger's text: a field is the exact name of a column and nothing else, and never reaches
+The templates come from an untrusted file. A field is the exact name of a column and nothing else, and never reaches
 ``str.format``.
 """
 
@@ -18,19 +18,19 @@ from stream_consumer.model import Columns
 @dataclass(frozen=True, slots=True)
 class Derived:
     """
-    One derived column.
+    A derived column.
 
     The template ``{PULocationID}_{DOLocationID}`` makes the text ``130_205`` of the zones 130 and 205.
     """
 
     column: Column
     pattern: str
-    """The template with every name left out."""
+    """The template with every name removed from its braces."""
     sources: tuple[int, ...]
-    """Positions of the columns of the signature that the template names, in its order."""
+    """Positions in the signature of the template's columns, in the template's order."""
 
     def values(self, columns: Columns) -> list[str | None]:
-        """Return n texts for *columns* of n values; None where a source is missing."""
+        """Return n texts for *columns* of n values. None if a source is missing."""
         sources = [python_values(columns[source]) for source in self.sources]
         if self.column.required:
             return list(map(self.pattern.format, *sources))
@@ -39,10 +39,10 @@ class Derived:
 
 def derive(templates: Mapping[str, str], columns: Sequence[Column], location: str) -> list[Derived]:
     """
-    Return the derived columns of *templates*, from their names to their texts with columns in braces.
+    Return the derived columns of *templates*, a mapping from names to templates with columns in braces.
 
     Raises:
-        ModelError: A template is malformed, names no column, or is for a name that a column has already.
+        ModelError: A template is malformed or names no column, or its name is already the name of a column.
     """
     return [_derived(name, template, columns, location) for name, template in templates.items()]
 
@@ -74,5 +74,5 @@ def _pattern(pieces: Sequence[tuple[str, str | None, str | None, str | None]]) -
 
 
 def python_values(values: Sequence[Any]) -> Sequence[Any]:
-    """Return Python's own values, whose texts do not depend on a NumPy dtype."""
+    """Return *values* as Python objects. The text of a NumPy value would depend on its dtype."""
     return values.tolist() if hasattr(values, "tolist") else values

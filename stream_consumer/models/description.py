@@ -1,7 +1,7 @@
 """
-The file ``MLmodel`` and what lies beside it: what a model says of itself.
+Read the description of a model: the file ``MLmodel`` and the files beside it.
 
-The rule: nothing here loads the model; a description that cannot be read or used is a ModelError.
+The rule: nothing here loads the model. An unreadable or unusable description is a ModelError.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from stream_consumer.contract.event_schema import Column
 from stream_consumer.errors import ModelError
 from stream_consumer.models.files import REGISTRY_META, regular_file
 
-# libyaml, where PyYAML was built with it, reads a model's few hundred lines in a sixth of the time.
+# libyaml, if PyYAML has it, reads a model's few hundred lines in a sixth of the time.
 _YamlLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _Shape = TypeVar("_Shape")
@@ -30,41 +30,41 @@ _MAX_NODES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What the files say, checked as far as that goes without loading the model."""
+    """The content of the files, checked as far as possible without loading the model."""
 
     name: str
     version: str | None
-    """The registry's; without one the run's or the model's id."""
+    """The version in the registry, or else the id of the run or model."""
     columns: Sequence[Column]
-    """The signature; empty if the model was logged without one of named columns."""
+    """The signature. Empty if the model has no signature of named columns."""
     bounds: Mapping[str, "Bounds"]
-    """What the metadata declares, by column."""
+    """Bounds in the metadata, by column."""
     categories: Mapping[str, frozenset[Any]]
     flavours: Mapping[str, Mapping[str, Any]]
-    """What MLflow wrote for each flavour."""
+    """MLflow's facts about each flavour."""
     example: Path | None
     """The file of the input example."""
     expected: Sequence[Any]
-    """Predictions that training recorded for them; none if it did not."""
+    """Predictions for the input example, recorded by training. Empty if not recorded."""
     envelope: Envelope
     """Names of the wire format's fields, as the metadata declares them."""
     unit: str
-    """Of the prediction; empty if the metadata does not say."""
+    """Unit of the prediction. Empty if the metadata does not name a unit."""
     outputs: Sequence[str]
-    """Names of the signature's outputs, where they have names."""
+    """Names of the signature's outputs, if they have names."""
     derived: Mapping[str, str]
-    """Templates of the derived columns, as the metadata declares them; see :mod:`stream_consumer.models.derived`."""
+    """Templates of the derived columns in the metadata. See :mod:`stream_consumer.models.derived`."""
     reference: str
-    """The reference profile; empty if the metadata has none. See :mod:`stream_consumer.profiling.reference`."""
+    """The reference profile. Empty if the metadata has none. See :mod:`stream_consumer.profiling.reference`."""
     null_is_nan: bool
-    """Whether null is a value of a required column of floats, as MLflow's own server has it: the model gets NaN."""
+    """Whether a required column of floats accepts null and the model gets NaN, as in MLflow's own server."""
 
     def bounded(self, columns: Sequence[Column], location: str) -> list[Column]:
         """
-        Return *columns* as the metadata declares them.
+        Return *columns* with the bounds in the metadata.
 
         Raises:
-            ModelError: There are bounds for other columns.
+            ModelError: The metadata has bounds for other columns.
         """
         names = [column.name for column in columns]
         if set(self.bounds) - set(names):
@@ -84,7 +84,7 @@ class Description:
 
 def describe(directory: Path, location: str) -> Description:
     """
-    Read the description of the model in *directory*; messages call it *location*.
+    Read the description of the model in *directory*. Messages refer to the model by *location*.
 
     Raises:
         ModelError: A file cannot be read.
@@ -114,7 +114,7 @@ def describe(directory: Path, location: str) -> Description:
 
 
 def _check_paths(flavours: Mapping[str, Any], location: str) -> None:
-    """Refuse paths that lead out of the model's directory, whose files no digest covers."""
+    """Refuse paths that lead out of the model's directory, since the digest does not cover files outside."""
     for name, value in flavours.items():
         if isinstance(value, dict):
             _check_paths(value, location)
@@ -124,11 +124,11 @@ def _check_paths(flavours: Mapping[str, Any], location: str) -> None:
             )
 
 
-# What MLflow's loaders join to the model's directory. Source: mlflow.pyfunc, mlflow.pyfunc.model.
+# Facts that MLflow's loaders join to the model's directory. Source: mlflow.pyfunc, mlflow.pyfunc.model.
 _PATHS = frozenset({"code", "data", "model_path", "path", "pickled_model", "python_model"})
 
 
-# What we read of the file MLmodel. Source: mlflow.models.Model and the flavours' own add_to_model.
+# The parts of the file MLmodel that this module reads. Source: mlflow.models.Model and the flavours' own add_to_model.
 class Bounds(msgspec.Struct, forbid_unknown_fields=True):
     minimum: int | float | None = None
     maximum: int | float | None = None
@@ -179,7 +179,7 @@ class _MLmodel(msgspec.Struct):
 
 
 class _Registered(msgspec.Struct):
-    # MLflow writes the file with two nulls where a model is fetched by its id.
+    # MLflow writes this file with two nulls for a model fetched by its id.
     model_name: str | None = None
     model_version: str | int | None = None
 
@@ -195,10 +195,10 @@ def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:
 
 def _parsed(path: Path) -> Any:
     """
-    Return the content of a YAML file of bounded size, depth and, its aliases written out, number of nodes.
+    Return the content of a YAML file of bounded size, depth and number of nodes, with aliases expanded.
 
     Raises:
-        ValueError: The file is beyond a bound. PyYAML would overflow its stack or take for ever.
+        ValueError: The file exceeds a bound. PyYAML would overflow its stack or take for ever.
     """
     with path.open("rb") as file:
         text = file.read(_MAX_BYTES + 1)
@@ -214,7 +214,7 @@ def _check_size(events: Iterable[yaml.Event]) -> None:
     opened: list[tuple[str | None, int]] = []  # the collections around an event: anchor, and nodes before it
     for event in events:
         if isinstance(event, yaml.AliasEvent):
-            nodes += sizes.get(str(event.anchor), _MAX_NODES)  # an alias of what is still open has no end
+            nodes += sizes.get(str(event.anchor), _MAX_NODES)  # an alias of a collection still open never ends
         elif isinstance(event, yaml.CollectionStartEvent):
             opened.append((event.anchor, nodes))
             nodes += 1
@@ -240,7 +240,7 @@ def _output_names(signature: _Signature | None) -> list[str]:
 
 
 def _decoded(text: str | None, shape: type[_Shape]) -> list[_Shape]:
-    """Return the specifications in a signature; none if it has others, or there is no signature."""
+    """Return the specifications in a signature. Empty if the signature is missing or of another form."""
     try:
         return msgspec.json.decode(text or "[]", type=list[shape])  # type: ignore[valid-type]
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """
-What a fitted scikit-learn estimator is made of, and which of its parts read the rows themselves.
+Find the parts of a fitted scikit-learn estimator, and the parts that read the rows themselves.
 
-scikit-learn's classes are known by their names, since importing scikit-learn costs a second.
+Classes of scikit-learn are recognised by name, since importing scikit-learn costs a second.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import numpy as np
 _TEXT_VECTORIZERS = {"CountVectorizer", "HashingVectorizer"}  # TfidfVectorizer is a CountVectorizer
 _DICT_VECTORIZERS = {"DictVectorizer", "FeatureHasher"}
 
-# These get what other estimators predict, or the target.
+# These get predictions of other estimators, or the target.
 _NOT_FOR_ROWS = {"final_estimator_", "transformer_"}
 
 
@@ -33,9 +33,10 @@ def parts(estimator: Any) -> Iterator[Any]:
 
 def readers(estimator: Any) -> Iterator[Any]:
     """
-    Yield the parts that the rows reach as they were given.
+    Yield the parts that receive the rows unchanged.
 
-    The first step of a pipeline reads them, the second does not. An estimator of several leaves it to those.
+    The first step of a pipeline receives the rows, the second does not. An estimator composed of others passes the rows
+    to them.
     """
     kinds = _kinds(estimator)
     if "Pipeline" in kinds:
@@ -65,7 +66,7 @@ def reads_dicts(part: Any) -> bool:
 
 
 def foreign(part: Any) -> Iterator[Any]:
-    """Yield *part* or what it hands columns to, if that is code of others, which may use all of pandas."""
+    """Yield *part*, or the parts to which it passes columns, if they are foreign code, which may use all of pandas."""
     if "ColumnTransformer" in _kinds(part):
         for _, transformer, _ in getattr(part, "transformers_", ()):
             if not isinstance(transformer, str):
@@ -82,7 +83,7 @@ def wants_dataframes(part: Any) -> bool:
 
 
 def names_of(part: Any) -> tuple[str, ...] | None:
-    """Return the columns of the DataFrame that *part* was fitted on, None if there was none."""
+    """Return the columns of the DataFrame in the fit of *part*. None if *part* was not fitted on a DataFrame."""
     names = getattr(part, "feature_names_in_", None)
     return None if names is None else tuple(names)
 
@@ -101,7 +102,7 @@ def dropped(part: Any) -> set[str]:
 
 
 def knows_none(part: Any) -> bool:
-    """Return whether *part* was fitted on texts of which the missing ones were None, not NaN."""
+    """Return whether *part* was fitted on texts with None, not NaN, for missing values."""
     if getattr(part, "missing_values", np.nan) is None:
         return True
     return any(
@@ -113,9 +114,9 @@ def knows_none(part: Any) -> bool:
 
 def forget_names(part: Any) -> None:
     """
-    Let *part* take columns by their position in the DataFrame that it was fitted on.
+    Make *part* take columns by their position in the DataFrame of its fit.
 
-    The prediction stays the same. scikit-learn keeps the positions, and wants names only for DataFrames.
+    The prediction stays the same. scikit-learn keeps the positions, and needs names only for DataFrames.
     """
     if "feature_names_in_" not in vars(part):
         return
@@ -137,7 +138,7 @@ def _is_sklearn(part: Any) -> bool:
 
 
 def _children(estimator: Any) -> Iterator[Any]:
-    """Yield the fitted estimators that *estimator* holds. Beside them it may hold the templates that they copied."""
+    """Yield the fitted estimators in *estimator*. It may also hold the unfitted templates of these."""
     held = {name: value for name, value in vars(estimator).items() if not name.startswith("_")}
     fitted = [value for name, value in held.items() if name.endswith("_") and name not in _NOT_FOR_ROWS]
     for values in (fitted, list(held.values())):
@@ -164,9 +165,9 @@ def _is_identity(step: Any) -> bool:
 
 
 def _is_harmless(function_transformer: Any) -> bool:
-    """Return whether its function gets an array in any case, or treats one as it treats a DataFrame."""
+    """Return whether the function always gets an array, or treats an array and a DataFrame alike."""
     function = function_transformer.func
-    function = getattr(function, "func", function)  # of a functools.partial
+    function = getattr(function, "func", function)  # the function of a functools.partial
     return (
         function is None
         or function_transformer.validate

@@ -1,8 +1,8 @@
 """
-A fitted scikit-learn estimator and the columns of a signature → a function of columns.
+Make a function of columns from a fitted scikit-learn estimator and a signature.
 
-The rule: an estimator gets the rows in the form that it was fitted on, decided once from what it is made of: an array,
-a frame of typed columns, dicts or texts. Only code of others, which may use all of pandas, gets a DataFrame.
+The rule: an estimator gets the rows in the form of its fit. The form is decided once from the estimator's parts: an
+array, a frame of typed columns, dicts or texts. Only foreign code, which may use all of pandas, gets a DataFrame.
 """
 
 import operator
@@ -25,11 +25,11 @@ from stream_consumer.models.fitted_columns import FittedColumns, Rows, dataframe
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The columns of a model, in the order of the values that it is given, and those derived from them."""
+    """The columns of a model, in the order of their values, and the columns derived from them."""
 
     columns: Sequence[Column]
     location: str
-    """Of the model, for messages."""
+    """Location of the model, for messages."""
     derived: Sequence[Derived] = ()
 
     @property
@@ -43,17 +43,17 @@ def feed(
     """
     Return the function that calls *method* of *estimator* for rows given by column.
 
-    The estimator may be changed: after this, it takes columns by position.
+    The estimator may be changed: afterwards it takes columns by position.
 
     Args:
         estimator: A fitted estimator of scikit-learn, or an object that behaves like one.
-        signature: What the function is given: n values a column, None where an optional one is missing.
+        signature: The columns of the function: n values for each, None for a missing optional value.
         method: ``predict``, ``predict_proba``, …, as the model's ``predict_fn`` says.
-        example: Rows that decide, for code of others only, whether it takes a DataFrame or an array.
+        example: For foreign code only, rows that decide between a DataFrame and an array.
 
     Raises:
-        ModelError: The estimator has no such method, was fitted on columns that the signature lacks, or needs pandas
-            where there is none.
+        ModelError: The estimator lacks the method, was fitted on columns outside the signature, or needs pandas and
+            pandas is not installed.
     """
     call = getattr(estimator, method, None)
     if not callable(call):
@@ -62,7 +62,7 @@ def feed(
             "have; log it with the pyfunc_predict_fn of a method that it has"
         )
     # A batch is predicted in milliseconds. OpenMP's threads would spend longer spinning for each other, and for cores
-    # that are visible but not granted: two workers on two busy cores took 16 s for what takes 0.7 s.
+    # that are visible but not granted: two workers on two busy cores took 16 s instead of 0.7 s.
     threads = ThreadpoolController()
     leave_cores_uncounted()
 
@@ -79,7 +79,7 @@ def feed(
 
 
 def classes_of(estimator: Any, method: str) -> list[str]:
-    """Return the labels that columns of the result are of, where they are of labels."""
+    """Return the labels of the result's columns. Empty if the columns are not labels."""
     classes = getattr(estimator, "classes_", None)
     return list(map(str, classes)) if method != "predict" and isinstance(classes, np.ndarray) else []
 
@@ -99,7 +99,7 @@ def _with_derived(rows: Rows, signature: Signature) -> Rows:
 
 
 def _forms(estimator: Any, signature: Signature) -> list[Rows]:
-    """Return the form of the rows, or the forms to try in order where the estimator does not tell."""
+    """Return the form of the rows. If the estimator does not tell, return several forms to try in order."""
     readers = list(estimator_parts.readers(estimator))
     if any(map(estimator_parts.reads_texts, readers)):
         return [_texts(signature)]
@@ -123,7 +123,7 @@ def _forms(estimator: Any, signature: Signature) -> list[Rows]:
 
 
 def _unnamed(columns: FittedColumns, signature: Signature, foreign: Sequence[Any]) -> list[Rows]:
-    """Return the forms for an estimator that was fitted on arrays, or does not tell."""
+    """Return the forms for an estimator fitted on arrays, or without names of its columns."""
     if signature.derived and not foreign:
         raise ModelError(
             f"the model at {signature.location} was fitted on arrays, so the place of the derived columns "
@@ -140,7 +140,7 @@ def _unread(readers: Sequence[Any]) -> set[str]:
 
 
 def _texts(signature: Signature) -> Rows:
-    """Feed one column of texts, which is the derived one if there is one."""
+    """Feed a single column of texts: the derived column, if there is one."""
     columns = signature.all_columns
     candidates = range(len(signature.columns), len(columns)) if signature.derived else range(len(columns))
     if len(candidates) != 1 or columns[candidates[0]].type != "string":

@@ -1,8 +1,8 @@
 """
-Where a model's files come from: a directory, a prefix of an object store, MLflow's registry.
+Get the files of a model from a directory, a prefix of an object store, or MLflow's registry.
 
-A file ``champion.json`` names a directory or prefix beside it. The rule: what leaves here is a complete local directory
-that holds ``MLmodel``, or a ModelError that names the remedy.
+A file ``champion.json`` names a directory or prefix beside the file. The rule: the result is a complete local directory
+with ``MLmodel``, or a ModelError that names the remedy.
 """
 
 import atexit
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 REGISTRY_META = "registered_model_meta"
-"""What MLflow calls the file that it writes into a downloaded copy: it is no part of the model."""
+"""MLflow writes this file into a downloaded copy. The file is no part of the model."""
 _CACHE = "__pycache__"
-"""Python writes it beside code that it imports, and would run it instead of the code."""
+"""Python writes caches beside imported code, and would run them instead of the code."""
 _CHUNK_BYTES = 2**20
 
 
 def default_s3() -> "S3Client":
-    """Return the S3 client that the AWS CLI would make."""
+    """Return an S3 client with the configuration of the AWS CLI."""
     made: S3Client = default_client("s3")
     return made
 
@@ -54,12 +54,13 @@ def directory_digest(directory: Path) -> str:
 
 def unchanging(directory: Path, pin: str) -> tuple[Path, str]:
     """
-    Return a model directory whose files nobody can exchange any more, and its digest.
+    Return a model directory whose files nobody can replace any more, and its digest.
 
-    It is *directory* itself where that is part of an image that is mounted to be read, as in Lambda. Elsewhere, and
-    where Python's caches lie in it, it is a copy in a place of this process. The digest is that of the bytes that were
-    copied. The copy lasts as long as the process: a model may import code and read files when it first predicts. So
-    a model that is loaded again shares the first copy. A copy whose digest is not *pin* is removed at once.
+    In Lambda, *directory* itself is part of a read-only image, and is returned. Anywhere else, and if the directory has
+    Python's caches, the result is a private copy of this process. The digest is computed from the copied bytes.
+
+    The copy lasts as long as the process, because a model may import code and read files at its first prediction. A
+    model loaded again shares the first copy. A copy whose digest is not *pin* is removed at once.
     """
     if _is_of_read_only_image(directory) and not any(directory.rglob(_CACHE)):
         return directory, directory_digest(directory)
@@ -74,7 +75,7 @@ def unchanging(directory: Path, pin: str) -> tuple[Path, str]:
 
 
 def copy_files(directory: Path, copy: Path) -> str:
-    """Copy what the digest covers, and what the registry says, into the folder *copy*; return the copy's digest."""
+    """Copy the files under the digest, and the registry's file, into the folder *copy*. Return the copy's digest."""
     hashes = {}
     for name in _names(directory):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ _COPIES: dict[str, Path] = {}
 
 
 def _taken_over(copy: Path, digest: str) -> bool:
-    """Return whether an earlier copy has the digest still. What the registry says of it today is added to it."""
+    """Return whether an earlier copy still has the digest. If so, update the registry's file in the earlier copy."""
     earlier = _COPIES.get(digest)
     if earlier is None or directory_digest(earlier) != digest:
         return False
@@ -100,17 +101,17 @@ def _taken_over(copy: Path, digest: str) -> bool:
 
 
 def _is_of_read_only_image(directory: Path) -> bool:
-    # A volume may be mounted to be written elsewhere, so it has to be the root's own file system.
+    # A volume may be writable elsewhere, so the directory must be on the root's own file system.
     read_only = bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
     return read_only and directory.stat().st_dev == Path("/").stat().st_dev
 
 
 def regular_file(directory: Path, name: str, location: str) -> Path:
     """
-    Return the file *name* of the model in *directory*; messages call the model *location*.
+    Return the file *name* of the model in *directory*. Messages refer to the model by *location*.
 
     Raises:
-        ModelError: It is none of the files that the digest covers.
+        ModelError: The digest does not cover a file of this name.
     """
     if name not in _names(directory):
         raise ModelError(
@@ -121,7 +122,7 @@ def regular_file(directory: Path, name: str, location: str) -> Path:
 
 
 def _names(directory: Path) -> list[str]:
-    """Return the names of the files that are part of a model, sorted; links and caches of Python are not."""
+    """Return the sorted names of the files of a model, without links and Python's caches."""
     files = (path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
     relative = (path.relative_to(directory) for path in sorted(files))
     names = [path.as_posix() for path in relative if _CACHE not in path.parts]
@@ -129,7 +130,7 @@ def _names(directory: Path) -> list[str]:
 
 
 def _copied(source: Path, target: Path) -> str:
-    """Copy a file and return the SHA-256 of the bytes that were written."""
+    """Copy a file and return the SHA-256 of the bytes written."""
     content = hashlib.sha256()
     with _opened(source) as file, target.open("xb") as copy:
         while chunk := file.read(_CHUNK_BYTES):
@@ -139,7 +140,7 @@ def _copied(source: Path, target: Path) -> str:
 
 
 def _opened(path: Path) -> BufferedReader:
-    # A link that took the file's place since it was listed is an OSError.
+    # A link that has replaced the file since the listing raises OSError.
     return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")  # noqa: PTH123 (a descriptor)
 
 
@@ -153,10 +154,10 @@ def model_directory(
     location: str, s3: Callable[[], "S3Client"], open_url: clouds.Open = clouds.open_url
 ) -> Iterator[Path]:
     """
-    Give the files of the model at *location* as a local directory; a fetched copy lasts as long as the context.
+    Give the files of the model at *location* as a local directory. A fetched copy lasts as long as the context.
 
     Raises:
-        ModelError: There is no model, it cannot be fetched, or it is not the one that ``champion.json`` names.
+        ModelError: The model does not exist, cannot be fetched, or differs from the model named in ``champion.json``.
     """
     if not names_champion(location):
         with _files_at(location, s3, open_url) as directory:
@@ -211,7 +212,7 @@ def _download_from_s3(location: str, s3: "S3Client", scratch: Path) -> None:
 
 
 def _copies(keys: Sequence[str], prefix: str, location: str, scratch: Path) -> Iterator[tuple[str, Path]]:
-    """Give each of the objects at *location* and the file in *scratch* that it becomes, whose folder is made."""
+    """Yield each object at *location* with its target file in *scratch*. The target's folder exists."""
     if f"{prefix}MLmodel" not in keys:
         raise ModelError(
             f"there is no MLflow model at {location}: {len(keys)} objects begin with it and none is MLmodel; "
@@ -255,21 +256,21 @@ def _download_from_registry(location: str, scratch: str) -> Path:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """Return the file of the SQLite store at *uri*, None if the store is of another kind or in memory."""
+    """Return the file of the SQLite store at *uri*. None for a store of another kind or in memory."""
     scheme, _, rest = uri.partition(":///")
     path = rest.partition("?")[0]
     return Path(path) if scheme.startswith("sqlite") and path not in {"", ":memory:"} else None
 
 
 def _refuse_missing_store(uri: str) -> None:
-    """Raise FileNotFoundError if *uri* is a SQLite file that does not exist: mlflow would make it, on a read too."""
+    """Raise FileNotFoundError if *uri* is a missing SQLite file, since mlflow would create the file even on a read."""
     file = sqlite_file(uri)
     if file and not file.exists():
         raise FileNotFoundError("this store does not exist")
 
 
 def is_installed(library: str) -> bool:
-    """Whether *library* can be imported here, without importing it."""
+    """Whether *library* can be imported, found out without the import."""
     try:
         return importlib.util.find_spec(library) is not None
     except ImportError:
@@ -277,7 +278,11 @@ def is_installed(library: str) -> bool:
 
 
 def import_mlflow(because: str) -> Any:
-    """Import mlflow, here and nowhere else on the way to a prediction: it costs seconds and hundreds of megabytes."""
+    """
+    Import mlflow.
+
+    This costs seconds and hundreds of megabytes, so no other code before a prediction imports mlflow.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         importlib.import_module("mlflow.pyfunc")

@@ -1,9 +1,8 @@
 """
-The columns that an estimator was fitted on → the rows that it takes.
+Make the rows for an estimator from the columns of its fit.
 
-These are a frame of typed columns, one array or, for code of others, a DataFrame.
-
-The rule: a column is found by its name once, when the model is loaded, and by its position in each batch.
+The rows are a frame of typed columns, an array or, for foreign code, a DataFrame. The rule: a column is found by name
+once, when the model is loaded, and by position in each batch.
 """
 
 import importlib
@@ -21,21 +20,21 @@ from stream_consumer.models.frame import Array, matrix_dtype, matrix_of, rows_of
 _PANDAS_WITH_TEXTS = 3
 
 Rows = Callable[[Columns], Any]
-"""Makes of n values a column what an estimator takes for n rows."""
+"""Makes the input for n rows from n values of each column."""
 
 
 @dataclass(frozen=True, slots=True)
 class FittedColumns:
-    """The columns that an estimator reads, in its order, by their positions in what it is given."""
+    """The columns that an estimator reads, in its order, with their positions in the given values."""
 
     columns: Sequence[Column]
     positions: Sequence[int | None]
-    """None for a column that was fitted, is not in the signature and is never read."""
+    """None for a fitted column outside the signature that is never read."""
     missing_text: float | None
 
     @classmethod
     def of(cls, columns: Sequence[Column], missing_text: float | None) -> "FittedColumns":
-        """Return *columns* as they are given; *missing_text* stands for a text that is missing."""
+        """Return *columns* in the given order. *missing_text* stands for a missing text."""
         return cls(columns, range(len(columns)), missing_text)
 
     def reordered(self, names: Sequence[str], unread: set[str], location: str) -> "FittedColumns":
@@ -62,7 +61,7 @@ class FittedColumns:
         return lambda values: rows_of(self.arrays(values), dtypes)
 
     def matrix(self) -> Rows:
-        # All columns at once: a batch of one row must not wait for many small steps.
+        # All columns at once, since a batch of a single row must not wait for many small steps.
         dtype = np.result_type(*map(matrix_dtype, self.columns))
         return lambda values: matrix_of(self.arrays(values), dtype)
 
@@ -76,7 +75,7 @@ def dataframe(columns: FittedColumns, location: str, foreign: Sequence[Any]) -> 
             f"the model at {location} works on DataFrames in {', '.join(sorted(causes))}, and pandas is not installed "
             "here; install it, or use only what scikit-learn itself has and its default output"
         ) from error
-    # Texts have a type of their own since pandas 3, in which a missing one is NaN.
+    # Since pandas 3, texts have their own type, with NaN for a missing text.
     own_type = int(pandas.__version__.split(".")[0]) >= _PANDAS_WITH_TEXTS and columns.missing_text is not None
     dtypes = {"string": "str" if own_type else "object", "datetime": "datetime64[ns]"}
 

@@ -1,8 +1,8 @@
 """
-The flavours of MLflow models: which files hold the model, and how it is loaded from them.
+The flavours of MLflow models: the files of a model, and the way to load them.
 
-The rule: a flavour is a value. The first one in :data:`FLAVOURS` that a model has is used, and only files that hold
-nothing but data are loaded without a pin.
+The rule: a flavour is a value. The first flavour in :data:`FLAVOURS` that a model has is used. Only files that hold
+pure data are loaded without a pin.
 """
 
 import importlib
@@ -25,21 +25,21 @@ from stream_consumer.models.skops_file import load_skops
 
 
 class Files(NamedTuple):
-    """A model directory, and what the file ``MLmodel`` says of one flavour."""
+    """A model directory, and the facts about a flavour in the file ``MLmodel``."""
 
     directory: Path
     location: str
     facts: Mapping[str, Any]
     method: str
-    """Of the estimator, which predicts: the flavour python_function's ``predict_fn``."""
+    """Method of the estimator for predicting: the ``predict_fn`` of the flavour python_function."""
     pinned: bool
 
     def path(self, fact: str) -> Path:
         """
-        Return the file that *fact* names.
+        Return the file named by *fact*.
 
         Raises:
-            ModelError: The fact is missing, or the file is not a regular one inside the directory.
+            ModelError: The fact is missing, or the file is not a regular file inside the directory.
         """
         name = self.facts.get(fact)
         if not isinstance(name, str):
@@ -49,38 +49,38 @@ class Files(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory, before it is known which columns its rows have."""
+    """A model in memory, before the columns of its rows are known."""
 
     predict: Callable[[Signature, Columns], Predict]
-    """What predicts rows of a signature; the columns are example rows, or empty."""
+    """Returns the predict function for rows of a signature. The columns are example rows, or empty."""
     classes: Sequence[str] = ()
-    """Labels that the outputs are of, if they are."""
+    """Labels of the outputs, if the outputs are labels."""
     columns: Sequence[Column] = ()
-    """Those that the model itself knows."""
+    """Columns that the model itself knows."""
     seen: Callable[[Sequence[str]], dict[str, Any]] = lambda _: {}
-    """Returns a value of each of the named columns that the model has seen, where it tells."""
+    """Returns a value that the model has seen for each named column, as far as the model tells."""
     concurrent: bool = False
     """Whether several threads may predict at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flavour:
-    """One flavour: files → a model."""
+    """A way to load a model from files."""
 
     name: str
     load: Callable[[Files], Loaded]
     library: str
-    """What must be installed to load it."""
+    """The library needed for loading."""
     is_safe: Callable[[Mapping[str, Any]], bool] = lambda _: False
-    """Whether files of these facts may be loaded without a pin."""
+    """Whether files with these facts may be loaded without a pin."""
 
 
 def flavour_of(flavours: Mapping[str, Mapping[str, Any]], location: str) -> Flavour:
     """
-    Return the flavour by which a model is loaded.
+    Return the flavour for loading a model.
 
     Raises:
-        ModelError: There is none, or its library is not installed.
+        ModelError: No flavour is supported, or the library of the flavour is not installed.
     """
     found = [flavour for flavour in FLAVOURS if flavour.name in flavours]
     if not found:
@@ -135,7 +135,7 @@ def _check_version(saved: str, location: str) -> None:
 
 
 def load_pickle(path: Path, location: str) -> Any:
-    """Load a pickled estimator, whose digest the settings pin; it predicts on one thread."""
+    """Load a pickled estimator with a pinned digest, to predict on a single thread."""
     try:
         return on_one_thread(importlib.import_module("cloudpickle").loads(path.read_bytes()))
     except Exception as error:  # (unpickling may raise anything)
@@ -175,7 +175,7 @@ def _booster(load: Callable[[Path, Mapping[str, Any]], boosters.Booster]) -> Cal
 
 
 def _in_order(booster: boosters.Booster, signature: Signature) -> Predict:
-    """Return what predicts columns in the signature's order by a model that wants them in its own."""
+    """Return a predict function that takes columns in the signature's order and passes them in the model's own."""
     names = [column.name for column in signature.columns]
     lacking = sorted(set(booster.columns) - set(names))
     if lacking:
@@ -189,7 +189,7 @@ def _in_order(booster: boosters.Booster, signature: Signature) -> Predict:
 
 
 def _load_pyfunc(files: Files) -> Loaded:
-    """Load any other flavour through mlflow, which wants a DataFrame."""
+    """Load any other flavour through mlflow, which expects a DataFrame."""
     mlflow = import_mlflow("the model is of a flavour that only mlflow loads")
     pandas = importlib.import_module("pandas")
     try:
@@ -208,19 +208,20 @@ def _frame(pandas: Any, columns: Sequence[Column], values: Columns) -> Any:
         {
             column.name: _series(pandas, column.type, of_column)
             for column, of_column in zip(columns, values, strict=True)
-            # mlflow takes an integer column without its missing values, or not at all.
+            # mlflow accepts an integer column without missing values, or no such column. So a column without any value
+            # is left out.
             if column.type not in {"integer", "long"} or any(value is not None for value in of_column)
         },
         index=range(len(values[0])),
     )
 
 
-# What pandas calls the column types; mlflow refuses any other, even a wider one.
+# The names of the column types in pandas. mlflow refuses any other type, even a wider one.
 _PANDAS_TYPES = {"integer": "int32", "long": "int64", "float": "float32", "double": "float64", "boolean": "bool"}
 
 
 def _series(pandas: Any, kind: str, values: Sequence[Any]) -> Any:
-    if kind == "datetime":  # mlflow's have no time zone
+    if kind == "datetime":  # datetimes of mlflow have no time zone
         return pandas.Series(pandas.to_datetime(values, utc=True)).dt.tz_localize(None)
     dtype = _PANDAS_TYPES.get(kind, "object")
     # Only floats can be missing.
@@ -229,12 +230,12 @@ def _series(pandas: Any, kind: str, values: Sequence[Any]) -> Any:
 
 def add_code(flavours: Mapping[str, Mapping[str, Any]], directory: Path) -> None:
     """
-    Let Python find the code that travels with a model (``code_paths``), as MLflow does; only ever under a pin.
+    Let Python find the code that travels with a model (``code_paths``), as MLflow does. Used only with a pin.
 
     Source: mlflow.utils.model_utils of 3.17, ``_add_code_from_conf_to_system_path``.
     """
     code = flavours.get("python_function", {}).get("code")
-    if isinstance(code, str) and str(directory / code) not in sys.path:  # a model that is loaded again
+    if isinstance(code, str) and str(directory / code) not in sys.path:  # the model may be loaded again
         sys.path.insert(0, str(directory / code))
 
 
@@ -246,4 +247,4 @@ FLAVOURS = (
     Flavour("onnx", _booster(boosters.load_onnx), "onnxruntime"),
     Flavour("python_function", _load_pyfunc, "mlflow"),
 )
-"""Those that are loaded, the most direct ones first."""
+"""The supported flavours, the most direct first."""

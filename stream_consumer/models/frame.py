@@ -1,8 +1,8 @@
 """
-Rows as a few typed NumPy columns: what scikit-learn needs of a DataFrame, without pandas.
+Rows as a few typed NumPy columns: the parts of a DataFrame that scikit-learn needs, without pandas.
 
-A column has the dtype that MLflow's pyfunc and pandas would give it, whatever the values of one batch are: otherwise a
-row's prediction could depend on the rows beside it.
+The dtype of a column equals the dtype in MLflow's pyfunc and pandas, whatever the values of a batch are. Otherwise the
+prediction of a row could depend on its neighbours.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def dtype_of(column: Column) -> Dtype:
 
 
 def matrix_dtype(column: Column) -> Dtype:
-    """Return the dtype that *column* adds to an array of several columns, as pandas and scikit-learn agree on it."""
+    """Return the dtype of *column* within an array of several columns, as pandas and scikit-learn agree on it."""
     if column.type == "boolean" and not column.required:
         return np.dtype(np.float64)
     return np.dtype(object) if column.type == "datetime" else dtype_of(column)
@@ -49,12 +49,12 @@ def matrix_dtype(column: Column) -> Dtype:
 
 def typed(column: Column, values: Sequence[Any], missing_text: float | None) -> Array:
     """
-    Return *values* as an array of the dtype of *column*.
+    Return *values* as an array with the dtype of *column*.
 
     Args:
         column: A column of the signature.
-        values: None where a value is missing.
-        missing_text: Takes the place of None in a column of texts: NaN or None.
+        values: None for a missing value.
+        missing_text: Replaces None in a column of texts: NaN or None.
     """
     dtype = dtype_of(column)
     if dtype.kind == "M":
@@ -65,13 +65,13 @@ def typed(column: Column, values: Sequence[Any], missing_text: float | None) -> 
 
 
 def _naive(value: Any) -> Any:
-    """Return a date and time in UTC without a time zone, since neither NumPy nor MLflow has any."""
+    """Return a date and time in UTC without a time zone, since neither NumPy nor MLflow supports any."""
     aware = isinstance(value, datetime) and value.tzinfo
     return value.astimezone(UTC).replace(tzinfo=None) if aware else value
 
 
 def matrix_of(arrays: Sequence[Array], dtype: Any) -> Array:
-    """Return columns of n values each as n rows in one new array."""
+    """Return columns of n values each as n rows in a new array."""
     matrix = np.empty((len(arrays[0]), len(arrays)), dtype)
     for index, array in enumerate(arrays):
         matrix[:, index] = array
@@ -80,11 +80,11 @@ def matrix_of(arrays: Sequence[Array], dtype: Any) -> Array:
 
 def rows_of(arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> "Array | Frame":
     """
-    Return the columns as an array, if one dtype holds all of them unchanged, otherwise as a :class:`Frame`.
+    Return the columns as an array if a single dtype holds all of them unchanged, otherwise as a :class:`Frame`.
 
     Args:
-        arrays: One array of n values a column.
-        dtypes: What :func:`matrix_dtype` says of each.
+        arrays: An array of n values for each column.
+        dtypes: The :func:`matrix_dtype` of each column.
     """
     if all(array.dtype == arrays[0].dtype for array in arrays):
         return np.stack(arrays).T
@@ -93,11 +93,11 @@ def rows_of(arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> "Array | Frame"
 
 class Frame:
     """
-    Columns of several dtypes with that part of pandas' interface by which scikit-learn reads a DataFrame by position.
+    Columns of several dtypes, with the interface of pandas through which scikit-learn reads a DataFrame by position.
 
-    scikit-learn calls ``take`` for several columns and ``iloc`` for one (``sklearn.utils._safe_indexing``), encoders
-    look at ``iloc`` and ``ndim`` to keep each column's dtype, and everything else calls ``numpy.asarray``. An attribute
-    ``dtype`` must not be added: scikit-learn would take the frame for a Series and import pandas.
+    scikit-learn calls ``take`` for several columns and ``iloc`` for a single column (``sklearn.utils._safe_indexing``).
+    Encoders look at ``iloc`` and ``ndim`` to keep each column's dtype. All remaining code calls ``numpy.asarray``. A
+    ``dtype`` attribute must not be added: scikit-learn would take the frame for a Series and import pandas.
     """
 
     ndim = 2
@@ -114,7 +114,7 @@ class Frame:
         return len(self._arrays[0])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:  # noqa: FBT001 (NumPy's protocol)
-        """Return a new array of the dtype that all columns have in common."""
+        """Return a new array with the common dtype of all columns."""
         if copy is False:
             raise ValueError("an array of several columns is always a copy")
         return matrix_of(self._arrays, np.result_type(*self._dtypes) if dtype is None else dtype)
@@ -131,7 +131,7 @@ class Frame:
 
 
 class _Locations:
-    """What ``Frame.iloc[…]`` returns: one column, or a range of rows or of columns."""
+    """The result of ``Frame.iloc``. Indexing gives a column, or a range of rows or columns."""
 
     def __init__(self, arrays: Sequence[Array], dtypes: Sequence[Dtype]) -> None:
         self._arrays = arrays

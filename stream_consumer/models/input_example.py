@@ -1,10 +1,10 @@
 """
-The input example of an MLflow model, in any of the forms that MLflow writes → rows by column name.
+Read the input example of an MLflow model, in any of MLflow's forms, as rows by column name.
 
-The rule: an example helps to check a model and is never a reason to refuse one. What cannot be read is passed over.
+The rule: an example helps to check a model and is never a reason to refuse a model. An unreadable example is ignored.
 
-Source: mlflow.models.utils of 3.17, ``_Example``: a DataFrame is ``{"columns": […], "data": [[…]]}``, an array is
-``{"inputs": [[…]]}``, and anything else is the JSON of what was logged, in which NaN stands as a bare word.
+Source: mlflow.models.utils of 3.17, ``_Example``. A DataFrame is ``{"columns": […], "data": [[…]]}`` and an array is
+``{"inputs": [[…]]}``. Any other example is JSON of the logged value, with NaN as a bare word.
 """
 
 import json
@@ -17,7 +17,7 @@ _MOST_BYTES = 1 << 24
 
 
 def rows_of(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the first rows of the example in *path*; *columns* name the values of rows that are arrays."""
+    """Return the first rows of the example in *path*. *columns* name the values of rows that are arrays."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             return []
@@ -36,7 +36,7 @@ def _rows(content: Any, columns: Sequence[str]) -> list[dict[str, Any]]:
         return content
     if all(isinstance(row, list) for row in content):
         return _named(content, columns)
-    # One array is one row, unless there is one column only.
+    # A single array is a row, unless there is only a single column.
     return _named([[value] for value in content] if len(columns) == 1 else [content], columns)
 
 
@@ -53,7 +53,7 @@ def _named(rows: Sequence[Any], columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _by_column(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Read one row, or columns of equal length."""
+    """Read a single row, or columns of equal length."""
     if content and all(isinstance(values, list) for values in content.values()):
         return _named(list(zip(*content.values(), strict=True)), list(content))
     return [content]

@@ -1,9 +1,9 @@
 """
-An MLflow model directory → :class:`Model`: name, version, schema, predict.
+Load an MLflow model directory into a :class:`Model`: name, version, schema and predict function.
 
-The rule: loading is all or nothing, and a model that is ready has predicted. Files that hold nothing but data are
-loaded against an allow-list of ours. Anything else can run code when it is loaded, so it is loaded only if the settings
-pin its digest. A model predicts its input example, or a row that was made for it, before it is served.
+The rule: loading is all or nothing, and a loaded model has predicted. Files of pure data are loaded against an
+allow-list. Any other file can run code on loading, and is loaded only if the settings pin its digest. Before a model is
+served, it predicts its input example, or a row made for the model.
 """
 
 import dataclasses
@@ -35,44 +35,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is said of a model from outside; by default nothing, and the model's own files say it."""
+    """Choices about a model from outside. By default the model's own files decide."""
 
     digest: str | None = None
-    """The pin: what :func:`directory_digest` must give."""
+    """The pin: the required result of :func:`directory_digest`."""
     version: str | None = None
-    """Overrides the version that predictions carry."""
+    """Overrides the version in predictions."""
     envelope: Mapping[str, str] = field(default_factory=dict)
-    """Overrides names of the envelope that the model's metadata declares, by field of :class:`Envelope`."""
+    """Overrides names of the envelope in the model's metadata, by field of :class:`Envelope`."""
     columns: Sequence[Column] = ()
-    """The columns of a model that was logged without a signature of named ones."""
+    """The columns of a model logged without a signature of named columns."""
 
 
 def load_model(location: str, *, s3: Callable[[], "S3Client"] = default_s3, choice: Choice | None = None) -> Model:
     """
     Load and check the model at *location*: a directory, an ``s3://`` prefix or, with mlflow installed, ``models:/…``.
 
-    The location of a file ``champion.json`` stands for the model that the file names.
+    The location of a file ``champion.json`` stands for the model named in the file.
+
+    With the *location* of a model of rides with the columns PULocationID, DOLocationID and trip_distance:
+
+        >>> model = load_model(location)
+        >>> [column.name for column in model.schema.columns]
+        ['PULocationID', 'DOLocationID', 'trip_distance']
+        >>> three_rides = [[130, 43, 7], [205, 151, 7], [3.66, 1.2, 8.2]]
+        >>> [round(minutes, 1) for minutes in model.values(three_rides)]
+        [12.3, 7.4, 21.4]
 
     Raises:
-        ModelError: There is no such model, or see :func:`load_directory`.
+        ModelError: The model does not exist, or see :func:`load_directory`.
     """
     try:
         with model_directory(location, s3) as directory:
             return load_directory(directory, location, choice or Choice())
-    except OSError as error:  # no permission, no room in the temporary folder, or none
+    except OSError as error:  # no permission, no space in the temporary folder, or no such folder
         raise ModelError(f"the files of the model at {location} cannot be read: {error}") from error
 
 
 def load_directory(directory: Path, location: str, choice: Choice) -> Model:
     """
-    Load and check the model in *directory*, the one that holds ``MLmodel``; messages call it *location*.
+    Load and check the model in *directory*, the folder with ``MLmodel``. Messages refer to the model by *location*.
+
+        >>> load_directory(Path(location), "s3://taxi/models/7", Choice(version="7")).version
+        '7'
 
     Raises:
-        ModelError: The model cannot be read, its columns are unknown, it was saved by another version of scikit-learn,
-            is not the one that the choice pins, or cannot predict its example; the message says what to do.
+        ModelError: The model cannot be read, its columns are unknown, another version of scikit-learn saved it, its
+            digest is not the pinned digest, or it cannot predict its example. The message has the remedy.
     """
     pinned = choice.digest is not None
-    # A model without a pin holds only data, so nothing depends on its digest.
+    # A model without a pin holds only data, so nothing depends on its digest and its files need no private copy.
     if choice.digest is None:
         path, digest = directory, directory_digest(directory)
     else:
@@ -120,7 +132,7 @@ def _loaded(path: Path, location: str, description: Description, *, pinned: bool
 
 
 def _columns(description: Description, loaded: Loaded, choice: Choice, location: str) -> Sequence[Column]:
-    """Return the columns of the signature, else those that the settings name, else those that the model knows."""
+    """Return the columns of the signature, else the columns in the settings, else the columns that the model knows."""
     columns = description.columns or choice.columns or loaded.columns
     if not columns:
         raise ModelError(
@@ -133,17 +145,17 @@ def _columns(description: Description, loaded: Loaded, choice: Choice, location:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a model is checked with."""
+    """The rows for checking a model."""
 
     columns: Columns
     complete: bool
     """Whether these are all rows of the input example."""
     certain: bool
-    """Whether a model that cannot predict them is broken."""
+    """Whether a model that cannot predict these rows is broken."""
 
 
 def _rows(description: Description, loaded: Loaded, schema: EventSchema) -> _Rows:
-    """Return the rows of the input example that are valid events, else a row that was made."""
+    """Return the rows of the input example that are valid events, else a row made for the model."""
     names = [column.name for column in schema.columns]
     example = rows_of(description.example, names) if description.example else []
     valid = _decoded(example, schema)
@@ -155,14 +167,14 @@ def _rows(description: Description, loaded: Loaded, schema: EventSchema) -> _Row
 
 
 def _decoded(rows: Sequence[Mapping[str, Any]], schema: EventSchema) -> Columns:
-    """Return the rows that are valid, by column, read as events would be."""
+    """Return the valid rows, by column, decoded like events."""
     events = [schema.decode(schema.event(row, number)) for number, row in enumerate(rows, start=1)]
     valid = [event for event in events if not isinstance(event, InvalidRecord)]
     return [list(map(operator.attrgetter(name), valid)) for name in schema.fields] if valid else ()
 
 
 def _checked(model: Model, *, certain: bool) -> Model:
-    """Return *model* with the type of its predictions; without example rows if these were a guess that failed."""
+    """Return *model* with the type of its predictions. If guessed rows failed, return *model* without example rows."""
     try:
         values = model.check()
     except ModelError:

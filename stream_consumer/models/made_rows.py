@@ -1,7 +1,7 @@
 """
-A row for a model that was logged without an input example, so that it predicts something before events come.
+Make a row for a model logged without an input example, so that the model predicts a row before events arrive.
 
-Values come from what the fitted estimator has seen, else from the signature: types, bounds and categories.
+The values come from the fit of the estimator, else from the signature: types, bounds and categories.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +12,13 @@ import numpy as np
 
 from stream_consumer.contract.event_schema import NUMERIC, Column, limits_of
 
-# Of any fitted scaler or imputer: one value a column.
+# Attributes of fitted scalers and imputers, with a value for each column.
 _STATISTICS = ("statistics_", "mean_", "center_", "data_min_")
 
 
 def seen_values(estimator: Any, columns: Sequence[str]) -> dict[str, Any]:
     """
-    Return a value of each column that the fitted *estimator* or a step of it has seen, where it tells.
+    Return a value of each column from the fit of *estimator* or of its steps, as far as they keep one.
 
     >>> from sklearn.preprocessing import OneHotEncoder
     >>> seen_values(OneHotEncoder().fit([["north", 1], ["south", 2]]), ["side", "zone"])
@@ -32,17 +32,17 @@ def seen_values(estimator: Any, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def made_row(columns: Sequence[Column], seen: Mapping[str, Any], known: Mapping[str, frozenset[Any]]) -> dict[str, Any]:
-    """Return a value for each of *columns*: one of the *known* categories, one that was *seen*, or one of its type."""
+    """Return a value for each of *columns*: a *known* category, a *seen* value, or a value of the column's type."""
     return {column.name: _fitting(column, _first(known.get(column.name)), seen.get(column.name)) for column in columns}
 
 
 def is_certain(columns: Sequence[Column], seen: Mapping[str, Any], known: Mapping[str, frozenset[Any]]) -> bool:
-    """Whether a model must be able to predict the row: no text in it is a guess."""
+    """Whether a model must be able to predict the row, because no text in the row is a guess."""
     return all(column.type in NUMERIC or column.name in {*seen, *known} for column in columns)
 
 
 def _steps(estimator: Any, names: list[str]) -> Iterator[tuple[Any, list[str]]]:
-    """Yield the estimator and its steps that see the input's own columns, with the columns they see."""
+    """Yield the estimator and its steps that read the input's own columns, each with these columns."""
     fitted = getattr(estimator, "feature_names_in_", None)
     names = names if fitted is None else list(fitted)
     yield estimator, names
@@ -60,7 +60,7 @@ def _steps(estimator: Any, names: list[str]) -> Iterator[tuple[Any, list[str]]]:
 
 
 def _inner(estimator: Any) -> list[Any]:
-    """Return the fitted estimators inside of a search, a vote, a stack, a calibration or a target transformation."""
+    """Return the fitted estimators inside a search, vote, stack, calibration or target transformation."""
     found = getattr(estimator, "best_estimator_", None) or getattr(estimator, "regressor_", None)
     if found is not None:
         return [found]
@@ -93,7 +93,7 @@ def _values(step: Any) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return *value* with Python's type; None for a missing one."""
+    """Return *value* with Python's type, or None if missing."""
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and np.isnan(value) else value
 
@@ -103,7 +103,11 @@ def _first(values: frozenset[Any] | None) -> Any:
 
 
 def _fitting(column: Column, *wanted: Any) -> Any:
-    """Return the first of the *wanted* values that there is, as the column's type, else one of its type and bounds."""
+    """
+    Return the first *wanted* value that is not None, as the column's type.
+
+    Else a value within the type and bounds.
+    """
     value = next((one for one in wanted if one is not None), None)
     match column.type:
         case "boolean":

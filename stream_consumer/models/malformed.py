@@ -1,8 +1,8 @@
-"""The refusal of a part of a model whose numbers do not fit each other."""
+"""The refusal of a model's part whose numbers are inconsistent."""
 
 
 class Malformed(ValueError):
-    """The rest of a sentence about the file that holds the part."""
+    """A part is malformed. The message is the rest of a sentence about the file with the part."""
 
     def __init__(self, kind: type, fault: str) -> None:
         super().__init__(
@@ -12,6 +12,6 @@ class Malformed(ValueError):
 
 
 def demand(part: object, sound: object, fault: str) -> None:
-    """Refuse *part* for its *fault* unless it is *sound*."""
+    """Refuse *part* for its *fault* unless *sound* is true."""
     if not sound:
         raise Malformed(type(part), fault)

@@ -1,7 +1,7 @@
 """
-A copy of a model directory with a signature, an input example and our metadata, made from example events.
+Copy a model directory and add a signature, an input example and this project's metadata, made from example events.
 
-The rule: nothing of the model itself is read or changed. Only the file ``MLmodel`` and the input example are written.
+The rule: the model itself is neither read nor changed. Only the file ``MLmodel`` and the input example are written.
 """
 
 import json
@@ -30,7 +30,7 @@ _TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is said of a model."""
+    """The facts to add to a model."""
 
     events: Sequence[Mapping[str, Any]]
     """Example events, in the envelope."""
@@ -38,7 +38,7 @@ class Statement:
     derived: Mapping[str, str] = field(default_factory=dict)
     """Templates of derived columns, such as ``{"PU_DO": "{PULocationID}_{DOLocationID}"}``."""
     reference: Sequence[Mapping[str, Any]] = ()
-    """Events that the reference profile is made of; without any the model keeps what it has."""
+    """Events for the reference profile. If empty, the model keeps its present profile."""
 
 
 def rows_of(statement: Statement) -> list[dict[str, Any]]:
@@ -46,7 +46,7 @@ def rows_of(statement: Statement) -> list[dict[str, Any]]:
     Return the model's input in each example event.
 
     Raises:
-        ModelError: There is no event, or one of another envelope.
+        ModelError: There is no event, or an event has another envelope.
     """
     envelope, rows = statement.envelope, []
     for number, event in enumerate(statement.events, start=1):
@@ -64,10 +64,10 @@ def rows_of(statement: Statement) -> list[dict[str, Any]]:
 
 def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
-    Return MLflow's column specifications for *rows*: a column that a row lacks, or has null in, is optional.
+    Return MLflow's column specifications for *rows*. A column missing or null in a row is optional.
 
     Raises:
-        ModelError: A column holds values of two types, or of one that a column cannot have.
+        ModelError: A column has values of two types, or of an impossible type.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [
@@ -88,11 +88,13 @@ def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Path], Model]) -> Model:
     """
-    Write a signed copy of the model in *directory* to *target*, whole or not at all, and return it loaded.
+    Write a signed copy of the model in *directory* to *target*, whole or not at all, and return the copy loaded.
+
+    *load* gets the folder of the copy.
 
     Raises:
-        ModelError: See :func:`rows_of` and :func:`columns_of`; *load*, which gets the folder of the copy, does not take
-            it; the model predicts no event of the reference; the copy cannot be written; *target* is there already.
+        ModelError: See :func:`rows_of` and :func:`columns_of`. Or *load* refuses the copy, the model predicts no event
+            of the reference, the copy cannot be written, or *target* exists already.
     """
     rows = rows_of(statement)
     columns = columns_of(rows)
@@ -127,7 +129,7 @@ def _describe(path: Path, columns: Sequence[Mapping[str, Any]], statement: State
 
 
 def _state(path: Path, ours: Mapping[str, Any]) -> None:
-    """Add *ours* to our metadata in the file ``MLmodel``."""
+    """Add *ours* to this project's metadata in the file ``MLmodel``."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     metadata = content.get("metadata") or {}
     metadata["stream_consumer"] = (metadata.get("stream_consumer") or {}) | dict(ours)
@@ -136,7 +138,7 @@ def _state(path: Path, ours: Mapping[str, Any]) -> None:
 
 
 def _reference(model: Model, statement: Statement) -> str:
-    """Return the reference profile of *model*: the events that it decodes, and what it predicts for them."""
+    """Return the reference profile of *model*: its decoded events, and its predictions for them."""
     decoded = [model.schema.decode(msgspec.json.encode(event)) for event in statement.reference]
     valid = [event for event in decoded if not isinstance(event, InvalidRecord)]
     scorer = Scorer(model)

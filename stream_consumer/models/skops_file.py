@@ -1,10 +1,10 @@
 """
-A ``.skops`` file → the estimator in it.
+Load the estimator in a ``.skops`` file.
 
-The rule: without a pin the file decides nothing. Its sizes are checked before anything is unpacked, its names before
-anything is constructed, and its arrays before anything predicts. With a pin, only the sizes are checked.
+The rule: without a pin the file decides nothing. Its sizes are checked before unpacking, its names before constructing
+any object, and its arrays before any prediction. With a pin, only the sizes are checked.
 
-skops is given a copy of the archive: the schema without the ids of its nodes, and the members that it names.
+skops receives a rebuilt archive: the schema without the ids of its nodes, and the members that the schema names.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from stream_consumer.models.structure import check_structure
 
 _SCHEMA = "schema.json"
 _MOST_SCHEMA_BYTES = 32 << 20
-"""A boosted model of 10,000 trees has 26 MiB of it, and ten times as much when parsed."""
+"""A boosted model of 10,000 trees has a schema of 26 MiB, and ten times as much when parsed."""
 _ANY_ARCHIVE_BYTES = 64 << 20
 _MOST_TIMES_ITS_SIZE = 16
 _PLAIN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -33,16 +33,16 @@ _NPY = b"\x93NUMPY"
 
 def load_skops(path: Path, location: str, *, pinned: bool) -> Any:
     """
-    Load the estimator in the skops file at *path*; it predicts on one thread.
+    Load the estimator in the skops file at *path*, to predict on a single thread.
 
     Args:
         path: The file.
-        location: What errors call the model.
-        pinned: Whether the settings pin the file's digest, so that what it names is trusted.
+        location: Location of the model, for messages.
+        pinned: Whether the settings pin the file's digest. If so, the names in the file are trusted.
 
     Raises:
-        ModelError: The file unpacks to more than its size allows, names a type that is not trusted, or holds numbers
-            that would make a prediction read outside of its arrays; the message says what to do.
+        ModelError: The file unpacks to more than its size allows, names an untrusted type, or holds numbers that would
+            make a prediction read outside its arrays. The message has the remedy.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -59,7 +59,7 @@ def load_skops(path: Path, location: str, *, pinned: bool) -> Any:
 
 
 class _Refused(ValueError):
-    """The reason, as the rest of a sentence about the file."""
+    """A file is refused. The message is the rest of a sentence about the file."""
 
 
 def _load_trusted(path: Path) -> Any:
@@ -87,7 +87,7 @@ def _load_untrusted(archive: zipfile.ZipFile, bound: int) -> Any:
 
 
 def _check_sizes(archive: zipfile.ZipFile, bound: int) -> None:
-    """Refuse an archive before it is unpacked: memory is bounded by what was downloaded."""
+    """Refuse an archive before unpacking, so that the size of the download bounds memory."""
     for member in archive.infolist():
         if member.compress_type not in _PLAIN_METHODS:
             raise _Refused(f"packs {member.filename} by another method than deflate; save it without compression")
@@ -103,7 +103,7 @@ def _schema(archive: zipfile.ZipFile) -> Any:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Unpack one member, and no more of it than its header says."""
+    """Unpack a member, but no more bytes than its header announces."""
     info = archive.getinfo(name)
     with archive.open(info) as file:
         return file.read(info.file_size)
@@ -112,7 +112,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
 def _packed_again(archive: zipfile.ZipFile, schema: Any, nodes: list[dict[str, Any]], bound: int) -> bytes:
     """Return an archive of the schema and of the members that nodes name."""
     files = [(node["file"], node["__loader__"]) for node in nodes if "file" in node]
-    # A member is unpacked as often as it is named.
+    # skops unpacks a member as often as the schema names the member.
     if sum(archive.getinfo(name).file_size for name, _ in files) > bound:
         raise _Refused(
             f"names the same members again and again: they unpack to more than {bound} bytes; pin it with MODEL_DIGEST"

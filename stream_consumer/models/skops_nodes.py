@@ -1,9 +1,9 @@
 """
-The nodes of a skops file as skops writes them.
+The nodes of a skops file in the form that skops writes.
 
-The rule: where a node's content is called, or read by C code while the object is constructed, only the shape that skops
-writes is taken. The ids by which one node refers to an earlier one are dropped: with them, a kilobyte can describe an
-object of any size. Without them, what a node holds is what stands in it.
+The rule: if skops calls a node's content, or C code reads the content while the object is constructed, only the form
+that skops writes is accepted. The ids with which a node refers to an earlier node are dropped. With ids, a kilobyte can
+describe an object of any size. Without ids, a node holds only its literal content.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Node = dict[str, Any]
 
 
 def nodes_of(schema: Any) -> Iterator[Node]:
-    """Yield whatever in *schema* skops could take for a node, and drop its id."""
+    """Yield every value in *schema* that skops could take for a node, and drop its id."""
     waiting = [schema]
     while waiting:
         value = waiting.pop()
@@ -27,7 +27,7 @@ def nodes_of(schema: Any) -> Iterator[Node]:
 
 
 def is_as_written(node: Node) -> bool:
-    """Whether skops writes a node like *node*. An item that is not there raises KeyError."""
+    """Whether skops writes nodes like *node*. A missing item raises KeyError."""
     check = _SHAPES.get(node["__loader__"])
     return check is None or check(node)
 
@@ -42,11 +42,11 @@ def _calls_a_function(node: Node) -> bool:
 
 
 def _has_no_state(node: Node) -> bool:
-    """Whether a loss is made by its arguments only: C code takes the length of a state for granted."""
+    """Whether a loss is made by its arguments only. C code assumes the length of a state."""
     return not node["content"]["content"]
 
 
-# The classes whose ``__setstate__`` is C code, with the length of the tuple that it takes.
+# The classes whose ``__setstate__`` is C code, with the length of the expected tuple.
 _STATES = {"sklearn.metrics._dist_metrics": 3, "sklearn.neighbors._ball_tree": 13, "sklearn.neighbors._kd_tree": 13}
 
 
@@ -63,7 +63,7 @@ def _has_an_array_of_words(node: Node) -> bool:
 
 
 def _is_the_default_generator(node: Node) -> bool:
-    """Whether a generator is what ``numpy.random.default_rng`` makes, whose state is of whole numbers."""
+    """Whether a generator is a result of ``numpy.random.default_rng``, with a state of whole numbers."""
     generator, seed = node["content"]["bit_generator"], node["content"]["seed_seq"]
     return (_item(generator, "bit_generator")["content"], _item(seed, "pool_size")["content"]) == ('"PCG64"', "4")
 

@@ -1,9 +1,10 @@
 """
 The types and functions that a skops file may name without a pin.
 
-The rule: classes that only hold data, and functions that only compute. skops calls any type that it trusts with
-arguments from the file (as the class of a list, as the type of a key), so each kind of node has a list of its own.
-Nothing is imported to decide: skops has imported all of scikit-learn, and what it has not is refused.
+The rule: classes that only hold data, and functions that only compute. skops calls any trusted type with arguments from
+the file (as the class of a list, as the type of a key). Therefore each kind of node has its own list. A decision
+imports nothing except two experimental modules of scikit-learn. skops has imported the rest of scikit-learn, and a type
+outside the imported modules is refused.
 """
 
 import functools
@@ -14,7 +15,7 @@ from typing import Any
 
 Node = Mapping[str, Any]
 
-# Modules of scikit-learn that nobody's model needs: they read files, reach the network or exist to be broken.
+# Modules of scikit-learn that no model needs: they read files, reach the network or exist to be broken.
 _APART = ("sklearn.datasets.", "sklearn.externals.", "sklearn.utils.", "sklearn.experimental.", "sklearn.callback.")
 
 # scikit-learn's bases of classes that hold data. Whatever is derived from them inside scikit-learn holds data too.
@@ -48,7 +49,7 @@ _CLASSES = frozenset(
         "sklearn.utils._metadata_requests.MethodMetadataRequest",
     }
 )
-# A distance of the user's, called from C; and a tree whose norms are read from C and which skops does not save.
+# A user's distance function, called from C, and a tree with norms that C code reads and skops does not save.
 _REFUSED = ("sklearn.metrics._dist_metrics.PyFuncDistance", "sklearn.cluster._birch.")
 
 _FUNCTIONS = frozenset(
@@ -64,11 +65,11 @@ _FUNCTIONS = frozenset(
     }
     | {f"numpy.{name}" for name in ("clip", "max", "mean", "median", "min", "nan_to_num", "round", "sum")}
 )
-# The last two say which columns a selector takes.
+# The last two tell a selector its columns.
 _PLAIN_TYPES = frozenset(
     {"builtins.bool", "builtins.float", "builtins.int", "builtins.str", "builtins.object", "numpy.object_"}
 )
-# Of scipy's universal functions those without a loop whose length the argument decides.
+# The universal functions of scipy without a loop whose length depends on the argument.
 _SPECIAL = frozenset(
     {"boxcox", "boxcox1p", "cbrt", "exp10", "exp2", "expit", "inv_boxcox", "inv_boxcox1p", "log_expit", "logit"}
 )
@@ -76,12 +77,12 @@ _METRICS = ("sklearn.metrics._classification", "sklearn.metrics._ranking", "skle
 
 
 def foreign_types(nodes: Iterable[Node]) -> set[str]:
-    """Return the names in *nodes*, each the state of one node, that are not allowed where they stand."""
+    """Return the names in *nodes*, each the state of a node, that are not allowed at their position."""
     return {f"{module}.{name}" for loader, module, name in _named(nodes) if not _is_allowed(loader, module, name)}
 
 
 def named_types(nodes: Iterable[Node]) -> list[str]:
-    """Return every name in *nodes*, as skops wants the types that it shall trust."""
+    """Return every name in *nodes*, in the form of skops' list of trusted types."""
     return sorted({f"{module}.{name}" for _, module, name in _named(nodes)})
 
 
@@ -99,12 +100,12 @@ def _one_of(*names: str) -> Callable[[str, str], bool]:
     return lambda module, name: f"{module}.{name}" in names
 
 
-# Modules of scikit-learn that nothing imports but sklearn.experimental.
+# Modules of scikit-learn that only sklearn.experimental imports.
 _EXPERIMENTAL = frozenset({"sklearn.impute._iterative", "sklearn.model_selection._search_successive_halving"})
 
 
 def _found(module: str, name: str) -> Any:
-    """Return what an imported *module* defines as *name*, or None."""
+    """Return the definition of *name* in an imported *module*, or None."""
     if module in _EXPERIMENTAL:
         importlib.import_module(module)
     return vars(sys.modules[module]).get(name) if module in sys.modules else None
@@ -150,8 +151,8 @@ def _holds_data(module: str, name: str) -> bool:
     return not bases.isdisjoint(_BASES)
 
 
-# The name of a node's loader → whether that loader may be given a class or function. Loaders that call methods,
-# construct whatever is named or refer back to an earlier node are not here.
+# The name of a node's loader → whether the loader may receive a class or function. Loaders that call methods, construct
+# any named class or refer back to an earlier node are missing here.
 _KINDS: dict[str, Callable[[str, str], bool]] = {
     "BytearrayNode": _one_of("builtins.bytearray"),
     "BytesNode": _one_of("builtins.bytes"),

@@ -1,10 +1,10 @@
 """
-A loaded estimator → the certainty that a prediction stays inside of its arrays.
+Check that the predictions of a loaded estimator stay inside its arrays.
 
-The rule: numpy checks its own indices, C code does not. So everything that scikit-learn hands to C code is checked here
-(trees, neighbours, support vectors, sparse matrices, …), and everything that could lead around a check is refused: an
-attribute that hides a method, a tree outside of its estimator. What a prediction costs in time and memory is not
-bounded: the self-check shows it.
+The rule: numpy checks its own indices, C code does not. Therefore all data that scikit-learn passes to C code is
+checked here (trees, neighbours, support vectors, sparse matrices, …). Any way around a check is refused: an attribute
+that hides a method, or a tree outside its estimator. The time and memory of a prediction are not bounded, but the
+self-check reveals them.
 """
 
 import functools
@@ -36,11 +36,11 @@ from stream_consumer.models.tree_structure import (
 
 _DECISION_TREE = "sklearn.tree._classes.BaseDecisionTree"
 _TREE = "sklearn.tree._tree.Tree"
-# The name of a class → what is checked of its instances and of those of classes derived from it.
+# The name of a class → the check for its instances and those of derived classes.
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "numpy.random.mtrand.RandomState": check_random_state,
     "scipy.interpolate._bsplines.BSpline": check_spline,
-    "scipy.interpolate._bsplines._BSpline": check_spline,  # what the other holds since SciPy 1.18
+    "scipy.interpolate._bsplines._BSpline": check_spline,  # inside the former since SciPy 1.18
     "scipy.sparse._base._spbase": check_sparse,
     "sklearn.cluster._kmeans._BaseKMeans": check_clusters,
     "sklearn.ensemble._gb.BaseGradientBoosting": check_boosting,
@@ -66,10 +66,10 @@ _CODE = (type, types.FunctionType, types.ModuleType, np.ufunc, type(np.mean))
 
 def check_structure(estimator: Any) -> None:
     """
-    Check *estimator* and all that it holds.
+    Check *estimator* and all objects in it.
 
     Raises:
-        Malformed: Something of it would make a prediction read or write outside of an array.
+        Malformed: A part would make a prediction read or write outside an array.
     """
     for value in _reachable(estimator):
         for base in _bases_of(value):
@@ -95,7 +95,7 @@ def _bases(kind: Any) -> tuple[str, ...]:
 
 
 def _reachable(estimator: Any) -> Iterator[Any]:
-    """Yield *estimator* and all that it holds, each object once."""
+    """Yield *estimator* and all objects in it, each once."""
     seen: dict[int, Any] = {}
     waiting = [estimator]
     while waiting:
@@ -132,7 +132,7 @@ def _items(array: Any) -> Iterable[Any]:
 
 @functools.cache
 def _class_attributes(kind: Any) -> frozenset[str]:
-    # A class may hold the default of an option: LassoLars.positive. Nothing is decided by another kind of attribute.
+    # A class may hold the default of an option, such as LassoLars.positive. Other kinds of attributes decide nothing.
     return frozenset(name for name in dir(kind) if not isinstance(getattr(kind, name, None), bool))
 
 

@@ -1,8 +1,8 @@
 """
-The shape of trees: decision trees, boosted trees, and the trees that find neighbours.
+Check the shapes of trees: decision trees, boosted trees, and trees for finding neighbours.
 
-The rule: a child comes after its parent and before the end, so every walk ends inside of the tree. A feature is one of
-those that the estimator asks of its rows.
+The rule: a child comes after its parent and before the end, so every walk ends inside the tree. A feature is one of the
+estimator's input features.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ _NO_CHILD = -1
 _STAGE_AND_OUTPUT = 2
 _WORDS_OF_A_BITSET = 8
 _CORNERS = {"KDTree": 2, "BallTree": 1}
-"""A box has two, the center of a ball is one."""
+"""A box has two corners. The center of a ball counts as one."""
 
 
 def check_decision_tree(estimator: Any) -> None:
@@ -40,7 +40,7 @@ def check_boosting(estimator: Any) -> None:
     for stage in stages.ravel().tolist():
         check_decision_tree(stage)
         demand(stage, stage.tree_.n_features == estimator.n_features_in_, "was fitted on another number of features")
-    # Its first guess is the array that C code adds to. An estimator of the user's could give any.
+    # The first guess is the array to which C code adds. A user's own estimator could return any array.
     kind = "dummy" if estimator.init_ == "zero" else type(estimator.init_).__module__.rpartition(".")[2]
     demand(estimator, kind == "dummy", "has an init that is no dummy")
     for rows in (1, 3):
@@ -76,7 +76,7 @@ def _check_predictor(predictor: Any, categorical: Any) -> None:
 
 
 def _check_preprocessor(preprocessor: Any, features: int) -> None:
-    """Check that what the trees are given has a column for each of the *features*: fit chooses them by two masks."""
+    """Check that the trees receive a column for each of the *features*. The fit chooses the columns by two masks."""
     if preprocessor is None:
         return
     chosen = np.zeros(features, dtype=int)
@@ -92,14 +92,14 @@ def _check_preprocessor(preprocessor: Any, features: int) -> None:
 
 
 def _only_checks(transformer: Any) -> bool:
-    """Whether *transformer* is a function that gives back the numbers it is given."""
+    """Whether *transformer* is a function that returns its numbers unchanged."""
     function = vars(transformer)["func"]
     plain = not function.args and function.keywords.keys() <= {"dtype", "ensure_all_finite"}
     return plain and function.func.__qualname__ == "check_array" and not transformer.kw_args
 
 
 def check_binary_tree(tree: Any) -> None:
-    """Check a KD- or ball tree, whose state is its data, the order of its rows, its nodes and their bounds."""
+    """Check a KD- or ball tree. The state has the data, the order of the rows, the nodes and their bounds."""
     data, order, nodes, bounds, leaf_size, levels, count, *_, metric, weights = tree.__getstate__()
     rows, columns = data.shape
     demand(tree, leaf_size > 0 and count == len(nodes) > 0, "counts nodes that it does not have")
@@ -122,7 +122,7 @@ def _check_metric(metric: Any, data: Any) -> None:
 
 
 def _check_walk(tree: Any, left: Any, right: Any, inner: Any) -> None:
-    """Check that the children of the *inner* nodes, a mask of all nodes, lie behind their parents."""
+    """Check that the children of the *inner* nodes, a mask of all nodes, come after their parents."""
     parents = np.flatnonzero(inner)
     children = np.stack([left, right]).astype(np.int64)
     if not ((children > parents).all() and (children < len(inner)).all()):

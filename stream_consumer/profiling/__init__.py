@@ -1,5 +1,5 @@
 """
-Profiles: how often the values of each column, and of the prediction, fell into fixed bins.
+Profiles: counts of values in fixed bins, for each column and for the prediction.
 
-The rule: a profile holds counts and no row. Profiles of the same bins add up, whatever the batches were.
+The rule: a profile holds counts and no rows. Profiles of the same bins can be added, however the rows were batched.
 """

@@ -1,7 +1,8 @@
 """
-The bins that the values of one column are counted in.
+The bins for the values of a column.
 
-The rule: bins are chosen once, from the rows of a reference. Each value of any later row then falls into exactly one.
+The rule: bins are chosen once, from the rows of a reference. Each value of any later row then falls into exactly one
+bin.
 """
 
 import itertools
@@ -19,9 +20,9 @@ Kind = Literal["number", "length", "label", "presence"]
 
 APART = 2
 """
-How many bins at the end are for what a reference may have none of.
+Number of bins at the end for values that a reference may lack.
 
-The last is for missing values. The one before is for numbers above all edges, or labels that are not listed.
+The last bin is for missing values. The bin before is for numbers above all edges, or for unlisted labels.
 """
 
 _LONGEST_LABEL = 64
@@ -33,27 +34,27 @@ _RARE_PER_LABEL = 4
 
 class Bins(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    The bins of one column.
+    The bins of a column.
 
     Numbers, and texts by their length, have the bins *up to each edge*, *above* and *missing*. Labels have the bins *of
-    each label*, *rare*, *not listed* and *missing*. Anything else is *there* or *missing*.
+    each label*, *rare*, *not listed* and *missing*. Values of any other type are *there* or *missing*.
     """
 
     name: str
-    """Of the column, or of a member of the prediction. It is empty for a prediction that is one value."""
+    """Name of the column, or of a member of the prediction. Empty for a prediction with a single value."""
     kind: Kind
     edges: tuple[float, ...] = ()
     labels: tuple[Label, ...] = ()
-    """Labels with a bin of their own, the most frequent first."""
+    """Labels with their own bin, the most frequent first."""
     rare: tuple[Label, ...] = ()
     """Labels that share a bin."""
     predicted: bool = False
-    """Whether the column is a part of the prediction, not of the model's input."""
+    """Whether the column is a part of the prediction instead of the model's input."""
 
     @property
     def title(self) -> str:
         """
-        What the column is called, for a reader.
+        Name of the column in texts for people.
 
         >>> Bins("fare", "presence").title, Bins("", "presence", predicted=True).title
         ('fare', 'prediction')
@@ -62,7 +63,7 @@ class Bins(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def names(self) -> list[str]:
-        """What each bin holds, for a reader."""
+        """Name of each bin in texts for people."""
         if self.kind == "label":
             return [*map(str, self.labels), "rare", "not listed", "missing"]
         above = [f"above {edge:.6g}" for edge in self.edges[-1:]] or ["there"]
@@ -81,7 +82,7 @@ class Sample(NamedTuple):
     predicted: bool = False
 
     def bins(self, most: int) -> Bins:
-        """Return bins for the column, with at most so many labels or quantiles."""
+        """Return bins for the column, with at most *most* labels or quantiles."""
         kind, counts = self._kind()
         if kind == "label":
             frequent = sorted(counts, key=lambda label: (-counts[label], str(label)))
@@ -94,7 +95,7 @@ class Sample(NamedTuple):
         return Bins(self.name, kind, _edges(known, min(most, _MOST_QUANTILES)), predicted=self.predicted)
 
     def _kind(self) -> tuple[Kind, Counter[Label]]:
-        """Return the kind of bins, and how often each label occurs."""
+        """Return the kind of bins and the frequency of each label."""
         declared = (False, True) if self.type == "boolean" else tuple(self.declared)
         if self.type in {"float", "double"} and not declared:
             return "number", Counter()
@@ -106,14 +107,14 @@ class Sample(NamedTuple):
             return "label", counts
         if self.type != "string":
             return ("label" if len(counts) <= _MOST_LABEL_INTEGERS else "number"), counts
-        # Labels recur. Free texts do not, and of these the length is all that can be counted.
+        # Labels recur. Free texts do not, and only their length can be counted.
         if counts.total() < _LEAST_RECURRENCE * len(counts):
             return "length", counts
         return "label", Counter({label: count for label, count in counts.items() if len(str(label)) <= _LONGEST_LABEL})
 
 
 def _edges(known: NDArray[np.float64], quantiles: int) -> tuple[float, ...]:
-    """Return the least, the *quantiles* and the largest of sorted numbers, as short as bins allow."""
+    """Return the least, the *quantiles* and the largest of sorted numbers, with as few digits as the bins allow."""
     edges = np.unique(np.quantile(known, np.linspace(0, 1, quantiles + 1), method="inverted_cdf")).tolist()
     following = known[np.searchsorted(known, edges[:-1], side="right")].tolist()
     return (*map(_shortest, edges[:-1], following), edges[-1])
@@ -121,7 +122,7 @@ def _edges(known: NDArray[np.float64], quantiles: int) -> tuple[float, ...]:
 
 def _shortest(least: float, most: float) -> float:
     """
-    Return the number of the fewest digits from *least* on and below *most*.
+    Return the number with the fewest digits that is at least *least* and below *most*.
 
     >>> _shortest(4.647546928418984, 4.6477)
     4.64755
@@ -131,7 +132,7 @@ def _shortest(least: float, most: float) -> float:
 
 
 def counter(bins: Bins) -> Callable[[Sequence[Any]], Counts]:
-    """Return the function that counts n values in *bins*; a value of another type counts as missing."""
+    """Return a function that counts n values in *bins*. A value of another type counts as missing."""
     count = _label_counter(bins) if bins.kind == "label" else _number_counter(bins)
 
     def counted(values: Sequence[Any]) -> Counts:
@@ -163,7 +164,7 @@ def _number_counter(bins: Bins) -> Callable[[Sequence[Any]], Counts]:
     def count(values: Sequence[Any]) -> Counts:
         numbers = _numbers(values, bins.kind)
         counts = np.bincount(np.searchsorted(edges, numbers), minlength=size)
-        missing = np.count_nonzero(np.isnan(numbers))  # these are sorted behind all numbers
+        missing = np.count_nonzero(np.isnan(numbers))  # NaN is sorted behind all numbers
         counts[-APART] -= missing
         counts[-1] += missing
         return counts
@@ -172,7 +173,7 @@ def _number_counter(bins: Bins) -> Callable[[Sequence[Any]], Counts]:
 
 
 def _numbers(values: Sequence[Any], kind: Kind) -> NDArray[np.float64]:
-    """Return *values* as numbers, NaN where one is missing."""
+    """Return *values* as numbers, with NaN for missing values."""
     if kind == "length":
         values = [None if value is None else len(value) for value in values]
     elif kind == "presence":
@@ -181,7 +182,7 @@ def _numbers(values: Sequence[Any], kind: Kind) -> NDArray[np.float64]:
 
 
 def _listed(values: Sequence[Any]) -> Sequence[Any]:
-    """Return *values* as Python's own objects, which are looked up faster than NumPy's."""
-    given: Any = values  # an array, although the type does not say so
+    """Return *values* as Python objects, for faster lookup than with NumPy's."""
+    given: Any = values  # may be an array, although the annotation says otherwise
     listed: Sequence[Any] = given.tolist() if isinstance(given, np.ndarray) else values
     return listed

@@ -1,8 +1,8 @@
 """
-A profile: how many of n rows fell into each bin of each column.
+A profile: the counts of n rows in each bin of each column.
 
-The rule: ``profile(a + b) == profile(a) + profile(b)`` for any rows a and b, so windows add up to days, and shards to a
-stream.
+The rule: ``profile(a + b) == profile(a) + profile(b)`` for any rows a and b. Windows therefore add up to days, and
+shards to a stream.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class _Content(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """Counts for each of some columns, in the order of their bins."""
+    """Counts for some columns, in the order of their bins."""
 
     bins: tuple[Bins, ...]
     counts: tuple[Counts, ...]
@@ -36,7 +36,7 @@ class Profile:
         Return the profile of the rows of both.
 
         Raises:
-            ValueError: The profiles have other bins: they are of two models.
+            ValueError: The bins differ, so the profiles belong to two models.
         """
         if self.bins != other.bins:
             raise ValueError("profiles of different bins do not add up; wanted two of the same model")
@@ -54,10 +54,10 @@ class Profile:
     @classmethod
     def decode(cls, content: bytes | str) -> "Profile":
         """
-        Return the profile that :meth:`encode` has written.
+        Return the profile in *content*, the inverse of :meth:`encode`.
 
         Raises:
-            ValueError: *content* is no profile.
+            ValueError: *content* is not a profile.
         """
         decoded = msgspec.json.decode(content, type=_Content)
         sizes = [len(bins.names) for bins in decoded.bins]
@@ -67,7 +67,7 @@ class Profile:
 
     @classmethod
     def empty(cls, bins: Sequence[Bins]) -> "Profile":
-        """Return the profile of no row."""
+        """Return the profile of zero rows."""
         return cls(tuple(bins), tuple(np.zeros(len(one.names), np.int64) for one in bins))
 
 
@@ -81,7 +81,7 @@ class Profiler:
         Bins of the prediction stand behind those of the input.
 
         Raises:
-            ValueError: There are bins for a column that the model does not have.
+            ValueError: *bins* has a column that the model lacks.
         """
         self._bins = tuple(bins)
         self._members = tuple(one.name for one in bins if one.predicted)
@@ -97,7 +97,8 @@ class Profiler:
 
         Args:
             columns: Values by column, in the order of the signature, as :meth:`Scorer.columns` returns them.
-            predictions: A JSON value for each row, as :meth:`Model.values` returns them, None where a row has none.
+            predictions: A JSON value for each row, as :meth:`Model.values` returns them. None for a row without a
+                prediction.
         """
         inputs = [columns[position] for position in self._positions]
         values = [*inputs, *_members(predictions, self._members)]

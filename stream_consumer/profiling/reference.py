@@ -1,8 +1,8 @@
 """
-The reference of a model: the profile that later profiles are compared with. It travels in the model's metadata.
+The reference of a model: the profile to compare later profiles with. The model's metadata carries the reference.
 
-The rule: a profile in its bins has at most :data:`MOST_BYTES`, whatever the columns are. Bins get coarser first, and
-columns are left out last.
+The rule: a profile in its bins has at most :data:`MOST_BYTES`, whatever the columns are. To fit, bins first become
+coarser, and at last columns are left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,12 +18,12 @@ from stream_consumer.profiling.bins import Bins, Label, Sample, counter
 from stream_consumer.profiling.profile import Profile, Profiler
 
 MOST_BYTES = 5_000
-"""Of an encoded profile."""
+"""Largest size in bytes of an encoded profile."""
 
 MOST_ROWS = 10**9
-"""The rows that a profile counts within :data:`MOST_BYTES`: a column of counts has no more digits."""
+"""Largest number of rows in a profile of at most :data:`MOST_BYTES`. No count has more digits."""
 
-# Of a column, in an encoded profile.
+# Least size in bytes of a column in an encoded profile.
 _LEAST_BYTES = 40
 _MOST_LABELS = (64, 48, 32, 24, 16, 8, 4, 2)
 
@@ -35,9 +35,9 @@ def samples_of(
     Return the samples of a reference: those of *columns*, then those of the prediction.
 
     Args:
-        columns: Of the model's signature.
+        columns: Columns of the model's signature.
         rows: The values of each column.
-        predictions: JSON values, of these or of other rows.
+        predictions: JSON values, of the same or of different rows.
         categories: Labels that the model's metadata declares, by column.
     """
     output = Output.of(predictions)
@@ -50,17 +50,17 @@ def samples_of(
 
 
 def reference_of(samples: Sequence[Sample]) -> Profile:
-    """Return the profile of *samples*, in bins of their own choice."""
+    """Return the profile of *samples*. The bins follow from the samples."""
     chosen = _bins(samples)
     return Profile(tuple(bins for _, bins in chosen), tuple(counter(bins)(sample.values) for sample, bins in chosen))
 
 
 def carried_by(model: Model) -> tuple[Profile, Profiler]:
     """
-    Return the reference that *model* carries, and what counts later rows in its bins.
+    Return the reference of *model*, and a profiler that counts later rows in the same bins.
 
     Raises:
-        ModelError: The model has no reference, or one that cannot be read.
+        ModelError: The model has no reference, or the reference cannot be read.
     """
     if not model.reference:
         raise ModelError(no_reference(model.location))
@@ -82,8 +82,8 @@ def no_reference(location: str) -> str:
 
 
 def _bins(samples: Sequence[Sample]) -> list[tuple[Sample, Bins]]:
-    """Return the finest bins that fit, with the sample that each is for."""
-    # The prediction tells of all columns, so its bins are the last that are left out.
+    """Return the finest bins that fit, each with its sample."""
+    # The prediction reflects all columns, so its bins are left out last.
     order = sorted(range(len(samples)), key=lambda at: not samples[at].predicted)[: MOST_BYTES // _LEAST_BYTES]
     samples = [samples[at] for at in sorted(order)]
     for most in _MOST_LABELS:
@@ -100,6 +100,6 @@ def _bins(samples: Sequence[Sample]) -> list[tuple[Sample, Bins]]:
 
 
 def _size(bins: Sequence[Bins]) -> int:
-    """Return the most bytes that a profile in *bins* takes."""
+    """Return the largest size in bytes of a profile in *bins*."""
     full = tuple(np.full(len(one.names), MOST_ROWS - 1) for one in bins)
     return len(Profile(tuple(bins), full).encode())

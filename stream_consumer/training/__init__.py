@@ -1,1 +1,1 @@
-"""Fit, evaluate, log and register the model with MLflow. Never imported by the Lambda image."""
+"""Fit, evaluate, log and register the model with MLflow. The Lambda image never imports this package."""

@@ -1,10 +1,12 @@
 """
-A registry that is files: models by digest, what is known of each beside it, and ``champion.json``.
+A registry made of files: models by digest, the records beside them, and ``champion.json``.
 
-In the folder of a registered model are ``<digest>/`` with the model's files, ``<digest>.json`` with its version and the
-verdict on it, ``<digest>.npz`` with the fingerprints of its rides, ``<digest>.html`` with the report, and
-``champion.json``. The rule: only ``champion.json`` is ever changed, and only if it is still as it was read. The record
-and the report of a version come before it is champion, and are written anew if another became champion meanwhile.
+The folder of a registered model has ``<digest>/`` with the model's files, ``<digest>.json`` with version and verdict,
+``<digest>.npz`` with the fingerprints of the rides, ``<digest>.html`` with the report, and ``champion.json``.
+
+The rule: only ``champion.json`` is ever changed, and only if unchanged since it was read. The record and report of a
+version are written before the version becomes champion. They are written anew if another version became champion
+meanwhile.
 """
 
 import re
@@ -42,40 +44,40 @@ _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 class Entry(ModelVersion, frozen=True, kw_only=True):
-    """A registered version, and why it became champion or did not."""
+    """A registered version, and the reason for the verdict on it."""
 
     reason: str = ""
     created: str = ""
-    """When it was registered, in ISO 8601."""
+    """Time of registration, in ISO 8601."""
 
 
 class ChampionChanged(RegistryFailed):
-    """Another became champion since the champion was read; nothing was overwritten."""
+    """Another version became champion since the champion was read. Nothing was overwritten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The champion as it was read: None if there was none."""
+    """The champion as read, or None if no champion existed."""
 
     champion: Champion | None
     tag: str | None
 
 
 class FileRegistry:
-    """The versions of one registered model."""
+    """The versions of a registered model."""
 
     def __init__(self, location: str, name: str, s3: "Callable[[], S3Client]") -> None:
-        """*location*: a folder or ``s3://bucket/prefix``; models go into the folder *name* below it."""
+        """*location* is a folder or ``s3://bucket/prefix``. The models go into the folder *name* below."""
         self._s3 = s3
         self._store: ModelStore = model_store(location, name, s3)
         self.champion_file = f"{self._store.root}/{CHAMPION_FILE}"
 
     def check(self) -> None:
         """
-        Look whether a version could be added, as far as that shows.
+        Check that a version could be added, as far as possible without writing.
 
         Raises:
-            RegistryFailed: It could not.
+            RegistryFailed: No version could be added.
         """
         self._store.check()
 
@@ -85,7 +87,7 @@ class FileRegistry:
 
         Raises:
             RegistryFailed: The file cannot be read.
-            ModelError: It is no ``champion.json``.
+            ModelError: The file is not a valid ``champion.json``.
         """
         held = self._store.read(CHAMPION_FILE, MOST_BYTES)
         if held is None:
@@ -105,10 +107,10 @@ class FileRegistry:
 
     def find(self, version: str) -> Entry:
         """
-        Return the version of that name, or whose digest begins so.
+        Return the version with the name *version*, or with a digest that begins with *version*.
 
         Raises:
-            UsageError: There is none, or more than one.
+            UsageError: No version matches, or several do.
         """
         entries = self.versions()
         found = [entry for entry in entries if entry.version == version]
@@ -128,23 +130,27 @@ class FileRegistry:
 
     def add_model(self, directory: Path, digest: str, beside_it: Mapping[str, bytes]) -> None:
         """
-        Add a model's files, and others beside them by suffix, such as ``.npz``.
+        Add a model's files, and further files beside them by suffix, such as ``.npz``.
 
-        They are no version before :meth:`record`.
+        The model is not a version before :meth:`record`.
 
         Raises:
-            RegistryFailed: A file cannot be written, or other content has its name.
+            RegistryFailed: A file cannot be written, or exists with other content.
         """
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
             self._create(f"{digest}/{path.relative_to(directory).as_posix()}", path.read_bytes())
         self._add_beside(digest, beside_it)
 
     def record(self, entry: Entry, beside_it: Mapping[str, bytes] = _NOTHING) -> None:
-        """Add the version of a model whose files are there, after others beside them, such as ``.html``."""
+        """Add the version of a model whose files exist, after further files beside them, such as ``.html``."""
         self._add_beside(entry.digest, {**beside_it, ".json": _encoded(entry)})
 
     def amend(self, entry: Entry, beside_it: Mapping[str, bytes]) -> None:
-        """Write a version's record and what is beside it anew, since its verdict is another. Its files never change."""
+        """
+        Rewrite the record of a version and the files beside it, for a new verdict.
+
+        The model's files never change.
+        """
         for suffix, content in {**beside_it, ".json": _encoded(entry)}.items():
             held = self._store.read(f"{entry.digest}{suffix}")
             self._store.write(f"{entry.digest}{suffix}", content, over=held.tag if held else None)
@@ -155,10 +161,10 @@ class FileRegistry:
 
     def training_record(self, digest: str) -> TrainingRecord | None:
         """
-        Return which rides a model was trained on; None if it was added without them.
+        Return the record of a model's training rides. None if the model was added without a record.
 
         Raises:
-            UsageError: The file holds no such record.
+            UsageError: The file holds no valid record.
         """
         held = self._store.read(f"{digest}{RIDES_SUFFIX}")
         return decode_record(held.content) if held else None
@@ -171,10 +177,10 @@ class FileRegistry:
 
     def promote(self, version: ModelVersion, current: Current) -> None:
         """
-        Make *version* champion, if *current* is the champion still.
+        Make *version* champion, if *current* is still the champion.
 
         Raises:
-            ChampionChanged: It is not.
+            ChampionChanged: Another version is champion.
         """
         fields = {name: getattr(version, name) for name in ModelVersion.__struct_fields__}
         self._write(Champion(**fields, previous=_shortened(current.champion, _LONGEST_HISTORY - 1)), current)
@@ -204,7 +210,7 @@ class FileRegistry:
         if self._store.write(CHAMPION_FILE, encode_champion(champion), over=current.tag):
             return
         now = self.current().champion
-        if now != champion:  # a request whose answer was lost is sent again by botocore, and finds its own file
+        if now != champion:  # botocore retries a request whose answer was lost, and then finds its own file
             raise ChampionChanged(
                 f"{self.champion_file} was changed in the meantime, to version {now.version if now else 'none'}; "
                 "nothing was overwritten"
@@ -212,10 +218,10 @@ class FileRegistry:
 
     def load(self, digest: str) -> None:
         """
-        Load the model of that digest as serving does; it predicts its example.
+        Load the model with this digest as serving does, and let it predict its example.
 
         Raises:
-            ModelError: It cannot, or its files have another digest.
+            ModelError: Loading or predicting fails, or the files have another digest.
         """
         location = self.location(digest)
         with model_directory(location, self._s3) as directory:
@@ -229,10 +235,10 @@ def _encoded(entry: Entry) -> bytes:
 
 def refuse_other(directory: Path, digest: str, location: str) -> None:
     """
-    Raise if the model in *directory*, fetched from *location*, has not that digest.
+    Raise if the model in *directory*, fetched from *location*, does not have this digest.
 
     Raises:
-        ModelError: Says so.
+        ModelError: The digests differ.
     """
     found = directory_digest(directory)
     if found != digest:
@@ -240,7 +246,7 @@ def refuse_other(directory: Path, digest: str, location: str) -> None:
 
 
 def _shortened(champion: Champion | None, length: int) -> Champion | None:
-    """Return *champion* with a history of so many champions, itself included."""
+    """Return *champion* with a history of at most *length* champions, itself included."""
     if champion is None or length == 0:
         return None
     return msgspec.structs.replace(champion, previous=_shortened(champion.previous, length - 1))

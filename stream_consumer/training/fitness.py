@@ -1,7 +1,7 @@
 """
-Whether the saved files of a model can be served: loaded as serving loads them, and within a budget of size and time.
+Check that the saved files of a model can be served: loaded as in serving, and within a budget of size and time.
 
-Times are of the processor, not of the clock, since other work on the machine must not decide.
+Times are processor times, so that other work on the machine does not influence the result.
 """
 
 import time
@@ -13,27 +13,27 @@ from stream_consumer.model import Model
 from stream_consumer.models.loading import Choice, load_directory
 
 _BATCH = 500
-"""Rides: the larger part of a Lambda batch."""
+"""Number of rides, as in the larger part of a Lambda batch."""
 _TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a model may cost where it is served."""
+    """Limits on the cost of a model in serving."""
 
     size: int = 50_000_000
-    """Bytes of its files. The lean image and its packages have 420 MB together."""
+    """Bytes of the model's files. The lean image and its packages have 420 MB together."""
     load_seconds: float = 5.0
     """Half of Lambda's init. Source: AWS Lambda developer guide, "Lambda execution environment lifecycle"."""
     ride_seconds: float = 0.0001
-    """For each ride of a batch: a worker of Lambda then keeps up with ten shards' worth of records."""
+    """Time for each ride of a batch. At this speed a Lambda worker keeps up with the records of ten shards."""
 
 
 DEFAULT_BUDGET = Budget()
 
 
 def unfitness(directory: Path, budget: Budget) -> str:
-    """Return why the model whose files are in *directory* must not be served; empty if it may be."""
+    """Return why the model with files in *directory* must not be served. Empty if serving is allowed."""
     size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     if size > budget.size:
         return f"its files have {size:,} bytes, and {budget.size:,} are allowed"
@@ -54,7 +54,7 @@ def unfitness(directory: Path, budget: Budget) -> str:
 
 
 def _seconds(model: Model) -> float:
-    """Return the processor's seconds for each ride of a batch made of the model's example."""
+    """Return the processor seconds for each ride of a batch made from the model's example."""
     rows = [[column[number % len(column)] for number in range(_BATCH)] for column in model.example]
     begun = time.process_time()
     model.values(rows)

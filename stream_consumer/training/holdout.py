@@ -1,7 +1,7 @@
 """
-Which rides the model is tested on.
+Choose the rides for testing the model.
 
-One rule: the test is on rides later than those of the training, as it will be in service.
+The rule: the test rides are later than the training rides, as in service.
 """
 
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ _FULL_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """The rides picked up at *begins* or later; *description* tells a reader which those are."""
+    """The rides with a pickup at *begins* or later. *description* explains them to people."""
 
     begins: np.datetime64
     description: str
 
     def split(self, rides: Rides) -> tuple[Rides, Rides]:
-        """The rides to train on and those to test on."""
+        """Return the rides for training and the rides for testing."""
         late = rides.pickup_time >= self.begins
         return rides.where(~late), rides.where(late)
 
 
 def choose_holdout(rides: Rides) -> Holdout:
     """
-    The last month where the rides span several, else the last fifth by pickup time.
+    Choose the last month if the rides span several months, else the last fifth by pickup time.
 
     Only full months count, see :func:`full_periods`.
 
     Raises:
-        UsageError: Too few rides, or all picked up at one time.
+        UsageError: Too few rides, or all with the same pickup time.
     """
     if len(rides) < MINIMUM_RIDES:
         raise UsageError(f"{len(rides)} rides are too few to train and to test on; {MINIMUM_RIDES} are the least")
@@ -55,9 +55,9 @@ def choose_holdout(rides: Rides) -> Holdout:
 
 def full_periods(rides: Rides, unit: Literal["D", "M"]) -> NDArray[np.datetime64]:
     """
-    The full days or months of *rides*: those with a tenth of the rides of the fullest.
+    Return the full days or months of *rides*: those with at least a tenth of the rides of the fullest.
 
-    The TLC's file of one month holds strays of others, some years away, since taxis' clocks can be wrong.
+    A monthly file of the TLC holds strays from other months, some years away, since taxis' clocks can be wrong.
     """
     periods, counts = np.unique(rides.pickup_time.astype(f"datetime64[{unit}]"), return_counts=True)
     full: NDArray[np.datetime64] = periods[counts >= _FULL_SHARE * counts.max(initial=0)]

@@ -1,4 +1,4 @@
-"""The memory that this process may use."""
+"""The memory available to this process."""
 
 import contextlib
 import os

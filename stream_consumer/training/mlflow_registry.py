@@ -1,8 +1,8 @@
 """
-The versions of a registered model in MLflow, of which the alias ``champion`` points at one.
+The versions of a registered model in MLflow. The alias ``champion`` points at one of them.
 
-MLflow has no conditional write: the alias is read once more before it is moved, so two trainings miss each other only
-within that moment.
+MLflow has no conditional write. The alias is read again immediately before moving it, so two trainings can overwrite
+each other only within this moment.
 """
 
 import tempfile
@@ -36,7 +36,7 @@ _MODEL_DIGEST_TAG, _PREVIOUS_TAG, _TRAINED_ON_TAG = "digest", "previous", "train
 
 @dataclass(frozen=True, slots=True)
 class MlflowRegistry:
-    """The versions of one registered model, in the store that *mlflow* points at."""
+    """The versions of a registered model in MLflow's current store."""
 
     mlflow: ModuleType
     name: str
@@ -70,14 +70,14 @@ class MlflowRegistry:
         return [_entry(version) for version in sorted(found, key=lambda version: int(version.version))]
 
     def trained_on(self, rides: Rides, *, seed: int) -> str | None:
-        """Return the newest version that was trained on *rides* with *seed*, if there is one."""
+        """Return the newest version trained on *rides* with *seed*, or None."""
         found = self._client.search_model_versions(f"name = '{self.name}'")
         wanted = (rides_digest(rides), str(seed))
         same = [int(one.version) for one in found if (one.tags.get(DIGEST_TAG), one.tags.get(SEED_TAG)) == wanted]
         return str(max(same)) if same else None
 
     def register(self, logged: Logged, trial: Trial, entry: Entry) -> str:
-        """Register the logged model, of which *entry* tells, as the next version, and return that."""
+        """Register the logged model as the next version, with the facts in *entry*. Return the version."""
         client = self._client
         if not client.search_registered_models(f"name = '{self.name}'"):
             client.create_registered_model(self.name)
@@ -93,7 +93,7 @@ class MlflowRegistry:
         return str(client.create_model_version(self.name, uri, logged.run_id, tags, model_id=logged.model_id).version)
 
     def conclude(self, version: str, verdict: Verdict, logged: Logged, report: Report) -> None:
-        """Write the verdict on a version beside it, and log the report with its run."""
+        """Write the verdict on a version to its tags, and log the report with its run."""
         with tempfile.TemporaryDirectory(prefix="report-") as directory:
             for name, content in {REPORT: report.page.encode(), **report.plots}.items():
                 path = Path(directory) / name
@@ -105,10 +105,10 @@ class MlflowRegistry:
 
     def promote(self, version: str, expected: str | None) -> None:
         """
-        Make *version* champion, if *expected* is champion still.
+        Make *version* champion, if *expected* is still the champion.
 
         Raises:
-            ChampionChanged: It is not.
+            ChampionChanged: Another version is champion.
         """
         current = self.champion_version()
         if current != expected:
@@ -118,7 +118,7 @@ class MlflowRegistry:
         self.follow(version)
 
     def follow(self, version: str) -> None:
-        """Make *version* champion, whatever was: it is champion elsewhere."""
+        """Make *version* champion unconditionally, because it is champion in the registry of files."""
         current = self.champion_version()
         if current:
             self._client.set_model_version_tag(self.name, version, _PREVIOUS_TAG, current)
@@ -145,10 +145,10 @@ class MlflowRegistry:
 
     def find(self, version: str) -> Entry:
         """
-        Return the version of that name.
+        Return the version with this name.
 
         Raises:
-            UsageError: There is none.
+            UsageError: No such version exists.
         """
         entries = {entry.version: entry for entry in self.versions()}
         if version not in entries:
@@ -157,7 +157,11 @@ class MlflowRegistry:
 
 
 def _entry(version: Any) -> Entry:
-    """Return a version of MLflow. One that others registered may lack every tag of ours."""
+    """
+    Return the entry of an MLflow version.
+
+    A version registered by another program may lack all tags of this project.
+    """
     tags = version.tags
     rmse, trained_on = tags.get("rmse"), tags.get(_TRAINED_ON_TAG)
     return Entry(

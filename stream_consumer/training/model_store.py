@@ -1,8 +1,8 @@
 """
-Where the files of a registry are: a folder of this machine, or a prefix of an S3 bucket.
+Stores for the files of a registry: a folder of this machine, or a prefix of an S3 bucket.
 
-The rule: a file is written only on a condition, that it is new or that it is still what was read. So of two writers one
-wins, and the other is told.
+The rule: every write has a condition: the file is new, or unchanged since it was read. Of two concurrent writers one
+wins, and the other learns of its loss.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 # Source: Amazon S3 API reference, "PutObject": 412 if the condition does not hold, 409 if another request ran at the
-# same time, 404 if the object that the condition is about was deleted.
+# same time, 404 if the object of the condition was deleted.
 _LOST = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 _LOCK = ".lock"
 
@@ -34,23 +34,23 @@ class RegistryFailed(StreamConsumerError):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The content of a file, and a tag that changes with it."""
+    """The content of a file, and a tag that changes with the content."""
 
     content: bytes
     tag: str
 
 
 class ModelStore(Protocol):
-    """Files by name, with ``/`` between folders; *root* is the location that names begin at."""
+    """Files by name, with ``/`` between folders. Names are relative to *root*."""
 
     root: str
 
     def check(self) -> None:
         """
-        Look whether files could be written, as far as that shows.
+        Check that files could be written, as far as possible without writing.
 
         Raises:
-            RegistryFailed: They could not.
+            RegistryFailed: Files cannot be written.
         """
 
     def names(self) -> list[str]:
@@ -58,22 +58,26 @@ class ModelStore(Protocol):
 
     def read(self, name: str, most: int | None = None) -> Held | None:
         """
-        Return the file, None if there is none.
+        Return the file, or None if it does not exist.
 
         Raises:
-            RegistryFailed: It cannot be read, or has more than *most* bytes.
+            RegistryFailed: The file cannot be read, or has more than *most* bytes.
         """
 
     def write(self, name: str, content: bytes, *, over: str | None) -> bool:
-        """Write the file if its tag is still *over*, with None if there is no file; return whether it was written."""
+        """
+        Write the file if its tag is still *over*. None means that no file exists.
+
+        Return whether the file was written.
+        """
 
 
 def model_store(location: str, name: str, s3: "Callable[[], S3Client]") -> ModelStore:
     """
-    Return the store of the model *name* at *location*; nothing is read yet.
+    Return the store of the model *name* at *location*, without reading anything.
 
     Raises:
-        UsageError: It is neither a folder nor ``s3://``, or the name is none of a folder.
+        UsageError: *location* is neither a folder nor ``s3://``, or *name* cannot name a folder.
     """
     if not name or name.startswith(".") or not set(name) <= _NAME:
         raise UsageError(f"{name!r} cannot name a folder of models; use letters, digits, '.', '_' and '-'")
@@ -89,7 +93,7 @@ _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 class Folder:
-    """Files of this machine. Writers take turns by a lock, which ends with its process."""
+    """Files of this machine. Writers take turns with a lock, released when its process ends."""
 
     def __init__(self, path: Path) -> None:
         self.root = str(path)
@@ -135,7 +139,7 @@ class Bucket:
         self._prefix = prefix
 
     def check(self) -> None:
-        """Nothing shows before it is tried."""
+        """Do nothing: only a write shows whether writes are allowed."""
 
     def names(self) -> list[str]:
         prefix = f"{self._prefix}/"

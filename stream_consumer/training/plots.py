@@ -1,7 +1,7 @@
 """
-The plots logged with a run.
+The plots to log with a run.
 
-One rule: figures are built as objects, never through pyplot, whose state is global and whose back ends want a display.
+The rule: figures are built as objects, never through pyplot. Pyplot has global state, and its back ends want a display.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _DISTANCE_EDGES = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, np.inf)
 
 
 def evaluation_plots(rides: Rides, predicted: NDArray[np.float64]) -> Mapping[str, Figure]:
-    """By artifact name, the plots of the minutes *predicted* for *rides*."""
+    """Return the plots of the minutes *predicted* for *rides*, by artifact name."""
     actual = rides.duration
     error = np.abs(predicted - actual)
     return {
@@ -52,7 +52,11 @@ def _residuals(residuals: NDArray[np.float64]) -> Figure:
 
 
 def _calibration(actual: NDArray[np.float64], predicted: NDArray[np.float64]) -> Figure:
-    """The mean actual duration in each tenth of the predictions: above the line, rides take longer than promised."""
+    """
+    Plot the mean actual duration in each tenth of the predictions.
+
+    Above the line, rides take longer than predicted.
+    """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
     tenths = np.array_split(np.argsort(predicted, kind="stable"), _TENTHS)

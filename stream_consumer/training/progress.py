@@ -1,4 +1,4 @@
-"""How long work says where it is; the caller decides what that looks like."""
+"""The interface for reporting progress. The caller decides how to display it."""
 
 import time
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told each stage as it begins; while one advances, told it again with what is done and, if known, of how much."""
+    """Called when a stage begins, and again while the stage advances, with the work done and the total if known."""
 
     def __call__(self, stage: str, *, done: int = 0, total: int | None = None) -> None: ...
 
 
 def silent(stage: str, *, done: int = 0, total: int | None = None) -> None:
-    """Tell nobody."""
+    """Ignore the progress."""
 
 
 class Stages:
-    """Announces each stage of a work and keeps the seconds it took, under a key of its own."""
+    """Announces each stage and keeps its duration in seconds, under the stage's key."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

@@ -1,8 +1,8 @@
 """
-Whether a new model becomes champion.
+Decide whether a new model becomes champion.
 
-One rule: it has to be proven better than the present champion on rides that neither model was trained on. A champion
-that cannot be tested cannot be served either: it is replaced, and the reason says so.
+The rule: the new model must be proven better than the present champion on rides that neither model was trained on. A
+champion that cannot be tested cannot be served either. Such a champion is replaced, and the reason says so.
 """
 
 from collections.abc import Callable
@@ -23,21 +23,21 @@ from stream_consumer.training.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The present champion, and what it was trained on if that is known."""
+    """The present champion, and the record of its training if known."""
 
     version: str
     uri: str
     record: TrainingRecord | None = None
     digest: str | None = None
-    """What its files must hash to, if that is known."""
+    """Expected digest of the model's files, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
     """
-    The champion met in a test: the comparison, or why there is none.
+    The champion in a test: the comparison, or the reason for its absence.
 
-    ``fault`` is the champion's own. ``unproven`` says why the rides of the test prove nothing.
+    ``fault`` is a fault of the champion. ``unproven`` says why the test rides prove nothing.
     """
 
     version: str
@@ -48,7 +48,7 @@ class Rival:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the new model becomes champion, and why, for a reader."""
+    """Whether the new model becomes champion, and the reason, for people."""
 
     promoted: bool
     reason: str
@@ -56,23 +56,23 @@ class Verdict:
 
 def meet(champion: Champion, trial: Trial, load: Callable[[str], Predict]) -> Rival:
     """
-    Test *champion* against the model of *trial*; *load* makes a predictor of a model URI.
+    Test *champion* against the model of *trial*. *load* makes a predictor from a model URI.
 
     Raises:
-        ModelError: A store does not give the champion's files.
-        OSError: This machine cannot hold them, such as on a full disk.
-        MemoryError: They do not fit into its memory. Anything else that is raised is the champion's fault.
+        ModelError: A store does not deliver the champion's files.
+        OSError: This machine cannot store the files, for example because its disk is full.
+        MemoryError: The files do not fit into memory. Any other exception counts as the champion's fault.
     """
     version = champion.version
     try:
         predict = load(champion.uri)
         finite = np.isfinite(predict(trial.test.matrix())).all()
-    except PinNeeded as error:  # consumers may serve it well, with the pin that training has not
+    except PinNeeded as error:  # consumers may serve this model with a pin, and training has none
         return Rival(version, unproven=f"training loads no model that needs a pin, and {error}")
     except Exception as error:
         if _is_ours(error) or (isinstance(error, ModelError) and error.__cause__ and _is_ours(error.__cause__)):
             raise
-        return Rival(version, fault=described(error))  # the champion may be anybody's file, and its fault decides
+        return Rival(version, fault=described(error))  # the champion may be any file, and its fault decides
     if not finite:
         return Rival(version, fault="its predictions are not finite")
     if champion.record is None:
@@ -86,9 +86,9 @@ def meet(champion: Champion, trial: Trial, load: Callable[[str], Predict]) -> Ri
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether *error* is of a store or of this machine, and says nothing of the champion."""
+    """Whether *error* comes from a store or from this machine, and proves nothing about the champion."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
-        return False  # files that a champion lacks
+        return False  # the champion lacks files
     return isinstance(error, (BotoCoreError, Boto3Error, ClientError, OSError, MemoryError))
 
 
@@ -102,7 +102,7 @@ def _too_few(record: TrainingRecord, test: Rides, left: Rides, days: int) -> str
 
 
 def judge(rival: Rival | None, unfit: str) -> Verdict:
-    """The verdict on a model that met *rival*; *unfit* says why its files cannot be served, if they cannot."""
+    """Return the verdict on a model that met *rival*. *unfit* says why its files cannot be served, or is empty."""
     if unfit:
         return Verdict(promoted=False, reason=f"the saved model cannot be served: {unfit}")
     if rival is None:

@@ -1,8 +1,8 @@
 """
-Proof that a model is better than another on the same rides: a paired bootstrap by day, and a look at each zone.
+Prove that a model is better than another on the same rides: a paired bootstrap by day, and a comparison by zone.
 
-Rides of one day err alike, in its traffic and weather, so days are drawn and not rides. The rule: no I/O, and the same
-seed draws the same days.
+The errors of a day's rides are correlated through traffic and weather. Therefore the bootstrap draws days instead of
+rides. The rule: no I/O, and the same seed draws the same days.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,17 @@ from stream_consumer.training.holdout import full_periods
 from stream_consumer.training.rides import Rides
 
 LEAST_DAYS = 5
-"""With fewer, chance alone has all days favour one model in more than 5 % of cases: 1 in 2 to the power of the days."""
+"""
+Least number of days.
+
+With fewer, chance alone lets all days favour a model in more than 5 % of cases: 1 in 2 ** days.
+"""
 
 LEAST_GROUP = 500
-"""Groups of more rides than this are looked at."""
+"""Groups with more rides than this are compared."""
 
 MOST_WORSE = 0.05
-"""How much larger the error of a group may be."""
+"""Allowed relative growth of a group's error."""
 
 _RESAMPLES = 4_000
 _CONFIDENCE = 0.95
@@ -33,7 +37,7 @@ _GROUPS = {"PULocationID": "pickups", "DOLocationID": "dropoffs"}
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The rides that begin or end in one zone, with the RMSE of both models in minutes."""
+    """The rides that begin or end in a zone, with the RMSE of both models in minutes."""
 
     name: str
     rides: int
@@ -47,10 +51,11 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """
-    Two models on the same rides, of so many full days; errors are in minutes.
+    Two models on the same rides of *days* full days, with errors in minutes.
 
-    ``upper_bound`` is that of the difference ``rmse - champion_rmse``, with 95 % confidence. It is below zero if the
-    model is better beyond chance. ``groups`` are all that are looked at, ``worse`` those with too much larger an error.
+    ``upper_bound`` bounds the difference ``rmse - champion_rmse`` with 95 % confidence. A bound below zero means that
+    the model is better beyond chance. ``groups`` are all groups compared, and ``worse`` are those whose error grew too
+    much.
     """
 
     rides: int
@@ -63,10 +68,10 @@ class Comparison:
 
 
 def compare(rides: Rides, predicted: FloatArray, champion: FloatArray, *, seed: int) -> Comparison:
-    """Compare what a model *predicted* for *rides*, n minutes, with what the *champion* did."""
+    """Compare the minutes that a model *predicted* for *rides* with the *champion*'s."""
     squares = (predicted - rides.duration) ** 2, (champion - rides.duration) ** 2
     days, day = np.unique(rides.pickup_time.astype("datetime64[D]"), return_inverse=True)
-    # A row each: rides, squared errors of the model, squared errors of the champion; a column for each day.
+    # Three rows: number of rides, squared errors of the model, squared errors of the champion. A column for each day.
     sums = np.stack([np.bincount(day), *(np.bincount(day, values) for values in squares)])
     often = np.random.default_rng(seed).multinomial(len(days), np.full(len(days), 1 / len(days)), size=_RESAMPLES)
     groups = tuple(group for column in _GROUPS for group in _groups_by(column, rides, *squares))
@@ -86,10 +91,11 @@ def compare(rides: Rides, predicted: FloatArray, champion: FloatArray, *, seed: 
 
 def _upper_bound(difference: float, resampled: FloatArray, days: int) -> float:
     """
-    Return the upper bound of a *difference*, given the same of draws of so many full *days*, 2 or more.
+    Return the upper bound of a *difference*, from its *resampled* values in draws of *days* full days, 2 or more.
 
-    The quantile of the draws is too narrow where days are few: of two equal models one looked better in 14 % of cases
-    on 5 days. So its distance is widened as that of a mean is whose spread is estimated from as many values.
+    The quantile of the draws is too narrow for few days: with 5 days, one of two equal models looked better in 14 % of
+    cases. Therefore the distance from the difference to the quantile is widened, as for a mean whose spread is
+    estimated from *days* values.
 
     Source: T. C. Hesterberg, "What Teachers Should Know About the Bootstrap" (2015), on narrowness bias and expanded
     percentiles.
@@ -99,7 +105,7 @@ def _upper_bound(difference: float, resampled: FloatArray, days: int) -> float:
 
 
 def _rmses(sums: NDArray[Any]) -> FloatArray:
-    """Return the RMSE of both models for sums as above."""
+    """Return the RMSE of both models for such sums."""
     errors: FloatArray = np.sqrt(sums[1:] / sums[0])
     return errors
 

@@ -1,7 +1,7 @@
 """
-What a model was trained on, kept as an artifact of its run.
+The record of a model's training rides, kept as an artifact of its run.
 
-One rule: no ride is kept, only a fingerprint of it and how often each zone and distance occurred.
+The rule: no ride is kept, only fingerprints of rides and the frequencies of zones and distances.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ DIGEST_TAG, SEED_TAG = "rides_digest", "seed"
 
 LEAST_DIFFERENCE = 0.15
 """
-Rides differ in kind if more than this share of them, chance apart, would have to be others to be alike.
+Rides differ in kind if more than this share of them, beyond chance, would have to change to match.
 
 Measured on the green taxis: February 2021 differs from January by 0.02, with kilometres for miles by 0.17, with pickup
 and dropoff swapped by 0.22.
@@ -46,10 +46,10 @@ _FACTORS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # Source: Steele, Lea, Floo
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
     """
-    What a model was fitted on and tested on.
+    The rides on which a model was fitted and tested.
 
-    ``fingerprints`` has one entry a ride that the model was fitted on. ``first`` and ``last`` are days, without strays.
-    ``rmse`` is in minutes, on ``test_rides`` held-out rides.
+    ``fingerprints`` has an entry for each ride of the fit. ``first`` and ``last`` are days, without strays. ``rmse`` is
+    in minutes, on ``test_rides`` held-out rides.
     """
 
     origin: str
@@ -62,11 +62,11 @@ class TrainingRecord:
     counts: Mapping[str, NDArray[np.int64]]
 
     def unseen(self, rides: Rides) -> Rides:
-        """Return the rides that the model was not fitted on."""
+        """Return the rides on which the model was not fitted."""
         return rides.where(~np.isin(fingerprints(rides), self.fingerprints))
 
     def differences(self, rides: Rides) -> list[str]:
-        """Return one sentence for each respect in which *rides* differ in kind from the model's, for a reader."""
+        """Return a sentence, for people, for each respect in which *rides* differ in kind from the model's rides."""
         if self.synthetic != rides.synthetic:
             kinds = ("trip records", "synthetic rides")
             return [f"the model was trained on {kinds[self.synthetic]}, and these are {kinds[rides.synthetic]}"]
@@ -79,7 +79,7 @@ class TrainingRecord:
 
 
 def distinct(rides: Rides) -> Rides:
-    """Return each ride once, in order: a ride that a file repeats proves no more than one."""
+    """Return each ride once, in order. A repeated ride proves no more than a single ride."""
     first = np.zeros(len(rides), bool)
     first[np.unique(fingerprints(rides), return_index=True)[1]] = True
     return rides.where(first)
@@ -100,7 +100,7 @@ def record_of(trial: Trial) -> TrainingRecord:
 
 
 def trained_on(trial: Trial) -> TrainedOn:
-    """Return what ``champion.json`` says of the rides that the model of *trial* was fitted on."""
+    """Return the facts in ``champion.json`` about the rides on which the model of *trial* was fitted."""
     record = record_of(trial)
     return TrainedOn(
         rides=trial.origin,
@@ -113,7 +113,7 @@ def trained_on(trial: Trial) -> TrainedOn:
 
 
 def encode_record(record: TrainingRecord) -> bytes:
-    """Return the content of a file ``.npz``."""
+    """Return the content of a ``.npz`` file."""
     scalars = {name: np.array(getattr(record, name)) for name in _SCALARS}
     arrays = {"fingerprints": record.fingerprints, **scalars, **record.counts}
     file = io.BytesIO()
@@ -123,10 +123,10 @@ def encode_record(record: TrainingRecord) -> bytes:
 
 def decode_record(content: bytes) -> TrainingRecord:
     """
-    Return the record in the content of a file ``.npz``.
+    Return the record in the content of a ``.npz`` file.
 
     Raises:
-        UsageError: It is none.
+        UsageError: *content* is not a record.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
@@ -148,7 +148,7 @@ def log_record(mlflow: ModuleType, record: TrainingRecord) -> None:
 
 
 def load_record(mlflow: ModuleType, run_id: str) -> TrainingRecord | None:
-    """Return the record of a run, or None if the run was logged without one."""
+    """Return the record of a run. None if the run was logged without a record."""
     client = mlflow.MlflowClient()
     if ARTIFACT not in {file.path for file in client.list_artifacts(run_id)}:
         return None
@@ -157,7 +157,7 @@ def load_record(mlflow: ModuleType, run_id: str) -> TrainingRecord | None:
 
 
 def fingerprints(rides: Rides) -> NDArray[np.uint64]:
-    """Return 64 bits for each ride, the same for rides that are equal in all that training reads."""
+    """Return 64 bits for each ride. Rides with equal values in all columns that training reads have equal bits."""
     columns = (rides.PULocationID, rides.DOLocationID, rides.trip_distance, rides.duration, rides.pickup_time)
     mixed = np.zeros(len(rides), np.uint64)
     for column in columns:
@@ -169,19 +169,19 @@ def fingerprints(rides: Rides) -> NDArray[np.uint64]:
 
 
 def rides_digest(rides: Rides) -> str:
-    """Return a digest of *rides*, whatever their order."""
+    """Return a digest of *rides*, independent of their order."""
     return hashlib.sha256(np.sort(fingerprints(rides)).astype("<u8").tobytes()).hexdigest()
 
 
 def _counts(rides: Rides) -> dict[str, NDArray[np.int64]]:
-    """Return how many rides lie between the edges of each column; the last bin holds all beyond."""
+    """Return the number of rides between the edges of each column. The last bin holds all rides beyond."""
     bins = {column: np.searchsorted(edges, getattr(rides, column)) for column, edges in _EDGES.items()}
     return {column: np.bincount(found, minlength=len(_EDGES[column]) + 1) for column, found in bins.items()}
 
 
 def _difference(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
     """
-    Return the total variation distance of two histograms, less what chance explains.
+    Return the total variation distance of two histograms, less the part explained by chance.
 
     Chance moves a bin of share p by about sqrt(2 p (1/n + 1/m) / pi) between samples of n and m rides.
     """

@@ -1,8 +1,8 @@
 """
-The reference profile of a trained model: what its inputs and predictions are compared with while it serves.
+The reference profile of a trained model, for comparison with its inputs and predictions in service.
 
-The rule: columns are those of the rides that the model was fitted on, for that is what it knows. Predictions are those
-of the test's rides: a model may follow the rides of its fit more closely than it can follow any in service.
+The rule: the columns come from the rides of the fit, since the model knows these. The predictions come from the test
+rides: a model may follow the rides of its fit more closely than any rides in service.
 """
 
 from stream_consumer.contract.event_schema import Column
@@ -16,7 +16,7 @@ COLUMNS = tuple(map(Column, FEATURES, ("long", "long", "double")))
 
 
 def reference(fitted: Fitted, training: Rides, test: Rides) -> Profile:
-    """Return the reference of a model that was *fitted* on the rides of *training*."""
+    """Return the reference of a model *fitted* on the rides of *training*."""
     rows = [getattr(training, name) for name in FEATURES]
     predictions = fitted.model.predict(test.matrix()).tolist()
     return reference_of(samples_of(COLUMNS, rows, predictions, fitted.categories))

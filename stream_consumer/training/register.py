@@ -1,7 +1,7 @@
 """
-How a trained model is saved, with or without a run in MLflow, and what is logged with the run.
+Save a trained model, with or without a run in MLflow, and log the facts of the run.
 
-One rule: a model is saved so that loading it executes nothing of its file.
+The rule: the saved form of a model executes no code from its file on loading.
 """
 
 import logging
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 EXAMPLE_RIDES = 5
-# What MLflow wants to be told before it saves the default model with skops. Loading it does not need to be told.
+# MLflow wants this list before saving the default model with skops. Loading does not need the list.
 TRUSTED_TYPES = (
     "functools.partial",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -48,13 +48,13 @@ TRUSTED_TYPES = (
 _DATABASES = frozenset({"mssql", "mysql", "postgresql", "sqlite"})
 _LIBRARIES = ("numpy", "scikit-learn", "scipy", "skops")
 
-# Set before mlflow is imported, which reads them; what the user has set wins.
+# Set before mlflow is imported, because mlflow reads them on import. The user's own values take precedence.
 _QUIET: Final[Mapping[str, str]] = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # by default four minutes of silence before a wrong address is an error
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # by default a wrong address fails only after four silent minutes
 }
 _KNOWN_WARNINGS = (
     (UserWarning, ".*Any type hint is inferred as AnyType"),  # mlflow 3.17 about itself, on import
@@ -66,7 +66,7 @@ _KNOWN_WARNINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """Where MLflow has the run and its model."""
+    """The ids of a run and its model in MLflow."""
 
     run_id: str
     model_id: str
@@ -80,7 +80,7 @@ def quiet_mlflow() -> Iterator[ModuleType]:
     with warnings.catch_warnings():
         for category, message in _KNOWN_WARNINGS:
             warnings.filterwarnings("ignore", message, category)
-        # Here, since it takes seconds, which only training should pay, and since it reads what was just set.
+        # Here, since the import takes seconds for training only, and since mlflow reads the variables just set.
         import mlflow.pyfunc  # noqa: PLC0415
         import mlflow.sklearn  # noqa: PLC0415
 
@@ -93,10 +93,10 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
     """
     Import mlflow without its chatter and point the process at *uri*.
 
-    Without *uri* it is ``MLFLOW_TRACKING_URI``, and without that sqlite in the working directory.
+    The default is ``MLFLOW_TRACKING_URI``, or else sqlite in the working directory.
 
     Raises:
-        UsageError: The store or its artifact place cannot be used.
+        UsageError: The store or its artifact location cannot be used.
     """
     uri = _tracking_uri(uri)
     _refuse_store(uri)
@@ -105,13 +105,13 @@ def mlflow_at(uri: str | None) -> Iterator[ModuleType]:
             mlflow.set_tracking_uri(uri)
             yield mlflow
         except (mlflow.MlflowException, *_database_errors(), BotoCoreError, ClientError, OSError) as error:
-            # SQLAlchemy adds the query and an address in lines of their own.
+            # SQLAlchemy adds further lines with the query and an address.
             reason = str(error).partition("\n")[0]
             raise UsageError(f"MLflow at {shown(uri)} cannot be used: {reason}") from error
 
 
 def _database_errors() -> tuple[type[Exception], ...]:
-    """Return what MLflow's databases raise; nothing where MLflow is installed without them."""
+    """Return the exceptions of MLflow's databases. Empty if MLflow is installed without databases."""
     try:
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
     except ModuleNotFoundError:
@@ -121,10 +121,10 @@ def _database_errors() -> tuple[type[Exception], ...]:
 
 def refuse_missing(uri: str | None) -> None:
     """
-    Raise if the store of :func:`mlflow_at` is a SQLite file that is not there. MLflow would make it, on a read too.
+    Raise if the store of :func:`mlflow_at` is a missing SQLite file. MLflow would create the file, even on a read.
 
     Raises:
-        UsageError: Says so.
+        UsageError: The file is missing.
     """
     file = sqlite_file(_tracking_uri(uri))
     if file and not file.exists():
@@ -140,12 +140,12 @@ def _tracking_uri(uri: str | None) -> str:
 
 def _refuse_store(uri: str) -> None:
     """
-    Raise if *uri* is no URL, or of a database that cannot be used: a SQLite file must be writable.
+    Raise if *uri* is not a URL, or names an unusable database: a SQLite file must be writable.
 
-    MLflow would try the latter for most of an hour.
+    MLflow would retry an unwritable file for most of an hour.
 
     Raises:
-        UsageError: Says so.
+        UsageError: The store cannot be used.
     """
     try:
         engine = urlsplit(uri).scheme.partition("+")[0]
@@ -169,10 +169,10 @@ def _refuse_store(uri: str) -> None:
 
 def load_champion(uri: str, digest: str | None = None, s3: "Callable[[], S3Client]" = default_s3) -> Predict:
     """
-    The model at *uri*, loaded as serving loads it.
+    Load the model at *uri* as serving does, and return its predict function.
 
     Raises:
-        ModelError: It cannot be served, takes other columns than a ride's, or has not the *digest*.
+        ModelError: The model cannot be served, takes other columns than a ride's, or does not have the *digest*.
     """
     with model_directory(uri, s3) as directory:
         if digest:
@@ -185,7 +185,7 @@ def load_champion(uri: str, digest: str | None = None, s3: "Callable[[], S3Clien
 
 
 def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str) -> Logged:
-    """Log *trial* as a run of the active experiment, with its model, which knows itself as *name*."""
+    """Log *trial* as a run of the active experiment, with its model under the name *name*."""
     with mlflow.start_run() as run:
         mlflow.log_params(_params(trial) | {"mlflow": mlflow.version.VERSION})
         mlflow.log_metrics(metrics_of(trial, rival))
@@ -196,12 +196,12 @@ def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str)
 
 
 def save_model(mlflow: ModuleType, trial: Trial, directory: Path, *, name: str) -> None:
-    """Save the model of *trial*, which knows itself as *name*, in a *directory* that is not there yet."""
+    """Save the model of *trial* under the name *name* in *directory*, which must not exist yet."""
     mlflow.sklearn.save_model(trial.fitted.model, str(directory), **_form(mlflow, trial, name))
 
 
 def _form(mlflow: ModuleType, trial: Trial, name: str) -> dict[str, Any]:
-    """How the model is saved, wherever it is."""
+    """Return the arguments for saving the model, the same for every destination."""
     return {
         "serialization_format": "skops",
         "skops_trusted_types": list(TRUSTED_TYPES),
@@ -229,9 +229,9 @@ def _params(trial: Trial) -> dict[str, object]:
 
 def metrics_of(trial: Trial, rival: Rival | None) -> dict[str, float]:
     """
-    Errors in minutes.
+    Return the metrics of a trial. Errors are in minutes.
 
-    ``champion_rmse``, and the upper bound of the difference from it, are there only when a champion could be compared.
+    ``champion_rmse``, and the upper bound of the difference, are present only if a champion was compared.
     """
     compared = rival.comparison if rival else None
     return {
@@ -243,14 +243,14 @@ def metrics_of(trial: Trial, rival: Rival | None) -> dict[str, float]:
 
 
 def _signature(mlflow: ModuleType) -> object:
-    """The schema of a ride, which serving decodes by."""
+    """Return the schema of a ride, by which serving decodes events."""
     column, schema = mlflow.types.ColSpec, mlflow.types.Schema
     inputs = [column(one.type, one.name) for one in COLUMNS]
     return mlflow.models.ModelSignature(inputs=schema(inputs), outputs=schema([column("double")]))
 
 
 def _example(trial: Trial, name: str) -> dict[str, Any]:
-    """The input example, and the facts that serving checks it and every ride against."""
+    """Return the input example, and the facts by which serving checks the example and every ride."""
     from pandas import DataFrame  # noqa: PLC0415 - the one kind of example that mlflow saves with names
 
     rows = {column: getattr(trial.test, column)[:EXAMPLE_RIDES] for column in FEATURES}

@@ -1,8 +1,8 @@
 """
-Where a trained model is registered: in MLflow, as files, or in both.
+Register a trained model in MLflow, in files, or in both.
 
-The rule: with both, ``champion.json`` decides who is champion, for it alone is written on a condition. The alias in
-MLflow follows it.
+The rule: with both, ``champion.json`` decides on the champion, since only this file has conditional writes. The alias
+in MLflow follows.
 """
 
 import contextlib
@@ -46,7 +46,7 @@ _SHORT_DIGEST = 12
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The files of a model that is not registered yet, and its run in MLflow if it has one."""
+    """The files of a model not registered yet, and its MLflow run, if any."""
 
     directory: Path
     logged: Logged | None
@@ -54,7 +54,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A registered version, and the verdict that it came to."""
+    """A registered version, and the verdict on it."""
 
     version: str
     digest: str
@@ -71,11 +71,11 @@ def opened(
     name: str, *, models: str | None, tracking_uri: str | None, experiment: str, s3: "Callable[[], S3Client]"
 ) -> Iterator["Registration"]:
     """
-    Open the registries of the model *name*: files at *models*, and MLflow where it is set or there are no files.
+    Open the registries of the model *name*: files at *models*, and MLflow if configured or if there are no files.
 
     Raises:
         UsageError: MLflow's store, or the location of files, cannot be used.
-        RegistryFailed: Files cannot be written there.
+        RegistryFailed: Files cannot be written to the location.
     """
     files = FileRegistry(models, name, s3) if models else None
     if files:
@@ -90,7 +90,7 @@ def opened(
 
 
 class Registration:
-    """The way of one model into its registries."""
+    """Registers a model in its registries."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Registration:
         tracked: MlflowRegistry | None,
         s3: "Callable[[], S3Client]",
     ) -> None:
-        """At least one of *files* and *tracked* is there."""
+        """At least one of *files* and *tracked* must not be None."""
         self._mlflow = mlflow
         self._name = name
         self._files = files
@@ -111,7 +111,11 @@ class Registration:
         self._champion: Champion | None = None
 
     def champion(self) -> Champion | None:
-        """Return the champion of the files or, if they have none, of MLflow. It is the one that must not change."""
+        """
+        Return the champion of the files or, if they have none, of MLflow.
+
+        A promotion requires that it has not changed since.
+        """
         self._alias = self._tracked.champion_version() if self._tracked else None
         if self._files:
             self._current = self._files.current()
@@ -130,7 +134,7 @@ class Registration:
         Load the champion.
 
         Raises:
-            ModelError: It cannot be served.
+            ModelError: The champion cannot be served.
         """
         return load_champion(uri, self._champion.digest if self._champion else None, self._s3)
 
@@ -148,7 +152,7 @@ class Registration:
 
     def register(self, saved: Saved, trial: Trial, rival: Rival | None, verdict: Verdict) -> Registered:
         """
-        Register the model of *trial*; as champion if the verdict says so and the champion is still the one it met.
+        Register the model of *trial*, as champion if the verdict says so and the compared champion is still champion.
 
         Raises:
             RegistryFailed: A file cannot be written.
@@ -158,7 +162,7 @@ class Registration:
             entry = msgspec.structs.replace(entry, version=self._tracked.register(saved.logged, trial, entry))
         if self._files:
             self._add(self._files, saved.directory, entry, trial)
-        # Before it may become champion: a training that is cut off leaves no champion without a version.
+        # Before the version may become champion: an interrupted training then leaves no champion without a version.
         report = self._report(entry, trial, rival, verdict)
         if self._files:
             self._files.record(*_told(entry, verdict, report))
@@ -189,13 +193,13 @@ class Registration:
         return self._files.location(entry.digest) if self._files else ""
 
     def _add(self, files: FileRegistry, directory: Path, entry: Entry, trial: Trial) -> None:
-        # MLflow's own way to say which version a copy is; the digest leaves this file out.
+        # MLflow itself marks the version of a copy in this way. The digest leaves this file out.
         meta = {"model_name": self._name, "model_version": entry.version}
         (directory / REGISTRY_META).write_text(yaml.safe_dump(meta), encoding="utf-8")
         files.add_model(directory, entry.digest, {RIDES_SUFFIX: encode_record(record_of(trial))})
 
     def _concluded(self, entry: Entry, verdict: Verdict) -> Verdict:
-        """Promote *entry* if the verdict says so; the verdict is another if the champion changed in the meantime."""
+        """Promote *entry* if the verdict says so. Return a negative verdict if the champion changed in the meantime."""
         if not verdict.promoted:
             return verdict
         try:
@@ -211,7 +215,7 @@ class Registration:
 
 
 def _told(entry: Entry, verdict: Verdict, report: Report) -> tuple[Entry, dict[str, bytes]]:
-    """Return the record of a version with its verdict, and the report that goes beside it."""
+    """Return the record of a version with its verdict, and its report."""
     return msgspec.structs.replace(entry, reason=verdict.reason), {_REPORT_SUFFIX: report.page.encode()}
 
 

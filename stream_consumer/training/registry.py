@@ -1,4 +1,4 @@
-"""What the versions of a registered model offer to an operator, as files and in MLflow alike."""
+"""The operations on the versions of a registered model, the same for files and MLflow."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from stream_consumer.training.file_registry import Entry
 
 
 class Registry(Protocol):
-    """The versions of one registered model, of which at most one is champion."""
+    """The versions of a registered model. At most one of them is champion."""
 
     def champion_version(self) -> str | None: ...
 
@@ -15,28 +15,28 @@ class Registry(Protocol):
 
     def find(self, version: str) -> Entry:
         """
-        Return the version of that name.
+        Return the version with this name.
 
         Raises:
-            UsageError: There is none.
+            UsageError: No such version exists.
         """
 
     def make_champion(self, entry: Entry) -> None:
         """
-        Make a version champion that loads and predicts its example.
+        Make a version champion, after it was loaded and has predicted its example.
 
         Raises:
-            UsageError: It is champion already.
-            ModelError: It cannot be loaded.
-            ChampionChanged: Another became champion in the meantime.
+            UsageError: The version is champion already.
+            ModelError: The version cannot be loaded.
+            ChampionChanged: Another version became champion in the meantime.
         """
 
     def rollback(self) -> tuple[str, str]:
         """
-        Make the champion before the present one champion again; return both versions, the new champion first.
+        Make the previous champion champion again. Return both versions, the new champion first.
 
         Raises:
-            UsageError: There is none.
-            ModelError: It cannot be loaded.
-            ChampionChanged: Another became champion in the meantime.
+            UsageError: There is no previous champion.
+            ModelError: The previous champion cannot be loaded.
+            ChampionChanged: Another version became champion in the meantime.
         """

@@ -1,7 +1,7 @@
 """
-The report of a training: one HTML file that needs nothing else, and its plots.
+The report of a training: a self-contained HTML file with its plots.
 
-It tells what was trained and tested on, the verdict, and how the model does against the champion, zone by zone.
+The report shows the rides for training and testing, the verdict, and the errors against the champion, zone by zone.
 """
 
 import base64
@@ -28,14 +28,14 @@ _DOTS_PER_INCH = 80
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page, and the plots that are in it by artifact name, as PNG."""
+    """The page, and its plots as PNG, by artifact name."""
 
     page: str
     plots: Mapping[str, bytes]
 
 
 def report_of(title: str, trial: Trial, rival: Rival | None, verdict: Verdict) -> Report:
-    """Return the report on the model of *trial*, which the page calls *title*."""
+    """Return the report on the model of *trial*, with the heading *title*."""
     predicted = trial.fitted.model.predict(trial.test.matrix())
     plots = {name: _png(figure) for name, figure in evaluation_plots(trial.test, predicted).items()}
     images = "".join(

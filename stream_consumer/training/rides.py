@@ -1,7 +1,7 @@
 """
-Rides to train on: trip records that pass the usual filter and that serving would accept.
+Rides for training: trip records that pass the usual filter and that serving would accept.
 
-One rule: every row read is either kept or counted under the reason why not.
+The rule: every row read is either kept or counted under the reason for dropping it.
 """
 
 import tempfile
@@ -28,23 +28,23 @@ FEATURES = ("PULocationID", "DOLocationID", "trip_distance")
 
 
 class Bounds(TypedDict):
-    """What a column may hold, both ends included."""
+    """The valid range of a column, inclusive."""
 
     minimum: float
     maximum: float
 
 
 BOUNDS: Mapping[str, Bounds] = {
-    "PULocationID": {"minimum": 1, "maximum": 265},  # the TLC's taxi zones; 264 and 265 are unknown and outside
+    "PULocationID": {"minimum": 1, "maximum": 265},  # the TLC's taxi zones. 264 and 265 are unknown and outside
     "DOLocationID": {"minimum": 1, "maximum": 265},
-    "trip_distance": {"minimum": 0.0, "maximum": 200.0},  # miles; meters report up to 244,152
+    "trip_distance": {"minimum": 0.0, "maximum": 200.0},  # miles. Meters report up to 244,152
 }
-"""What serving accepts: these travel with the model."""
+"""The ranges that serving accepts. They travel with the model."""
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 1.0, 60.0
-"""The usual filter on the duration, both ends included."""
+"""The usual filter on the duration, inclusive."""
 
-# What training needs for a ride: the columns, their copies and the estimator's own.
+# Memory for a ride in training: the columns, their copies and the estimator's own.
 _RIDE_BYTES = 200
 
 _COLUMNS = ("ride_id", *FEATURES, "duration", "pickup_time")
@@ -52,7 +52,7 @@ _COLUMNS = ("ride_id", *FEATURES, "duration", "pickup_time")
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """``read == kept + sum(dropped.values())``; a row with several reasons counts under the first."""
+    """``read == kept + sum(dropped.values())``. A row with several reasons counts under the first."""
 
     read: int
     kept: int
@@ -62,10 +62,10 @@ class RowCounts:
 @dataclass(frozen=True, slots=True, eq=False)
 class Rides:
     """
-    Equally long columns, one entry a ride, in the order of the sources.
+    Equally long columns, with an entry for each ride, in the order of the sources.
 
-    ``ride_id`` is the row's position among all rows read, so it stays the same whatever else is dropped.
-    ``duration`` is in minutes, ``trip_distance`` in miles. ``origin`` tells a reader where the rides are from.
+    ``ride_id`` is the row's position among all rows read. The position does not depend on dropped rows. ``duration`` is
+    in minutes, ``trip_distance`` in miles. ``origin`` describes the sources of the rides for people.
     """
 
     origin: str
@@ -82,11 +82,11 @@ class Rides:
         return len(self.ride_id)
 
     def matrix(self) -> NDArray[np.float64]:
-        """The model's input: n x 3 in the order of FEATURES."""
+        """Return the model's input: n x 3 in the order of FEATURES."""
         return np.column_stack([self.PULocationID, self.DOLocationID, self.trip_distance]).astype(np.float64)
 
     def where(self, mask: NDArray[np.bool_]) -> "Rides":
-        """The rides of *mask*, of the same origin, counted as if no others had been read."""
+        """Return the rides of *mask*, with the same origin. The counts cover only these rides."""
         count = int(mask.sum())
         columns = {column: getattr(self, column)[mask] for column in _COLUMNS}
         return replace(self, counts=RowCounts(count, count, {}), **columns)
@@ -109,7 +109,7 @@ class Rides:
         return self.where(mask)
 
     def within_bounds(self) -> "Rides":
-        """The rides that serving would accept; the others are added to the counts of the dropped."""
+        """Return the rides that serving would accept. The rest is added to the counts of dropped rows."""
         faults = {f"{name} out of bounds": ~_within(getattr(self, name), BOUNDS[name]) for name in FEATURES}
         keep, dropped = _sort_out(faults)
         counts = RowCounts(self.counts.read, int(keep.sum()), {**self.counts.dropped, **dropped})
@@ -125,18 +125,19 @@ def load_rides(
     most: int | None = None,
 ) -> Rides:
     """
-    The rides of TLC trip records in *sources*: paths, ``s3://`` or ``http(s)://`` URLs of Parquet or CSV files.
+    Load the rides of TLC trip records in *sources*: paths, ``s3://`` or ``http(s)://`` URLs of Parquet or CSV files.
 
     Args:
-        sources: Read in this order, as one table. A path may be a pattern such as ``rides/*.parquet``.
-        bounded: Whether to drop what serving would refuse; without it only the usual filter on the duration applies.
-        progress: Told of each file as it is downloaded and read.
-        s3: Makes the client; called only when a source is on S3.
-        most: The most rows to read; by default as many as memory holds with all that is made of them.
+        sources: Read in this order, as a single table. A path may be a pattern such as ``rides/*.parquet``.
+        bounded: Whether to drop rides that serving would refuse. If False, only the usual filter on the duration
+            applies.
+        progress: Called for each file while downloading and reading.
+        s3: Makes the client. Called only for a source on S3.
+        most: Largest number of rows to read. The default is the number that fits into memory with all derived data.
 
     Raises:
         UsageError: A source is missing, unreadable, of the wrong shape or given twice, no ride is left, or there are
-            more than *most*.
+            more than *most* rows.
     """
     if not sources:
         raise UsageError("no rides were given; name at least one Parquet or CSV file of TLC trip records")
@@ -165,7 +166,7 @@ def _usual_filter(trips: Sequence[Trips], *, origin: str) -> Rides:
     distance = np.concatenate([part.trip_distance for part in trips])
     pickup = np.concatenate([part.pickup_time for part in trips])
     duration = (np.concatenate([part.dropoff_time for part in trips]) - pickup) / np.timedelta64(1, "m")
-    # NaN and NaT fail every comparison; a zone that is no whole number is no zone.
+    # NaN and NaT fail every comparison. A zone must be a whole number.
     complete = np.isfinite(distance) & np.isfinite(duration) & (pickup_zone % 1 == 0) & (dropoff_zone % 1 == 0)
     in_range = _within(duration, {"minimum": SHORTEST_MINUTES, "maximum": LONGEST_MINUTES})
     keep, dropped = _sort_out({"value missing": ~complete, "duration not 1 to 60 minutes": ~in_range})
@@ -187,7 +188,11 @@ def _within(values: NDArray[Any], bounds: Bounds) -> NDArray[np.bool_]:
 
 
 def _sort_out(faults: Mapping[str, NDArray[np.bool_]]) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Which rows have no fault, and how many have each, every faulty row counted under its first."""
+    """
+    Return the rows without a fault, and the number of rows for each fault.
+
+    A faulty row counts under its first fault.
+    """
     bad = np.zeros_like(next(iter(faults.values())))
     counts = {}
     for reason, fault in faults.items():

@@ -1,7 +1,7 @@
 """
-What a data scientist looks for in a run of MLflow beside its model: description, data, and what the error is made of.
+The notes of an MLflow run for data scientists: description, data, and the composition of the error.
 
-The rule: notes describe the run, and decide nothing. So they are no part of what proves a model or of champion.json.
+The rule: notes describe the run and decide nothing. They are no part of the proof of a model or of champion.json.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ _GIT_SECONDS = 10
 
 
 def log_notes(mlflow: ModuleType, trial: Trial, folder: Path) -> None:
-    """Log the notes of *trial* with the active run; *folder* is where git is asked for the commit."""
+    """Log the notes of *trial* with the active run. *folder* is the working directory for git."""
     mlflow.log_metrics(note_metrics(trial))
     mlflow.set_tags({DESCRIPTION_TAG: description(trial)} | commit_tag(folder))
     for context, rides in (("training", trial.training), ("testing", trial.test)):
@@ -40,7 +40,7 @@ def note_metrics(trial: Trial) -> dict[str, float]:
     """
     Return the errors on the training rides, the rows dropped by reason, and the importance of each column.
 
-    An importance is by how many minutes the RMSE on held-out rides grows when the column is shuffled.
+    The importance of a column is the growth of the RMSE on held-out rides, in minutes, after shuffling the column.
     """
     training = asdict(evaluate(trial.fitted.model.predict, trial.training))
     return {
@@ -64,7 +64,7 @@ def _importances(trial: Trial) -> dict[str, float]:
 
 
 def description(trial: Trial) -> str:
-    """Return one sentence on the data and one on the result, for the run's page."""
+    """Return a sentence on the data and a sentence on the result, for the page of the run."""
     return (
         f"HistGradientBoosting, fitted on {trial.training_rides:,} rides of {trial.origin}. "
         f"On {trial.holdout}, {len(trial.test):,} rides, the RMSE is {trial.model.rmse:.2f} min, and "
@@ -73,7 +73,7 @@ def description(trial: Trial) -> str:
 
 
 def commit_tag(folder: Path) -> dict[str, str]:
-    """Return the tag of the git commit of *folder*; empty outside a repository, and without git."""
+    """Return the tag of the git commit of *folder*. Empty outside a repository or without git."""
     try:
         asked = subprocess.run(
             ["git", "rev-parse", "--verify", "HEAD"],  # noqa: S607 (the user's own)
@@ -94,7 +94,11 @@ def hours(rides: Rides) -> NDArray[np.int64]:
 
 
 def error_rows(trial: Trial, name: str, values: NDArray[np.int64]) -> Iterator[str]:
-    """Yield the lines of a CSV: rides, RMSE and mean error in minutes for each of *values*, one a test ride."""
+    """
+    Yield the lines of a CSV: rides, RMSE and mean error in minutes for each distinct value.
+
+    *values* has a value for each test ride.
+    """
     errors = trial.fitted.model.predict(trial.test.matrix()) - trial.test.duration
     yield f"{name},rides,rmse,mean_error\n"
     for value in np.unique(values).tolist():

@@ -1,7 +1,9 @@
 """
-SageMaker's contract with a training container: the files that say what to train on, and the files that it collects.
+SageMaker's contract with a training container: the files with the job's inputs, and the files that SageMaker collects.
 
-The rule: only this module knows a file of the contract. All faults of a job are said at once, in ``output/failure``.
+The rule: only this module knows the files of the contract. All faults of a job are reported at once, in
+``output/failure``.
+
 Source: Amazon SageMaker AI developer guide, "How Amazon SageMaker AI Provides Training Information" and "How Amazon
 SageMaker AI Processes Training Output".
 """
@@ -48,16 +50,16 @@ HYPERPARAMETERS: Final[Mapping[str, Field]] = {
     "tracking_uri": Field("tracking_uri", some_text, None, "MLflow's server.", fallback="MLFLOW_TRACKING_URI"),
     "models": Field("models", some_text, None, "Registry of files.", fallback="MODELS_LOCATION"),
 }
-"""The options of ``train``. A fallback is a hyperparameter too, and an environment variable of the job."""
+"""The options of ``train``. A fallback is also a hyperparameter, and an environment variable of the job."""
 
 
 class JobFailed(StreamConsumerError):
-    """A training job that cannot be done as it was asked for; SageMaker wants exit code 1."""
+    """A training job cannot be done as specified. SageMaker expects exit code 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a training job asks for: files of rides, and the options of the training."""
+    """The inputs of a training job: files of rides, and the options of the training."""
 
     rides: list[str]
     options: "TrainingOptions"
@@ -70,10 +72,10 @@ def is_job(root: Path = ROOT) -> bool:
 
 def job_of(root: Path, environ: Mapping[str, str]) -> Job:
     """
-    Read the job below *root*; *environ* may say where models are registered.
+    Read the job below *root*. *environ* may name the registries of models.
 
     Raises:
-        UsageError: Names every hyperparameter, channel and host that is wrong, each with its remedy.
+        UsageError: Hyperparameters, channels or hosts are wrong. The message has all of them, each with its remedy.
     """
     options, faults = _options(_configuration(root, "hyperparameters"), environ)
     faults += _hosts(_configuration(root, "resourceconfig"))
@@ -97,7 +99,7 @@ def _configuration(root: Path, name: str) -> dict[str, Any]:
 
 
 def _options(given: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the options that the hyperparameters *given* and *environ* name, and what is wrong with them."""
+    """Return the options in the hyperparameters *given* and in *environ*, and their faults."""
     platforms = [field.fallback for field in HYPERPARAMETERS.values() if field.fallback]
     known = [*HYPERPARAMETERS, *platforms]
     texts = {name.replace("-", "_"): _unquoted(value) for name, value in given.items()}
@@ -122,7 +124,7 @@ def _options(given: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[dict
 
 
 def _unquoted(value: object) -> str:
-    """Return a hyperparameter's text. SageMaker's own SDK writes it as JSON, in quotes."""
+    """Return the text of a hyperparameter. SageMaker's own SDK writes the text as JSON, in quotes."""
     text = str(value)
     if re.fullmatch(r'".*"', text, re.DOTALL):
         with contextlib.suppress(ValueError):
@@ -140,7 +142,7 @@ def _hosts(resources: Mapping[str, Any]) -> list[str]:
 
 
 def _rides(root: Path, channels: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the files of every channel, sorted, and what is wrong with the channels."""
+    """Return the files of every channel, sorted, and the faults of the channels."""
     if not channels:
         return [], ["the job has no channel; add one, such as train, whose S3 prefix holds files of rides"]
     rides, faults = list[str](), list[str]()
@@ -159,7 +161,7 @@ def _rides(root: Path, channels: Mapping[str, Any]) -> tuple[list[str], list[str
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files below *folder* but for hidden ones and markers, such as ``_SUCCESS``."""
+    """Yield the files below *folder*, without hidden files and markers such as ``_SUCCESS``."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts):
             yield path
@@ -168,10 +170,10 @@ def _files(folder: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def told(root: Path) -> Iterator[None]:
     """
-    Leave the first line of any error in ``output/failure``, where SageMaker reads why the job failed.
+    Write the first line of any error to ``output/failure``, from where SageMaker reads the reason.
 
     Raises:
-        JobFailed: In the place of a UsageError.
+        JobFailed: Replaces a UsageError.
     """
     try:
         yield
@@ -189,10 +191,10 @@ def told(root: Path) -> Iterator[None]:
 
 def make_ready(root: Path) -> None:
     """
-    Make the folders of what the job leaves, and see that they can be written, before anything is trained.
+    Make the folders for the job's results, and check that they are writable, before any training.
 
     Raises:
-        UsageError: Names the folder that cannot be written.
+        UsageError: A folder cannot be written.
     """
     for folder in (root / "model", root / _RESULTS):
         try:
@@ -203,7 +205,7 @@ def make_ready(root: Path) -> None:
 
 
 def leave(root: Path, result: "TrainingResult") -> None:
-    """Write the report and the result into ``output/data``; the model's files are in ``model`` already."""
+    """Write the report and the result into ``output/data``. The model's files are in ``model`` already."""
     folder = root / _RESULTS
     registered = result.registered
     (folder / "report.html").write_text(registered.report.page, encoding="utf-8")
@@ -228,11 +230,11 @@ def metrics_of_job(result: "TrainingResult") -> dict[str, float]:
 
 
 def metric_lines(metrics: Mapping[str, float]) -> Iterator[str]:
-    """Yield a line for each of *metrics*, which :func:`metric_pattern` reads."""
+    """Yield a line for each of *metrics*, in the form of :func:`metric_pattern`."""
     for name, value in metrics.items():
         yield f"metric {name}={value:.6f};"
 
 
 def metric_pattern(name: str) -> str:
-    """Return the regular expression by which a MetricDefinition of SageMaker reads the metric *name*."""
+    """Return the regular expression with which a MetricDefinition of SageMaker reads the metric *name*."""
     return f"metric {name}=(-?[0-9.]+);"

@@ -1,7 +1,7 @@
 """
-Where ride files come from: a local path, ``s3://`` or ``http(s)://``.
+The sources of ride files: a local path, ``s3://`` or ``http(s)://``.
 
-One rule: whatever the source, what leaves here is the path of a readable local file, or a UsageError that names it.
+The rule: for any source, the result is the path of a readable local file, or a UsageError that names the source.
 """
 
 import glob
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 HTTP_TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
-# A page may never end: a month of rides of any kind has less than a tenth of these bytes, and comes faster.
+# A response may never end. A month of rides of any kind has less than a tenth of these bytes, and arrives faster.
 _LARGEST_BYTES = 10_000_000_000
 _PATIENCE_SECONDS = 300.0
 
 
 def shown(source: str) -> str:
-    """*source* fit for a message or a log: a URL without its user, password and query, which may be credentials."""
+    """Return *source* for a message or a log: a URL without user, password and query, which may be credentials."""
     try:
         parts = urlsplit(source)
-    except ValueError:  # it is no URL at all, and may hold a password all the same
+    except ValueError:  # not a URL, but the text may still hold a password
         return source.partition("://")[0] + "://…"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl() if parts.netloc else source
 
 
 def expanded(sources: Sequence[str]) -> list[str]:
     """
-    *sources* with each pattern of local files replaced by the names that match it, sorted.
+    Return *sources* with each pattern of local files replaced by the sorted names that match.
 
     Raises:
         UsageError: No file matches a pattern.
     """
     names: list[str] = []
     for source in sources:
-        # A file may have a name that reads as a pattern.
+        # The name of a file may look like a pattern.
         pattern = "://" not in source and glob.has_magic(source) and not Path(source).exists()
         found = sorted(glob.glob(source)) if pattern else [source]  # noqa: PTH207 (absolute patterns, too)
         if not found:
@@ -61,10 +61,10 @@ def expanded(sources: Sequence[str]) -> list[str]:
 
 def refuse_unreadable(sources: Sequence[str]) -> None:
     """
-    Raise if it shows, without a download, that one of *sources* cannot be read.
+    Raise if one of *sources* is obviously unreadable, without a download.
 
     Raises:
-        UsageError: There is no such local file, or the name is none of a file of rides.
+        UsageError: The local file does not exist, or the name is not a name of a file of rides.
     """
     for source in expanded(sources):
         parts, _ = _parsed(source)
@@ -74,7 +74,7 @@ def refuse_unreadable(sources: Sequence[str]) -> None:
 
 def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
     """
-    The local file of *source*, downloaded into *directory* unless it is one already.
+    Return the local file of *source*, downloaded into *directory* unless already local.
 
     Raises:
         UsageError: No such file, object or page, an unknown scheme or suffix, no permission, no connection.
@@ -90,7 +90,7 @@ def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], 
 
 
 def _parsed(source: str) -> tuple[SplitResult, str]:
-    """Return the parts of *source*, of a scheme that is known, and its suffix."""
+    """Return the parts of *source*, with a known scheme, and its suffix."""
     try:
         parts = urlsplit(source) if "://" in source else SplitResult("", "", source, "", "")
     except ValueError as error:  # [::1 without its bracket
@@ -140,7 +140,7 @@ def _from_http(source: str, path: Path, *, progress: Progress) -> Path:
     stage = f"downloading {shown(source)}"
     progress(stage)
     try:
-        # S310 warns of file:// and the like: the caller has let only http and https through.
+        # S310 warns of file:// and similar schemes. The caller admits only http and https.
         with urllib.request.urlopen(source, timeout=HTTP_TIMEOUT_SECONDS) as response:  # noqa: S310
             length = response.headers["Content-Length"]
             total = int(length) if length else None
@@ -170,9 +170,9 @@ def _refuse_too_large(source: str, size: int) -> None:
 
 
 def _in_time(source: str, response: http.client.HTTPResponse) -> Iterator[bytes]:
-    """Give what comes, as long as it is a chunk's size within the time that the patience lasts."""
+    """Yield the data of *response*, as long as a chunk's size arrives within the allowed time."""
     since, behind = time.monotonic(), 0
-    # A read of a whole chunk would wait for as long as single bytes come.
+    # Reading a whole chunk would wait as long as single bytes arrive.
     while some := response.read1(_CHUNK_BYTES):
         yield some
         behind += len(some)

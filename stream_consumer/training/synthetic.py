@@ -1,8 +1,9 @@
 """
-Rides of an imaginary city, for those who have no trip records at hand.
+Rides of an imaginary city, for users without trip records.
 
-One rule: the city is always the same and only the rides differ by seed, so a model of one seed serves another's rides.
-The shape is that of the TLC's green taxis (most rides within three miles and twenty minutes); no figure is real.
+The rule: the city is always the same, and only the rides depend on the seed. A model trained with one seed therefore
+serves the rides of another. The shape imitates the TLC's green taxis (most rides within three miles and twenty
+minutes). No figure is real.
 """
 
 import numpy as np
@@ -17,16 +18,16 @@ _TRIP_LENGTH_MILES = 2.5  # how fast the wish to ride falls with distance
 _DETOUR = 1.3  # streets are longer than the crow flies
 _WITHIN_ZONE_MILES = 0.6
 _BOARDING_MINUTES = 2.0
-_MILES_PER_MINUTE = 0.2  # 12 miles an hour for a short ride; longer ones use faster roads
+_MILES_PER_MINUTE = 0.2  # 12 miles an hour for a short ride. Longer rides use faster roads
 _ROADWORKS = 1.8
 _FIRST_PICKUP = np.datetime64("2021-01-01T00:00:00")
 
 
 def synthetic_rides(count: int, *, seed: int, days: int = 59, roadworks_from: int | None = None) -> Rides:
     """
-    *count* rides by pickup time, over *days* from 1 January 2021 on (59: all of January and February).
+    Return *count* rides by pickup time, over *days* from 1 January 2021 on. 59 days are all of January and February.
 
-    From the day *roadworks_from* on, 0 for the first, the way into a third of the zones takes longer.
+    From the day *roadworks_from* on, with 0 for the first day, the way into a third of the zones takes longer.
     """
     crow_flies, popularity, slowness = _city()
     random = np.random.default_rng(seed)
@@ -35,7 +36,7 @@ def synthetic_rides(count: int, *, seed: int, days: int = 59, roadworks_from: in
     distance = (crow_flies.ravel()[pair] * _DETOUR + _WITHIN_ZONE_MILES) * random.lognormal(0, 0.15, count)
     distance = np.minimum(distance, BOUNDS["trip_distance"]["maximum"]).round(2)
     seconds = np.sort(random.integers(days * 86_400, size=count))
-    rush = 1 + 0.2 * np.sin(seconds / 86_400 * 4 * np.pi) ** 2  # two slow periods a day, which the model cannot see
+    rush = 1 + 0.2 * np.sin(seconds / 86_400 * 4 * np.pi) ** 2  # two slow periods a day, invisible to the model
     driving = distance**0.8 / _MILES_PER_MINUTE * slowness.ravel()[pair] * rush * random.lognormal(0, 0.2, count)
     if roadworks_from is not None:
         driving[(seconds >= roadworks_from * 86_400) & (dropoff_zone % 3 == 0)] *= _ROADWORKS
@@ -53,7 +54,7 @@ def synthetic_rides(count: int, *, seed: int, days: int = 59, roadworks_from: in
 
 
 def _city() -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Zone x zone: miles as the crow flies, share of the rides, and how slow the way is (1 is usual)."""
+    """Return three matrices, zone x zone: air-line miles, share of the rides, and slowness of the way (1 is usual)."""
     random = np.random.default_rng(_CITY_SEED)
     places = random.uniform((0, 0), _CITY_MILES, (ZONES, 2))
     crow_flies = np.hypot(*(places[:, None] - places[None, :]).transpose())

@@ -1,8 +1,8 @@
 """
 TLC trip records as columns: Parquet or CSV, green or yellow taxis.
 
-One rule: only the five columns that training needs are read, and a file that lacks one is refused by name. Files are
-read in pieces, so that a file of more rows than memory holds is refused before memory is full.
+The rule: only the five columns for training are read, and a file without one of them is refused by name. Files are read
+in pieces, so a file with more rows than memory holds is refused before memory is full.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _CLOCK_FORMATS = (ISO8601, "%m/%d/%Y %I:%M:%S %p")  # the TLC's own files and NY
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trips:
-    """Equally long columns as read; what is null in the file is NaN or NaT here."""
+    """Equally long columns as read. Null in the file is NaN or NaT here."""
 
     pickup_zone: NDArray[np.float64]
     dropoff_zone: NDArray[np.float64]
@@ -38,10 +38,11 @@ class Trips:
 
 def read_trips(path: Path, name: str, most: int) -> Trips:
     """
-    The trips in the file at *path*; *name* is what messages call it.
+    Return the trips in the file at *path*. *name* is the file's name in messages.
 
     Raises:
-        UsageError: The file is empty, unreadable, has more than *most* rows, lacks columns, or has other types in them.
+        UsageError: The file is empty or unreadable, has more than *most* rows, lacks columns, or has other types in
+            them.
     """
     read, foreign = (_read_parquet, not_parquet) if path.suffix == ".parquet" else (_read_csv, not_text)
     try:
@@ -80,7 +81,7 @@ def _read_csv(path: Path, name: str) -> Iterator[Trips]:
     with csv_pieces(path, []) as head:
         fleet = _fleet(head.schema.names, name)
     clocks = {column: kind for column, kind in _types(fleet).items() if column not in _PLACES}
-    # Missing values by any name of theirs: pyarrow's own list.
+    # All names of missing values in pyarrow's own list.
     options = {"column_types": clocks, "timestamp_parsers": list(_CLOCK_FORMATS), "null_values": None}
     with csv_pieces(path, list(_types(fleet)), **options) as pieces:
         for piece in pieces:
@@ -90,7 +91,7 @@ def _read_csv(path: Path, name: str) -> Iterator[Trips]:
 
 
 def _fleet(present: list[str], name: str) -> str:
-    """Whose trip records have the columns *present*."""
+    """Return the fleet whose trip records have the columns *present*."""
     fleet = next((fleet for fleet in _FLEETS if f"{fleet}_pickup_datetime" in present), _FLEETS[0])
     if missing := [column for column in _types(fleet) if column not in present]:
         raise UsageError(
@@ -112,7 +113,11 @@ def _trips(columns: Any, fleet: str) -> Trips:
 
 
 def _cast(column: Any, kind: pa.DataType) -> Any:
-    """Cast *column*; a duration in minutes has no use for the nanoseconds that pandas writes."""
+    """
+    Cast *column*.
+
+    Nanoseconds, as pandas writes them, are dropped, since a duration in minutes does not need them.
+    """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     return column.cast(kind, safe=not (pa.types.is_timestamp(column.type) and column.type.unit == "ns"))

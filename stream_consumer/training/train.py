@@ -1,7 +1,7 @@
 """
 Training: from ride files to a registered model.
 
-One rule: the model that is registered is the one that was tested.
+The rule: the registered model is the tested model.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class TrainingOptions:
     """
-    Where a model is registered, and what it takes to be promoted.
+    The registries for a model, and the conditions for promoting it.
 
-    ``models`` is a folder or ``s3://bucket/prefix`` for the registry of files. ``tracking_uri`` is MLflow's store:
-    without one it is ``MLFLOW_TRACKING_URI``, and without that none beside ``models``, else sqlite in the working
-    directory. An empty one is none beside ``models``, whatever the environment says. The files of the new model
-    are also copied to ``model_directory``, if there is one.
+    ``models`` is a folder or ``s3://bucket/prefix`` for the registry of files. ``tracking_uri`` is MLflow's store. The
+    default is ``MLFLOW_TRACKING_URI``. If this variable is unset too, there is no store beside ``models``, and without
+    ``models`` sqlite in the working directory. An empty ``tracking_uri`` means no store beside ``models``, whatever the
+    environment says. If ``model_directory`` is given, the files of the new model are also copied there.
     """
 
     name: str = DEFAULT_NAME
@@ -53,7 +53,7 @@ DEFAULTS = TrainingOptions()
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """What came of a training: the trial, the champion met if there was one, the verdict, and where the model is."""
+    """The result of a training: the trial, the champion in the test if any, the verdict, and the model's location."""
 
     trial: Trial
     rival: Rival | None
@@ -84,12 +84,12 @@ def train(
     """
     Train on the rides of *sources*, test on the last of them, log and register the model.
 
-    Points mlflow at the tracking store for the whole process, so that the result's ``model_uri`` resolves in it.
+    Points mlflow at the tracking store for the whole process, so that the result's ``model_uri`` resolves there.
 
     Raises:
-        UsageError: The rides or the tracking store cannot be used; the store is tried before the rides are read.
+        UsageError: The rides or the tracking store cannot be used. The store is tried before the rides are read.
     """
-    refuse_unreadable(sources)  # a mistyped name makes no store
+    refuse_unreadable(sources)  # before a store is made: a name may be mistyped
     return _train(lambda: load_rides(sources, bounded=False, progress=progress, s3=s3), options, Stages(progress), s3)
 
 
@@ -100,15 +100,15 @@ def train_on(
     progress: Progress = silent,
     s3: Callable[[], "S3Client"] = default_s3,
 ) -> TrainingResult:
-    """As ``train``, on rides already at hand."""
+    """Train as ``train`` does, on rides already loaded."""
     return _train(lambda: rides, options, Stages(progress), s3)
 
 
 def _train(
     load: Callable[[], Rides], options: TrainingOptions, stages: Stages, s3: Callable[[], "S3Client"]
 ) -> TrainingResult:
-    # A month is fitted in a second. More threads would spend longer spinning for each other, and for cores that others
-    # use: on two busy cores, two threads took 27 s for what one does in 0.9 s.
+    # Fitting a month takes a second. More threads would spend longer spinning for each other, and for cores in use by
+    # other processes: on two busy cores, two threads took 27 s, and a single thread takes 0.9 s.
     leave_cores_uncounted()
     with contextlib.ExitStack() as until_done:
         until_done.enter_context(threadpool_limits(limits=1))
@@ -140,7 +140,11 @@ def _train(
 
 
 def _copy_model(source: Path, target: Path) -> None:
-    """Copy the files of a model, and no modes: *target* may be somebody else's. Without its MLmodel it is no model."""
+    """
+    Copy the files of a model without their modes, since *target* may belong to another user.
+
+    MLmodel is copied last, because a folder without MLmodel is not a model.
+    """
     for path in sorted(source.rglob("*"), key=lambda path: path.name == "MLmodel"):
         if path.is_file():
             copy = target / path.relative_to(source)

@@ -1,7 +1,7 @@
 """
-One trial: a model fitted on the earlier rides and tested on the later ones, beside the linear baseline.
+A trial: a model fitted on the earlier rides and tested on the later ones, beside the linear baseline.
 
-One rule: every error of a trial is measured on the same rides.
+The rule: every error of a trial is measured on the same rides.
 """
 
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from stream_consumer.training.rides import Rides, RowCounts
 @dataclass(frozen=True, slots=True)
 class Trial:
     """
-    A fitted model and how it did; errors are in minutes, on the rides of ``test``.
+    A fitted model and its errors, in minutes, on the rides of ``test``.
 
-    ``baseline`` is the linear model as this project's forerunners fitted it, on rides of any distance however absurd;
-    ``bounded_baseline`` is the same model fitted on the rides that ours was fitted on.
+    ``baseline`` is the linear model as fitted by this project's forerunners, on rides of any distance however absurd.
+    ``bounded_baseline`` is the same model, fitted on the same rides as the main model.
     """
 
     origin: str
     seed: int
     rows: RowCounts
     rides: Rides
-    """All that were given, before bounds and split."""
+    """All rides given, before bounds and split."""
     training: Rides
     test: Rides
     holdout: str

@@ -1,1 +1,1 @@
-"""The web door: ride events over HTTP, decided by the same core."""
+"""The web service: ride events over HTTP, with the same verdicts as on the stream."""

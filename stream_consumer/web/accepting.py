@@ -1,9 +1,10 @@
 """
-How workers share the connections that come to their one socket.
+Share the connections of a single listening socket between workers.
 
-The rule: the worker with the fewest connections takes the next. Left to uvloop, the first worker to wake up takes all
-that wait: of 8 connections that wrk opened at once one of two workers had 8. With a socket for each worker
-(``SO_REUSEPORT``) the kernel would spread them, and lose those that wait at the socket of a worker that dies.
+The rule: the worker with the fewest connections accepts the next. With uvloop alone, the first worker to wake up
+accepts all waiting connections: of 8 connections that wrk opened at once, one of two workers got all 8. With a socket
+for each worker (``SO_REUSEPORT``) the kernel would spread connections, but lose those waiting at the socket of a dying
+worker.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ from collections.abc import Callable, MutableSequence
 _log = logging.getLogger(__name__)
 
 NONE = -1
-"""The number of connections of a slot without a worker that accepts any."""
+"""The number in the slot of a worker that accepts no connections, or of no worker."""
 
-# A worker with fewer connections, if it is well, has woken up by then.
+# Time for a healthy worker with fewer connections to wake up.
 _COURTESY_SECONDS = 0.002
-# For which asyncio waits, too, when the process has no file descriptors left.
+# asyncio waits for the same time when the process has no file descriptors left.
 _TROUBLE_SECONDS = 1.0
 
 _GONE_ALREADY = (BlockingIOError, InterruptedError, ConnectionAbortedError)
@@ -26,14 +27,14 @@ _GONE_ALREADY = (BlockingIOError, InterruptedError, ConnectionAbortedError)
 
 class Acceptor:
     """
-    One worker's part in accepting. It is closed as asyncio's servers are.
+    Accepts a worker's share of connections. The interface for closing is the same as that of asyncio's servers.
 
     Args:
-        listener: The socket of all workers.
+        listener: The socket shared by all workers.
         connect: Makes the protocol of a connection.
-        connections: Returns how many connections this worker has.
-        counts: The connections of each slot, in memory that all workers share.
-        slot: This worker's.
+        connections: Returns the number of this worker's connections.
+        counts: The number of connections in each slot, in memory shared by all workers.
+        slot: The slot of this worker.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Acceptor:
         self._loop.add_reader(listener, self._look)
 
     def tell(self) -> None:
-        """Tell the other workers how many connections this one has."""
+        """Publish the number of this worker's connections to the other workers."""
         if self._open:
             self._counts[self._slot] = self._connections() + len(self._connecting)
 
@@ -72,7 +73,7 @@ class Acceptor:
         await asyncio.gather(*self._connecting, return_exceptions=True)
 
     def _look(self) -> None:
-        """A connection waits. Every worker is told so."""
+        """Handle a waiting connection. The event loop calls this method in every worker."""
         self.tell()
         if self._counts[self._slot] > min(count for count in self._counts if count != NONE):
             self._wait(_COURTESY_SECONDS)
@@ -84,7 +85,7 @@ class Acceptor:
         self._pause = self._loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
-        """Take what the others left."""
+        """Accept a connection that the other workers left waiting."""
         self._pause = None
         self._accept()
         if self._pause is None:

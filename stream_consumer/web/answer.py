@@ -1,7 +1,7 @@
 """
-One HTTP exchange: who may ask, the body as it arrives, the answer.
+An HTTP exchange: authorization, the body as it arrives, and the answer.
 
-The rule: what is refused is refused before it is read. How long a request may take to arrive is the server's to watch.
+The rule: a refused request is refused before its body is read. The server watches the time for a request to arrive.
 """
 
 import hmac
@@ -19,7 +19,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# No answer is anybody's to keep, or to be taken for another type than it says.
+# No client may cache an answer or guess another type for it.
 COMMON: Headers = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 _BEARER = b"bearer "
@@ -27,12 +27,12 @@ _UTF_8 = re.compile(r"charset\s*=\s*\"?utf-?8\"?\s*(;|$)")
 
 
 class ClientGone(Exception):
-    """The client went before its request was whole: there is nobody to answer."""
+    """The client disconnected before its request was whole, so nobody waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back."""
+    """The response to a request."""
 
     status: HTTPStatus
     body: bytes
@@ -55,24 +55,24 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What every request has to pass."""
+    """The checks that every request must pass."""
 
     tokens: tuple[bytes, ...]
-    """Any of them lets in; none: everybody may come."""
+    """Valid tokens. If empty, every client is admitted."""
     max_body_bytes: int
 
     def authorize(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """
-        Let pass, or not.
+        Admit or refuse a client.
 
         Raises:
-            Problem: No bearer token of ours is among *headers*.
+            Problem: *headers* has no valid bearer token.
         """
         if not self.tokens:
             return
         given = next((value for name, value in headers if name == b"authorization"), b"")
         token = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else b""
-        # All are compared, and in constant time: how long a refusal takes tells nothing about any of them.
+        # All tokens are compared, in constant time. The time of a refusal thus reveals nothing about any token.
         if not sum([hmac.compare_digest(token, known) for known in self.tokens]):
             raise Problem(
                 Kind.UNAUTHORIZED,
@@ -82,11 +82,11 @@ class Gate:
 
     async def body(self, scope: Scope, receive: Receive, accepted: Collection[str]) -> tuple[bytes, str]:
         """
-        Return the body and its media type, one of *accepted*.
+        Return the body and its media type, a member of *accepted*.
 
         Raises:
-            Problem: It is of another type, or too large.
-            ClientGone: It will never be whole.
+            Problem: The body has another type, or is too large.
+            ClientGone: The body will never be whole.
         """
         fields = dict(scope["headers"])
         content_type = fields.get(b"content-type", b"").decode("latin-1").lower()
@@ -114,7 +114,8 @@ class Gate:
         return Problem(
             Kind.BODY_TOO_LARGE,
             f"{size:,} bytes or more; at most {self.max_body_bytes:,} are read",
-            # The server drops the rest as it comes: most clients read no answer before all of it is sent, and would be
-            # cut off. One that asks first may never send it, and its next request would be taken for it.
+            # The server drops the rest as it arrives. Most clients read no answer before they have sent everything, and
+            # closing the connection would cut them off. A client that asks first (Expect) may never send the rest. Its
+            # next request would then be mistaken for the rest, so the connection is closed.
             headers=((b"connection", b"close"),) if b"expect" in fields else (),
         )

@@ -1,7 +1,7 @@
 """
 The ASGI application: the model behind its paths.
 
-The rule: a path reads, asks the batcher and writes; what a ride event is worth is the core's to say.
+The rule: a path reads the request, asks the batcher and writes the answer. Only the core decides on ride events.
 """
 
 import contextlib
@@ -37,12 +37,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 _log = logging.getLogger(__name__)
 
-# Of a call that requests share: more would make each of them wait for longer than a call costs.
+# Largest number of items in a shared call. A larger call would delay each request by more than a call's overhead.
 _CALL_ITEMS = 1_000
-# Without an example, for so long after a model call that failed altogether no events are asked for.
+# Without an example, the server is not ready for this time after a model call that failed on every event.
 _BROKEN_SECONDS = 10.0
 
-# The page needs nothing but its own three files and this server, and gets nothing else.
+# The page needs only its own three files and this server, and may load nothing else.
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -54,12 +54,12 @@ _PAGE = {"/docs": ("page.html", b"text/html"), "/docs/page.js": ("page.js", b"te
 
 
 class WebApp:
-    """One model, served; an ASGI application."""
+    """An ASGI application that serves a model."""
 
     def __init__(
         self, model: Model, settings: WebSettings, decide: Decide, inline: int, metrics_directory: Path | None = None
     ) -> None:
-        """*inline* is :attr:`Limits.inline_items`; *metrics_directory* that of :func:`share_metrics`."""
+        """*inline* is :attr:`Limits.inline_items`. *metrics_directory* is the directory of :func:`share_metrics`."""
         self._model = model
         self._example = example_records(model)
         self._draining = False
@@ -104,18 +104,18 @@ class WebApp:
             ],
             exception_handlers={HTTPException: _no_such_thing, Problem: _refuse},
         )
-        # It would send clients, body and token, to whatever host their request named.
+        # Starlette would redirect clients, with body and token, to any host that their request named.
         self._others.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Starlette's way to an endpoint costs a third of what a prediction costs; docs/web.md has the figures.
+        # Starlette's routing costs a third of a prediction. docs/web.md has the figures.
         if scope["type"] == "http" and scope["path"] == "/predict" and scope["method"] == "POST":
             await self._predict(scope, receive, send)
         else:
             await self._others(scope, receive, send)
 
     def drain(self) -> None:
-        """Say that no more should be sent; what comes all the same is still answered."""
+        """Report that the server is not ready. Requests that still arrive are answered."""
         self._draining = True
 
     def refresh_metrics(self) -> None:
@@ -123,11 +123,11 @@ class WebApp:
 
     @property
     def stuck(self) -> bool:
-        """Whether the model call that runs has taken longer than any request waits for it."""
+        """Whether the current model call has lasted longer than any request waits for an answer."""
         return self._batcher.stuck
 
     def _called(self, called: Called) -> None:
-        with contextlib.suppress(Exception):  # a call that cannot be counted is answered all the same
+        with contextlib.suppress(Exception):  # a failure to count must not lose the answers
             self._metrics.called(called)
         if isinstance(called.result, Exception):
             _log.error("a model call failed: %s", logged(called.result))
@@ -143,7 +143,7 @@ class WebApp:
         }
         reason = "; ".join(reason for reason, holds in reasons.items() if holds)
         if not reason and await self._broken():
-            # What it raised is for the log.
+            # The error itself goes to the log.
             reason = "the latest model call failed on every event"
         if reason:
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "not ready", "reason": reason})
@@ -151,10 +151,12 @@ class WebApp:
 
     async def _broken(self) -> bool:
         """
-        Return whether the model fails. After a failed call it predicts its example, which shows if it is well again.
+        Return whether the model fails.
 
-        Nobody sends events to a server that is not ready. Without an example only an event can show that the model is
-        well, so the server is ready again a few seconds after the latest failure.
+        After a failed call, the example is predicted to find out if the model has recovered.
+
+        Load balancers send no events to a server that is not ready. Without an example, only an event can show that the
+        model has recovered. Such a server is therefore ready again a few seconds after the last failure.
         """
         if self._batcher.failed_at is not None and self._example:
             with contextlib.suppress(NotDecided, CallFailed):
@@ -187,7 +189,7 @@ class WebApp:
 
 
 def web_app(model: Model, settings: WebSettings, metrics_directory: Path | None = None) -> WebApp:
-    """Serve *model*; it is timed on its own example first, which also is its first, slowest call."""
+    """Serve *model*. The model first predicts its example, which measures its speed and takes the slow first call."""
     decide = Decider(model).decide
     return WebApp(model, settings, decide, inline_items(decide, example_records(model)), metrics_directory)
 
@@ -218,7 +220,7 @@ async def _no_such_thing(_: Request, error: Exception) -> Response:
 
 
 async def _refuse(_: Request, problem: Exception) -> Response:
-    if not isinstance(problem, Problem):  # Starlette calls a handler for what it is registered for
+    if not isinstance(problem, Problem):  # Starlette calls the handler only for its registered class
         raise problem
     return _response(Answer.of(problem))
 
@@ -234,7 +236,7 @@ def _response(answer: Answer) -> Response:
 
 
 def _installed(package: str) -> str | None:
-    """The image carries the package's files without its metadata."""
+    """Return the version of *package*. None in the image, which has the package's files without its metadata."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,13 +1,25 @@
 """
-Micro-batching: requests that arrive together share one model call.
+Micro-batching: requests that arrive together share a model call.
 
-The rule: a call takes whatever has arrived by the time it can start, so that batches grow with the load by themselves.
-A lone request is decided at once; where many asked a moment ago, those just answered are likely to ask again and get a
-moment. Every request gets exactly one answer: its own outcomes in order, or why there are none; what becomes of one
-request changes nothing for another.
+A call takes all requests that have arrived when the call can start, so batches grow with the load by themselves. A lone
+request is decided at once. After a call of many requests, the next call waits a moment, since the clients just answered
+are likely to ask again. If a call fails or is refused, it is repeated for each half of its requests, until the requests
+at fault stand alone. Rows of a request are isolated in slices of time, and between two slices the waiting requests get
+a call.
 
-A call that the model refuses, or that fails, is made again for half of its requests until those at fault stand alone.
-Their rows are isolated in slices of time, and between two slices the requests that wait have a call.
+Example: three requests, of which B makes the model raise::
+
+    arrives     queue   model call                answers
+    A: a1, a2   A       decide([a1, a2])
+    B: b1       B       (still running)
+    C: c1       B, C    (done)                    A: its 2 outcomes
+                        decide([b1, c1]) raises
+                        decide([b1]) raises       B: CallFailed
+                        decide([c1])              C: its outcome
+
+Invariant: each request gets exactly one answer, either its own outcomes in order or an error with the cause. The fate
+of a request never depends on the requests in the same call. At most one call runs at a time, and at most
+``Limits.queue_items`` items wait.
 """
 
 import asyncio
@@ -26,37 +38,37 @@ from stream_consumer.web.isolation import Isolation
 from stream_consumer.web.model_call import INLINE_SECONDS, Called, Decide, Outcome, unobserved
 from stream_consumer.web.waiting import CallFailed, QueueFull, TimedOut, Waiting, fail, unanswered
 
-# How long isolating the rows that a model refuses goes on before another request has its call.
+# Seconds of isolating refused rows before the waiting requests get a call.
 _SLICE_SECONDS = 0.02
-# What is waited for company: a share of the latest call's time, since that is what another call would cost, and no more
-# than a client would notice.
+# The wait for further requests: a share of the last call's time, as another call would cost as much, but never long
+# enough for a client to notice.
 _LINGER_SHARE, _LINGER_SECONDS = 0.5, 0.001
-# Who was answered longer ago than this is not just on the way to ask again.
+# A client answered longer ago than this is not expected to ask again immediately.
 _MOMENT_SECONDS = 0.05
-# uvloop's timers count milliseconds; a deadline that is less away has come.
+# uvloop's timers count milliseconds. A deadline less than a millisecond away counts as passed.
 _TIMER_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is done at once, and how much and how long may wait."""
+    """Limits on the work done at once, and on the number and time of waiting requests."""
 
     batch_items: int
-    """Of one model call, unless a single request has more."""
+    """Largest number of items in a model call, unless a single request has more."""
     queue_items: int
     seconds: float
-    """From a request's arrival until it is decided."""
+    """Time from a request's arrival to its outcomes, in seconds."""
     inline_items: int = 0
-    """Up to so many are decided in the event loop's own thread; see :func:`inline_items`."""
+    """Up to this number, items are decided in the thread of the event loop. See :func:`inline_items`."""
 
 
 def in_daemon_thread(work: Callable[[], None]) -> None:
-    """Run *work* beside the event loop; a model that hangs must not keep the process from ending."""
+    """Run *work* beside the event loop. A hanging model must not keep the process alive."""
     threading.Thread(target=work, name="model", daemon=True).start()
 
 
 class Batcher:
-    """Gathers requests into model calls, one call at a time; used from one event loop only."""
+    """Gathers requests into model calls, a single call at a time. Used from a single event loop."""
 
     def __init__(
         self,
@@ -67,7 +79,7 @@ class Batcher:
         spawn: Callable[[Callable[[], None]], None] = in_daemon_thread,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*observe* is told of each call; *spawn* runs what must not block the loop."""
+        """*observe* is called with each model call. *spawn* runs work that must not block the loop."""
         self._decide = decide
         self._limits = limits
         self._observe = observe
@@ -79,28 +91,28 @@ class Batcher:
         self._busy = False
         self._scheduled = False
         self._retried = False
-        """Whether the latest call was one of these."""
+        """Whether the last call was such a repeated call."""
         self._expected_items, self._latest_seconds, self._latest_end = 0, 0.0, 0.0
         self._linger_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._stuck_from = math.inf
         self.failed_at: float | None = None
-        """When a model call failed altogether the last time, if none has predicted anything since."""
+        """Time of the last model call that failed on every event. None if a later call has predicted."""
         self.queued = 0
-        """Items that wait."""
+        """Number of waiting items."""
 
     @property
     def full(self) -> bool:
-        """Whether not one item more may wait."""
+        """Whether no further item may wait."""
         return self.queued >= self._limits.queue_items
 
     @property
     def stuck(self) -> bool:
-        """Whether the call that runs has taken longer than any request waits for it."""
+        """Whether the current call has lasted longer than any request waits for an answer."""
         return self._clock() > self._stuck_from
 
     def failed_within(self, seconds: float) -> bool:
-        """Whether a model call failed altogether in the last *seconds*, and none has predicted anything since."""
+        """Whether a model call failed on every event in the last *seconds*, and no later call has predicted."""
         return self.failed_at is not None and self._clock() < self.failed_at + seconds
 
     async def outcomes(self, records: Sequence[Record]) -> list[Outcome]:
@@ -108,8 +120,8 @@ class Batcher:
         Return n outcomes for n *records*, in order.
 
         Raises:
-            NotDecided: See its subclasses.
-            CallFailed: See there.
+            NotDecided: The request was not decided. The subclass names the cause.
+            CallFailed: The model call of the request failed on every event.
         """
         if self.queued + len(records) > self._limits.queue_items:
             raise QueueFull(
@@ -131,12 +143,12 @@ class Batcher:
             raise
 
     def _leave(self, waiting: Waiting) -> None:
-        with contextlib.suppress(ValueError):  # it is in a model call already
+        with contextlib.suppress(ValueError):  # the request is already in a model call
             self._queue.remove(waiting)
             self.queued -= len(waiting.records)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        # After the requests that the same turn of the loop has read, and before it looks at its sockets again.
+        # After all requests that this turn of the loop reads, and before the loop polls its sockets again.
         if not self._scheduled:
             self._scheduled = True
             now = self._clock()
@@ -146,7 +158,7 @@ class Batcher:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.queued < self._expected_items and self._clock() < self._linger_until and not self._isolation:
-            loop.call_soon(self._start, loop)  # the loop looks at its sockets in between
+            loop.call_soon(self._start, loop)  # the loop polls its sockets in between
             return
         self._scheduled = False
         self._retried = bool(self._isolation) and not (self._queue and self._retried)
@@ -165,13 +177,13 @@ class Batcher:
 
         def work() -> None:
             called = self._call(records, min(deadline, self._clock() + _SLICE_SECONDS))
-            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile, so nobody waits
                 loop.call_soon_threadsafe(self._finish, loop, batch, called)
 
         self._spawn(work)
 
     def _take(self) -> list[Waiting]:
-        """Take whole requests, the oldest first, as many as fit a call."""
+        """Take whole requests, the oldest first, as many as fit into a call."""
         batch: list[Waiting] = []
         items = 0
         while self._queue and (not batch or items + len(self._queue[0].records) <= self._limits.batch_items):
@@ -181,7 +193,7 @@ class Batcher:
         return batch
 
     def _taken_again(self) -> list[Waiting]:
-        """Take the requests of a call that is made again; those whose time is over, or whose client left, are out."""
+        """Take the requests of a repeated call, without those that are late or whose client has left."""
         batch = self._isolation.take()
         late = [waiting for waiting in batch if waiting.deadline <= self._clock()]
         self._time_out(late)
@@ -204,7 +216,7 @@ class Batcher:
             self.failed_at = self._clock()
             self._fail(batch, called.result)
         else:
-            if called.result.predictions:  # faults alone do not say that the model works
+            if called.result.predictions:  # faults alone do not prove that the model works
                 self.failed_at = None
             self._settle(batch, called.result.outcomes())
         self._schedule_next(loop)
@@ -214,7 +226,11 @@ class Batcher:
             self._schedule(loop)
 
     def _settle(self, batch: Sequence[Waiting], outcomes: list[Outcome]) -> None:
-        """Give each of *batch* its share of the leading *outcomes*; what has not got all of its own comes again."""
+        """
+        Give each request of *batch* its share of the leading *outcomes*.
+
+        A request without all its outcomes is tried again.
+        """
         first = 0
         for waiting in batch:
             tried = len(waiting.due())
@@ -223,7 +239,7 @@ class Batcher:
         self._isolation.add(unanswered(batch))
 
     def _fail(self, batch: Sequence[Waiting], error: Exception) -> None:
-        """Say why to those whom *error* concerns: all if the model is at fault, else the one that it comes from."""
+        """Answer the requests that *error* concerns: all for a fault of the model, else the call's only request."""
         if len(batch) > 1 and not isinstance(error, ModelError):
             self._isolation.add(unanswered(batch))
             return
@@ -232,13 +248,13 @@ class Batcher:
         fail(batch, failure)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """See to it that deadlines are kept while a call runs beside the loop."""
+        """Keep the deadlines while a call runs beside the loop."""
         if self._timer is None:
             first = min(waiting.deadline for waiting in (*self._called(), *itertools.islice(self._queue, 1)))
             self._timer = loop.call_later(max(0.0, first - self._clock()), self._expire, loop)
 
     def _called(self) -> Iterator[Waiting]:
-        """Give the requests that are in a call, or are to be once more; not in the order of their deadlines."""
+        """Yield the requests in a call or to be repeated, in no particular order of deadlines."""
         return itertools.chain(self._running, self._isolation)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,5 +1,5 @@
 """
-The endpoints that score, as bare ASGI applications: these are asked thousands of times a second.
+The scoring endpoints, as bare ASGI applications for thousands of requests a second.
 
 The rule: whatever happens, the request is answered and counted.
 """
@@ -21,16 +21,16 @@ from stream_consumer.web.problems import Kind, Problem
 from stream_consumer.web.waiting import CallFailed, NotDecided, QueueFull, TooManyRefused
 
 Score = Callable[[bytes, str], Awaitable[Answer]]
-"""A body and its media type → the answer; raises a problem otherwise."""
+"""Returns the answer for a body and its media type, or raises a problem."""
 
 _log = logging.getLogger(__name__)
 
-# The queue empties in milliseconds, and a second is the least that the header can say.
+# The queue empties in milliseconds, and the header cannot express less than a second.
 _RETRY_SOON = ((b"retry-after", b"1"),)
 
 
 class Scoring:
-    """One path that takes a body and answers with predictions."""
+    """A path that takes a body and answers with predictions."""
 
     def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
         self,
@@ -62,7 +62,7 @@ class Scoring:
             answer = self._refusal(problem)
         except Exception as error:  # noqa: BLE001 (what a broken model raises is not its requests' fault)
             answer = self._refusal(_problem(error))
-        with contextlib.suppress(Exception):  # a request that cannot be counted is answered all the same
+        with contextlib.suppress(Exception):  # a failure to count must not lose the answer
             self._metrics.answered(self._path, answer.status, self._clock() - started)
         await answer.send(send)
 
@@ -71,19 +71,20 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, NotDecided):
         kind = Kind.QUEUE_FULL if isinstance(error, (QueueFull, TooManyRefused)) else Kind.TIMED_OUT
         return Problem(kind, str(error), headers=_RETRY_SOON)
-    # Its message may tell of files and machines, which is for the operator. A call's is logged with the call.
+    # The message may name files and machines, so only the operator sees it. The error of a model call is logged with
+    # the call.
     if not isinstance(error, CallFailed):
         _log.error("a request failed: %s", logged(error))
     return Problem(Kind.MODEL_BROKEN, "the model failed; the server's log says how")
 
 
 def logged(error: Exception) -> str:
-    """Return the kind of *error* and its message as a log may have them: without what a client sent."""
+    """Return the class and message of *error* in a form for logs, without data of the client."""
     return unquoted(described(error))
 
 
 def predict(batcher: Batcher, max_items: int) -> Score:
-    """One ride event or a list of them."""
+    """Score a ride event or a list of them."""
 
     async def score(body: bytes, _media_type: str) -> Answer:
         records, is_list = predict_format.split(body, max_items)
@@ -96,7 +97,7 @@ def predict(batcher: Batcher, max_items: int) -> Score:
 
 
 def invoke(batcher: Batcher, schema: EventSchema, max_items: int) -> Score:
-    """Rows in MLflow's scoring protocol."""
+    """Score rows in MLflow's scoring protocol."""
 
     async def score(body: bytes, media_type: str) -> Answer:
         outcomes = await batcher.outcomes(mlflow_format.records(body, media_type, schema, max_items))

@@ -1,7 +1,7 @@
 """
-Bodies of requests that the model predicts, made of its input example.
+Example bodies of requests, made from the model's input example.
 
-The rule: each is read as a client's would be, and one that is refused is not offered.
+The rule: each body is parsed like a client's, and a refused body is not offered.
 """
 
 import csv
@@ -19,12 +19,12 @@ from stream_consumer.web.mlflow_format import CSV
 from stream_consumer.web.predict_format import example_rows
 from stream_consumer.web.problems import Problem
 
-# An event that is nothing but its row.
+# An event that consists of its row alone.
 _ROW = Envelope(entity="", id="")
 
 
 def example_row(model: Model) -> dict[str, Any]:
-    """Return the first row of the model's example that an event can say; empty if there is none."""
+    """Return the first row of the model's example that makes a valid event. Empty if no row does."""
     for row in example_rows(model):
         if not isinstance(model.schema.decode(model.schema.event(row, 1)), InvalidRecord):
             return row
@@ -32,7 +32,7 @@ def example_row(model: Model) -> dict[str, Any]:
 
 
 def example_bodies(model: Model, media_type: str) -> dict[str, Any]:
-    """Return bodies of the protocol that are answered with predictions."""
+    """Return bodies of the protocol that the server answers with predictions."""
     row: dict[str, Any] = json.loads(_ROW.event(example_row(model), 0))
     rows = [[row.get(column.name) for column in model.schema.columns]]
     if media_type == CSV:

@@ -1,8 +1,8 @@
 """
-The calls that are made again, since the model refused one, or it failed.
+The model calls to repeat after a refusal or failure.
 
-The rule: each half of a call by itself, so that those who are not at fault wait only for a few. A request that stands
-alone goes to the end, so that each of several has its turn.
+The rule: each half of a failed call is repeated alone, so innocent requests wait for few calls. A request that stands
+alone goes to the end of the line, so that all of them take turns.
 """
 
 import itertools
@@ -13,10 +13,10 @@ from stream_consumer.web.waiting import TooManyRefused, Waiting, fail, unanswere
 
 
 class Isolation:
-    """Calls to make again, in order."""
+    """Calls to repeat, in order."""
 
     def __init__(self, max_items: int) -> None:
-        """*max_items* is how many items of requests that stand alone may be isolated."""
+        """*max_items* is the largest number of items in isolated requests."""
         self._max_items = max_items
         self._calls: deque[list[Waiting]] = deque()
 
@@ -27,7 +27,11 @@ class Isolation:
         return itertools.chain(*self._calls)
 
     def add(self, batch: list[Waiting]) -> None:
-        """Have *batch* decided again; a request that stands alone is answered at once if too many are isolated."""
+        """
+        Have *batch* decided again.
+
+        If too many items are isolated, a request that stands alone is answered at once.
+        """
         if len(batch) > 1:
             half = len(batch) // 2
             for waiting in batch:
@@ -46,5 +50,5 @@ class Isolation:
         return unanswered(self._calls.popleft())
 
     def expire(self, now: float) -> None:
-        """Forget the requests whose time is over."""
+        """Remove the requests that are late."""
         self._calls = deque([waiting for waiting in batch if waiting.deadline > now] for batch in self._calls)

@@ -1,8 +1,8 @@
 """
-The web door as a Lambda function: behind a function URL or an HTTP API (payload format 2.0), the same application.
+The web service as a Lambda function, behind a function URL or an HTTP API (payload format 2.0).
 
-The rule: who may ask is decided in front of it, by IAM unless Terraform was told otherwise. WEB_TOKEN is for where
-nobody signs: a signature takes the header of the token.
+The rule: authorization happens in front of the function, by IAM unless Terraform says otherwise. WEB_TOKEN is for
+deployments without signatures: a signature uses the header of the token.
 """
 
 import asyncio
@@ -34,25 +34,25 @@ def _adapter() -> Mangum:
         report.failed_to_start(error)
         raise
     report.started(model)
-    # Mangum runs requests on the current loop; where it finds none, Python 3.12 and 3.13 make one with a warning.
+    # Mangum runs requests on the current loop. Without a current loop, Python 3.12 and 3.13 make one with a warning.
     asyncio.set_event_loop(asyncio.new_event_loop())
-    # Any other type would be sent as base64.
+    # A type outside this list would be sent as base64.
     return Mangum(web_app(model, settings), lifespan="off", text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE])
 
 
 def lambda_handler(event: Any, context: Any) -> dict[str, Any]:
     """
-    Answer one HTTP request; a warm-up or a null event loads the model and is answered with 204.
+    Answer an HTTP request. A warm-up or a null event loads the model and gets 204.
 
     Raises:
-        UsageError: The event is no HTTP request.
+        UsageError: The event is not an HTTP request.
     """
     if asks_for_nothing(event):
         _adapter()
         return {"statusCode": HTTPStatus.NO_CONTENT.value}
     http = _http(event)
-    # A browser's preflight, where the gateway does not answer it alone: the gateway adds its headers, and browsers want
-    # a status of success.
+    # A browser's preflight that the gateway passes on. The gateway adds its headers, and browsers expect a status of
+    # success.
     if http.get("method") == "OPTIONS":
         return {"statusCode": HTTPStatus.NO_CONTENT.value}
     return _adapter()(dict(event), context)
@@ -70,6 +70,6 @@ def _http(event: Any) -> Mapping[str, Any]:
     return http
 
 
-# Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
+# Lambda's init phase is the import of this module. Outside Lambda the import has no effect.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     _adapter()

@@ -8,15 +8,15 @@ BACKLOG = 2_048
 
 
 class CannotListen(StreamConsumerError):
-    """The address is taken, or not of this machine."""
+    """The address is in use, or does not belong to this machine."""
 
 
 def listener(host: str, port: int) -> socket.socket:
     """
-    Return a socket that listens at that address. Connections wait at it until a server accepts them.
+    Return a socket that listens at this address. Connections wait in its backlog until a server accepts them.
 
     Raises:
-        CannotListen: See there.
+        CannotListen: The address is in use, or does not belong to this machine.
     """
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -24,7 +24,7 @@ def listener(host: str, port: int) -> socket.socket:
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind((host, port))
-        # Two sockets that do not listen may be bound to one address.
+        # Two sockets may be bound to the same address until they listen.
         made.listen(BACKLOG)
     except OSError as error:
         made.close()
@@ -35,6 +35,6 @@ def listener(host: str, port: int) -> socket.socket:
 
 
 def url(made: socket.socket) -> str:
-    """Return the URL that clients reach the socket by."""
+    """Return the URL of the socket for clients."""
     host, port = made.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,7 +1,7 @@
 """
-What Prometheus reads: each metric with its meaning; the batcher and the scoring endpoints fill them in.
+The metrics for Prometheus, each with its meaning. The batcher and the scoring endpoints fill them in.
 
-The rule: of several worker processes any can be asked for the metrics of all. Each keeps its own in files that all
+The rule: any worker process can report the metrics of all workers. Each keeps its own metrics in files that all workers
 read.
 """
 
@@ -25,17 +25,17 @@ _ITEMS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 def share_metrics(directory: Path, slot: int) -> None:
     """
-    Keep the metrics that this process makes from now on in files of *directory*.
+    Keep all further metrics of this process in files of *directory*.
 
-    A process that takes the *slot* of one that ended goes on with its files, so that counters never fall and as many
-    files suffice as there are processes at once.
+    A process in the *slot* of a former process continues its files. Counters therefore never fall, and the number of
+    files stays the number of concurrent processes.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """The metrics of one process, or of all that share a directory."""
+    """The metrics of a process, or of all processes that share a directory."""
 
     def __init__(
         self, *, queued: Callable[[], int], model: str, version: str, digest: str, shared: Path | None = None
@@ -85,7 +85,7 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         ).set(1)
-        # Not an Info: the library adds up none. While workers are replaced, two versions may be served.
+        # Not an Info: the library does not merge them. While workers are replaced, two versions may be served.
         Gauge(
             "stream_consumer_model_info",
             "The model that is served",
@@ -107,13 +107,13 @@ class Metrics:
             self._failed_calls.inc()
             return
         self._predictions.inc(len(call.result.predictions))
-        if call.result.decided == call.items:  # otherwise a part of them comes again
+        if call.result.decided == call.items:  # otherwise some of the events are tried again
             self._unseen.inc(call.result.unseen_categories)
         for fault in call.result.faults.values():
             self._faults[fault.reason].inc()
 
     def answered(self, path: str, status: HTTPStatus, seconds: float) -> None:
-        # Looking up a metric's labels costs as much as counting, so what was looked up once is kept.
+        # Looking up a metric by its labels costs as much as counting, so the result is kept.
         if (path, status) not in self._statuses:
             self._statuses[path, status] = self._requests.labels(path, str(int(status)))
             self._paths[path] = self._seconds.labels(path)
@@ -121,7 +121,7 @@ class Metrics:
         self._paths[path].observe(seconds)
 
     def refresh(self) -> None:
-        """Write down what is known only when it is asked for: another process may be asked."""
+        """Write the values that are otherwise computed on demand, since another process may answer the request."""
         self._waiting.set(self._queued())
 
     def text(self) -> bytes:

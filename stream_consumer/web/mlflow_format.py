@@ -1,10 +1,12 @@
 """
-MLflow's scoring protocol, which SageMaker's clients speak as well: rows → ride events, and errors in MLflow's form.
+MLflow's scoring protocol: convert rows into ride events, and errors into MLflow's form.
 
-The rule: a row becomes an event and nothing else is decided here. JSON values keep their own bytes, but for those that
-MLflow's server reads and the contract does not; a cell of a CSV file becomes the JSON that its column's type reads.
+SageMaker's clients use the same protocol.
 
-Source: MLflow documentation, "Local Inference Server Specification"; mlflow.pyfunc.scoring_server of 3.17.
+The rule: a row becomes an event, and nothing else is decided here. JSON values keep their bytes, except those that
+MLflow's server accepts and the contract does not. A cell of a CSV file becomes JSON of its column's type.
+
+Source: MLflow documentation, "Local Inference Server Specification", and mlflow.pyfunc.scoring_server of 3.17.
 """
 
 import codecs
@@ -30,7 +32,7 @@ from stream_consumer.web.problems import Kind, Problem, escaped_json
 JSON, CSV = "application/json", "text/csv"
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _BY_COLUMN = frozenset({"instances", "inputs"})
-# Errors named in full; a client that sends thousands of bad rows has seen enough.
+# Errors described in full. A client with thousands of bad rows learns enough from these.
 _ERRORS_SHOWN = 20
 # Source: MLflow, databricks_pb2.ErrorCode.
 _ERROR_CODES = {
@@ -49,7 +51,8 @@ class _Split(msgspec.Struct):
 _read_split = msgspec.json.Decoder(_Split).decode
 _read_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_columns = msgspec.json.Decoder(dict[str, list[msgspec.Raw]]).decode
-# Values that MLflow reads and the contract does not: whole numbers with a point, and line ends, perhaps in base64.
+# Values that MLflow accepts and the contract does not: whole numbers with a decimal point, and line ends, perhaps in
+# base64.
 _WHOLE = re.compile(rb"(-?\d+)\.0+")
 _LENIENT = re.compile(rb"\.0+(?!\d)|\\[nr]")
 _LINE_ENDS = re.compile(rb"\\[nr]")
@@ -57,20 +60,20 @@ _LINE_ENDS = re.compile(rb"\\[nr]")
 
 def records(body: bytes, media_type: str, schema: EventSchema, max_items: int) -> list[Record]:
     """
-    Return an event for each row of *body*, in order; its id is the row's number.
+    Return an event for each row of *body*, in order. The id of an event is its row number.
 
     Raises:
-        Problem: The body is not of the protocol.
+        Problem: The body does not follow the protocol.
     """
     read = _csv_rows if media_type == CSV else _json_rows
     body = body.removeprefix(codecs.BOM_UTF8)
     with naming(body, media_type):
-        decoded(body, bytes.decode)  # parsers skip what nobody reads, whatever bytes it has
+        decoded(body, bytes.decode)  # parsers skip unread fields, whatever bytes they hold
         rows = read(body, schema.columns, max_items)
     names = {column.name for column in schema.columns}
-    if not schema.envelope.entity and schema.envelope.id in names:  # each row brings its identifier
+    if not schema.envelope.entity and schema.envelope.id in names:  # each row has its own identifier
         return [Record(row) for row in rows]
-    # What is no object has no place for an identifier, and is refused as what it is.
+    # A row that is not an object cannot hold an identifier, and the contract refuses the row unchanged.
     wrap = schema.envelope.wrap
     return [
         Record(wrap(row, number) if schema.envelope.entity or row.startswith(b"{") else row)
@@ -83,7 +86,7 @@ def predictions(outcomes: Sequence[Outcome]) -> bytes:
     Return the prediction of each row.
 
     Raises:
-        Problem: A row is invalid; the protocol has no place for an error beside predictions.
+        Problem: A row is invalid. The protocol cannot express errors beside predictions.
     """
     errors = [ItemError.of(row, outcome) for row, outcome in enumerate(outcomes) if not isinstance(outcome, Prediction)]
     if errors:
@@ -108,7 +111,7 @@ def _json_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[b
 
 
 def _content(body: bytes) -> tuple[str, bytes]:
-    """Return the one member of the protocol that *body* has."""
+    """Return the name and value of the single member of the protocol in *body*."""
     if body.lstrip().startswith(b"["):
         raise Problem(Kind.UNDECODABLE, 'the body is a list; wanted {"dataframe_records": [row, …]} around it')
     members = decoded(body, _read_object)
@@ -124,21 +127,21 @@ def _content(body: bytes) -> tuple[str, bytes]:
 
 
 def _transposed(content: bytes, kinds: Mapping[str, str], max_items: int) -> list[bytes]:
-    """Return the rows of an object of columns, or of one row."""
+    """Return the rows of an object of columns, or of a single row."""
     row = decoded(content, _read_object)
     if row and not any(bytes(value).startswith(b"[") for value in row.values()):
         return [_row(list(row), list(row.values()), kinds)]
     by_column = decoded(content, _read_columns)
     if len({len(values) for values in by_column.values()}) > 1:
         raise Problem(Kind.UNDECODABLE, f"the columns {list(by_column)} are not of one length")
-    if not any(by_column.values()):  # nothing would ever say that the columns are the wrong ones
+    if not any(by_column.values()):  # without rows, wrong columns would go unnoticed
         raise Problem(Kind.UNDECODABLE, f"the columns have no rows: {list(by_column)}")
     rows = limited(list(zip(*by_column.values(), strict=True)), max_items)
     return [_row(list(by_column), row, kinds) for row in rows]
 
 
 def _listed(row: bytes, kinds: Mapping[str, str], *, lenient: bool) -> bytes:
-    """Return the object of a row in a list: without names it has the signature's columns in their order."""
+    """Return a row of a list as an object. A row without names has the signature's columns in their order."""
     if row.startswith(b"["):
         return _row(list(kinds), decoded(row, read_items), kinds)
     if row.startswith(b"{"):
@@ -150,27 +153,31 @@ def _listed(row: bytes, kinds: Mapping[str, str], *, lenient: bool) -> bytes:
 
 
 def _row(names: Sequence[str], values: Sequence[msgspec.Raw], kinds: Mapping[str, str]) -> bytes:
-    # A row that is too long keeps its further values, so that it is found out.
+    # A row that is too long keeps its further values, so that the check on the length finds them.
     known = itertools.chain(map(kinds.get, names), itertools.repeat(None))
     return _object(names, list(map(_value, values, known)))
 
 
 def _value(value: msgspec.Raw, kind: str | None) -> msgspec.Raw:
-    """Return what the contract reads for a value that MLflow reads: 130.0 as an integer, base64 with line ends."""
+    """Return a value in the form of the contract: 130.0 as an integer, base64 without line ends."""
     if kind in {"integer", "long"} and (whole := _WHOLE.fullmatch(value)):
         return msgspec.Raw(whole[1])
     return msgspec.Raw(_LINE_ENDS.sub(b"", value)) if kind == "binary" else value
 
 
 def _without_nan(body: bytes) -> bytes:
-    """Python's ``json`` reads and writes the bare word NaN, and pandas has it for every missing value."""
+    """
+    Return *body* with null for NaN.
+
+    Python's ``json`` reads and writes the bare word, and pandas uses it for missing values.
+    """
     return _STRING_OR_NAN.sub(lambda found: found[1] or b"null", body) if b"NaN" in body else body
 
 
 def _csv_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[bytes]:
     try:
         lines = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
-        # No further than it takes to see that there are too many.
+        # Read only as far as needed to see that there are too many rows.
         table = list(itertools.islice(filter(None, lines), max_items + 2))
     except (ValueError, csv.Error) as error:
         raise Problem(Kind.UNDECODABLE, f"not CSV in UTF-8 with a header: {error}") from None
@@ -179,13 +186,13 @@ def _csv_rows(body: bytes, columns: Sequence[Column], max_items: int) -> list[by
     header, *rows = table
     types = {column.name: column.type for column in columns}
     missing = [column.name for column in columns if column.required and column.name not in header]
-    # Of the first row of a file without a header nothing else would ever be heard.
+    # In a file without a header, the first row would otherwise be lost unnoticed.
     if missing or types.keys().isdisjoint(header):
         raise Problem(
             Kind.UNDECODABLE, f"the first line does not name {missing or 'a column'}; wanted a header of {list(types)}"
         )
     kinds = [types.get(name) for name in header]
-    # A row that is too long keeps its further cells, so that it is found out.
+    # A row that is too long keeps its further cells, so that the check on the length finds them.
     return [
         _object(header, list(map(text_cell.read, row, itertools.chain(kinds, itertools.repeat(None)))))
         for row in limited(rows, max_items)
@@ -199,7 +206,7 @@ def _object(names: Sequence[str], values: Sequence[Any]) -> bytes:
 
 
 def refusal(problem: Problem) -> Answer:
-    """Answer as MLflow's server does: it knows one status for whatever is wrong with a request's rows."""
+    """Answer in the form of MLflow's server, which has a single status for all faults of a request's rows."""
     status = problem.kind.status
     if status is HTTPStatus.UNPROCESSABLE_ENTITY:
         status = HTTPStatus.BAD_REQUEST

@@ -1,4 +1,4 @@
-"""A call of the model: what it came to, and how many events it may have in the event loop's own thread."""
+"""A call of the model: its result, and the number of events that fit into the event loop's own thread."""
 
 import itertools
 import time
@@ -12,24 +12,24 @@ from stream_consumer.inference import Decision
 
 Outcome = Prediction | InvalidRecord
 
-# What the event loop may be kept from its sockets for: a moment beside any network's latency.
+# Time for which a call may keep the event loop from its sockets. Short compared with the latency of a network.
 INLINE_SECONDS = 0.005
 _INLINE_SIZES = (256, 64, 16, 4, 1)
 
 
 class Decide(Protocol):
-    """As :meth:`stream_consumer.inference.Decider.decide`."""
+    """The interface of :meth:`stream_consumer.inference.Decider.decide`."""
 
     def __call__(self, records: Sequence[Record], deadline: float) -> Decision: ...
 
 
 def unobserved(_called: "Called") -> None:
-    """Drop what a model call came to."""
+    """Ignore the result of a model call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """One model call: what it came to, or what it raised, and how long it took."""
+    """A model call: its decision or exception, and its duration."""
 
     items: int
     result: Decision | Exception
@@ -38,10 +38,10 @@ class Called:
 
 def inline_items(decide: Decide, example: Sequence[Record], clock: Callable[[], float] = time.monotonic) -> int:
     """
-    Return how many items may be decided in the event loop's own thread, by trying it with copies of *example*.
+    Return the number of items that may be decided in the event loop's own thread, measured with copies of *example*.
 
-    A thread would have to fight the loop for the interpreter's lock, which costs more than a small batch; a batch that
-    takes longer than a few milliseconds must not keep the loop from its other connections. 0 without an example.
+    A separate thread would compete with the loop for the interpreter's lock, at a higher cost than a small batch. A
+    batch of more than a few milliseconds must not keep the loop from its other connections. 0 without an example.
     """
 
     def seconds(records: Sequence[Record]) -> float:

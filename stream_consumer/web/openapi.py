@@ -1,8 +1,8 @@
 """
 The OpenAPI 3.1 document, made from the model's signature.
 
-The rule: the schema of a ride event is that of the very struct that decodes it, so that the document cannot promise
-what the core refuses.
+The rule: the schema of a ride event is made from the struct that decodes the event. The document therefore cannot
+promise more than the core accepts.
 """
 
 import json
@@ -23,7 +23,7 @@ from stream_consumer.web.settings import WebSettings
 
 Json = dict[str, Any]
 
-# What any path with a body may answer beside its own answers.
+# Problems that any path with a body may return.
 _BODY_REFUSALS = (
     Kind.UNDECODABLE,
     Kind.UNAUTHORIZED,
@@ -44,7 +44,7 @@ def document(model: Model, settings: WebSettings) -> Json:
     )
     components["Predicted"]["properties"][envelope.prediction] = _value(model.output)
     row = _row(components[event_ref["$ref"].rpartition("/")[2]], components, model.schema)
-    # By reference: generators of requests do not take the alternatives of a body with the row written out in each.
+    # By reference: generators of test requests fail on alternatives of a body that repeat the row in full.
     components["Row"] = row
     refs = {
         "event": event_ref,
@@ -124,7 +124,11 @@ def _invocations(model: Model, settings: WebSettings, refs: Mapping[str, Json]) 
 
 
 def _formats(max_items: int, record: Json, values: Mapping[str, Json]) -> Json:
-    """Describe the protocol's JSON; in words where a schema cannot: that columns are of one length."""
+    """
+    Describe the protocol's JSON.
+
+    A schema cannot express that columns have the same length, so the description does.
+    """
     row = {"type": "array", "prefixItems": list(values.values()), "items": False, "minItems": len(values)}
     scalars = values.values() if len(values) == 1 else ()
     lists = [{"type": "array", "items": item, "maxItems": max_items} for item in (record, row, *scalars)]
@@ -145,7 +149,7 @@ _VALUES: dict[str, Json] = {
 
 
 def _value(output: Output | None) -> Json:
-    """Describe a prediction; anything if the model has not predicted yet."""
+    """Describe a prediction. Any value is allowed if the model has not predicted yet."""
     if output is None:
         return {}
     if not output.names:

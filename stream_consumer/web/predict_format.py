@@ -1,7 +1,7 @@
 """
-Bodies ↔ records: what ``/predict`` reads and answers, without any I/O.
+The bodies of ``/predict``: convert requests into records and outcomes into answers, without I/O.
 
-The rule: a list is split, not decoded. Each item keeps its own bytes, so that the verdict on it is the core's alone.
+The rule: a list is split, not decoded. Each item keeps its own bytes, and only the core decides on the item.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ItemError(msgspec.Struct, frozen=True):
-    """Why the item at ``index`` has no prediction; ``path`` is a JSON path within the item."""
+    """Why the item at ``index`` has no prediction. ``path`` is a JSON path within the item."""
 
     index: int
     reason: Reason
@@ -37,7 +37,7 @@ class ItemError(msgspec.Struct, frozen=True):
 
 
 def example_rows(model: Model) -> list[dict[str, Any]]:
-    """Return the rows of the model's example by column name, without what is missing in them."""
+    """Return the rows of the model's example by column name, without missing values."""
     names = [column.name for column in model.schema.columns]
     rows = [zip(names, row, strict=True) for row in zip(*model.example, strict=True)]
     return [{name: value for name, value in row if value is not None} for row in rows]
@@ -45,10 +45,10 @@ def example_rows(model: Model) -> list[dict[str, Any]]:
 
 def split(body: bytes, max_items: int) -> tuple[list[Record], bool]:
     """
-    Return the records of *body* in order, and whether it is a list.
+    Return the records of *body* in order, and whether *body* is a list.
 
     Raises:
-        Problem: It begins as a list and is none, or one of more than *max_items*.
+        Problem: *body* begins like a list and is not a list, or has more than *max_items* items.
     """
     if not body.lstrip(b" \t\r\n").startswith(b"["):
         return [Record(body)], False
@@ -58,10 +58,10 @@ def split(body: bytes, max_items: int) -> tuple[list[Record], bool]:
 
 def decoded(body: bytes, decode: Any) -> Any:
     """
-    Return what *decode* makes of *body*.
+    Return *body*, decoded by *decode*.
 
     Raises:
-        Problem: It is no JSON, or none of the shape wanted.
+        Problem: *body* is not JSON, or has another shape.
     """
     try:
         return decode(body)
@@ -74,10 +74,10 @@ def decoded(body: bytes, decode: Any) -> Any:
 @contextlib.contextmanager
 def naming(body: bytes, media_type: str) -> Iterator[None]:
     """
-    Name what *body* is instead of *media_type*, if that is known, where it cannot be read.
+    Replace a problem with an unreadable *body* by a problem that names the format of *body*, if known.
 
     Raises:
-        Problem: The one that was raised, or another that says more.
+        Problem: The original problem, or the more specific one.
     """
     try:
         yield
@@ -115,7 +115,11 @@ def answer_one(outcome: Outcome) -> bytes:
 
 
 def answer_list(outcomes: Sequence[Outcome]) -> tuple[HTTPStatus, bytes]:
-    """Return a prediction event or an error for each item, in order; 207 if there is an error among them."""
+    """
+    Return a prediction event or an error for each item, in order.
+
+    The status is 207 if at least one item has an error.
+    """
     entries = [
         outcome if isinstance(outcome, Prediction) else ItemError.of(index, outcome)
         for index, outcome in enumerate(outcomes)

@@ -1,4 +1,4 @@
-"""What a client did wrong, or cannot be given now, as RFC 9457 has it: ``application/problem+json``."""
+"""The problems that clients can cause or meet, in the format of RFC 9457: ``application/problem+json``."""
 
 from enum import Enum
 from http import HTTPStatus
@@ -13,7 +13,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Kind(Enum):
-    """Every kind of problem: its name (the last part of ``type``), its status, and what it is."""
+    """Every kind of problem: the name (the last part of ``type``), the status and the title."""
 
     INVALID_ITEM = ("invalid-item", HTTPStatus.UNPROCESSABLE_ENTITY, "The event is invalid.")
     UNDECODABLE = ("undecodable", HTTPStatus.BAD_REQUEST, "The body cannot be read.")
@@ -48,7 +48,7 @@ class Kind(Enum):
 
 
 class Problem(StreamConsumerError):
-    """A request that gets a problem as its answer; *members* are further members of the JSON object."""
+    """A request that is answered with a problem. *members* are further members of the JSON object."""
 
     def __init__(
         self, kind: Kind, detail: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), **members: Any
@@ -64,5 +64,5 @@ class Problem(StreamConsumerError):
 
 
 def escaped_json(content: object) -> bytes:
-    """Return *content* as JSON in which no terminal or page finds anything to obey, whatever a client wrote."""
+    """Return *content* as JSON. No text of a client can control a terminal or a page."""
     return printable(msgspec.json.encode(content).decode()).encode()

@@ -1,9 +1,9 @@
 """
-uvicorn around the application: how many connections it takes, and an end that loses nothing.
+uvicorn around the application: a limit on connections, and a shutdown that loses no request.
 
-The rule: after SIGTERM the server says that it will end, and serves on for the time to drain; then nothing new is
-accepted, what was accepted is answered within the time of grace, and the process exits with 0. A worker that was
-replaced accepts nothing more at once, and closes each of its connections behind an answer.
+The rule: after SIGTERM the server reports that it is not ready, and serves for the drain time. Then no new connection
+is accepted, accepted requests are answered within the grace time, and the process exits with 0. A replaced worker
+accepts no more connections at once, and closes each of its connections after an answer.
 """
 
 import gc
@@ -25,36 +25,37 @@ from stream_consumer.web.settings import WebSettings
 from stream_consumer.web.slow_clients import CLOSE
 from stream_consumer.web.slow_clients import Protocol as Connection
 
-# Longer than AWS's load balancers keep an idle connection (60 s), lest one send into it just as it is closed.
+# Longer than AWS's load balancers keep an idle connection (60 s). Otherwise they might send on a connection just
+# closed.
 _KEEP_ALIVE_SECONDS = 75
 
 RETIRE_SECONDS = 5
-"""How long a worker that was replaced waits for another request on the connections that it has."""
+"""Seconds for which a replaced worker waits for further requests on its connections."""
 
 
 class Parent(Protocol):
-    """The process that watches this one, as the server needs it."""
+    """The process that watches this process, as the server sees it."""
 
     @property
     def slot(self) -> int:
-        """The number of this worker among those that run."""
+        """The number of this worker among the running workers."""
 
     @property
     def connections(self) -> MutableSequence[int]:
-        """The connections of each slot, in memory that all workers share."""
+        """The number of connections in each slot, in memory shared by all workers."""
 
     def serving(self) -> None:
-        """Learn that connections are accepted."""
+        """Report that this worker accepts connections."""
 
     def beat(self) -> None:
-        """Learn that the worker is well."""
+        """Report that this worker is well."""
 
     def gone(self) -> bool:
         """Return whether the parent has died."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's own, which watches its connections, and says for a while that it will end before it does."""
+    """uvicorn's server, with a watch on connections and a drain time before the shutdown."""
 
     def __init__(self, app: WebApp, settings: WebSettings, parent: Parent | None = None) -> None:
         self._app = app
@@ -76,11 +77,11 @@ class Server(uvicorn.Server):
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
-            limit_concurrency=settings.max_connections + 1,  # uvicorn refuses as many as this
+            limit_concurrency=settings.max_connections + 1,  # uvicorn refuses at this number
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=settings.grace_seconds,
             callback_notify=self._watch,
-            timeout_notify=0,  # each second, which is as often as uvicorn looks
+            timeout_notify=0,  # each second, as often as uvicorn checks
         )
         super().__init__(config)
 
@@ -98,18 +99,22 @@ class Server(uvicorn.Server):
             self._parent.connections,
             self._parent.slot,
         )
-        self.servers.append(self._acceptor)  # type: ignore[arg-type]  # it is closed as those are
+        self.servers.append(self._acceptor)  # type: ignore[arg-type]  # closed in the same way
         self._parent.serving()
 
     async def on_tick(self, counter: int) -> bool:
-        """Return whether to stop serving: not at once when asked to, since what was sent before has to be read."""
+        """
+        Return whether to stop serving.
+
+        Not immediately after the request to stop, since earlier requests must still be read.
+        """
         if self._parent and self._parent.gone():
             self.should_exit = True
         if not await super().on_tick(counter):
             return False
         if self._leave_at is None:
             self._leave_at = time.monotonic() + self._last_seconds()
-            # Now, and in what uvicorn makes of them each second: clients are to go elsewhere with what comes next.
+            # Now, and in the headers that uvicorn renews each second: clients must send their next requests elsewhere.
             self.server_state.default_headers.append(CLOSE)
             self.config.encoded_headers.append(CLOSE)
             return False
@@ -119,7 +124,7 @@ class Server(uvicorn.Server):
         return time.monotonic() >= self._leave_at or len(self._captured_signals) > patient_signals
 
     def _last_seconds(self) -> float:
-        """Begin to end, and return for how long connections are served yet."""
+        """Begin the shutdown, and return the seconds for which connections are still served."""
         if not self._replaced:
             self._app.drain()
             return self._drain_seconds
@@ -128,7 +133,7 @@ class Server(uvicorn.Server):
         return RETIRE_SECONDS
 
     def retire(self, *_: Any) -> None:
-        """End because another worker serves in its place. A handler of signals."""
+        """Shut down because another worker has taken over. A signal handler."""
         self._replaced = self.should_exit = True
 
     async def _watch(self) -> None:
@@ -144,14 +149,14 @@ class Server(uvicorn.Server):
 
 def serve(settings: WebSettings, announce: Callable[[str, str], None]) -> None:
     """
-    Serve until SIGTERM or Ctrl-C. *announce* is told the model and the address when connections are answered.
+    Serve until SIGTERM or Ctrl-C. *announce* is called with the model and the address once connections are answered.
 
-    The port is held before the model is loaded, so connections wait until then.
+    The port is bound before the model is loaded, so connections wait until then.
 
     Raises:
-        CannotListen: See there.
+        CannotListen: The address is in use, or does not belong to this machine.
         ModelError: The model cannot be loaded.
-        SystemExit: SIGTERM came before.
+        SystemExit: SIGTERM arrived before serving began.
     """
     signal.signal(signal.SIGTERM, _leave)
     with listener(settings.host, settings.port) as accepting:
@@ -163,20 +168,20 @@ def serve(settings: WebSettings, announce: Callable[[str, str], None]) -> None:
 
 
 def _leave(*_: object) -> NoReturn:
-    """End, and remove the model's files that were fetched so far. A handler of signals."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one does not interrupt that
+    """Exit, and remove the model's files fetched so far. A signal handler."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not interrupt the exit
     sys.exit(0)
 
 
 def called(model: Model) -> str:
-    """Return what tells the model that is served from all others."""
+    """Return a text that identifies the served model."""
     return f"{model.name} {model.version} (digest {model.digest})"
 
 
 def prepare(server: Server) -> None:
-    """Make this process one that only serves."""
-    # The libraries and the model are there for good; looking through them for garbage would hold up every request.
+    """Prepare this process to do nothing but serve."""
+    # The libraries and the model live as long as the process. Searching them for garbage would delay every request.
     gc.collect()
     gc.freeze()
-    # Ended as asked is no failure: uvicorn raises the signal that ended it once more, when its own handler is gone.
+    # An orderly shutdown is not a failure. uvicorn restores the handlers and raises the received signal again.
     signal.signal(signal.SIGTERM, server.handle_exit)

@@ -1,4 +1,4 @@
-"""The web door's part of the environment; ``FIELDS`` is the source of the table in docs/web.md."""
+"""The environment variables of the web service. ``FIELDS`` is the source of the table in docs/web.md."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from stream_consumer.settings import Settings
 
 def _tokens(text: str) -> tuple[bytes, ...]:
     tokens = [token.strip() for token in text.split(",")]
-    # Source: RFC 6750, section 2.1, the characters of a bearer token. 16 of them are the least that cannot be guessed.
+    # Source: RFC 6750, section 2.1, the characters of a bearer token. Fewer than 16 characters could be guessed.
     for token in tokens:
         matching(r"[A-Za-z0-9._~+/-]{16,}=*", "tokens of 16 or more of A-Z a-z 0-9 . _ ~ + / -, separated by commas")(
             token
@@ -25,58 +25,74 @@ FIELDS = {
         "WEB_PORT",
         integer(0, 65_535),
         8080,
-        "Port to listen on; without it `PORT`, which Cloud Run and others set; `0`: any that is free",
+        "Port to listen on. `0` is any free port. The fallback is `PORT`, as set by Cloud Run and others",
         fallback="PORT",
     ),
     "tokens": Field(
         "WEB_TOKEN",
         _tokens,
         (),
-        "Bearer tokens that are let in, separated by commas, so that one can be replaced by another; obligatory beyond "
-        "loopback",
+        "Valid bearer tokens, separated by commas, so that an old and a new token can overlap. Required unless the "
+        "address is loopback or `WEB_NO_AUTH` is `true`",
         secret=True,
     ),
-    "no_auth": Field("WEB_NO_AUTH", boolean, default=False, meaning="`true`: let everybody in, beyond loopback, too"),
+    "no_auth": Field(
+        "WEB_NO_AUTH",
+        boolean,
+        default=False,
+        meaning="With `true`, no `WEB_TOKEN` is required on any address, and every client is admitted without one",
+    ),
     "max_items": Field(
-        "WEB_MAX_ITEMS", integer(1, 100_000), 10_000, "Events of a request; a model call that requests share has 1,000"
+        "WEB_MAX_ITEMS",
+        integer(1, 100_000),
+        10_000,
+        "Largest number of events in a request. A model call shared by requests has at most 1,000",
     ),
     "max_body_bytes": Field(
         "WEB_MAX_BODY_BYTES",
         integer(1_000, 100_000_000),
         6_291_456,
-        "Bytes of a request's body; the default is what SageMaker and Lambda let through",
+        "Largest size of a request's body, in bytes. The default is the limit of SageMaker and Lambda",
     ),
     "queue_items": Field(
-        "WEB_QUEUE_ITEMS", integer(1, 1_000_000), 50_000, "Events that may wait for a worker's model; beyond, 503"
+        "WEB_QUEUE_ITEMS",
+        integer(1, 1_000_000),
+        50_000,
+        "Largest number of events that wait for a worker's model. Further requests get 503",
     ),
     "timeout_ms": Field(
         "WEB_TIMEOUT_MS",
         integer(1, 900_000),
         5_000,
-        "Time for a request to arrive whole, to be decided, and for its answer to be taken",
+        "Time for a request to arrive whole, to be decided, and for its answer to be read, in milliseconds",
     ),
     "max_connections": Field(
-        "WEB_MAX_CONNECTIONS", integer(1, 100_000), 1_000, "Open connections of a worker; with more, 503 to all"
+        "WEB_MAX_CONNECTIONS",
+        integer(1, 100_000),
+        1_000,
+        "Largest number of open connections of a worker. With more, all requests get 503",
     ),
     "workers": Field(
         "WEB_WORKERS",
         integer(1, 512),
         1,
-        "Worker processes that share the port; more than 1 have a parent that starts, watches and replaces them",
+        "Number of worker processes on the port. With more than 1, a parent starts, watches and replaces them",
     ),
     "drain_seconds": Field(
         "WEB_DRAIN_SECONDS",
         integer(0, 900),
         0,
-        "Time after SIGTERM to serve on, not ready, so that load balancers notice; a second signal ends it",
+        "Seconds after SIGTERM to go on serving, not ready, so that load balancers notice. A second signal ends them",
     ),
-    "grace_seconds": Field("WEB_GRACE_SECONDS", integer(0, 900), 25, "Time after that to finish what was accepted"),
+    "grace_seconds": Field(
+        "WEB_GRACE_SECONDS", integer(0, 900), 25, "Seconds after the drain time to finish accepted requests"
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSettings:
-    """What the environment asks of the web door; the fields are explained in ``FIELDS``."""
+    """The settings of the web service. ``FIELDS`` explains each field."""
 
     model: Settings
     host: str
@@ -95,10 +111,11 @@ class WebSettings:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "WebSettings":
         """
-        Read *environ*, the model's variables as well.
+        Read *environ*, including the model's variables.
 
         Raises:
-            SettingsError: Names every variable that is wrong, its value and what is wanted.
+            SettingsError: At least one variable is wrong. The message has each such variable, its value and the value
+                wanted.
         """
         values, faults = environment_variables.read(FIELDS, environ)
         if not faults and not environ.get("WEB_MAX_ITEMS"):
@@ -116,10 +133,10 @@ class WebSettings:
 
     def demand_auth(self) -> None:
         """
-        Make sure that nobody is let in by oversight.
+        Make sure that no client is admitted by oversight.
 
         Raises:
-            SettingsError: It would listen beyond loopback, without a token and without having been told to.
+            SettingsError: The host is not loopback, no token is set, and ``no_auth`` is False.
         """
         if not (self.tokens or self.no_auth or self.host in {"127.0.0.1", "::1", "localhost"}):
             raise SettingsError(

@@ -1,8 +1,8 @@
 """
-The signals that the parent of the workers gets, from before it loads the model to its end.
+The signals to the parent of the workers, from before the model is loaded to the end.
 
-The rule: a signal is noted, and acted on between two steps. Only SIGTERM and Ctrl-C interrupt something: the loading of
-a model, which may take minutes.
+The rule: a handler only notes a signal, and the parent acts between two steps. SIGTERM and Ctrl-C interrupt a single
+activity, the loading of a model, because loading may take minutes.
 """
 
 import contextlib
@@ -11,15 +11,15 @@ from collections import deque
 from collections.abc import Iterator
 
 HANDLED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
-"""The signals that parents and workers have handlers for."""
+"""The signals with handlers in parents and workers."""
 
 
 class StopAsked(BaseException):
-    """SIGTERM or Ctrl-C ended the loading. It is no Exception, since libraries catch those."""
+    """SIGTERM or Ctrl-C ended the loading. Not an Exception, since libraries catch those."""
 
 
 class Signals:
-    """What this process was asked since it handles signals."""
+    """The requests by signals since this process handles them."""
 
     def __init__(self) -> None:
         self.stopped_by = 0
@@ -34,10 +34,10 @@ class Signals:
     @contextlib.contextmanager
     def ending_it(self) -> Iterator[None]:
         """
-        Let the first signal to stop end what is done in the context.
+        Let the first signal to stop end the body of the context.
 
         Raises:
-            StopAsked: It came, or had come before.
+            StopAsked: The signal arrived, or had arrived before.
         """
         self._loading = True
         try:
@@ -48,11 +48,11 @@ class Signals:
             self._loading = False
 
     def stop(self) -> int:
-        """Return the next signal to stop that nobody was told of, 0 if there is none."""
+        """Return the next signal to stop not yet returned, or 0."""
         return self._stops.popleft() if self._stops else 0
 
     def reload(self) -> bool:
-        """Return whether SIGHUP came since this was asked last, however often."""
+        """Return whether SIGHUP arrived since the last call, however often."""
         asked, self._reload = self._reload, False
         return asked
 
@@ -63,5 +63,5 @@ class Signals:
         self.stopped_by = self.stopped_by or number
         self._stops.append(number)
         if self._loading:
-            self._loading = False  # the next one does not interrupt what tidies up
+            self._loading = False  # the next signal must not interrupt the cleanup
             raise StopAsked

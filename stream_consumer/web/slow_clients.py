@@ -1,7 +1,8 @@
 """
-One connection: uvicorn's protocol, and a bound on all that a client may take of it.
+A connection: uvicorn's protocol, with limits on the time and memory of a client.
 
-The rule: nothing waits longer than the patience for a client, and no request gets two answers, or another's.
+The rule: the server waits for a client for at most a fixed time. No request gets two answers, or the answer to another
+request.
 """
 
 import time
@@ -14,17 +15,17 @@ from stream_consumer.web.problems import Kind, Problem
 
 CLOSE = (b"connection", b"close")
 
-# uvicorn bounds neither a request's head nor the time it takes. Proxies and browsers stop at some 8 to 64 KB.
+# uvicorn limits neither the size of a request's head nor its time. Proxies and browsers stop at some 8 to 64 KB.
 _MAX_HEAD_BYTES = 65_536
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's own, and a watch on requests that never become whole and answers that nobody takes."""
+    """uvicorn's protocol, with a watch on requests that stay incomplete and on answers that a client does not read."""
 
-    # Both by time.monotonic.
+    # In seconds of time.monotonic.
     _arriving_since: float | None = None
     _stuck_since: float | None = None
-    # Of the arriving request: its head and trailers so far, and what came since the parser last gave something out.
+    # Bytes of the arriving request: in its head and trailers so far, and since the last callback of the parser.
     _head_bytes = 0
     _unreported_bytes = 0
     _answering: RequestResponseCycle | None = None
@@ -34,13 +35,13 @@ class Protocol(HttpToolsProtocol):
         self._arriving_since = time.monotonic()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # uvicorn tells the latest request only; an earlier one would write on, and fail.
+        # uvicorn only marks the latest request as disconnected. An earlier request would go on writing, and fail.
         if self._answering is not None:
             self._answering.disconnected = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # Line ends between two requests begin none, but stop uvicorn's own clock.
+        # Line ends between two requests do not begin a request, but stop uvicorn's own clock.
         self._arriving_since = self._arriving_since or time.monotonic()
         self._unreported_bytes += len(data)
         super().data_received(data)
@@ -56,7 +57,7 @@ class Protocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header or, behind a body in chunks, a trailer."""
+        """Take a header or, after a chunked body, a trailer."""
         self._count(len(name) + len(value) + len(b": \r\n"))
         super().on_header(name, value)
 
@@ -81,7 +82,7 @@ class Protocol(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _close_after_earlier(self) -> bool:
-        """Close once the requests that were whole before the arriving one are answered; False if there are none."""
+        """Close after the answers to earlier whole requests. False if there are no such requests."""
         begun = [self._answering, *(cycle for cycle, _ in reversed(self.pipeline))]
         earlier = [cycle for cycle in begun if cycle and not (cycle.response_complete or cycle.more_body)]
         if not earlier:
@@ -96,15 +97,19 @@ class Protocol(HttpToolsProtocol):
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
 
-    def watch(self, patience: float) -> None:
-        """Turn away a request that does not become whole; cut off a client that does not take its answer."""
+    def watch(self, seconds: float) -> None:
+        """
+        Refuse a request that stays incomplete, and cut off a client that does not read its answer.
+
+        Both happen after *seconds*.
+        """
         now = time.monotonic()
-        if self.transport.is_closing():  # which lasts until all is sent
+        if self.transport.is_closing():  # closing lasts until all bytes are sent
             self._stuck_since = self._stuck_since or now
-        if now - (self._stuck_since or now) > patience:
+        if now - (self._stuck_since or now) > seconds:
             self.transport.abort()
-        elif now - (self._arriving_since or now) > patience:
-            self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {patience:g} s"))
+        elif now - (self._arriving_since or now) > seconds:
+            self.refuse(Problem(Kind.REQUEST_TOO_SLOW, f"the request did not arrive whole within {seconds:g} s"))
 
     def pause_writing(self) -> None:
         self._stuck_since = time.monotonic()
@@ -115,10 +120,14 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
 
     def refuse(self, problem: Problem) -> None:
-        """Answer the arriving request for the application, unless an earlier one is to be answered yet, and close."""
+        """
+        Answer the arriving request with *problem* in place of the application, and close.
+
+        If an earlier request still waits for its answer, the arriving request gets none.
+        """
         if self._close_after_earlier():
             return
-        cycle: RequestResponseCycle | None = self.cycle  # of the latest whole head
+        cycle: RequestResponseCycle | None = self.cycle  # the latest request with a whole head
         arriving = cycle if cycle is not None and cycle.scope is self.scope else None
         if arriving is None:
             due = cycle is None or cycle.response_complete
@@ -130,12 +139,12 @@ class Protocol(HttpToolsProtocol):
             fields = b"".join(b"%b: %b\r\n" % field for field in (*answer.fields(), CLOSE))
             self.transport.write(head + fields + b"\r\n" + answer.body)
             if arriving is not None:
-                arriving.disconnected = True  # the application's own would be a second one
+                arriving.disconnected = True  # the application's answer would be a second one
         self.transport.close()
 
 
 class _HeadTooLarge(Exception):
-    """What is never seen: it stops the parser."""
+    """Stops the parser. Never leaves this module."""
 
 
 def _head_too_large() -> Problem:

@@ -1,8 +1,8 @@
 """
-Which workers there should be: the parent's decisions, without a process.
+Decide which workers run: the decisions of the parent, without processes.
 
-The rule: a worker is asked to leave only when the worker that replaces it serves. A start that fails ends everything as
-long as all workers have not served at one time, or if no worker serves. Otherwise it is tried again, ever more slowly.
+The rule: a worker is asked to leave only when its replacement serves. A failed start ends everything until all workers
+have served at the same time once, and whenever no worker serves. Otherwise the start is retried, with growing delays.
 """
 
 import logging
@@ -17,17 +17,17 @@ from stream_consumer.web.worker_process import Refused, Serving
 
 _log = logging.getLogger(__name__)
 
-# A worker that served for less has failed as a start has.
+# A worker that served for a shorter time counts as a failed start.
 _STEADY_SECONDS = 10.0
 _LONGEST_DELAY_SECONDS = 30.0
 
 
 class WorkerFailed(StreamConsumerError):
-    """A worker could not start, and no other serves."""
+    """A worker could not start, and no other worker serves."""
 
 
 class Process(Protocol):
-    """As :class:`stream_consumer.web.worker_process.WorkerProcess`."""
+    """The interface of :class:`stream_consumer.web.worker_process.WorkerProcess`."""
 
     @property
     def pid(self) -> int: ...
@@ -46,13 +46,13 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the parent is to see to."""
+    """The parent's targets and limits."""
 
     workers: int
     leave_seconds: float
-    """A worker that was asked to leave is killed after so long."""
+    """Seconds until a worker that was asked to leave is killed."""
     silent_seconds: float
-    """A worker that serves and was not well for so long is killed."""
+    """Seconds without a sign of life after which a serving worker is killed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,21 +61,21 @@ class _Worker:
     slot: int
     generation: int
     model: str = ""
-    """As it was told by the worker."""
+    """The model, as the worker reported it."""
     serving_since: float | None = None
     leave_by: float | None = None
 
 
 class Supervisor:
     """
-    The workers, and what becomes of them.
+    The workers, and the decisions about them.
 
     Args:
-        plan: See there.
-        start: Starts a worker in a slot, a number that no other worker has.
-        ended: Told the slot of a worker that has ended.
-        serving: Told the model when all workers serve, and again when they have been replaced by others.
-        clock: Seconds, never going back.
+        plan: The targets and limits.
+        start: Starts a worker in a slot. No two workers have the same slot.
+        ended: Called with the slot of a worker that has ended.
+        serving: Called with the model when all workers serve, and again when all have been replaced.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class Supervisor:
         self._workers: list[_Worker] = []
         self._generation = 0
         self._told = -1
-        """The last generation that served alone."""
+        """The last generation that served without workers of other generations."""
         self._stopping = False
         self._failures, self._start_at = 0, clock()
 
     def step(self) -> bool:
         """
-        Do all that is due. Return whether there is anything left to see to.
+        Do all work that is due. Return whether any work remains.
 
         Raises:
-            WorkerFailed: See there.
+            WorkerFailed: A worker could not start, and no other worker serves.
         """
         for worker in list(self._workers):
             self._look_at(worker)
@@ -114,20 +114,20 @@ class Supervisor:
         self._generation += 1
 
     def stop(self, number: int) -> None:
-        """Pass the signal *number* on to the workers, and start no more."""
+        """Pass the signal *number* on to the workers, and start no more workers."""
         self._stopping = True
         for worker in self._workers:
             self._ask_to_leave(worker, number)
 
     def kill(self) -> None:
-        """End all workers, whatever they do."""
+        """End all workers in any state."""
         for worker in list(self._workers):
             worker.process.signal(signal.SIGKILL)
             self._remove(worker)
 
     def _look_at(self, worker: _Worker) -> None:
         process = worker.process
-        code = process.exit_code  # first: what it said before it ended is there by then
+        code = process.exit_code  # first: a report from before the end has then arrived
         report = process.report()
         if isinstance(report, Serving):
             worker.model, worker.serving_since = report.model, self._clock()
@@ -141,7 +141,7 @@ class Supervisor:
             process.signal(signal.SIGKILL)
 
     def _tell(self) -> None:
-        """Tell the model if no worker is missing, none starts, and none of an earlier generation is left."""
+        """Report the model if no worker is missing or starting, and none of an earlier generation is left."""
         if len(self._workers) == self._plan.workers and all(each.serving_since is not None for each in self._workers):
             oldest = min(each.generation for each in self._workers)
             if oldest > self._told:
@@ -176,7 +176,7 @@ class Supervisor:
             _log.error("%s; another worker starts in %g s", reason, self._delay())
 
     def _delay(self) -> float:
-        """Put off the next start, twice as long after each failure in a row, and return for how many seconds."""
+        """Delay the next start, twice as long after each consecutive failure. Return the delay in seconds."""
         delay = min(2.0 ** (self._failures - 1), _LONGEST_DELAY_SECONDS) if self._failures else 0.0
         self._start_at = self._clock() + delay
         return delay
@@ -192,7 +192,7 @@ class Supervisor:
         if old and all(worker.serving_since is not None for worker in staying):
             if missing < 0:
                 self._ask_to_leave(old[0], signal.SIGHUP)
-            elif len(staying) == len(self._workers):  # so no more than one above the plan at any time
+            elif len(staying) == len(self._workers):  # so at most one worker above the plan
                 self._start_workers(1)
 
     def _start_workers(self, count: int) -> None:

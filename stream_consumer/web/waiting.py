@@ -1,7 +1,7 @@
 """
-A request that waits for its outcomes, and why it may get none.
+A request that waits for its outcomes, and the errors in place of outcomes.
 
-The rule: each gets exactly one answer.
+The rule: each request gets exactly one answer.
 """
 
 import asyncio
@@ -17,50 +17,55 @@ _ALL = sys.maxsize
 
 
 class NotDecided(StreamConsumerError):
-    """A request was not decided, and no item of it is at fault: the same request may be sent again."""
+    """A request was not decided. No item of the request is at fault, and the client may retry."""
 
 
 class QueueFull(NotDecided):
-    """As many items wait as may wait."""
+    """The queue has no room for the items of the request."""
 
 
 class TooManyRefused(NotDecided):
-    """The rows of as many items are being isolated as may be."""
+    """The rows of as many items as allowed are already being isolated."""
 
 
 class TimedOut(NotDecided):
-    """The time for a request was over before it was decided."""
+    """The time for a request passed before it was decided."""
 
 
 class CallFailed(StreamConsumerError):
-    """The model call that a request was in failed altogether; its cause is what the call raised."""
+    """The model call of a request failed on every event. ``__cause__`` is the error of the call."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """The records of a request, and how far they are decided."""
+    """The records of a request, and the outcomes so far."""
 
     records: Sequence[Record]
     deadline: float
     answer: asyncio.Future[list[Outcome]]
     outcomes: list[Outcome] = field(default_factory=list)
-    """Of the leading records, as far as they are decided."""
+    """Outcomes of the leading records, as far as decided."""
     _at_once: int = _ALL
-    """How many of the others are tried in one call."""
+    """Number of further records to try in a single call."""
 
     def due(self) -> Sequence[Record]:
-        """Return the records that the next call tries."""
+        """Return the records for the next call."""
         first = len(self.outcomes)
         return self.records[first : first + self._at_once]
 
     def try_all(self) -> None:
-        """Have the next call try all records that are left."""
+        """Have the next call try all remaining records."""
         self._at_once = _ALL
 
     def take(self, outcomes: Sequence[Outcome], tried: int) -> None:
-        """Take the *outcomes* of the leading ones of so many records that a call *tried*, and answer with the last."""
+        """
+        Take the *outcomes* of the leading records of the *tried* records in a call.
+
+        Answer after the last outcome.
+        """
         self.outcomes += outcomes
-        # A failing call of all that are tried is for nothing, so about as many are tried as a slice of time decides.
+        # If the call of all tried records fails, its time is lost. Therefore about as many are tried as a slice of time
+        # can decide.
         if not outcomes:
             self._at_once = max(1, tried // 2)
         elif len(outcomes) == tried or 2 * len(outcomes) < tried:
@@ -74,6 +79,6 @@ def unanswered(batch: Iterable[Waiting]) -> list[Waiting]:
 
 
 def fail(batch: Iterable[Waiting], error: Exception) -> None:
-    """Answer those of *batch* that have no answer yet with *error*."""
+    """Answer with *error* those requests of *batch* that have no answer yet."""
     for waiting in unanswered(batch):
         waiting.answer.set_exception(error)

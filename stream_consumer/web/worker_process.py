@@ -1,8 +1,8 @@
 """
-A worker process of ``serve --workers``: what its parent knows of it, and what it does.
+A worker process of ``serve --workers``: the parent's view of the worker, and the work inside.
 
-The rule: a worker is a fork of its parent, model included, only while the parent has a single thread. Threads do not
-come along into a fork: XGBoost, LightGBM and scikit-learn wait there forever for the OpenMP threads of the parent.
+The rule: a worker is a fork of its parent, model included, only if the parent has a single thread. Other threads do not
+survive a fork: XGBoost, LightGBM and scikit-learn would wait for ever for the parent's OpenMP threads.
 """
 
 import contextlib
@@ -36,22 +36,22 @@ from stream_consumer.web.signals import HANDLED
 
 _SPAWN, _FORK = multiprocessing.get_context("spawn"), multiprocessing.get_context("fork")
 
-# jemalloc, which pyarrow brings along, ends its thread before a fork and starts it again on both sides.
+# pyarrow's jemalloc ends its thread before a fork and restarts it on both sides.
 _SURVIVES_A_FORK = frozenset({"jemalloc_bg_thd"})
 
 
 def can_fork() -> bool:
-    """Return whether a fork of this process is whole. Only Linux tells."""
-    # A library that knows of forks, as OpenBLAS does, ends its threads before one.
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of Python 3.12, against threads
+    """Return whether a fork of this process is complete. Always False outside Linux."""
+    # A library with fork handlers, such as OpenBLAS, ends its threads before a fork.
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # Python 3.12 warns of threads
         child = os.fork()
     if not child:
         os._exit(0)
     os.waitpid(child, 0)
-    # A thread that was joined is still listed until the kernel has released it.
+    # A joined thread stays listed until the kernel has released it.
     for seconds in (0.0, 0.01, 0.1):
         time.sleep(seconds)
-        with contextlib.suppress(OSError):  # one ended between listing and reading
+        with contextlib.suppress(OSError):  # a thread ended between listing and reading
             threads = [comm.read_text().strip() for comm in Path("/proc/self/task").glob("*/comm")]
             if len([name for name in threads if name not in _SURVIVES_A_FORK]) == 1:
                 return True
@@ -59,7 +59,7 @@ def can_fork() -> bool:
 
 
 def shared_counts(workers: int) -> MutableSequence[int]:
-    """Return the connections of each slot of so many workers and the one that replaces another."""
+    """Return shared memory for the connections of each slot: *workers* slots and a slot for a replacement."""
     counts: MutableSequence[int] = _SPAWN.RawArray("i", [NONE] * (workers + 1))
     return counts
 
@@ -69,7 +69,7 @@ class Serving:
     """A worker accepts connections."""
 
     model: str
-    """As :func:`stream_consumer.web.server.called` says it."""
+    """The text of :func:`stream_consumer.web.server.called`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +81,39 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All that a worker is given."""
+    """The inputs of a worker."""
 
     settings: WebSettings
     listener: socket.socket
-    """Listens at the address. All workers accept connections on it."""
+    """The listening socket, on which all workers accept connections."""
     folder: Path
-    """For all that the parent and the workers make until they end."""
+    """Folder for the files that the parent and the workers make until they end."""
     connections: MutableSequence[int]
     """See :func:`shared_counts`."""
     model: Model | None = None
-    """As the parent loaded it. Without one the worker is a new process that loads it itself."""
+    """The model as loaded by the parent. If None, the worker is a new process and loads the model itself."""
 
     @property
     def metrics_directory(self) -> Path:
-        """That of :func:`stream_consumer.web.metrics.share_metrics`."""
+        """The directory of :func:`stream_consumer.web.metrics.share_metrics`."""
         return self.folder / "metrics"
 
     def temporary(self, slot: int) -> Path:
-        """Return the folder for the temporary files of one worker, which may be killed before it removes them."""
+        """Return the folder for the temporary files of a worker. A killed worker cannot remove its files itself."""
         return self.folder / f"worker-{slot}"
 
 
 class WorkerProcess:
-    """A running worker, as its parent sees it. Its *slot* is a number that no other running worker has."""
+    """A running worker, as its parent sees it. No two running workers have the same *slot*."""
 
     def __init__(self, work: Work, slot: int) -> None:
         context = _SPAWN if work.model is None else _FORK
         self._reports, reports = context.Pipe(duplex=False)
-        # Shared memory, since nobody waits for it. A full pipe would stop the worker.
+        # Shared memory, which no process waits for. A full pipe would stop the worker.
         self._beat = context.RawValue("d", time.monotonic())
         parent = _Parent(slot, work.connections, reports, self._beat, os.getpid())
         self._process = context.Process(target=_serve, args=(work, parent))
-        # The worker handles signals when it has handlers of its own.
+        # Signals wait until the worker has its own handlers.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             self._process.start()
@@ -123,15 +123,15 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        return cast("int", self._process.pid)  # it has been started
+        return cast("int", self._process.pid)  # the process has been started
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs, negative for the signal that ended it."""
+        """None while the worker runs. Negative for the signal that ended the worker."""
         return self._process.exitcode
 
     def report(self) -> Serving | Refused | None:
-        """Return what the worker has said, once."""
+        """Return the next report of the worker, if any."""
         with contextlib.suppress(EOFError, OSError):  # it has ended
             if self._reports.poll():
                 said: Serving | Refused = self._reports.recv()
@@ -139,7 +139,7 @@ class WorkerProcess:
         return None
 
     def silent_seconds(self) -> float:
-        """Return how long ago the worker was well."""
+        """Return the seconds since the worker's last sign of life."""
         return time.monotonic() - float(self._beat.value)
 
     def signal(self, number: int) -> None:
@@ -147,7 +147,7 @@ class WorkerProcess:
             os.kill(self.pid, number)
 
     def close(self) -> None:
-        """Wait for its end, and forget it."""
+        """Wait for the end of the worker and release its resources."""
         self._process.join()
         self._process.close()
         self._reports.close()
@@ -176,8 +176,8 @@ class _Parent:
 
 
 def _serve(work: Work, parent: _Parent) -> None:
-    """Do all that happens in the worker: serve until a signal ends it."""
-    os.setpgid(0, 0)  # Ctrl-C in the terminal is the parent's to handle
+    """Run the worker: serve until a signal ends it."""
+    os.setpgid(0, 0)  # the parent handles Ctrl-C in the terminal
     for number in HANDLED:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
@@ -196,5 +196,5 @@ def _serve(work: Work, parent: _Parent) -> None:
     server = Server(app, settings, dataclasses.replace(parent, model=called(model)))
     prepare(server)
     signal.signal(signal.SIGHUP, server.retire)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal that ended it once more
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the received signal again
         server.run([work.listener])

@@ -1,7 +1,7 @@
 """
-``serve --workers``: a parent process and its workers on one port.
+``serve --workers``: a parent process and its workers on a single port.
 
-The rule: the parent has the socket, the model and a single thread, and serves nothing itself.
+The rule: the parent has the socket, the model and a single thread, and serves no request itself.
 """
 
 import contextlib
@@ -30,23 +30,25 @@ from stream_consumer.web.worker_process import Work, WorkerProcess, can_fork, sh
 _log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
-# A worker's own times are over before these are.
+# The worker's own limits end before this extra time does.
 _SPARE_SECONDS = 10.0
 _SILENT_SECONDS = 60.0
 
 
 def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]) -> None:
     """
-    Serve until SIGTERM or Ctrl-C. *announce* is told the model and the address when all workers accept connections.
+    Serve until SIGTERM or Ctrl-C.
 
-    The port is held before the model is loaded, so connections wait until then. SIGHUP loads the model anew and
-    replaces the workers one after another, and *announce* is told when all of them serve it.
+    *announce* is called with the model and the address once all workers accept connections.
+
+    The port is bound before the model is loaded, so connections wait until then. SIGHUP reloads the model and replaces
+    the workers one after another. *announce* is called again when all workers serve the new model.
 
     Raises:
-        CannotListen: See there.
+        CannotListen: The address is in use, or does not belong to this machine.
         ModelError: The model cannot be loaded.
-        SettingsError: There is no temporary folder.
-        WorkerFailed: A worker cannot start, and no other serves.
+        SettingsError: No temporary folder can be made.
+        WorkerFailed: A worker cannot start, and no other worker serves.
     """
     signals = Signals()
     signals.handle()
@@ -63,7 +65,7 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
             parent.load()
             parent.watch(supervisor)
         except StopAsked:
-            pass  # before any worker was started
+            pass  # no worker was started yet
         finally:
             supervisor.kill()
     if signals.stopped_by == signal.SIGINT:
@@ -72,7 +74,7 @@ def serve_by_workers(settings: WebSettings, announce: Callable[[str, str], None]
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Give a folder that is removed in the end, and let all that is temporary in this process be made in it."""
+    """Give a folder for all temporary files of this process, removed at the end."""
     try:
         made = tempfile.TemporaryDirectory(prefix="stream-consumer-serve-")
     except OSError as error:
@@ -94,7 +96,7 @@ def _plan(settings: WebSettings) -> Plan:
 
 
 class _Parent:
-    """This process: what its workers are started with, and the signals that it gets."""
+    """This process: the inputs of its workers, and the signals to the process."""
 
     def __init__(self, work: Work, signals: Signals) -> None:
         self._work, self._signals = work, signals
@@ -102,17 +104,17 @@ class _Parent:
 
     def load(self) -> None:
         """
-        Load the model, which the workers that start from now on share if this process can be forked.
+        Load the model. If this process can be forked, all workers started later share the model.
 
         Raises:
-            ModelError: See there.
-            StopAsked: See there.
+            ModelError: The model cannot be loaded.
+            StopAsked: A signal to stop arrived.
         """
         choice = self._work.settings.model
         with self._signals.ending_it():
             model = load_model(choice.model_location, choice=choice.choice)
         self._work = dataclasses.replace(self._work, model=model if can_fork() else None)
-        # Garbage collection writes to every object that it looks at, and what a worker writes to it shares no more.
+        # Garbage collection writes to every object, and a worker no longer shares a memory page after a write.
         gc.collect()
         gc.freeze()
 
@@ -120,7 +122,7 @@ class _Parent:
         return WorkerProcess(self._work, slot)
 
     def ended(self, slot: int) -> None:
-        """Take what a worker had out of what all share."""
+        """Remove a worker's entries from the shared resources."""
         self._work.connections[slot] = NONE
         mark_process_dead(slot, self._work.metrics_directory)  # type: ignore[no-untyped-call]
         shutil.rmtree(self._work.temporary(slot), ignore_errors=True)
@@ -134,7 +136,7 @@ class _Parent:
 
     def _heed(self, supervisor: Supervisor) -> None:
         while number := self._signals.stop():
-            self._work.listener.close()  # or what no worker accepts any more would wait for one
+            self._work.listener.close()  # otherwise new connections would wait for workers that no longer accept
             supervisor.stop(number)
         if self._signals.reload() and not self._signals.stopped_by:
             self._renew(supervisor)
@@ -145,6 +147,6 @@ class _Parent:
         except (StreamConsumerError, ClientError, BotoCoreError) as error:
             _log.error("the workers are not replaced: %s", error)
         except StopAsked:
-            pass  # and the workers are told so next
+            pass  # the workers get the signal next
         else:
             supervisor.renew()

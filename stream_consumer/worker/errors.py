@@ -4,8 +4,8 @@ from stream_consumer.errors import StreamConsumerError
 
 
 class TasksNotStarted(StreamConsumerError):
-    """ECS refused tasks that the queue has work for; the next run of the starter tries again."""
+    """ECS refused to start tasks that the queue has work for. The next run of the starter retries."""
 
 
 class QueueUnusable(StreamConsumerError):
-    """The queue cannot be received from, and trying again will not mend it."""
+    """Messages cannot be received from the queue, and a retry will not help."""

@@ -1,8 +1,8 @@
 """
-The message that is a worker's while it works.
+The lease of a message: the time for which the message belongs to a worker.
 
-The rule: a lease is over when its time is, whatever the services may say later. Time counts from before the request
-that extended it, so no other worker can see it end earlier than this one.
+The rule: a lease ends when its time is over, whatever the services may say later. Time counts from before the request
+that extended the lease. Therefore no other worker sees the lease end before this worker does.
 """
 
 import threading
@@ -15,12 +15,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from stream_consumer.worker.queue import Message, Queue, ReceiptLost
 
 Heart = Callable[[float, Callable[[], None]], AbstractContextManager[None]]
-"""Calls something every so many seconds for as long as the context lasts."""
+"""Calls a function every few seconds while the context lasts."""
 
 
 @contextmanager
 def heart(seconds: float, beat: Callable[[], None]) -> Iterator[None]:
-    """Beat in a thread."""
+    """Call *beat* every *seconds* in a thread."""
     over = threading.Event()
 
     def beating() -> None:
@@ -47,7 +47,7 @@ class Lease:
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """*received* is the time before the receive."""
+        """*received* is the time before the receive request."""
         self._queue = queue
         self._message = message
         self._seconds = seconds
@@ -58,13 +58,13 @@ class Lease:
 
     @property
     def lost(self) -> str:
-        """Why it is lost; empty while it is held."""
+        """Why the lease is lost. Empty while the lease is held."""
         if not self._lost and self._clock() >= self._until:
             self._lost = f"it could not be extended for {self._seconds:g} s"
         return self._lost
 
     def beat(self) -> None:
-        """Extend it, unless it is lost; what cannot be done now may be done by the next beat."""
+        """Extend the lease, unless it is lost. If a request fails, the next beat retries."""
         with self._one_at_a_time:
             if self.lost:
                 return

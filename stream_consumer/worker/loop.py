@@ -1,10 +1,19 @@
 """
-Objects that a queue tells of: receive, score, delete.
+Receive messages that name objects, score the objects, delete the messages.
 
-The rule: a message is deleted when the output of each of its objects is committed, and never otherwise. What fails
-goes back to the queue with its reason in the log; after as many receives as its redrive policy says, SQS moves it to
-the dead-letter queue. A message that is delivered twice finds its output committed. Two workers that meet at one object
-both score it: they write the same bytes, and the job fails the run whose results are not those of the object as it is.
+Example: three messages, each with an object::
+
+    message   object   run                        fate of the message
+    m1        a.csv    output committed           deleted
+    m2        b.csv    UsageError: no such file   hidden for 1 s, then 2 s, 4 s, …, at last moved by SQS
+    m3        c.csv    lease lost, so Stopped     left alone, since another worker may have received the message
+
+Invariant: a message is deleted only if the output of each of its objects is committed. A message with a failed object
+returns to the queue, and the reason goes to the log. After the number of receives in the queue's redrive policy, SQS
+moves the message to the dead-letter queue.
+
+On a second delivery of a message, its output is already committed. If two workers meet at an object, both score the
+object and write the same bytes. If the object has changed meanwhile, the job fails the run with outdated results.
 """
 
 import contextlib
@@ -29,13 +38,14 @@ from stream_consumer.worker.notifications import NewObject, Unintelligible, new_
 from stream_consumer.worker.queue import Message, Queue, ReceiptLost
 from stream_consumer.worker.shutdown import Shutdown
 
-# A signal cannot interrupt a poll without losing what may be on its way, so a poll is short, and a queue is empty after
-# as many as make up SQS' longest.
+# A signal cannot interrupt a poll without losing a message on its way. Therefore a poll is short, and a queue counts as
+# empty after as many empty polls as make up the longest poll of SQS.
 POLL_SECONDS = 5
 EMPTY_POLLS = 4
 
-# What can never be scored comes again after 1, 2, 4, … seconds: soon enough that a worker which drains the queue sees
-# it into the dead-letter queue, and ever later, lest a queue without one keep it busy. Anything else gets minutes.
+# An object that can never be scored comes again after 1, 2, 4, … seconds. A worker that drains the queue thus runs
+# until the message is in the dead-letter queue. Without such a queue, the growing waits keep the worker from being busy
+# with the message. Any other failure waits for longer.
 _POISON_SECONDS = 1
 _TRANSIENT_SECONDS = 30
 _RECEIVE_FAILED_SECONDS = 10
@@ -44,7 +54,7 @@ _ONLY_S3 = "; the worker reads and writes objects of S3 alone: score those of ot
 
 
 class Log(Protocol):
-    """As far as Powertools' Logger and logging's are called."""
+    """The methods of Powertools' Logger and of logging's loggers that the worker calls."""
 
     def info(self, msg: object, *, extra: dict[str, Any]) -> None: ...
     def warning(self, msg: object, *, extra: dict[str, Any]) -> None: ...
@@ -52,7 +62,7 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """Why a message stays in the queue, and for how long it is to be hidden."""
+    """Why a message stays in the queue, and the seconds for which the message is hidden."""
 
     why: str
     seconds: float
@@ -60,18 +70,18 @@ class Unsettled:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the work, by objects and, for what is left to the queue, by messages."""
+    """Counts of the worker's results, by objects and, for work left to the queue, by messages."""
 
     scored: int = 0
     already: int = 0
-    """Committed before, by this worker or another."""
+    """Objects whose output was committed before, by this worker or another."""
     left: int = 0
-    """Messages handed back or lost, each time counted."""
+    """Messages handed back or lost. A message counts again at each receive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scoring:
-    """The batch door, as the worker uses it."""
+    """The batch interface, as the worker uses it."""
 
     run: Callable[[Job, Callable[[], bool]], Summary]
     committed: Callable[[Job], Summary | None]
@@ -88,11 +98,13 @@ class Scoring:
 
 def targets(template: str) -> Callable[[NewObject], str]:
     """
-    Return what names the output of an object by *template*, with ``{bucket}``, ``{key}`` and ``{stem}``.
+    Return a function from an object to the location of its output.
+
+    *template* has the fields ``{bucket}``, ``{key}`` and ``{stem}``.
 
     Raises:
-        UsageError: It is no ``s3://`` URL, has other fields, is the same for every object or the object itself, or
-            names no format.
+        UsageError: *template* is no ``s3://`` URL, has other fields, gives the same location for every object or the
+            object itself, or names no format.
     """
     samples = [NewObject("bucket", f"folder/{name}.csv") for name in "ab"]
 
@@ -122,7 +134,7 @@ def targets(template: str) -> Callable[[NewObject], str]:
 
 
 class _Harmless:
-    """A log that lets no exception out: what was scored stays scored, and the next message is received."""
+    """A log that raises no exception. A failure to log must not undo a scored object or stop the worker."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -137,7 +149,7 @@ class _Harmless:
 
 
 class Worker:
-    """Works on one message at a time; run more of them for more."""
+    """Works on a single message at a time. For more throughput, run more workers."""
 
     def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
         self,
@@ -150,7 +162,7 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         heart: Heart = heart,
     ) -> None:
-        """*lease_seconds* is for how long the queue hides a message."""
+        """*lease_seconds* is the time for which the queue hides a received message."""
         self._queue = queue
         self._scoring = scoring
         self._shutdown = shutdown
@@ -163,13 +175,14 @@ class Worker:
 
     def work(self, *, until_empty: bool) -> None:
         """
-        Work until it is asked to stop or, if *until_empty*, until polling finds nothing.
+        Work until asked to stop or, if *until_empty*, until polling finds no message.
 
-        What other workers hold then is theirs: should one die, its message shows again, and is whoever's runs then.
+        Messages held by other workers at this time remain theirs. If another worker dies, its message becomes visible
+        again for any worker still running.
 
         Raises:
-            QueueUnusable: See there.
-            InitError: The model is at fault, which no object is to be blamed for.
+            QueueUnusable: Receiving from the queue fails, and a retry will not help.
+            InitError: The model is at fault, not an object.
         """
         empty = 0
         while not self._shutdown.asked and not (until_empty and empty >= EMPTY_POLLS):
@@ -197,11 +210,11 @@ class Worker:
             elif not lease.lost:
                 self._queue.hide(message, unsettled.seconds)
         except (ReceiptLost, ClientError, BotoCoreError) as error:
-            # It comes again when its time is over, and finds what was committed.
+            # The message comes again after its visibility timeout. The worker then finds the outputs committed so far.
             self._log.warning("message not settled", extra={"message_id": message.id, "reason": str(error)})
 
     def _unsettled(self, message: Message, lease: Lease) -> Unsettled | None:
-        """Score the objects of *message*; why it stays, if it does."""
+        """Score the objects of *message*. Return why the message stays in the queue, or None."""
         try:
             objects = new_objects(message.body)
         except Unintelligible as error:
@@ -235,7 +248,8 @@ class Worker:
             return self._shutdown.overdue or bool(lease.lost)
 
         job = Job.of(new.url, self._scoring.target(new))
-        # The grace is for an object that was begun; this one is more work, though its message may just have come.
+        # The grace is for an object already begun. This object would be more work, although its message may have just
+        # arrived.
         if self._shutdown.asked or lease.lost:
             raise Stopped
         if self._scoring.committed(job):
@@ -266,7 +280,7 @@ def _poison(error: Exception, message: Message) -> Unsettled:
 
 
 def _backoff(seconds: float, message: Message) -> float:
-    """Twice as long with every receive."""
+    """Return the wait, which doubles with every receive."""
     return min(seconds * 2.0 ** min(message.receives - 1, 16), _MOST_SECONDS)
 
 

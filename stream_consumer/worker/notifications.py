@@ -1,9 +1,9 @@
 """
-The body of a queue's message → the objects it says were created.
+Read the created objects from the body of a queue's message.
 
-The rule: what S3 sends is understood as it is, inside SNS' envelope and as EventBridge's event; anything else is
-nobody's guess. Which version of an object was meant is not kept: an output belongs to a key, and of a key the current
-version is scored. A message about an older one then finds its output committed.
+The rule: a body is a notification of S3, plain or inside SNS' envelope, or an event of EventBridge. Any other body is
+refused. The version of the object is ignored: an output belongs to a key, and the current version of the key is scored.
+When a message about an older version arrives, the output is already committed.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from stream_consumer.errors import StreamConsumerError
 
 
 class Unintelligible(StreamConsumerError):
-    """The message says nothing that a worker could do, now or later."""
+    """The message names no work for a worker, now or later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Record(msgspec.Struct, rename="camel"):
 
 
 class _Body(msgspec.Struct):
-    """All forms in one; which one it is shows in what is there."""
+    """The fields of all forms. The fields present tell the form."""
 
     records: list[_Record] | None = msgspec.field(name="Records", default=None)
     test: str | None = msgspec.field(name="Event", default=None)
@@ -61,12 +61,12 @@ class _Body(msgspec.Struct):
 
 def new_objects(body: str, *, enveloped: bool = False) -> list[NewObject]:
     """
-    Return the objects in *body*, in order; none for a test event, a folder, or an event that is no creation.
+    Return the objects in *body*, in order. A test event, a folder, or an event other than a creation gives none.
 
-    A body that was *enveloped* by SNS is no envelope itself.
+    With *enveloped*, *body* comes from an SNS envelope and must not be another envelope.
 
     Raises:
-        Unintelligible: It is not what S3, SNS or EventBridge send.
+        Unintelligible: *body* is not a message of S3, SNS or EventBridge.
 
     Source: Amazon S3 user guide, "Event message structure" and "EventBridge event message structure".
     """
@@ -89,4 +89,4 @@ def new_objects(body: str, *, enveloped: bool = False) -> list[NewObject]:
         found = []
     else:
         raise Unintelligible("not a notification of S3: it has neither Records nor detail")
-    return [new for new in found if not new.key.endswith("/")]  # a console's folder
+    return [new for new in found if not new.key.endswith("/")]  # the console makes such objects for folders

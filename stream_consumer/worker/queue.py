@@ -1,7 +1,7 @@
 """
-The queue, as a worker uses it: one message at a time, hidden for as long as it is worked on.
+The SQS queue of a worker. The worker receives a single message at a time and hides the message while working.
 
-The rule: a message is only ever deleted when its work is done. What cannot be done is left to the redrive policy of the
+The rule: a message is deleted only when its work is done. Work that cannot be done is left to the redrive policy of the
 queue, which counts receives.
 """
 
@@ -21,34 +21,34 @@ MAX_HIDDEN_SECONDS = 12 * 3600 - 60
 
 
 class ReceiptLost(StreamConsumerError):
-    """The message is not ours any more: it is visible again, another has it, or it was deleted."""
+    """This worker no longer holds the message: the message is visible again, received by another worker, or deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message that was received, and the receipt that it is ours by."""
+    """A received message, with the receipt that proves possession."""
 
     id: str
     receipt: str
     body: str
     receives: int
-    """How often it was received, this time included; about, as SQS says."""
+    """Number of receives, this one included. SQS only promises an approximation."""
 
 
 class Queue:
     """An SQS queue of notifications."""
 
     def __init__(self, sqs: "SQSClient", url: str, *, hidden_seconds: int) -> None:
-        """*hidden_seconds*: how long a received or extended message is hidden from others."""
+        """*hidden_seconds* is the time for which a received or extended message is hidden from other workers."""
         self._sqs = sqs
         self.url = url
         self._hidden_seconds = hidden_seconds
 
     def receive(self, wait_seconds: int) -> Message | None:
         """
-        Return a message, the first that comes within *wait_seconds*.
+        Return the first message to arrive within *wait_seconds*, or None.
 
-        A wait above 0 asks every server of the queue, so nothing means that there was nothing.
+        A wait above 0 asks every server of the queue, so None means that the queue had no message.
         """
         answer = self._sqs.receive_message(
             QueueUrl=self.url,
@@ -64,19 +64,19 @@ class Queue:
 
     def extend(self, message: Message) -> None:
         """
-        Keep *message* hidden for another while.
+        Hide *message* for another ``hidden_seconds``.
 
         Raises:
-            ReceiptLost: It is too late for that.
+            ReceiptLost: The extension comes too late.
         """
         self.hide(message, self._hidden_seconds)
 
     def hide(self, message: Message, seconds: float) -> None:
         """
-        Keep *message* hidden for so long; 0 gives it to the next who asks.
+        Hide *message* for *seconds*. With 0, the next receive may return the message.
 
         Raises:
-            ReceiptLost: It is too late for that.
+            ReceiptLost: The request comes too late.
         """
         try:
             self._sqs.change_message_visibility(

@@ -1,8 +1,9 @@
 """
-When a worker stops: it is asked to, and after a grace it stops even what it is doing.
+Decide when a worker stops: after a request it takes no more work, and after a grace period it stops the work at hand.
 
-The rule: who asks is a signal handler, which runs between two steps of the very thread that looks and waits, and of an
-earlier handler. So there is no lock here, whose holder would wait for itself, and each attribute only goes one way.
+The rule: the request comes from a signal handler. The handler runs between two steps of the worker's own thread, or of
+an earlier handler. A lock is impossible here, because its holder would wait for itself. Instead, each attribute changes
+in a single direction.
 """
 
 import math
@@ -11,7 +12,7 @@ from collections.abc import Callable
 
 
 class Shutdown:
-    """A request to stop; signal handlers make it, the worker looks at it."""
+    """A request to stop. Signal handlers make the request, and the worker looks for it."""
 
     def __init__(
         self,
@@ -26,7 +27,7 @@ class Shutdown:
         self._at_the_latest = math.inf
 
     def ask(self) -> None:
-        """The first time: take no more work. The second time: stop the work at hand at once."""
+        """Stop taking work at the first call, and stop the work at hand at the second."""
         self._requests += 1
         if self._requests == 1:
             self._at_the_latest = self._clock() + self._grace_seconds
@@ -37,12 +38,12 @@ class Shutdown:
 
     @property
     def overdue(self) -> bool:
-        """Whether the grace is over."""
+        """Whether the grace period is over."""
         return self._requests > 1 or self._clock() >= self._at_the_latest
 
     def wait(self, seconds: int) -> None:
-        """Sleep for so long, or until a second after it is asked."""
+        """Sleep for *seconds*, but at most until a second after a request to stop."""
         for _ in range(seconds):
             if self.asked:
                 return
-            self._sleep(1)  # a signal does not end it
+            self._sleep(1)  # a signal does not end the sleep

@@ -1,8 +1,9 @@
 """
-The starter: a Lambda function on a schedule that runs worker tasks when the queue has work for more than there are.
+The starter: a scheduled Lambda function that starts worker tasks if the queue has work for more tasks than run.
 
-The rule: it starts and never stops one; a worker ends by itself when it finds nothing. Asked twice for the same event
-it starts nothing twice, as far as ECS remembers: the tokens of its requests are made from the event.
+The rule: the starter starts tasks and never stops a task. A worker ends by itself when the queue is empty. Invoked
+twice for the same event, the starter starts no task twice, as long as ECS remembers: the event determines the tokens of
+the requests.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ _TASKS_A_REQUEST = 10
 
 
 def tasks_to_start(visible: int, running: int, *, messages_per_task: int, max_tasks: int) -> int:
-    """Return how many tasks to start beside those *running* for so many *visible* messages."""
+    """Return the number of tasks to start for *visible* messages, beside those *running*."""
     wanted = min(max_tasks, -(-visible // messages_per_task))
     return max(0, wanted - running)
 
@@ -35,25 +36,35 @@ def _comma_separated(kind: str, wanted: str) -> Callable[[str], tuple[str, ...]]
 
 
 FIELDS = {
-    "queue_url": Field("QUEUE_URL", url, None, "The queue that workers drain"),
-    "cluster": Field("CLUSTER", some_text, None, "The cluster that they run in, by name or ARN"),
-    "task_definition": Field("TASK_DEFINITION", some_text, None, "Their task definition, by family or ARN"),
+    "queue_url": Field("QUEUE_URL", url, None, "URL of the queue that workers drain"),
+    "cluster": Field("CLUSTER", some_text, None, "Name or ARN of the workers' cluster"),
+    "task_definition": Field("TASK_DEFINITION", some_text, None, "Family or ARN of the workers' task definition"),
     "family": Field(
-        "TASK_FAMILY", matching(r"[\w-]+", "a task definition's family"), "", "Its family, if it has another"
+        "TASK_FAMILY",
+        matching(r"[\w-]+", "a task definition's family"),
+        "",
+        "Family of the tasks, if another than in `TASK_DEFINITION`",
     ),
-    "subnets": Field("SUBNETS", _comma_separated("subnet", "ids of subnets"), None, "Where they run"),
-    "security_groups": Field("SECURITY_GROUPS", _comma_separated("sg", "ids of security groups"), None, "Theirs"),
+    "subnets": Field("SUBNETS", _comma_separated("subnet", "ids of subnets"), None, "Subnets of the workers"),
+    "security_groups": Field(
+        "SECURITY_GROUPS", _comma_separated("sg", "ids of security groups"), None, "Security groups of the workers"
+    ),
     "assign_public_ip": Field(
-        "ASSIGN_PUBLIC_IP", matching("ENABLED|DISABLED", "ENABLED or DISABLED"), "DISABLED", "As ECS has it"
+        "ASSIGN_PUBLIC_IP",
+        matching("ENABLED|DISABLED", "ENABLED or DISABLED"),
+        "DISABLED",
+        "Whether workers get a public address",
     ),
-    "max_tasks": Field("MAX_TASKS", integer(1, 999_999), 4, "The most that run at once"),
-    "messages_per_task": Field("MESSAGES_PER_TASK", integer(1, 999_999), 100, "The backlog that is worth a task"),
+    "max_tasks": Field("MAX_TASKS", integer(1, 999_999), 4, "Largest number of workers at once"),
+    "messages_per_task": Field(
+        "MESSAGES_PER_TASK", integer(1, 999_999), 100, "Number of waiting messages for each worker"
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StarterSettings:
-    """What the environment asks for; the fields are explained in ``FIELDS``."""
+    """The settings in the environment. ``FIELDS`` explains each field."""
 
     queue_url: str
     cluster: str
@@ -71,7 +82,8 @@ class StarterSettings:
         Read *environ*.
 
         Raises:
-            SettingsError: Names every variable that is wrong, its value and what is wanted.
+            SettingsError: At least one variable is wrong. The message has each such variable, its value and the value
+                wanted.
         """
         values, faults = read(FIELDS, environ)
         faults += [f"{FIELDS[name].variable} is not set" for name, value in values.items() if value is None]
@@ -83,16 +95,16 @@ class StarterSettings:
 
 def start_tasks(settings: StarterSettings, *, sqs: Any, ecs: Any, event_id: str, logger: "Logger") -> dict[str, int]:
     """
-    Start as many tasks as :func:`tasks_to_start` says; return what it saw and did.
+    Start as many tasks as :func:`tasks_to_start` says. Return the counts of messages and tasks.
 
     Raises:
-        TasksNotStarted: ECS refused some; the others were started.
+        TasksNotStarted: ECS refused some of the tasks. The remaining tasks were started.
     """
     answer = sqs.get_queue_attributes(QueueUrl=settings.queue_url, AttributeNames=["ApproximateNumberOfMessages"])
     visible = int(answer["Attributes"]["ApproximateNumberOfMessages"])
     if not visible:
         return {"visible": 0, "started": 0}
-    # A task that is still pending is on its way to the status RUNNING that is desired of it.
+    # A pending task is on its way to its desired status RUNNING.
     pages = ecs.get_paginator("list_tasks").paginate(
         cluster=settings.cluster, family=settings.family, desiredStatus="RUNNING"
     )
@@ -128,7 +140,7 @@ def _request(settings: StarterSettings, count: int, token: str) -> dict[str, Any
         "networkConfiguration": {"awsvpcConfiguration": network},
         "propagateTags": "TASK_DEFINITION",
         "startedBy": "stream-consumer-starter",
-        "clientToken": hashlib.sha256(token.encode()).hexdigest(),  # 64 characters, as many as it may have
+        "clientToken": hashlib.sha256(token.encode()).hexdigest(),  # 64 characters, the most that a token may have
     }
 
 
@@ -139,7 +151,7 @@ def lambda_handler(
     environ: Mapping[str, str] = os.environ,
     client: Callable[[Any], Any] = default_client,
 ) -> dict[str, int]:
-    """Answer one invocation; what the event says does not matter, only whether it is the same again."""
+    """Answer an invocation. The content of *event* is ignored, except for the id that identifies a repetition."""
     settings = StarterSettings.of(environ)
     event_id = str(event.get("id") or getattr(context, "aws_request_id", ""))
     logger = powertools(environ).Logger(

@@ -1,1 +1,1 @@
-"""An event source mapping for Kinesis on this machine, by AWS's rules."""
+"""A local event source mapping for Kinesis that follows AWS's rules."""

@@ -1,8 +1,8 @@
 """
-How far each shard was consumed, kept between runs.
+Keep the progress of each shard between runs.
 
-A checkpoint is the sequence number of the last record that is settled together with everything before it, so a mapping
-that was killed delivers again what was in flight, and never skips.
+A checkpoint is the sequence number of the last record such that this record and all earlier records are settled. A
+killed mapping therefore delivers the records in flight again, and never skips a record.
 """
 
 import json
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a shard's next read begins."""
+    """The start of a shard's next read."""
 
     sequence_number: str | None = None
-    """The checkpoint; None while nothing is settled, and reading begins where the mapping's start says."""
+    """The checkpoint. None until a record is settled: reading begins at the mapping's starting position."""
     finished: bool = False
-    """Closed by resharding and consumed to its end."""
+    """Whether resharding closed the shard and the mapping consumed it to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A mapping's progress on one stream."""
+    """A mapping's progress on a stream."""
 
     stream_arn: str
     started: float
-    """When the mapping first ran, seconds since the epoch: where LATEST began."""
+    """Time of the mapping's first run, in seconds since the epoch. LATEST began at this time."""
     shards: dict[str, Position] = field(default_factory=dict)
 
 
 class Checkpoints(Protocol):
     def load(self, stream_arn: str) -> Progress | None:
-        """The progress that was saved, or None."""
+        """Return the saved progress, or None."""
 
     def save(self, progress: Progress) -> None: ...
 
 
 class MemoryCheckpoints:
-    """Progress for as long as this object lives: a second mapping given the same object goes on where one stopped."""
+    """Progress in memory. A second mapping with the same object goes on from the first."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -61,7 +61,7 @@ class FileCheckpoints:
     Progress in a JSON file, replaced whole at every save.
 
     Raises:
-        UsageError: The file belongs to another stream or is not ours.
+        UsageError: The file belongs to another stream or is not a checkpoint file.
     """
 
     def __init__(self, path: "Path") -> None:

@@ -1,4 +1,4 @@
-"""Time as the mapping sees it, so that its tests need none."""
+"""The mapping's clock, replaceable in tests."""
 
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 class Clock(Protocol):
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def wait(self, event: "threading.Event", seconds: float | None) -> None:
-        """Wait until *event* is set, at most *seconds* (None: as long as it takes)."""
+        """Wait until *event* is set, for at most *seconds*. None means without limit."""
 
 
 class SystemClock:

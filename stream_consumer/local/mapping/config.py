@@ -1,5 +1,5 @@
 """
-What an event source mapping is told: AWS's parameters with AWS's names, defaults and limits, and our own pace.
+The configuration of an event source mapping: AWS's parameters, names, defaults and limits, and the local pace.
 
 Source: AWS Lambda API reference, "CreateEventSourceMapping".
 """
@@ -22,7 +22,7 @@ class MappingConfig:
     The parameters of a mapping that apply to Kinesis.
 
     Raises:
-        UsageError: Values outside AWS's limits; the message names every one of them.
+        UsageError: Values are outside AWS's limits. The message names all of them.
     """
 
     stream_name: str
@@ -36,7 +36,7 @@ class MappingConfig:
     bisect_batch_on_function_error: bool = False
     report_batch_item_failures: bool = False
     tumbling_window_in_seconds: int = 0
-    """0 is no window."""
+    """0 means no window."""
 
     def __post_init__(self) -> None:
         faults = [*self._range_faults(), *self._position_faults()]
@@ -60,7 +60,7 @@ class MappingConfig:
         if age != -1 and not 60 <= age <= 604_800:  # noqa: PLR2004 - AWS's limits, said in the message
             faults.append(f"maximum_record_age_in_seconds is {age}, wanted 60 to 604800, or -1 for no limit")
         if self.tumbling_window_in_seconds and self.parallelization_factor > 1:
-            # Source: terraform-aws-modules/terraform-aws-lambda, issue 619; the guide says "per shard" of the state.
+            # Source: terraform-aws-modules/terraform-aws-lambda, issue 619. The guide calls the state "per shard".
             faults.append(f"parallelization_factor is {self.parallelization_factor}, wanted 1 with a tumbling window")
         return faults
 
@@ -79,19 +79,19 @@ class MappingConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """The waits that AWS chooses for its customers; seconds, all of them."""
+    """The waits that AWS chooses for its customers, in seconds."""
 
     poll_seconds: float = 1.0
-    """Between reads of a shard at its tip; AWS: once a second. A shard that is behind is read five times a second."""
+    """Between reads at a shard's tip. AWS reads once a second. A shard that is behind is read five times a second."""
     retry_seconds: float = 1.0
-    """Before the first retry of a failed or throttled invocation; doubles up to ``retry_limit_seconds``."""
+    """Before the first retry of a failed or throttled invocation. Doubles up to ``retry_limit_seconds``."""
     retry_limit_seconds: float = 60.0
     patience_seconds: float = 60.0
-    """How long reads or on-failure deliveries may fail without one success before the mapping stops with an error."""
+    """Time without a successful read or on-failure delivery after which the mapping stops with an error."""
     discovery_seconds: float = 10.0
     """Between ListShards calls while a closed shard's children are not listed yet."""
     window_grace_seconds: float = 120.0
-    """After the end of a tumbling window with no later record, before its final invocation; AWS: "up to 2 minutes"."""
+    """From the end of a tumbling window without a later record to its final invocation. AWS: "up to 2 minutes"."""
 
     def __post_init__(self) -> None:
         waits = [(field.name, getattr(self, field.name)) for field in fields(self)]
@@ -100,5 +100,5 @@ class Pace:
             raise UsageError(f"a wait is 0 to {_LONGEST_WAIT_SECONDS} s: " + ", ".join(faults))
 
     def backoff(self, failures: int) -> float:
-        """The wait after so many failures in a row, at least one."""
+        """Return the wait after *failures* consecutive failures, at least one."""
         return min(self.retry_seconds * 2.0 ** min(failures - 1, 30), self.retry_limit_seconds)

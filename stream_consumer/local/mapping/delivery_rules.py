@@ -1,12 +1,11 @@
 """
-What a batch's invocation means and what is delivered next: the rules of the mapping, without I/O, threads or a clock.
+The delivery rules of the mapping: from the outcome of an invocation to the next deliveries. No I/O, threads or clock.
 
-One rule holds the rest together: every record of a batch ends exactly once, settled or discarded, in order.
+The rule: every record of a batch is settled or discarded, exactly once and in order.
+
 docs/event-source-mapping.md states each rule as a sentence with its source, and tests/local/test_delivery_rules.py
-tests it.
-
-Sources: AWS Lambda developer guide, "Configuring partial batch response with Kinesis Data Streams and Lambda" and
-"Retain discarded batch records for a Kinesis Data Streams event source in Lambda".
+tests the rules. Sources: AWS Lambda developer guide, "Configuring partial batch response with Kinesis Data Streams and
+Lambda" and "Retain discarded batch records for a Kinesis Data Streams event source in Lambda".
 """
 
 import json
@@ -26,7 +25,7 @@ UNLIMITED = -1
 
 
 class Condition(StrEnum):
-    """Why records were given up, in the words of the on-failure document."""
+    """Why records were discarded, in the words of the on-failure document."""
 
     RETRY_ATTEMPTS_EXHAUSTED = "RetryAttemptsExhausted"
     RECORD_AGE_EXCEEDED = "RecordAgeExceeded"
@@ -34,22 +33,26 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that are handed to the function together, with what happened to them so far."""
+    """Records to hand to the function together, with their history."""
 
     records: "tuple[StreamRecord, ...]"
     retries: int = 0
-    """Retry attempts used up; splits, throttles and whatever moved the checkpoint are free."""
+    """Number of retry attempts used. Splits, throttles and invocations that move the checkpoint do not count."""
     last: "Invocation | None" = None
-    """The last invocation since the checkpoint moved that reached the function, with these records or among others."""
+    """
+    The last invocation with these records to reach the function since the checkpoint moved.
+
+    More records may have been in it.
+    """
     invocations: int = 0
-    """How many did."""
+    """Number of invocations that reached the function since the checkpoint moved."""
     closing: "Closing | None" = None
-    """The batch has no records: it takes the state of its tumbling window away."""
+    """Set if the batch has no records and ends or terminates a tumbling window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
-    """Records given up: they go to the on-failure destination, and only then is the shard past them."""
+    """Discarded records. The shard moves past them only after the on-failure destination has them."""
 
     batch: Batch
     condition: Condition
@@ -60,16 +63,16 @@ Work = Batch | Discarded
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What follows an invocation: first records settled, then work in order, all of it before anything newer."""
+    """The consequence of an invocation: records settled first, then work in order, all before any newer record."""
 
     settled: int
     work: tuple[Work, ...] = ()
     wait: bool = False
-    """A retry comes next, so the mapping backs off first; splits go on at once."""
+    """Whether the mapping backs off first, because a retry comes next. Splits go on at once."""
 
 
 def after(batch: Batch, invocation: "Invocation", config: "MappingConfig") -> Next:
-    """What follows from *invocation*, the outcome of handing *batch* to the function."""
+    """Return the consequence of *invocation*, the outcome of handing *batch* to the function."""
     if invocation.throttled:
         return Next(settled=0, work=(batch,), wait=True)
     tried = replace(batch, last=invocation, invocations=batch.invocations + 1)
@@ -82,15 +85,15 @@ def after(batch: Batch, invocation: "Invocation", config: "MappingConfig") -> Ne
     if failed is None:
         return Next(settled=len(batch.records))
     if failed:
-        # Recorded: the invocation that moves the checkpoint is not charged. The recordings do not tell whether the
-        # count begins anew with it. A count that does gives up the least.
+        # Recorded against AWS: the invocation that moves the checkpoint is not charged. The recordings do not show
+        # whether the count then restarts. With a restart, the fewest records are discarded.
         rest = Batch(batch.records[failed:])
         return Next(settled=failed, work=(rest,), wait=not config.bisect_batch_on_function_error)
     return _retry(tried, config)
 
 
 def expire(batch: Batch, now: float, config: "MappingConfig") -> "tuple[Work, ...]":
-    """*batch* itself, or, if its first records exceed the maximum age, those discarded and then the rest of it."""
+    """Return the work for *batch*: the leading records above the maximum age as discarded, then the rest."""
     limit = config.maximum_record_age_in_seconds
     if limit == UNLIMITED:
         return (batch,)
@@ -105,11 +108,11 @@ def expire(batch: Batch, now: float, config: "MappingConfig") -> "tuple[Work, ..
 
 def first_failed(payload: bytes, sequence_numbers: "Sequence[str]") -> int | None:
     """
-    Where the records begin that a partial batch response asks for again.
+    Return the position from which a partial batch response asks for records again.
 
     Returns:
-        ``None`` for complete success, 0 for complete failure, else the position of the lowest sequence number reported.
-        *sequence_numbers* ascend, so the lowest number is the first position, whatever the length of its digits.
+        ``None`` for complete success, 0 for complete failure, else the position of the lowest reported sequence number.
+        *sequence_numbers* ascend, so the lowest number is the first position, whatever its number of digits.
     """
     try:
         response = json.loads(payload) if payload else None
@@ -125,7 +128,7 @@ def first_failed(payload: bytes, sequence_numbers: "Sequence[str]") -> int | Non
 
 
 def _identifier(failure: object) -> str:
-    """The reported sequence number; an empty string, which no record has, for everything that is none."""
+    """Return the reported sequence number. An invalid item gives an empty string, and no record has such a number."""
     identifier = failure.get("itemIdentifier") if isinstance(failure, dict) else None
     return identifier if isinstance(identifier, str) else ""
 

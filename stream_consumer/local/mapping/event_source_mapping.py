@@ -1,8 +1,19 @@
 """
-The local event source mapping: reads a Kinesis stream and invokes a function as AWS Lambda's mapping does.
+The local event source mapping: read a Kinesis stream and invoke a function as AWS Lambda's mapping does.
 
-One thread a shard, parents fully consumed before their children begin. The rules of delivery are in ``delivery``; what
-is imitated, from which source, and what is not, is in docs/event-source-mapping.md.
+Each shard has a thread. The rules of delivery are in ``delivery_rules``. docs/event-source-mapping.md lists the
+imitated behaviour with its sources, and the omissions.
+
+Example: three records of a stream whose shard p was split into c1 and c2::
+
+    record   shard   thread   steps
+    r1       p       p        read, invoke, checkpoint r1, then find the end of the closed shard: p is finished
+    r2       c1      c1       starts when p is finished: read, invoke, checkpoint r2
+    r3       c2      c2       at the same time as c1: read, invoke, checkpoint r3
+
+Invariant: no record of a child shard is delivered before each record of its parents is settled or discarded. A
+checkpoint never passes an unsettled record. Therefore each record is delivered at least once, even if the process is
+killed: the next run delivers the records in flight again.
 """
 
 import threading
@@ -29,9 +40,10 @@ if TYPE_CHECKING:
 
 class EventSourceMapping:
     """
-    A mapping from one stream to one function; ``run`` it once.
+    A mapping from a stream to a function. Call ``run`` once.
 
-    At least once, as on AWS: what was in flight when the process was killed is delivered again from *checkpoints*.
+    Delivery is at least once, as on AWS. After a kill, the next run resumes from *checkpoints* and delivers the records
+    in flight again.
     """
 
     def __init__(  # noqa: PLR0913 - everything from outside is an argument
@@ -72,9 +84,9 @@ class EventSourceMapping:
         self._wakes: dict[str, threading.Event] = {}
         self._running: set[str] = set()
         self._ended: set[str] = set()
-        """Shards finished in this run whose children were not looked for yet."""
+        """Shards finished in this run whose children are still to be looked for."""
         self._childless: set[str] = set()
-        """Shards finished whose children were looked for and not listed yet."""
+        """Finished shards whose children were looked for and not listed yet."""
         self._failure: BaseException | None = None
 
     def run(self) -> None:
@@ -82,8 +94,9 @@ class EventSourceMapping:
         Consume until ``stop``, or until a ``drain`` is complete.
 
         Raises:
-            LocalPlatformError: The stream cannot be read, or reads or on-failure deliveries fail beyond patience.
-            BaseException: Whatever else ended a shard's thread; ``KeyboardInterrupt`` after a clean stop.
+            LocalPlatformError: The stream cannot be read, or reads or on-failure deliveries fail for too long.
+            BaseException: Any other cause that ended a shard's thread, such as ``KeyboardInterrupt`` after a clean
+                stop.
         """
         try:
             self._begin()
@@ -100,12 +113,12 @@ class EventSourceMapping:
             raise self._failure
 
     def drain(self) -> None:
-        """Let ``run`` return once every shard was read to its tip, by reads begun after this call, and is settled."""
+        """Let ``run`` return once every shard is settled up to its tip, as found by reads begun after this call."""
         self._draining.set()
         self._wake_all()
 
     def stop(self) -> None:
-        """Let ``run`` return after the invocations at hand."""
+        """Let ``run`` return after the current invocations."""
         self._stopping.set()
         self._wake_all()
 
@@ -120,12 +133,12 @@ class EventSourceMapping:
         self._start_shards(first=saved is None)
 
     def _start_shards(self, *, first: bool = False) -> None:
-        """Begin every shard that nobody has begun and whose parents are finished."""
+        """Start each shard not yet started whose parents are finished."""
         with self._lock:
             looked_for, self._ended = self._ended | self._childless, set()
         shards = self._stream.shards(self._stream_arn, self._stopping)
         if self._stopping.is_set():
-            return  # the list may be half a list
+            return  # the list may be incomplete
         starts = {shard.shard_id: self._start(shard, first=first) for shard in shards}
         with self._lock:
             if first:
@@ -151,8 +164,8 @@ class EventSourceMapping:
             return Start()
         if first:
             return Start("LATEST")
-        # A shard that was there at the start but has no checkpoint yet begins where the start was, not where the tip is
-        # now; one that came later holds nothing older than the start.
+        # A shard listed at the first run without a checkpoint begins at the time of the first run, not at the present
+        # tip. A later shard holds no older record.
         return Start(timestamp=self._progress.started) if position else Start()
 
     def _start_shard(self, shard_id: str, start: Start) -> None:
@@ -167,7 +180,7 @@ class EventSourceMapping:
         thread.start()
 
     def _consume(self, shard_id: str, consumer: ShardConsumer, wake: threading.Event) -> None:
-        """A shard's thread."""
+        """Run a shard's thread."""
         try:
             self._observe(ShardStarted(shard_id))
             self._loop(consumer, wake)
@@ -185,7 +198,7 @@ class EventSourceMapping:
         try:
             while True:
                 wake.clear()
-                if self._stopping.is_set():  # asked after the clearing, or a stop between the two would be slept over
+                if self._stopping.is_set():  # checked after clear(), or a stop between the two would be missed
                     return
                 pause = consumer.step()
                 if self._draining.is_set():

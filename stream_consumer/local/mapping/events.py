@@ -1,4 +1,4 @@
-"""What a mapping tells whoever watches it: one value an event, handed over one at a time from the shards' threads."""
+"""The events of a mapping for its observer. The threads of the shards report a single event at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ class ShardStarted:
 
 @dataclass(frozen=True, slots=True)
 class ShardFinished:
-    """Closed by resharding, and everything in it is settled."""
+    """A shard is closed by resharding, and all its records are settled."""
 
     shard_id: str
 
@@ -41,12 +41,12 @@ class Invoked:
     invocation: "Invocation"
     seconds: float
     oldest_age_seconds: float
-    """Age of the batch's first record when the invocation ended; 0 when it has none."""
+    """Age of the batch's first record at the end of the invocation. 0 without records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpointed:
-    """The checkpoint moved over so many records, settled or discarded, to *sequence_number*."""
+    """The checkpoint moved past *records* records, settled or discarded, to *sequence_number*."""
 
     shard_id: str
     records: int
@@ -55,7 +55,7 @@ class Checkpointed:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Records were discarded, and the on-failure destination, if there is one, has their document."""
+    """Records were discarded, and their document is in the on-failure destination, if the mapping has one."""
 
     shard_id: str
     records: int
@@ -64,7 +64,7 @@ class GivenUp:
 
 @dataclass(frozen=True, slots=True)
 class WindowLost:
-    """The invocation that closes a tumbling window failed beyond the retries, and the window's state was dropped."""
+    """The invocation that closes a tumbling window failed in all retries, and the state of the window was dropped."""
 
     shard_id: str
     start: int
@@ -75,7 +75,7 @@ class WindowLost:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailed:
-    """The on-failure destination did not take a document; the records are kept."""
+    """The on-failure destination did not accept a document. The records are kept."""
 
     shard_id: str
     reason: str
@@ -87,26 +87,26 @@ Event = (
 )
 
 Observer = Callable[[Event], None]
-"""Called under a lock of the mapping: be quick. What it raises ends the mapping."""
+"""Called under a lock of the mapping, so it must be quick. An exception of the observer ends the mapping."""
 
 
 def unobserved(_: Event) -> None:
-    """The observer of a mapping that nobody watches."""
+    """Ignore the events of a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A mapping's work so far."""
+    """The work of a mapping so far."""
 
     shards_started: int = 0
     invocations: int = 0
     errors: int = 0
     throttles: int = 0
     records_settled: int = 0
-    """The checkpoint is past them; the discarded ones are among them."""
+    """Records before the checkpoint, discarded records included."""
     records_discarded: int = 0
     iterator_age_seconds: float = 0.0
-    """Age of the oldest record of the last invocation when it ended."""
+    """Age of the last invocation's oldest record at the end of the invocation."""
 
     def after(self, event: Event) -> "Counts":
         more: dict[str, int] = {}
@@ -129,7 +129,7 @@ class Counts:
 
 
 class Tally:
-    """An observer that counts; ``counts`` may be read from any thread at any time."""
+    """An observer that counts. Any thread may read ``counts`` at any time."""
 
     def __init__(self) -> None:
         self.counts = Counts()

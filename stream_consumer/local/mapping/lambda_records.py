@@ -1,5 +1,5 @@
 """
-Records as Lambda writes them into an event, rendered once when they are read.
+Render records as in Lambda's event, once when they are read.
 
 Source: AWS Lambda developer guide, "Using Lambda to process records from Amazon Kinesis Data Streams", example event.
 """
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
     from stream_consumer.local.mapping.tumbling_windows import Window
 
 PAYLOAD_LIMIT = 6 * 1024 * 1024
-"""Bytes of a synchronous invocation's event. Source: AWS Lambda developer guide, "Lambda quotas"."""
+"""Largest size in bytes of a synchronous invocation's event. Source: AWS Lambda developer guide, "Lambda quotas"."""
 
 ROLE_ARN = "arn:aws:iam::000000000000:role/local-event-source-mapping"
-"""``invokeIdentityArn``: Lambda names the function's role there; no role exists here."""
+"""``invokeIdentityArn``: Lambda names the function's role here. Locally there is no role."""
 
 _EVENT_OVERHEAD = len(b'{"Records":[]}') - 1  # the last record has no comma
 
 WINDOW_OVERHEAD = STATE_LIMIT + 1024
-"""Bytes that a window's event keeps free for the state, which may grow before a batch comes again, and for the rest."""
+"""
+Bytes kept free in a window's event for the state and the other fields.
+
+The state may grow before a retry of the batch.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +40,25 @@ class StreamRecord:
     sequence_number: str
     partition_key: str
     arrived: float
-    """Approximate arrival, seconds since the epoch, to the millisecond."""
+    """Approximate arrival, in seconds since the epoch, to the millisecond."""
     event: bytes
     """The record's JSON in Lambda's event."""
 
     @property
     def weight(self) -> int:
-        """Bytes that the record adds to an event, its comma included."""
+        """Bytes of the record in an event, including a comma."""
         return len(self.event) + 1
 
 
 @dataclass(frozen=True, slots=True)
 class ShardSource:
-    """Where records come from, as far as Lambda's event says it."""
+    """The origin of records, as far as Lambda's event shows."""
 
     stream_arn: str
     shard_id: str
 
     def record(self, read: "RecordTypeDef") -> StreamRecord:
-        """One record of GetRecords as Lambda writes it."""
+        """Return a record of GetRecords as Lambda writes records."""
         sequence_number, key = read["SequenceNumber"], read["PartitionKey"]
         arrived = round(read["ApproximateArrivalTimestamp"].timestamp(), 3)
         event = {
@@ -77,7 +81,7 @@ class ShardSource:
 
 
 def render_event(records: "Iterable[StreamRecord]") -> bytes:
-    """Lambda's event for *records*, JSON."""
+    """Return Lambda's event for *records*, as JSON."""
     return b'{"Records":[' + b",".join(record.event for record in records) + b"]}"
 
 
@@ -85,7 +89,7 @@ def render_window_event(
     records: "Iterable[StreamRecord]", source: ShardSource, window: "Window", closing: Closing | None
 ) -> bytes:
     """
-    Lambda's event for *records* of a tumbling window, JSON.
+    Return Lambda's event for *records* of a tumbling window, as JSON.
 
     Source: AWS Lambda developer guide, "Implementing stateful Kinesis Data Streams processing in Lambda", example
     ``KinesisTimeWindowEvent``.
@@ -101,9 +105,9 @@ def render_window_event(
 
 def fitting(records: "Iterable[StreamRecord]", most: int, *, reserved: int = 0) -> int:
     """
-    How many of the first *most* records make one event of at most 6 MB, less the *reserved* bytes.
+    Return the number of leading records, up to *most*, that fit into an event of 6 MB less *reserved* bytes.
 
-    At least one, however large it is.
+    The number is at least 1, however large the first record is.
     """
     size, count = _EVENT_OVERHEAD + reserved, 0
     for record in records:

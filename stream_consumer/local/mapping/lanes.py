@@ -1,4 +1,4 @@
-"""Where batches are invoked, and how long failures are borne."""
+"""The threads that invoke batches, and the limit on continuous failures."""
 
 import queue
 import threading
@@ -13,14 +13,14 @@ Job = Callable[[], None]
 
 class Executor(Protocol):
     def submit(self, job: Job) -> None:
-        """Have *job* run; at most as many at once as the shard has lanes."""
+        """Run *job*. At most as many jobs run at once as the shard has lanes."""
 
     def close(self) -> None:
-        """No more jobs will come."""
+        """Announce that no more jobs will come."""
 
 
 class LaneThreads:
-    """Daemon threads, so that a function that never returns cannot keep the process from ending."""
+    """Daemon threads, so that a function that never returns cannot keep the process alive."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
@@ -42,14 +42,14 @@ class LaneThreads:
 
 @dataclass(slots=True)
 class FailingSince:
-    """How long something has been failing without one success."""
+    """The time of continuous failures of an operation."""
 
     limit: float
     since: float | None = None
     failures: int = 0
 
     def failed(self, what: str, error: Exception, now: float) -> None:
-        """Count a failure; raises LocalPlatformError once patience is over."""
+        """Count a failure. Raise LocalPlatformError if failures have lasted longer than the limit."""
         self.since = now if self.since is None else self.since
         self.failures += 1
         if now - self.since > self.limit:

@@ -1,9 +1,9 @@
 """
-On-failure destinations: where a mapping says what it discarded, in Lambda's words.
+On-failure destinations: report the discarded records of a mapping in Lambda's format.
 
-Only the S3 document carries the records. The message to SQS or SNS points at them by shard and sequence numbers and is
-worth nothing once the stream's retention is over. A destination that does not take a document raises: the mapping keeps
-the records and tries again, it never advances past them.
+Only the S3 document carries the records. A message to SQS or SNS refers to them by shard and sequence numbers, and
+becomes useless when the stream's retention ends. If a destination does not accept a document, ``deliver`` raises. The
+mapping then keeps the records and retries, and never advances past them.
 
 Source: AWS Lambda developer guide, "Retain discarded batch records for a Kinesis Data Streams event source in Lambda".
 """
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class DestinationUnavailable(Exception):
-    """The document was not written; the same may be tried again."""
+    """The document was not written. A retry may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which mapping and shard discarded the records, and when (seconds since the epoch)."""
+    """The mapping and shard that discarded the records, and the time in seconds since the epoch."""
 
     mapping_uuid: str
     function_arn: str
@@ -49,12 +49,12 @@ class OnFailureDestination(Protocol):
         Write the document.
 
         Raises:
-            DestinationUnavailable: It was not written.
+            DestinationUnavailable: The document was not written.
         """
 
 
 class SqsDestination:
-    """A queue: each message is a document without the records."""
+    """A queue. Each message is a document without the records."""
 
     def __init__(self, sqs: "SQSClient", queue_url: str) -> None:
         self._sqs = sqs
@@ -69,13 +69,13 @@ class SqsDestination:
 
 
 class SnsClient(Protocol):
-    """As much of boto3's client as is called here."""
+    """The methods of boto3's client that this module calls."""
 
     def publish(self, *, TopicArn: str, Message: str) -> object: ...  # noqa: N803 - AWS's names
 
 
 class SnsDestination:
-    """A topic: each message is the document that a queue would get."""
+    """A topic. Each message equals the message to a queue."""
 
     def __init__(self, sns: SnsClient, topic_arn: str) -> None:
         self._sns = sns
@@ -89,7 +89,7 @@ class SnsDestination:
 
 
 class S3Destination:
-    """A bucket: each object is a document with the whole invocation event as its ``payload``."""
+    """A bucket. Each object is a document with the whole invocation event as its ``payload``."""
 
     def __init__(self, s3: "S3Client", bucket: str) -> None:
         self._s3 = s3
@@ -106,14 +106,14 @@ class S3Destination:
 
 
 def object_key(origin: Origin, name: str) -> str:
-    """Lambda's key layout: ``aws/lambda/<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<name>``, in UTC."""
+    """Return Lambda's key, in UTC: ``aws/lambda/<mapping>/<shard>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<name>``."""
     moment = datetime.fromtimestamp(origin.time, UTC)
     return f"aws/lambda/{origin.mapping_uuid}/{origin.shard_id}/{moment:%Y/%m/%d/%Y-%m-%dT%H.%M.%S}-{name}"
 
 
 def document(discarded: "Discarded", origin: Origin) -> dict[str, Any]:
     """
-    What Lambda says about discarded records, without the records.
+    Return Lambda's document about discarded records, without the records.
 
     A partial response has ``functionError`` null. As recorded against AWS, ``RecordAgeExceeded`` has no
     ``responseContext``, and counts one invocation for records that were never delivered.

@@ -1,8 +1,8 @@
 """
-One shard's consumer: reads, hands batches to the function, gives up what must be given up, moves the checkpoint.
+The consumer of a shard: read, hand batches to the function, discard expired or failed records, move the checkpoint.
 
-``step`` does everything that is due and says for how long nothing will be. Batches are invoked on an ``Executor``, so
-the shard is read on while its function works.
+``step`` does all work that is due and returns the seconds until more is due. An ``Executor`` invokes the batches, so
+reading continues while the function works.
 """
 
 import math
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 
 READ_SECONDS = 0.2
-"""Five reads a second a shard. Source: Amazon Kinesis Data Streams developer guide, "Quotas and limits"."""
+"""Five reads per second and shard. Source: Amazon Kinesis Data Streams developer guide, "Quotas and limits"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a mapping's shards share."""
+    """The parts that the shards of a mapping share."""
 
     config: "MappingConfig"
     pace: "Pace"
@@ -55,7 +55,7 @@ class Surroundings:
     on_failure: OnFailureDestination | None
     mapping_uuid: str
     checkpointed: "Callable[[str, str], None]"
-    """Told (shard id, sequence number) whenever a shard's checkpoint moves."""
+    """Called with (shard id, sequence number) whenever a shard's checkpoint moves."""
 
 
 class ShardConsumer:
@@ -79,19 +79,19 @@ class ShardConsumer:
 
     @property
     def done(self) -> bool:
-        """The shard is closed and everything in it is settled."""
+        """Whether the shard is closed and all its records are settled."""
         return self._ended and self._queue.empty
 
     @property
     def reads(self) -> int:
-        """Reads begun so far."""
+        """Number of reads begun so far."""
         return self._reads
 
     def drained_since(self, read: int) -> bool:
         """
-        Whether nothing is pending and a read begun after the first *read* reads found the shard's tip.
+        Whether no work is pending and a read begun after the first *read* reads found the shard's tip.
 
-        An open window ends at that tip, so that its final invocation is pending.
+        An open window ends at this tip, so its final invocation becomes pending.
         """
         if not self._ended and self._tip_read <= read:
             return False
@@ -99,7 +99,11 @@ class ShardConsumer:
         return self._queue.empty
 
     def step(self) -> float | None:
-        """Do what is due. Returns the seconds until something more is, unless work finishes before; None: only then."""
+        """
+        Do all work that is due. Return the seconds until more is due, unless current work finishes earlier.
+
+        None means that only finished work can make more work due.
+        """
         if not self._finished.empty():
             self._collect()
         now = self._around.clock.now()
@@ -110,7 +114,7 @@ class ShardConsumer:
         return self._pause(self._around.clock.now())
 
     def stop(self) -> None:
-        """Wait for the invocations at hand, take in what they came to, and begin nothing more."""
+        """Wait for the current invocations, process their outcomes, and begin no more."""
         try:
             while self._in_flight:
                 self._collect()
@@ -118,10 +122,10 @@ class ShardConsumer:
             self._executor.close()
 
     def _collect(self) -> None:
-        """Take in what finished work came to, waiting for one piece of it at least."""
+        """Process the outcomes of finished work. Wait for at least one."""
         while True:
             take_in = self._finished.get()
-            self._in_flight -= 1  # first, or a piece that raises would be waited for again
+            self._in_flight -= 1  # first, or stop() would wait again for a piece of work that raises
             take_in()
             if self._finished.empty():
                 break
@@ -160,14 +164,14 @@ class ShardConsumer:
         self._wake.set()
 
     def _carry_out(self, lane: Lane, work: Work) -> Job:
-        """On a lane's thread: do the work; returns what the shard's thread does to take it in."""
+        """Do the work on a lane's thread. Return a job for the shard's thread that processes the outcome."""
         try:
             return self._invoke(lane, work) if isinstance(work, Batch) else self._discard(lane, work)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it must end the mapping, not this thread alone
             return _raising(error)
 
     def _invoke(self, lane: Lane, batch: Batch) -> Job:
-        window = self._queue.window  # nobody changes it: a shard with windows has one lane, and that is busy
+        window = self._queue.window  # no thread changes it: a shard with windows has a single busy lane
         event = (
             render_window_event(batch.records, self._source, window, batch.closing)
             if window

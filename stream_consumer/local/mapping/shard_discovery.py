@@ -1,4 +1,4 @@
-"""A stream's ARN and its shards with their descent."""
+"""Find a stream's ARN, and its shards with their parents."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Shard:
     shard_id: str
     parents: frozenset[str]
-    """One after a split, two after a merge; they may have left the stream already."""
+    """One parent after a split, two after a merge. A parent may have left the stream already."""
     closed: bool
 
 
@@ -34,28 +34,28 @@ class Stream:
 
     def arn(self) -> str:
         """
-        The stream's ARN.
+        Return the stream's ARN.
 
         Raises:
-            ReadFailed, StreamUnreadable: As ``shards``; nothing is borne here, since nothing runs yet.
+            ReadFailed, StreamUnreadable: As ``shards``. A failure is not retried here, since no shard runs yet.
         """
         return stream_arn(self._kinesis, self._name)
 
     def shards(self, arn: str, stopping: "threading.Event") -> list[Shard]:
         """
-        Every shard; throttling and faults of the service are waited out, unless *stopping* is set.
+        Return every shard. Throttling and faults of the service are retried, unless *stopping* is set.
 
         Raises:
             StreamUnreadable: The stream is gone or access is denied.
-            LocalPlatformError: Faults went on beyond patience.
+            LocalPlatformError: The faults lasted too long.
         """
-        patience = FailingSince(self._pace.patience_seconds)
+        failing = FailingSince(self._pace.patience_seconds)
         while not stopping.is_set():
             try:
                 return [_shard(listed) for listed in list_shards(self._kinesis, arn)]
             except ReadFailed as error:
-                patience.failed("ListShards", error, self._clock.now())
-                self._clock.wait(stopping, self._pace.backoff(patience.failures))
+                failing.failed("ListShards", error, self._clock.now())
+                self._clock.wait(stopping, self._pace.backoff(failing.failures))
         return []
 
 

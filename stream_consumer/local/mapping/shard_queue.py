@@ -1,10 +1,20 @@
 """
-A shard's records between reading and checkpoint: which batch may be delivered now, and how far the shard has come.
+A shard's records between reading and checkpoint: the batches to deliver now, and the progress of the shard.
 
-With parallelization factor *n* the records are dealt to *n* lanes by partition key, each lane with one batch at a time:
-a key is never in two batches at once, and its records stay in order. The checkpoint is the last record before the
-first unsettled one, in the order of the shard. An open tumbling window holds it back: a mapping that begins again gets
-all records of that window again, with a fresh state. No I/O, threads or clock: time is an argument, in seconds.
+With parallelization factor *n*, a hash of the partition key assigns each record to one of *n* lanes. A lane has a
+single batch at a time. The module does no I/O, and has no threads or clock: time is an argument, in seconds.
+
+Example: three records with the partition keys a, b, a, in two lanes::
+
+    call                         lane 0    lane 1    settled       checkpoint()
+    add([r1, r2, r3])            r1 r3     r2
+    take()                       (r1 r3)   (r2)                    None
+    invoked(lane 0, success)               (r2)      r1 r3         1 record, up to r1
+    invoked(lane 1, success)                         r1 r2 r3      2 records, up to r3
+
+Invariant: the records of a partition key stay in order and are never in two batches at once. The checkpoint is the last
+record before the first unsettled record, in the order of the shard. An open tumbling window holds the checkpoint back.
+A restarted mapping therefore gets all records of the window again, with a fresh state.
 """
 
 import zlib
@@ -23,17 +33,21 @@ if TYPE_CHECKING:
     from stream_consumer.local.runtime.functions import Invocation
 
 SPAN = 100_000
-"""Records that may lie between the checkpoint and the last read: a lane that is stuck stops the reading at last."""
+"""
+Largest number of records between the checkpoint and the last read.
+
+A blocked lane thus stops the reading in the end.
+"""
 
 
 @dataclass(slots=True)
 class Lane:
-    """One of a shard's concurrent batches and what waits behind it."""
+    """A lane of a shard: a batch and the records waiting behind the batch."""
 
     waiting: "deque[tuple[StreamRecord, float]]" = field(default_factory=deque)
-    """Records not yet in a batch, each with the time at which it was read: its window began then."""
+    """Records not yet in a batch, each with its time of reading. The batching window begins at this time."""
     work: "deque[Work]" = field(default_factory=deque)
-    """What was begun and comes before anything that waits."""
+    """Work already begun. All of it comes before the waiting records."""
     busy: bool = False
     failures: int = 0
     not_before: float = 0.0
@@ -49,13 +63,13 @@ class ShardQueue:
         self._windows = TumblingWindows(config.tumbling_window_in_seconds, pace.window_grace_seconds)
         self._read_up_to = 0.0
         self._passed, self._last_passed = 0, ""
-        """Records settled in order since the checkpoint moved, and the last of them."""
+        """Number of records settled in order since the checkpoint last moved, and the last of them."""
         self._waiting = 0
         self._weight = 0
 
     @property
     def empty(self) -> bool:
-        """Everything that was read is settled, and no window is open."""
+        """Whether every record read is settled, and no window is open."""
         return not self._unsettled and self.window is None
 
     @property
@@ -65,13 +79,13 @@ class ShardQueue:
 
     @property
     def full(self) -> bool:
-        """Enough waits for every lane's next batch, so reading on would only take memory."""
+        """Whether enough records wait for every lane's next batch. Reading on would only take memory."""
         lanes = len(self.lanes)
         enough = self._waiting >= self._config.batch_size * lanes or self._weight >= PAYLOAD_LIMIT * lanes
         return enough or len(self._unsettled) >= SPAN
 
     def add(self, records: "Iterable[StreamRecord]", now: float) -> None:
-        """Append what was read from the shard, in its order."""
+        """Append records read from the shard, in the shard's order."""
         for record in records:
             lane = self.lanes[zlib.crc32(record.partition_key.encode()) % len(self.lanes)]
             lane.waiting.append((record, now))
@@ -80,11 +94,19 @@ class ShardQueue:
             self._weight += record.weight
 
     def read_up_to(self, moment: float) -> None:
-        """Learn that everything that arrived before *moment* has been added: infinity at the end of the shard."""
+        """
+        Note that every record with an arrival before *moment* has been added.
+
+        Infinity means the end of the shard.
+        """
         self._read_up_to = max(moment, self._read_up_to)
 
     def take(self, now: float) -> "list[tuple[Lane, Work]]":
-        """The work that may begin now, one a lane at most; those lanes are busy until ``finish`` or ``postpone``."""
+        """
+        Return the work that may begin now, at most one piece for each lane.
+
+        These lanes are busy until ``invoked``, ``delivered`` or ``postpone``.
+        """
         taken = []
         for lane in self.lanes:
             if not lane.busy and lane.not_before <= now and self._refill(lane, now):
@@ -93,7 +115,7 @@ class ShardQueue:
         return taken
 
     def wait(self, now: float) -> float | None:
-        """Seconds until ``take`` has something new to give by the passing of time alone; None if it never has."""
+        """Return the seconds until time alone gives ``take`` new work. None if time alone never does."""
         waits = [
             max(lane.not_before - now, self._gathering(lane, now))
             for lane in self.lanes
@@ -102,7 +124,7 @@ class ShardQueue:
         return min(waits, default=None)
 
     def invoked(self, lane: Lane, batch: Batch, invocation: "Invocation", now: float) -> Next:
-        """Take in an invocation's outcome; returns what follows from it."""
+        """Process an invocation's outcome. Return its consequence."""
         following = after(batch, invocation, self._config)
         lane.work.popleft()
         lane.work.extendleft(reversed(following.work))
@@ -117,7 +139,7 @@ class ShardQueue:
         return following
 
     def delivered(self, lane: Lane, discarded: Discarded) -> None:
-        """The on-failure destination has taken *discarded*: the shard is past it."""
+        """Move past *discarded*, now that the on-failure destination has accepted it."""
         lane.work.popleft()
         self._settle(discarded.batch.records)
         if discarded.batch.closing:
@@ -125,14 +147,18 @@ class ShardQueue:
         lane.failures, lane.busy = 0, False
 
     def postpone(self, lane: Lane, now: float) -> float:
-        """The on-failure destination did not take what *lane* gave it: the same again later. Returns the wait."""
+        """Retry later, because the on-failure destination did not accept the work of *lane*. Return the wait."""
         lane.failures += 1
         wait = self._pace.backoff(lane.failures)
         lane.not_before, lane.busy = now + wait, False
         return wait
 
     def checkpoint(self) -> "tuple[int, str] | None":
-        """How many records the checkpoint advances over since the last call and its sequence number, if it does."""
+        """
+        Return the number of records the checkpoint advances over since the last call, with its new sequence number.
+
+        None if the checkpoint does not advance.
+        """
         while self._unsettled and self._unsettled[0] in self._settled:
             self._last_passed = self._unsettled.popleft()
             self._settled.remove(self._last_passed)
@@ -146,7 +172,11 @@ class ShardQueue:
         self._settled.update(record.sequence_number for record in records)
 
     def _refill(self, lane: Lane, now: float) -> bool:
-        """Put the lane's next batch, or what expired of it, at the head of its work; False if there is none yet."""
+        """
+        Put the lane's next batch, or its expired part, at the head of the lane's work.
+
+        False if no batch is ready.
+        """
         if not lane.work and self._window_over(lane):
             lane.work.append(Batch((), closing=Closing.FINAL))
         elif not lane.work and lane.waiting and not self._gathering(lane, now):
@@ -168,7 +198,11 @@ class ShardQueue:
         return self._windows.over(following, self._read_up_to)
 
     def _gathering(self, lane: Lane, now: float) -> float:
-        """Seconds for which the lane's next batch may still gather records; none once it is full, or work is there."""
+        """
+        Return the seconds for which the lane's next batch may still gather records.
+
+        0 if the batch is full or work is waiting.
+        """
         if lane.work or self._window_over(lane):
             return 0.0
         left = lane.waiting[0][1] + self._config.maximum_batching_window_in_seconds - now
@@ -177,7 +211,7 @@ class ShardQueue:
         return 0.0 if self._fitting(lane) < len(lane.waiting) else left
 
     def _fitting(self, lane: Lane) -> int:
-        """How many of the records that wait are the lane's next batch."""
+        """Return the number of waiting records in the lane's next batch."""
         waiting = self._windows.together(record for record, _ in lane.waiting)
         reserved = WINDOW_OVERHEAD if self._config.tumbling_window_in_seconds else 0
         return fitting(waiting, self._config.batch_size, reserved=reserved)

@@ -1,10 +1,11 @@
 """
-The tumbling windows of a shard: which records belong together, and the state that the function keeps between batches.
+The tumbling windows of a shard: the records of each window, and the function's state between batches.
 
-One rule holds the rest together: a record is in exactly one window, and a window is open until its final invocation.
-No I/O, threads or clock. docs/event-source-mapping.md states each rule with its source.
+The rule: a record is in exactly one window, and a window stays open until its final invocation. The module does no I/O,
+and has no threads or clock.
 
-Source: AWS Lambda developer guide, "Implementing stateful Kinesis Data Streams processing in Lambda".
+docs/event-source-mapping.md states each rule with its source. Source: AWS Lambda developer guide, "Implementing
+stateful Kinesis Data Streams processing in Lambda".
 """
 
 import json
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stream_consumer.local.runtime.functions import Invocation
 
 STATE_LIMIT = 1024 * 1024
-"""Bytes of a shard's state as JSON: "a maximum of 1 MB per shard". Source: as above."""
+"""Largest size in bytes of a shard's state as JSON: "a maximum of 1 MB per shard". Source: as above."""
 
 FRESH_STATE = b"{}"
 """Source: AWS compute blog, "Using AWS Lambda for streaming analytics": "an empty state object"."""
@@ -32,10 +33,10 @@ _STATELESS = FunctionError("MissingState", "the response has no state: return it
 
 class Closing(StrEnum):
     """
-    Why an invocation takes a window's state away, by the name of its flag in the event.
+    Why an invocation takes the state of a window away, by the name of the flag in the event.
 
-    After the final invocation a new window begins, and after an early termination the same window goes on. Both begin
-    with a fresh state. Source: aws-lambda-java-events, ``KinesisTimeWindowEvent``.
+    After the final invocation a new window begins. After an early termination the same window goes on. Both begin with
+    a fresh state. Source: aws-lambda-java-events, ``KinesisTimeWindowEvent``.
     """
 
     FINAL = "isFinalInvokeForWindow"
@@ -44,7 +45,7 @@ class Closing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """An open window, in seconds since the epoch: *start* belongs to it, *end* to the next."""
+    """An open window, in seconds since the epoch. *start* is inclusive and *end* is exclusive."""
 
     start: int
     end: int
@@ -53,7 +54,7 @@ class Window:
 
 
 class TumblingWindows:
-    """A shard's windows of *seconds* each, one open at a time; no window ever opens when *seconds* is 0."""
+    """The windows of a shard, *seconds* long, a single one open at a time. With 0 seconds, no window ever opens."""
 
     def __init__(self, seconds: int, grace_seconds: float) -> None:
         self._seconds = seconds
@@ -62,7 +63,7 @@ class TumblingWindows:
         self.current: Window | None = None
 
     def together(self, records: "Iterable[StreamRecord]") -> "Iterator[StreamRecord]":
-        """The first records that are in one window: a batch never spans two."""
+        """Yield the leading records of the same window: a batch never spans two."""
         end = math.inf
         for record in records:
             if record.arrived >= end:
@@ -72,7 +73,7 @@ class TumblingWindows:
             yield record
 
     def enter(self, record: "StreamRecord") -> None:
-        """Open the window of *record*, unless one is open."""
+        """Open the window of *record*, unless a window is open."""
         if self._seconds and self.current is None:
             self.current = self._window(record)
 
@@ -81,8 +82,8 @@ class TumblingWindows:
         Whether the open window has all its records and waits for its final invocation.
 
         Args:
-            following: The next record of the shard, if it was read.
-            read_up_to: The time before which everything that arrived was read.
+            following: The next record of the shard, if already read.
+            read_up_to: Every record with an earlier arrival has been read.
         """
         if self.current is None:
             return False
@@ -91,7 +92,7 @@ class TumblingWindows:
         return read_up_to >= self.current.end + self._grace_seconds
 
     def keep(self, response: bytes) -> bool:
-        """Keep the state of a *response* for the open window; returns whether it is over the limit."""
+        """Keep the state in *response* for the open window. Return whether the state is over the limit."""
         if self.current is None:
             return False
         state = json.dumps(json.loads(response)["state"], separators=(",", ":")).encode()
@@ -99,21 +100,21 @@ class TumblingWindows:
         return len(state) > STATE_LIMIT
 
     def close(self, closing: Closing) -> None:
-        """Drop the state, and with the final invocation the window."""
+        """Drop the state and, after the final invocation, the window."""
         if self.current and closing is Closing.EARLY:
             self.current = replace(self.current, state=FRESH_STATE)
         elif self.current:
             self._earliest_start, self.current = self.current.end, None
 
     def _window(self, record: "StreamRecord") -> Window:
-        # Arrival times are approximate. A record that arrived before the windows that are closed is counted in the next
-        # one: a window that opened again would have two final invocations.
+        # Arrival times are approximate. A late record of a closed window counts in the next window: if the closed
+        # window opened again, it would have two final invocations.
         start = max(int(record.arrived // self._seconds) * self._seconds, self._earliest_start)
         return self.current or Window(start, start + self._seconds)
 
 
 def stateful(invocation: "Invocation") -> "Invocation":
-    """*invocation* itself, or a failed one if its response has no state."""
+    """Return *invocation*, or a failed invocation if the response has no state."""
     if invocation.throttled or invocation.error:
         return invocation
     try:

@@ -1,8 +1,8 @@
 """
-An alias of a function, which names one version of it at a time.
+An alias of a function. The alias points to a single version at a time.
 
-The rule: an invocation ends on the version that it began on. Source: AWS Lambda developer guide, "Create an alias for a
-Lambda function".
+The rule: an invocation ends on the version on which it began. Source: AWS Lambda developer guide, "Create an alias for
+a Lambda function".
 """
 
 import threading
@@ -12,7 +12,7 @@ from stream_consumer.local.runtime.functions import Function, Invocation
 
 
 class Alias:
-    """A function whose version can be changed beside invocations."""
+    """A function whose version can change while invocations run."""
 
     def __init__(self, version: Function) -> None:
         self._version = version
@@ -35,7 +35,7 @@ class Alias:
                 self._changed.notify_all()
 
     def point_to(self, version: Function) -> None:
-        """Give every further invocation to *version*, and wait until none is left on the version before."""
+        """Give every further invocation to *version*, and wait until none is left on the previous version."""
         with self._changed:
             before, self._version = self._version, version
             self._changed.wait_for(lambda: not self._in_flight[id(before)])

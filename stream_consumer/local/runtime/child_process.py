@@ -1,4 +1,4 @@
-"""Child processes that never outlive this one: stopped as a group, killed by the kernel when this process dies."""
+"""Child processes that never outlive this process: stopped as a group, killed by the kernel when this process dies."""
 
 import os
 import queue
@@ -19,21 +19,22 @@ REAP_SECONDS = 10.0
 """A killed process is gone sooner, unless the kernel itself is stuck."""
 
 OUTPUT_SECONDS = 1.0
-"""For the last lines after the end; a child of the child may hold the pipe open for longer."""
+"""Wait for the last lines after the end. A grandchild may hold the pipe open for longer."""
 
 
 class Child:
     """
-    A running program in a session of its own, so that Ctrl-C in the terminal is ours to handle.
+    A running program in its own session, so that Ctrl-C in the terminal reaches only this process.
 
     Args:
-        program: The program and its arguments; the program by its full path.
-        environment: All of its environment variables.
-        on_line: Called with each line of its output, stdout and stderr alike, from a thread of its own.
-        on_exit: Called once when it has ended.
+        program: The program, by its full path, and its arguments.
+        environment: All environment variables of the program.
+        directory: Working directory of the program.
+        on_line: Called from a separate thread with each line of output, stdout and stderr alike.
+        on_exit: Called once when the program has ended.
 
     Raises:
-        OSError: It could not be started.
+        OSError: The program could not be started.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs; negative for the signal that ended it."""
+        """None while the program runs. Negative for the signal that ended the program."""
         return self._process.returncode if self._exited.is_set() else None
 
     def resident_bytes(self) -> int:
-        """Memory it occupies; 0 where that is not to be known."""
+        """Return the memory of the program in bytes. 0 if unknown."""
         try:
             pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         except (OSError, IndexError):
@@ -76,12 +77,12 @@ class Child:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def signal(self, number: int) -> None:
-        """Send a signal to it and its own children."""
-        with suppress(ProcessLookupError, PermissionError):  # it has ended
+        """Send a signal to the program and its children."""
+        with suppress(ProcessLookupError, PermissionError):  # the program has ended
             os.killpg(self.pid, number)
 
     def stop(self, grace_seconds: float = 0.0) -> None:
-        """End it: ask, wait so long, kill, reap."""
+        """End the program: ask, wait for *grace_seconds*, kill, reap."""
         if grace_seconds and not self._exited.is_set():
             self.signal(signal.SIGTERM)
             self._exited.wait(grace_seconds)
@@ -89,7 +90,7 @@ class Child:
         self._exited.wait(REAP_SECONDS)
 
     def _keep(self, started: "queue.SimpleQueue[subprocess.Popen[bytes] | OSError]") -> None:
-        # The kernel takes the *thread* that starts a child for its parent: it has to live as long as the child does.
+        # For the kernel, the parent is the *thread* that starts a child. This thread must live as long as the child.
         try:
             process = subprocess.Popen(  # noqa: S603 - a program of our own choosing, no shell
                 self._command,

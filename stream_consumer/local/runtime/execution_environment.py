@@ -1,9 +1,11 @@
 """
-One execution environment: a worker process, its init, one invocation at a time, and its end, as Lambda reports them.
+An execution environment: a worker process, its init, its invocations and its end, as Lambda reports them.
 
-The life of an environment: started by the first invocation, kept while it behaves, killed on a timeout or on too much
-memory, started anew by the next. Source: AWS Lambda developer guide, "Understanding the Lambda execution environment
-lifecycle"; the texts of the errors are Lambda's.
+The first invocation starts the environment. A timeout or an excess of memory kills it, and the next invocation starts
+it anew. Otherwise the environment is kept. An environment runs a single invocation at a time.
+
+Source: AWS Lambda developer guide, "Understanding the Lambda execution environment lifecycle". The texts of the errors
+are Lambda's.
 """
 
 import signal
@@ -20,7 +22,7 @@ from stream_consumer.local.runtime.functions import FunctionConfig, FunctionErro
 from stream_consumer.local.runtime.runtime_api import Request, RuntimeApi
 
 WATCH_SECONDS = 0.02
-"""How often a working process's memory is looked at."""
+"""Interval between checks of a working process's memory."""
 
 _TIMED_OUT = "Sandbox.Timedout"
 _GONE = FunctionError("Runtime.ExitError", "Runtime exited without providing a reason")
@@ -41,7 +43,7 @@ class Process(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What a worker is started with."""
+    """The parameters for starting a worker."""
 
     function: FunctionConfig
     environment: Mapping[str, str]
@@ -62,7 +64,7 @@ def start_python(launch: Launch) -> Process:
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """How the workers of a function are run."""
+    """The parameters of a function's workers."""
 
     function: FunctionConfig
     environment: Mapping[str, str]
@@ -73,18 +75,23 @@ class WorkerConfig:
 
 
 class _Worker:
-    """A running runtime interface client with the Runtime API it talks to."""
+    """A running runtime interface client with its Runtime API."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
-        # Lambda's /tmp goes with its environment. What a killed worker wrote, such as a copy of the model, must go too.
+        # Lambda's /tmp ends with its environment. Files of a killed worker, such as a copy of the model, must be
+        # deleted too.
         self._scratch = tempfile.TemporaryDirectory(prefix="environment-", ignore_cleanup_errors=True)
         self.api = RuntimeApi(self._freeze if config.freeze else lambda: None)
-        with self.api.changed:  # nothing may ask for the child before there is one
+        with self.api.changed:  # no thread may use the child before it exists
             self.child = config.start(Launch(config.function, self._environment(), config.log, self._exited))
 
     def wait(self, done: Callable[[], bool], deadline: float) -> FunctionError | None:
-        """Wait until *done* (asked under the API's condition); else why it was not: the end, memory or the deadline."""
+        """
+        Wait until *done*, called under the API's condition, is true.
+
+        Else return the fault: an exit, memory or the deadline.
+        """
         with self.api.changed:
             while not done():
                 fault = self._fault(deadline)
@@ -140,7 +147,7 @@ class _Worker:
 
 
 class Environment:
-    """Used by one thread at a time."""
+    """An execution environment. Not thread-safe."""
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
@@ -148,9 +155,9 @@ class Environment:
 
     def warm_up(self) -> FunctionError | None:
         """
-        Init now, if it is not done; returns the error if it failed. The next invocation inits anew.
+        Init now, if not done yet. Return the error of a failed init. The next invocation then repeats the init.
 
-        A slow init is repeated against the function's timeout, as within an invocation.
+        A slow init is repeated with the function's timeout, as within an invocation.
         """
         timeout = self._config.function.timeout_seconds
         error = self._init(self._config.init_seconds)
@@ -166,14 +173,15 @@ class Environment:
         timeout = self._config.function.timeout_seconds
         error = self._init(self._config.init_seconds)
         deadline = time.monotonic() + timeout
-        if error is not None:  # Lambda repeats the init within the invocation, against the function's timeout
+        if error is not None:  # Lambda repeats the init within the invocation, with the function's timeout
             error = self._init(timeout)
         worker = self._worker
         if error is not None or worker is None:
             return Invocation(request_id, error=_worded(error or _GONE, request_id, timeout))
         deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
         worker.hand_over(Request(request_id, payload, self._config.function.arn, deadline_ms))
-        # Over when the worker asks for its next invocation; one that dies after its answer has answered all the same.
+        # The invocation is over when the worker asks for the next one. An answer counts even if the worker dies
+        # afterwards.
         fault = worker.wait(lambda: worker.api.answer is not None and worker.api.asking, deadline)
         if fault is not None:
             self.close()
@@ -211,7 +219,7 @@ def _how(returncode: int) -> str:
 
 
 def _worded(error: FunctionError, request_id: str, timeout: float) -> FunctionError:
-    """A fault of the environment as Lambda words it; what the runtime client reported stays as it is."""
+    """Return a fault of the environment in Lambda's words. An error reported by the runtime client stays the same."""
     if error.error_type not in {"Runtime.ExitError", "Runtime.OutOfMemory", _TIMED_OUT}:
         return error
     message = f"Task timed out after {timeout:.2f} seconds" if error.error_type == _TIMED_OUT else error.message

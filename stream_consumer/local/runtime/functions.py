@@ -1,7 +1,7 @@
 """
 A function as the event source mapping sees it: JSON in, JSON or a function error out.
 
-The rule: what the function does wrong is a value, ``Invocation.error``; an exception is the platform's own fault.
+The rule: a fault of the function is a value, ``Invocation.error``. An exception is a fault of the platform.
 """
 
 import importlib
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESPONSE_LIMIT = 6_291_556
-"""Bytes of a synchronous response: 6 MB and the 100 bytes that Lambda's own error message counts in."""
+"""Largest size in bytes of a synchronous response: 6 MB, and the 100 bytes more in Lambda's own error message."""
 
 ACCOUNT = "000000000000"
 
@@ -60,7 +60,7 @@ class FunctionConfig:
 
 @dataclass(frozen=True, slots=True)
 class FunctionError:
-    """What Lambda reports with ``FunctionError: Unhandled``."""
+    """The error that Lambda reports with ``FunctionError: Unhandled``."""
 
     error_type: str
     message: str
@@ -69,7 +69,7 @@ class FunctionError:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What one invocation came to: a response, a function error, or a throttle before the function was reached."""
+    """The outcome of an invocation: a response, a function error, or a throttle before the function was reached."""
 
     request_id: str
     payload: bytes = b"null"
@@ -82,11 +82,11 @@ class Function(Protocol):
     def arn(self) -> str: ...
 
     def invoke(self, payload: bytes) -> Invocation:
-        """Invoke with an event's JSON and wait for the outcome; called by several threads at once."""
+        """Invoke with an event's JSON and wait for the outcome. Several threads may call at once."""
 
 
 def too_large(size: int) -> FunctionError:
-    """The function error for a response over the limit."""
+    """Return the function error for a response over the limit."""
     return FunctionError(
         "Function.ResponseSizeTooLarge",
         f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({RESPONSE_LIMIT} bytes).",
@@ -95,7 +95,7 @@ def too_large(size: int) -> FunctionError:
 
 @dataclass(frozen=True, slots=True)
 class LambdaContext:
-    """The context object of an invocation in process. Source: AWS Lambda developer guide, "Lambda context object"."""
+    """The context object of an in-process invocation. Source: AWS Lambda developer guide, "Lambda context object"."""
 
     aws_request_id: str
     function_name: str
@@ -103,7 +103,7 @@ class LambdaContext:
     invoked_function_arn: str
     memory_limit_in_mb: str
     deadline: float
-    """By ``time.monotonic``."""
+    """In seconds of ``time.monotonic``."""
     log_group_name: str
     log_stream_name: str = "local"
     identity: None = None
@@ -116,13 +116,14 @@ class LambdaContext:
 
 class InProcessFunction:
     """
-    The handler called in this process: quick to start, easy to debug.
+    The handler called in this process: quick to start and easy to debug.
 
-    It is one environment: invocations of several shards take turns, so that a handler never meets the concurrency it
-    would not meet on Lambda. The timeout is what the context says; nothing here can end a handler that ignores it.
+    The function is a single environment. Invocations of several shards take turns, so the handler meets no more
+    concurrency than on Lambda. Only the context tells the handler of its timeout, and a handler that ignores it is not
+    ended.
 
     Raises:
-        UsageError: There is no such module or handler. What the module itself raises while it is imported passes.
+        UsageError: The module or handler does not exist. Other exceptions of the module's import pass through.
     """
 
     def __init__(self, config: FunctionConfig) -> None:
@@ -138,7 +139,7 @@ class InProcessFunction:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to release; here so that both kinds of function are used alike."""
+        """Do nothing. The method exists so that both kinds of function can be used in a with statement."""
 
     def invoke(self, payload: bytes) -> Invocation:
         request_id = str(uuid.uuid4())
@@ -146,7 +147,7 @@ class InProcessFunction:
             context = self._context(request_id)
             try:
                 response = self._handler(json.loads(payload), context)
-            except KeyboardInterrupt:  # Ctrl-C of the person at the terminal, no fault of the handler
+            except KeyboardInterrupt:  # Ctrl-C at the terminal is not a fault of the handler
                 raise
             except BaseException as error:  # noqa: BLE001 - a handler may raise anything; on Lambda it ends the worker
                 return Invocation(request_id, error=_reported(error))
@@ -182,7 +183,7 @@ def _load(config: FunctionConfig) -> "Callable[[Any, LambdaContext], Any]":
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module is there; what it imports is not
+            raise  # the module exists, and one of its imports does not
         raise UsageError(f"no module {module_name!r} for handler {config.handler!r} in {root} or installed") from error
     handler = getattr(module, attribute, None)
     if not callable(handler):
@@ -192,7 +193,7 @@ def _load(config: FunctionConfig) -> "Callable[[Any, LambdaContext], Any]":
 
 
 def _decimal(value: object) -> float:
-    """The one type beyond JSON's that Lambda's runtime client takes."""
+    """Convert a Decimal, the only type beyond JSON's that Lambda's runtime client accepts."""
     if isinstance(value, Decimal):
         return float(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
@@ -206,15 +207,15 @@ def _reported(error: BaseException) -> FunctionError:
 
 
 EMPTY_BATCH = b'{"Records":[]}'
-"""An event that a Kinesis consumer takes for a success, and by which it is made to load what it needs."""
+"""An event that counts as a success for a Kinesis consumer and makes the consumer load its model."""
 
 
 def started(error: FunctionError | None) -> None:
     """
-    Say so if a function's first invocation, or its init, failed.
+    Raise if a function's first invocation, or its init, failed.
 
     Raises:
-        LocalPlatformError: There is an *error*.
+        LocalPlatformError: *error* is not None.
     """
     if error:
         raise LocalPlatformError(f"the function does not start: {error.error_type}: {error.message}")

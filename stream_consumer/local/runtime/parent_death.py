@@ -1,8 +1,8 @@
 """
-Run as a script: become another program that the kernel kills when its parent dies, however it dies.
+Run as a script: become another program that the kernel kills when its parent dies in any way.
 
-``python -IS launch.py PARENT_PID PROGRAM ARGUMENT…``. On Linux the parent's death is a signal to the child
-(``PR_SET_PDEATHSIG``), which survives exec; elsewhere the program is only started.
+``python -IS parent_death.py PARENT_PID PROGRAM ARGUMENT…``. On Linux the parent's death is a signal to the child
+(``PR_SET_PDEATHSIG``), and the setting survives exec. On other systems the program is only started.
 """
 
 import os

@@ -1,7 +1,7 @@
 """
-The Runtime API for one worker process: what ``awslambdaric`` talks to, on loopback.
+The Runtime API for a worker process, served to ``awslambdaric`` on loopback.
 
-The rule: everything that the worker reports becomes a value that the invoking thread waits for; nothing here decides.
+The rule: every report of the worker becomes a value for the invoking thread. This module decides nothing.
 
 Source: AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes", 2018-06-01.
 """
@@ -24,13 +24,13 @@ PREFIX = "/2018-06-01/runtime/"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An invocation as the worker is given it."""
+    """An invocation as sent to the worker."""
 
     request_id: str
     payload: bytes
     function_arn: str
     deadline_ms: int
-    """Since the epoch."""
+    """Milliseconds since the epoch."""
 
 
 Answer = bytes | FunctionError
@@ -38,16 +38,16 @@ Answer = bytes | FunctionError
 
 class RuntimeApi:
     """
-    Serves one worker. All state changes under ``changed``, which is notified of each.
+    Serves a worker. All state changes under ``changed``, with a notification for each change.
 
     Args:
-        idle: Called under ``changed`` when the worker asks for an invocation and there is none.
+        idle: Called under ``changed`` when the worker asks for an invocation and none is waiting.
     """
 
     def __init__(self, idle: "Callable[[], None]") -> None:
         self.changed = threading.Condition()
         self.asking = False
-        """The worker waits for an invocation: its init, or the one before, is over."""
+        """Whether the worker waits for an invocation: its init, or the previous invocation, is over."""
         self.init_error: FunctionError | None = None
         self.answer: Answer | None = None
         self._request: Request | None = None
@@ -64,7 +64,7 @@ class RuntimeApi:
         return f"{host!s}:{port}"
 
     def offer(self, request: Request) -> None:
-        """Give the worker an invocation; ``answer`` will be its outcome."""
+        """Give the worker an invocation. The outcome will be in ``answer``."""
         with self.changed:
             self._request, self.answer = request, None
             self.changed.notify_all()
@@ -77,7 +77,7 @@ class RuntimeApi:
         self._server.server_close()
 
     def next_request(self) -> Request | None:
-        """For the worker: wait for an invocation; None when there will be none."""
+        """Wait for an invocation, on behalf of the worker. None if no more will come."""
         with self.changed:
             self.asking = True
             self.changed.notify_all()
@@ -88,7 +88,7 @@ class RuntimeApi:
             return self._current
 
     def answered(self, request_id: str, answer: Answer) -> bool:
-        """For the worker: the outcome of an invocation; False if that is not the one at hand."""
+        """Take the outcome of an invocation from the worker. False if the outcome is not of the current invocation."""
         with self.changed:
             if self._current is None or self._current.request_id != request_id:
                 return False
@@ -97,7 +97,7 @@ class RuntimeApi:
             return True
 
     def init_failed(self, error: FunctionError) -> None:
-        """For the worker."""
+        """Take the error of a failed init from the worker."""
         with self.changed:
             self.init_error = error
             self.changed.notify_all()
@@ -107,7 +107,11 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is a worker that was killed, and its end is seen elsewhere; print nothing."""
+        """
+        Print nothing.
+
+        A broken connection belongs to a killed worker, and the environment notices the end of the worker.
+        """
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -152,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         return HTTPStatus.ACCEPTED if self.api.answered(request_id, answer) else HTTPStatus.BAD_REQUEST
 
     def _body(self) -> bytes:
-        """The whole body; raises if the worker died in the middle of it: half an answer is none."""
+        """Return the whole body. Raise if the worker died while sending: half an answer is not an answer."""
         size = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(size)
         if len(body) < size:
@@ -160,15 +164,15 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _reply(self, status: HTTPStatus, body: bytes = b"", headers: "Mapping[str, str] | None" = None) -> None:
-        # One write for head and body: apart, the client's delayed acknowledgement shows as 40 ms.
+        # A single write for head and body. With two, the client's delayed acknowledgement would cost 40 ms.
         lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        with suppress(ConnectionError):  # the worker is gone; its end is seen elsewhere
+        with suppress(ConnectionError):  # the worker is gone, and the environment notices its end
             self.wfile.write("\r\n".join([*lines, "", ""]).encode() + body)
 
 
 def _reported(body: bytes) -> FunctionError:
-    """An error document of a runtime client; whatever is not one is kept as the message."""
+    """Return the error in a runtime client's document. Any other text becomes the message."""
     try:
         document = json.loads(body)
         return FunctionError(

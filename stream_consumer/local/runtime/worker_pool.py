@@ -1,4 +1,4 @@
-"""The handler as Lambda runs it: ``python -m awslambdaric`` in processes of its own, one invocation at a time each."""
+"""The handler as Lambda runs it: ``python -m awslambdaric`` in processes with one invocation at a time."""
 
 import importlib.util
 import queue
@@ -15,21 +15,21 @@ INIT_SECONDS = 10.0
 
 
 def unlogged(_: str) -> None:
-    """Drop what the workers write."""
+    """Drop the output of the workers."""
 
 
 class RuntimeFunction:
     """
-    A pool of execution environments; further invocations wait for a free one.
+    A pool of execution environments. If all are busy, an invocation waits for a free environment.
 
     Args:
         config: The function.
-        environments: How many invocations may run at once; a mapping uses shards times parallelization factor.
-        environment: All of the workers' environment variables but those that Lambda sets.
-        log: Called with each line that a worker writes, from a thread of its own.
+        environments: Number of concurrent invocations. A mapping needs shards times parallelization factor.
+        environment: All environment variables of the workers except those that Lambda sets.
+        log: Called from a separate thread with each line of a worker's output.
         init_seconds: The limit of a first init.
         freeze: Stop an idle worker's process until its next invocation, as Lambda freezes environments.
-        start: Starts a worker; the default runs this interpreter, a container of the image is another.
+        start: Starts a worker. The default runs this interpreter. A container of the image is the alternative.
 
     Raises:
         UsageError: awslambdaric is not installed.
@@ -70,7 +70,7 @@ class RuntimeFunction:
         self.close()
 
     def warm_up(self) -> FunctionError | None:
-        """Init every environment now; an error of one that failed. It must not run beside invocations."""
+        """Init every environment now, never during invocations. Return the error of a failed init, if any."""
         with ThreadPoolExecutor(len(self._environments)) as threads:
             errors = [error for error in threads.map(Environment.warm_up, self._environments) if error]
         return errors[0] if errors else None
@@ -85,7 +85,7 @@ class RuntimeFunction:
             self._idle.put(one)
 
     def close(self) -> None:
-        """End every worker, at once."""
+        """End every worker at once."""
         self._closed = True
         for one in self._environments:
             one.close()
