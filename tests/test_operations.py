@@ -16,6 +16,8 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.challenger import child
 from stream_consumer.challenger.channel import Batch
 from stream_consumer.comparison import Outcome
+from stream_consumer.composition import kafka_connection
+from stream_consumer.kafka_settings import KafkaSettings
 from stream_consumer.lambda_function import Handler, build_handler
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
@@ -160,6 +162,18 @@ def test_infra_lists_what_a_challenger_calls(operations: Operations) -> None:
     answer = judge.answer(Batch(5.0, [ride_event(1)], ["shard:1"], [Outcome(value=1.0)], publish=True))
     assert answer.published == 1
     assert {call for call, _ in operations} == listed("challenger")
+
+
+def test_infra_lists_what_the_way_to_a_topic_calls(operations: Operations) -> None:
+    session = boto3.session.Session()
+    held = json.dumps({"username": "scorer", "password": "of nobody"})
+    arn = session.client("secretsmanager").create_secret(Name="AmazonMSK_rides", SecretString=held)["ARN"]
+    operations.clear()
+    environ = {"KAFKA_BROKERS": "b:1", "KAFKA_AUTHENTICATION": "scram-sha-512", "KAFKA_SECRET_ARN": arn}
+    kafka, faults = KafkaSettings.read(environ)
+    assert faults == []
+    assert kafka_connection(kafka, session).secret["username"] == "scorer"
+    assert {call for call, _ in operations} == listed("composition")
 
 
 def listed(*by: str) -> set[str]:

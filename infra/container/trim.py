@@ -23,7 +23,7 @@ _NATYPE = "_natype.py"
 _SOURCES = frozenset({".a", ".c", ".cpp", ".f90", ".h", ".hpp", ".pxd", ".pyi", ".pyx", ".tp"})
 
 # Models of the 430 other AWS services: 25 MB. These are the functions' own and what botocore may ask for credentials.
-_SERVICES = frozenset({"kinesis", "s3", "sqs", "sso", "sso-oidc", "signin", "sts"})
+_SERVICES = frozenset({"kinesis", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "signin", "sts"})
 
 # Only the starter of worker tasks asks it, and only an image with doors has a starter.
 _DOORS_SERVICES = frozenset({"ecs"})

@@ -25,6 +25,7 @@ from infra.tests import (
     dispatching,
     doors,
     images,
+    kafka_roles,
     names,
     policies,
     readme,
@@ -61,9 +62,10 @@ _ALARMS = {
     "alarms of web": "web",
     "alarms of training": "training",
     "alarms of releases": "releases",
+    "alarms of kafka": "kafka",
 }
 _ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
-# In the examples of prod, at every depth. By each of these names the plan must fail.
+# In the examples of prod and of Kafka, at every depth. By each of these names the plan must fail.
 _MISSPELT = (
     "retention_hours",
     "enhanced_fan_out",
@@ -74,6 +76,9 @@ _MISSPELT = (
     "threshold",
     "kms_key_arn",
     "instance_type",
+    "offset_lag",
+    "authentication",
+    "maximum",
 )
 _NAMED = {
     "input.retention_hoursx",
@@ -88,6 +93,9 @@ _NAMED = {
     "batch.task.max_tasksx",
     "web.function.reserved_concurrencyx",
     "training.job.instance_typex",
+    "cluster.authenticationx",
+    "mapping.pollers.maximumx",
+    "alarms.offset_lagx",
 }
 _PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
 _STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
@@ -116,6 +124,10 @@ class Checks:
     def bootstrap(self) -> Path:
         return self.tree / "bootstrap"
 
+    @property
+    def kafka(self) -> Path:
+        return self.tree / "kafka"
+
     def format(self) -> str:
         Terraform(self.tree, None).run("fmt", "-check", "-recursive", "-diff", "-no-color")
         return "terraform fmt"
@@ -126,8 +138,8 @@ class Checks:
             terraform.init()
             return terraform.run("validate", "-no-color").returncode
 
-        _in_parallel(one, [*self.modules, *self.roots, self.bootstrap])
-        return f"{len(self.modules)} modules, {len(self.roots)} environments and what they stand on"
+        _in_parallel(one, [*self.modules, *self.roots, self.bootstrap, self.kafka])
+        return f"{len(self.modules)} modules, {len(self.roots)} environments, what they stand on, and that of Kafka"
 
     def test(self) -> str:
         """Behaviour only: a case of the rules needs no provider, and :meth:`rules` runs them."""
@@ -168,6 +180,11 @@ class Checks:
             root.name: self._planned(root, root / "terraform.tfvars.example", *_given(root), *_doors_of(root))
             for root in self.roots
         }
+
+    @cached_property
+    def kafka_plan(self) -> dict[str, Any]:
+        """That of the consumer of Kafka, as its example makes it, in prod."""
+        return self._planned(self.kafka, self.kafka / "terraform.tfvars.example", *_given(self.tree / "envs" / "prod"))
 
     @cached_property
     def bootstraps(self) -> dict[str, dict[str, Any]]:
@@ -226,17 +243,13 @@ class Checks:
 
     def typos(self) -> str:
         """An attribute that no variable has is refused by its path: Terraform drops it without a word."""
-        root, tools = self.tree / "envs" / "prod", Terraform(self.tree / "envs" / "prod", self.plugins)
-        texts = [
-            (root / f"{name}.tfvars.example").read_text(encoding="utf-8") for name in ("terraform", "doors", "training")
-        ]
-        misspelt = re.sub(rf"\b({'|'.join(_MISSPELT)})(?= +=)", r"\1x", "\n".join(texts))
-        _ = self.plans  # which initialises the root
-        file = _BUILD / "typos.tfvars"
-        file.write_text(misspelt, encoding="utf-8")
-        given = [*_given(root), *(f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training"))]
-        done = tools.run("plan", "-no-color", "-input=false", f"-var-file={file}", *given, accepted=(0, 1))
-        named = set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
+        root = self.tree / "envs" / "prod"
+        examples = [root / f"{name}.tfvars.example" for name in ("terraform", "doors", "training")]
+        _ = self.plans, self.kafka_plan  # which initialise the roots
+        digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
+        named = _misspelt(Terraform(root, self.plugins), examples, *_given(root), *digests)
+        example = self.kafka / "terraform.tfvars.example"
+        named |= _misspelt(Terraform(self.kafka, self.plugins), [example], *_given(root))
         if named != _NAMED:
             raise CheckFailed(
                 f"misspelt attributes that are not named: {_NAMED - named}; named by mistake: {named - _NAMED}"
@@ -260,6 +273,7 @@ class Checks:
         plans = {self.tree / "envs" / name: plan for name, plan in self.plans.items()}
         plans[self.bootstrap] = self.bootstraps["dev"]
         plans[self.tree / "tests" / "door_forms"] = self.doors
+        plans[self.kafka] = self.kafka_plan
         for root, plan in plans.items():
             (root / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         return [root / "plan.json" for root in plans]
@@ -305,6 +319,19 @@ class Checks:
             raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
         return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
 
+    @cached_property
+    def kafka_consumers(self) -> list[kafka_roles.KafkaConsumer]:
+        """Of Amazon MSK by a role and by a password, and of a cluster of one's own."""
+        found = [*resources(self.kafka_plan), *resources(self.doors)]
+        return kafka_roles.kafka_consumers(found, self.key)
+
+    def kafka_policies(self) -> str:
+        found = self.kafka_consumers
+        if len(found) != 3:  # noqa: PLR2004 (the ways to log in that have permissions of their own)
+            raise CheckFailed(f"the consumers of Kafka are {[consumer.name for consumer in found]}, not three")
+        said = policies.compare(found, [], self.simulator)
+        return f"{said}; {names.known(name for consumer in found for name in consumer.settings)} settings"
+
     def dispatch_policies(self) -> str:
         found = list(resources(self.doors))
         role = dispatching.role(found)
@@ -321,6 +348,7 @@ class Checks:
         ends = canaries.role(resources(self.plans["prod"]))
         wider = {name: text.replace("ride-duration", "*") for name, text in ends.policies.items()}
         mutants.append(("to end canaries of every function", replace(ends, policies=wider)))
+        mutants += kafka_roles.kafka_mutants(self.kafka_consumers[0])
         noticed = _in_parallel(lambda mutant: self._is_noticed(mutant[1]), mutants)
         if unnoticed := [name for (name, _), seen in zip(mutants, noticed, strict=True) if not seen]:
             raise CheckFailed(f"nobody noticed a policy {', '.join(unnoticed)}")
@@ -361,7 +389,7 @@ class Checks:
         main = INFRA / "README.md"
         wanted[main] = main.read_text(encoding="utf-8")
         for marker, group in _ALARMS.items():
-            table = readme.alarms_table(self.plans["prod"], group)
+            table = readme.alarms_table(self.kafka_plan if group == "kafka" else self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
         wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
         for file, text in wanted.items():
@@ -378,6 +406,15 @@ def _given(root: Path) -> list[str]:
     urls = {kind: f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{name}{end}" for kind, end in _REPOSITORIES.items()}
     stands_on = {"kms_key_arn": KEY, "models_bucket": f"{name}-models-{ACCOUNT}", "repositories": urls}
     return [*_PLACE, f"-var=bootstrap={json.dumps(stands_on)}", f"-var=image_digest={DIGEST}"]
+
+
+def _misspelt(tools: Terraform, examples: Sequence[Path], *given: str) -> set[str]:
+    """Return the attributes that a plan of *examples* refuses by their paths when some are misspelt."""
+    text = "\n".join(example.read_text(encoding="utf-8") for example in examples)
+    file = _BUILD / "typos.tfvars"
+    file.write_text(re.sub(rf"\b({'|'.join(_MISSPELT)})(?= +=)", r"\1x", text), encoding="utf-8")
+    done = tools.run("plan", "-no-color", "-input=false", f"-var-file={file}", *given, accepted=(0, 1))
+    return set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
 
 
 def _doors_of(root: Path) -> list[str]:
@@ -497,7 +534,8 @@ def main(arguments: Sequence[str]) -> int:
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
     run += [checks.typos, checks.concurrency, checks.images, checks.roles]
-    run += [checks.policies, checks.door_policies, checks.dispatch_policies, checks.deploy_policies, checks.widened]
+    run += [checks.policies, checks.door_policies, checks.kafka_policies, checks.dispatch_policies]
+    run += [checks.deploy_policies, checks.widened]
     run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)
 

@@ -16,6 +16,7 @@ from stream_consumer.telemetry import Metric
 
 _NAMESPACE = "StreamConsumer"
 _POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+_SETTINGS = {field.variable for field in (*FIELDS.values(), *KAFKA_FIELDS.values())} | _POWERTOOLS
 
 
 def agree(found: Iterable[Resource]) -> str:
@@ -39,12 +40,25 @@ def agree(found: Iterable[Resource]) -> str:
             metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
-    unknown = settings - {field.variable for field in (*FIELDS.values(), *KAFKA_FIELDS.values())} - _POWERTOOLS
+    unknown = settings - _SETTINGS
     unknown |= metrics - {metric.label for metric in Metric}
     unknown |= of_doors - _written() - _POWERTOOLS
     if unknown or not (settings and metrics and of_doors):
         raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
     return f"{len(settings)} settings, {len(of_doors)} of the doors and {len(metrics)} metrics that the code knows"
+
+
+def known(settings: Iterable[str]) -> int:
+    """
+    Return how many *settings* of a consumer there are.
+
+    Raises:
+        CheckFailed: Names those of which the code knows nothing.
+    """
+    given = set(settings)
+    if unknown := given - _SETTINGS:
+        raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown))}")
+    return len(given)
 
 
 def apart(dev: Iterable[Resource], prod: Iterable[Resource]) -> str:

@@ -1,28 +1,27 @@
 """
 Letters: records that were not scored, found again in the bucket.
 
-Two kinds of document hold them: ours, JSON lines under the prefix, and the mapping's on-failure documents, with the
-invocation's whole event as payload. The rule: whatever else lies there is a value, :class:`Foreign`, that says why;
-reading never stops at an object.
+Two kinds of document hold them: ours, JSON lines under the prefix, and the on-failure documents of mappings of Kinesis
+and of Kafka, with the invocation's whole event as payload. The rule: whatever else lies there is a value,
+:class:`Foreign`, that says why; reading never stops at an object.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from botocore.exceptions import ClientError
 
 from stream_consumer.aws.retry import is_transient
 from stream_consumer.contract.dead_letter import decode_dead_letters
-from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.record import KafkaOrigin
-from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.contract.timestamps import iso_milliseconds
-from stream_consumer.errors import NotAKinesisEvent
+from stream_consumer.errors import NotAKafkaEvent, NotAKinesisEvent
 from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
+from stream_consumer.operate.on_failure_document import read_on_failure_document
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -189,7 +188,7 @@ class DeadLetterBucket:
 def _parsed(key: str, etag: str, body: bytes) -> Document | Foreign:
     try:
         found = _discarded(key, body) if key.startswith(MAPPING_PREFIX) else _dead_letters(key, body)
-    except (ValueError, RecursionError, NotAKinesisEvent) as error:
+    except (ValueError, RecursionError, NotAKinesisEvent, NotAKafkaEvent) as error:
         return Foreign(key, str(error))
     return Document(key, etag, _numbered(found)) if found else Foreign(key, "no letter in it")
 
@@ -211,46 +210,15 @@ def _dead_letters(key: str, body: bytes) -> list[Letter]:
     return [Letter(key, **msgspec.structs.asdict(letter)) for letter in decode_dead_letters(body)]
 
 
-# Lambda's own names.
-class _RequestContext(msgspec.Struct):
-    condition: str
-    approximateInvokeCount: int = 0  # noqa: N815
-
-
-class _BatchInfo(msgspec.Struct):
-    streamArn: str  # noqa: N815
-    shardId: str  # noqa: N815
-    startSequenceNumber: str  # noqa: N815
-    endSequenceNumber: str  # noqa: N815
-
-
-class _OnFailureDocument(msgspec.Struct):
-    requestContext: _RequestContext  # noqa: N815
-    KinesisBatchInfo: _BatchInfo
-    payload: str | dict[str, Any] | None = None
-    """The invocation's event: JSON in a string from AWS, an object from LocalStack."""
-
-
-_decode_on_failure = msgspec.json.Decoder(_OnFailureDocument).decode
-
-
 def _discarded(key: str, body: bytes) -> list[Letter]:
-    document = _decode_on_failure(body)
-    context, info = document.requestContext, document.KinesisBatchInfo
-    if document.payload is None:
-        first, last = (f"{info.shardId}:{number}" for number in (info.startSequenceNumber, info.endSequenceNumber))
-        raise ValueError(
-            "it points at records and carries none; until the stream forgets them they are had by: stream-consumer "
-            f"replay --stream {stream_name(info.streamArn)} --from {first} --until {last}"
-        )
-    event = msgspec.json.decode(document.payload) if isinstance(document.payload, str) else document.payload
+    given_up = read_on_failure_document(body)
     return [
         Letter(
             key,
             record.event_id,
-            context.condition,
+            given_up.condition,
             path="",
-            detail=f"given up after {context.approximateInvokeCount} invocations",
+            detail=f"given up after {given_up.invocations} invocations",
             stream=record.stream,
             shard=record.shard,
             sequence_number=record.sequence_number,
@@ -258,6 +226,7 @@ def _discarded(key: str, body: bytes) -> list[Letter]:
             arrival=iso_milliseconds(record.arrival) if record.arrival is not None else None,
             data=record.data,
             stream_arn=record.stream_arn,
+            kafka=record.kafka,
         )
-        for record in records_from_lambda(event, unfold=False)
+        for record in given_up.records
     ]

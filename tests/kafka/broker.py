@@ -122,7 +122,14 @@ def tls_relay(port: int, identity: Identity, folder: Path, client: Identity | No
     if client:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(cadata=client.certificate)
-    with _Relay(context, port) as server:
+    with serving(_Relay(context, port)) as open_port:
+        yield open_port
+
+
+@contextlib.contextmanager
+def serving(server: socketserver.TCPServer) -> Iterator[int]:
+    """Serve on a thread, and give the port."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -130,6 +137,19 @@ def tls_relay(port: int, identity: Identity, folder: Path, client: Identity | No
         finally:
             server.shutdown()
             thread.join()
+
+
+def pass_on(here: socket.socket, there: socket.socket) -> None:
+    """Pass on what either says, until one of them ends."""
+    ends = {here: there, there: here}
+    while True:
+        # What TLS has read already, select does not see.
+        ready = [here] if isinstance(here, ssl.SSLSocket) and here.pending() else select.select(list(ends), [], [])[0]
+        for end in ready:
+            data = end.recv(2**16)
+            if not data:
+                return
+            ends[end].sendall(data)
 
 
 class _Relay(socketserver.ThreadingTCPServer):
@@ -151,11 +171,4 @@ class _Connection(socketserver.BaseRequestHandler):
             self.server.context.wrap_socket(self.request, server_side=True) as here,
             socket.create_connection(("127.0.0.1", self.server.port)) as there,
         ):
-            ends = {here: there, there: here}
-            while True:
-                ready = [here] if here.pending() else select.select(list(ends), [], [])[0]
-                for end in ready:
-                    data = end.recv(2**16)
-                    if not data:
-                        return
-                    ends[end].sendall(data)
+            pass_on(here, there)

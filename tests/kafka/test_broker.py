@@ -26,7 +26,6 @@ from tests.rides import FakeModel, ride_event
 pytestmark = pytest.mark.process
 
 PARTITIONS = 4
-PASSWORD = "correct horse battery staple"  # noqa: S105 (of nobody)
 
 
 def message_value(message: Message) -> bytes | None:
@@ -152,34 +151,6 @@ def test_mutual_tls_shows_the_certificate_of_the_client(identities: tuple[Identi
         check(port, Authentication.MUTUAL_TLS, authority, certificate=client.certificate, privateKey=client.key)
         with pytest.raises(TopicUnusable):
             check(port, Authentication.MUTUAL_TLS, authority, certificate=own.certificate, privateKey=own.key)
-
-
-@pytest.mark.parametrize("authentication", [Authentication.SCRAM_SHA_256, Authentication.SCRAM_SHA_512])
-def test_a_user_whom_the_broker_does_not_know_is_told_at_init_without_the_password(
-    authentication: Authentication, identities: tuple[Identity, Identity], tmp_path: Path
-) -> None:
-    """Tansu keeps users in memory and makes none without another one, so there is nobody whom it knows."""
-    own, _ = identities
-    inner = free_port()
-    with tls_relay(inner, own, tmp_path) as port, broker("--authentication", port=inner, advertised=port):
-        caught = refusal(port, authentication, own.certificate, username="scorer", password=PASSWORD)
-    assert f"KAFKA_AUTHENTICATION={authentication}: _AUTHENTICATION: " in caught
-    assert "unknown-user" in caught
-    assert PASSWORD not in caught
-
-
-def test_iam_offers_its_token_by_oauthbearer(
-    identities: tuple[Identity, Identity], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The broker is asked and refuses it, as every one but Amazon MSK's."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", PASSWORD)
-    own, _ = identities
-    inner = free_port()
-    with tls_relay(inner, own, tmp_path) as port, broker("--authentication", port=inner, advertised=port):
-        caught = refusal(port, Authentication.IAM, own.certificate)
-    assert "KAFKA_AUTHENTICATION=iam: _AUTHENTICATION: " in caught
-    assert caught.endswith("with IAM, at the role's kafka-cluster:Connect")
 
 
 def test_plaintext_to_a_port_with_tls_says_what_may_be_wrong(

@@ -90,3 +90,35 @@ module "training" {
   models      = { bucket = "models", kms_key_arn = local.key }
   topic_arn   = local.topic_arn
 }
+
+# Consumers of Kafka as infra/kafka has none: of Amazon MSK by a password, in no VPC, and of a cluster of one's own.
+locals {
+  kafka = {
+    msk = {
+      cluster = { arn = "arn:aws:kafka:eu-west-1:123456789012:cluster/rides/abc-3", authentication = "scram-sha-512", secret_arn = "${local.secret}:rides-a1b2c3" }
+      network = null
+    }
+    own = {
+      cluster = { brokers = ["kafka-1.example.com:9093"], authentication = "mtls", secret_arn = "${local.secret}:rides-a1b2c3", ca_secret_arn = "${local.secret}:authority-d4e5f6" }
+      network = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"], broker_cidr_blocks = ["10.1.0.0/16"] }
+    }
+  }
+  secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret"
+}
+
+module "kafka" {
+  source   = "../../modules/kafka-consumer"
+  for_each = local.kafka
+
+  name         = "sc-kafka-${each.key}"
+  account      = local.account
+  kms_key_arn  = local.key
+  image_uri    = local.image_uri
+  cluster      = merge(each.value.cluster, { secrets_kms_key_arn = local.key })
+  topic        = "ride_events"
+  network      = each.value.network
+  output       = { stream = { name = "ride_predictions", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_predictions", kms_key_arn = local.key } }
+  model        = local.model
+  dead_letters = { bucket = "failures", bucket_arn = "arn:aws:s3:::failures", prefix = "dead-letters/kafka-${each.key}" }
+  alarms       = { topic_arn = local.topic_arn }
+}
