@@ -40,7 +40,7 @@ class PinNeeded(ModelError):
 
 
 class TopicUnusable(InitError):
-    """The output topic cannot be reached, does not exist, or is refused to this client."""
+    """A topic cannot be reached, does not exist, or is refused to this client."""
 
 
 class BatchFailed(StreamConsumerError):
