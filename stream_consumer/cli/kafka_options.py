@@ -6,7 +6,7 @@ environment, the same as the function's, since secrets are no arguments.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,6 +63,18 @@ def connection(brokers: str, session: "boto3.Session", environ: Mapping[str, str
     if faults:
         raise SettingsError("; ".join(faults))
     return kafka_connection(settings, session)
+
+
+def topic_names(texts: Sequence[str] | None) -> list[str]:
+    """
+    Return the values of ``--topic``, each once.
+
+    Raises:
+        UsageError: There are none, or no topic can be called so.
+    """
+    if not texts:
+        raise UsageError("--kafka needs --topic NAME")
+    return [topic_name(text) for text in dict.fromkeys(texts)]
 
 
 def topic_name(text: str) -> str:

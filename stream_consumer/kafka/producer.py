@@ -20,13 +20,8 @@ LONGEST_SECONDS = 900
 """Longer than any invocation: the deadline of a write is what ends it."""
 _METADATA_SECONDS = 1.0
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "client.id": "stream-consumer",
-    "enable.idempotence": True,
-    "allow.auto.create.topics": False,
-    # As Java's producers choose it, so that one key is in one partition, whoever writes it.
-    "partitioner": "murmur2_random",
-    "message.timeout.ms": LONGEST_SECONDS * 1000,
     # A frozen environment does not notice that its connections are gone. Load balancers drop them after 350 s.
     "connections.max.idle.ms": 300_000,
     "socket.timeout.ms": 10_000,
@@ -34,6 +29,16 @@ _OPTIONS: dict[str, Any] = {
     "reconnect.backoff.max.ms": 1_000,
     # Errors are told by what could not be written. Only what nobody is told of otherwise is logged.
     "log_level": 2,
+}
+"""Of every client."""
+
+_PRODUCER_OPTIONS: dict[str, Any] = {
+    **OPTIONS,
+    "enable.idempotence": True,
+    "allow.auto.create.topics": False,
+    # As Java's producers choose it, so that one key is in one partition, whoever writes it.
+    "partitioner": "murmur2_random",
+    "message.timeout.ms": LONGEST_SECONDS * 1000,
 }
 
 
@@ -88,7 +93,7 @@ class TopicProducer(Protocol):
 def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicProducer:
     """Make a producer, which connects by itself; *on_error* is told what goes wrong with that."""
     logger = logging.getLogger("stream_consumer.kafka")
-    made: Any = Producer({**connection.configuration(), **_OPTIONS, "error_cb": on_error}, logger=logger)
+    made: Any = Producer({**connection.configuration(), **_PRODUCER_OPTIONS, "error_cb": on_error}, logger=logger)
     producer: TopicProducer = made  # whose stubs give every argument a default
     return producer
 

@@ -1,0 +1,122 @@
+"""
+The loop of a member: steps, until it is asked to stop or everything is settled that was there at the start.
+
+The rule: whatever ends the loop, what is settled is committed, and the member leaves its group.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError
+
+from stream_consumer.group.client import (
+    FROM_THE_OLDEST,
+    StartOfGroup,
+    begin,
+    committed_of,
+    connect,
+    ends_of,
+    partitions_of,
+)
+from stream_consumer.group.member import Member
+from stream_consumer.group.partitions import PartitionKey
+from stream_consumer.kafka.connection import Connection
+
+
+class Stop(Protocol):
+    """A request to stop."""
+
+    @property
+    def asked(self) -> bool: ...
+
+
+class Drain:
+    """The end of a group's work: where each partition ended when it was looked at."""
+
+    def __init__(
+        self,
+        ends: Mapping[PartitionKey, int],
+        committed: Callable[[list[PartitionKey]], Mapping[PartitionKey, int]],
+        clock: Callable[[], float] = time.monotonic,
+        every_seconds: float = 1.0,
+    ) -> None:
+        """*committed* asks the cluster what the group has committed."""
+        self._ends = ends
+        self._committed = committed
+        self._clock = clock
+        self._every_seconds = every_seconds
+        self._ask_at = clock()
+
+    def is_over(self, member: Member) -> bool:
+        """Whether the group has settled everything, by *member* or by another one."""
+        if not member.is_idle:
+            return False
+        others = []
+        for key, end in self._ends.items():
+            partition = member.partitions.get(key)
+            if partition is None:
+                others.append(key)
+            elif not partition.is_settled_to(end):
+                return False
+        if not others:
+            return True
+        if self._clock() < self._ask_at:
+            return False
+        self._ask_at = self._clock() + self._every_seconds
+        committed = self._committed(others)
+        return all(committed.get(key, -1) >= self._ends[key] for key in others)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What a member reads."""
+
+    connection: Connection
+    group: str
+    topics: Sequence[str]
+    start: StartOfGroup = FROM_THE_OLDEST
+    drain: bool = False
+    """Whether to end when everything is settled that is there at the start."""
+    session_seconds: float = 45.0
+    """How long after its death the group waits for a member."""
+
+
+def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[[KafkaError], None]) -> None:
+    """
+    Join the group and take steps until *stop* is asked, or everything is drained.
+
+    Raises:
+        TopicUnusable: The cluster cannot be asked, or does not let this client read.
+    """
+    # A client of its own asks, since a group's answers wait until a member that joins has joined.
+    asking = connect(asked.connection, asked.group, {"error_cb": on_error})
+    callbacks = {"error_cb": on_error, "on_commit": member.on_commit}
+    client: Any = connect(asked.connection, asked.group, {**callbacks, **_session(asked.session_seconds)})
+    try:
+        keys = partitions_of(asking, asked.topics)
+        drain = Drain(ends_of(asking, keys), partial(committed_of, asking)) if asked.drain else None
+        begin(asking, keys, asked.start)
+        client.subscribe(
+            list(asked.topics), on_assign=member.on_assign, on_revoke=member.on_revoke, on_lost=member.on_lost
+        )
+        member.joins(client)
+        while not stop.asked and not (drain and drain.is_over(member)):
+            member.step()
+    finally:
+        client.close()  # which has the member commit, as of everything that is taken away
+        asking.close()
+
+
+def _session(seconds: float) -> dict[str, int]:
+    """Return the options of a session: heartbeats are several in it, and no longer apart than by default."""
+    milliseconds = int(seconds * 1000)
+    longest_poll = max(300_000, milliseconds)  # no session may be longer
+    heartbeat = min(3_000, milliseconds // 10)
+    return {
+        "session.timeout.ms": milliseconds,
+        "heartbeat.interval.ms": heartbeat,
+        "max.poll.interval.ms": longest_poll,
+    }
