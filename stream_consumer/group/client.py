@@ -19,7 +19,6 @@ from stream_consumer.kafka.producer import OPTIONS, READ_BY_COMMAND, TopicSessio
 
 _OPTIONS: dict[str, Any] = {
     **OPTIONS,
-    "allow.auto.create.topics": False,
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     # Says when everything is delivered that was there, and where that ends.
@@ -99,6 +98,11 @@ def ends_of(client: KafkaConsumer, keys: Sequence[PartitionKey]) -> dict[Partiti
     except KafkaException as error:
         raise _unanswered("where the partitions end", error) from None
     return {key: high for key, (low, high) in bounds.items() if high > low}
+
+
+def fetched_end(client: KafkaConsumer, key: PartitionKey) -> int:
+    """Return where *key* ends by the last answer that the client has of it; negative if it has none."""
+    return client.get_watermark_offsets(TopicPartition(*key), cached=True)[1]
 
 
 def committed_of(client: KafkaConsumer, keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:

@@ -53,7 +53,7 @@ class Client(Protocol):
 
     def resume(self, partitions: list[TopicPartition]) -> None: ...
 
-    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int] | None: ...
+    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]: ...
 
 
 class Decides(Protocol):
@@ -65,7 +65,7 @@ class Decides(Protocol):
 class Watcher(Protocol):
     """Who is told what a member does."""
 
-    def decided(self, result: BatchResult, seconds: float) -> None: ...
+    def decided(self, result: BatchResult, seconds: float, /) -> None: ...
 
     def failed(self, error: Exception, records: int) -> None: ...
 
@@ -233,7 +233,7 @@ class Member:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (its name)
             partition = self.partitions.get(key_of(message))
             if partition and partition.back_to is None:
-                partition.reached = message.offset()
+                partition.reached = max(partition.reached or 0, message.offset() or 0)
         else:
             self._refuse(error)
             self._watcher.warned("poll failed", error=error.name())
@@ -342,7 +342,7 @@ class Member:
         lags = {}
         for one in self.partitions:
             at = max(one.settled or 0, one.reached or 0)
-            _, end = client.get_watermark_offsets(_at(one), cached=True) or (0, 0)
+            _, end = client.get_watermark_offsets(_at(one), cached=True)
             if at and end >= 0:
                 lags[one.key] = max(0, end - at)
         return lags

@@ -22,6 +22,7 @@ _METADATA_SECONDS = 1.0
 
 OPTIONS: dict[str, Any] = {
     "client.id": "stream-consumer",
+    "allow.auto.create.topics": False,
     # A frozen environment does not notice that its connections are gone. Load balancers drop them after 350 s.
     "connections.max.idle.ms": 300_000,
     "socket.timeout.ms": 10_000,
@@ -35,7 +36,6 @@ OPTIONS: dict[str, Any] = {
 _PRODUCER_OPTIONS: dict[str, Any] = {
     **OPTIONS,
     "enable.idempotence": True,
-    "allow.auto.create.topics": False,
     # As Java's producers choose it, so that one key is in one partition, whoever writes it.
     "partitioner": "murmur2_random",
     "message.timeout.ms": LONGEST_SECONDS * 1000,
