@@ -1,7 +1,6 @@
 """``consume --kafka``: topics through the consumer, in this process, as a member of a consumer group."""
 
 import contextlib
-import gc
 import math
 import os
 import time
@@ -115,7 +114,6 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
         watch.member = member = Member(
             _Scoring(composed, report), asked.brokers, pace, watch, is_overdue=lambda: shutdown.overdue
         )
-        gc.freeze()
         subscription = Subscription(
             connection=connection,
             group=asked.group,

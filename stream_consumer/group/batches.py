@@ -58,40 +58,56 @@ def key_of(message: Message) -> PartitionKey:
     return PartitionKey(message.topic() or "", message.partition() or 0)
 
 
+class _Taken(NamedTuple):
+    """What a batch takes of one partition."""
+
+    partition: Partition
+    location: str
+    records: list[Record]
+    offsets: list[int]
+
+
 def make_batch(messages: Iterable[Message], partitions: Partitions, brokers: str) -> Batch:
     """Return the batch of *messages*, none of which is an error."""
-    taken: dict[PartitionKey, list[Message]] = {}
+    known: dict[tuple[str | None, int | None], _Taken | None] = {}
     for message in messages:
-        key = key_of(message)
-        partition = partitions.get(key)
-        if partition is None or partition.back_to is not None:
+        where = message.topic(), message.partition()
+        if where not in known:
+            known[where] = _taken(partitions.get(key_of(message)), brokers)
+        taken = known[where]
+        if taken is None:
             continue
-        own = taken.setdefault(key, [])
+        offset = message.offset() or 0
         # A partition that was given away and came back begins anew; what came before is from before that.
-        if own and (message.offset() or 0) <= (own[-1].offset() or 0):
-            own.clear()
-        own.append(message)
+        if taken.offsets and offset <= taken.offsets[-1]:
+            taken.offsets.clear()
+            taken.records.clear()
+        taken.offsets.append(offset)
+        taken.records.append(_record(message, taken.partition.key, offset, taken.location))
     batch = Batch()
-    for key, own in taken.items():
-        partition = partitions.get(key)
-        if partition is None:
-            continue
-        batch.ranges.append(Range(partition, own[0].offset() or 0, own[-1].offset() or 0))
-        location = topic_url(brokers, key.topic)
-        batch.records += [_record(message, key, location) for message in own]
+    for taken in filter(None, known.values()):
+        batch.ranges.append(Range(taken.partition, taken.offsets[0], taken.offsets[-1]))
+        batch.records += taken.records
     return batch
 
 
-def _record(message: Message, key: PartitionKey, location: str) -> Record:
+def _taken(partition: Partition | None, brokers: str) -> _Taken | None:
+    if partition is None or partition.back_to is not None:
+        return None
+    return _Taken(partition, topic_url(brokers, partition.key.topic), [], [])
+
+
+def _record(message: Message, key: PartitionKey, offset: int, location: str) -> Record:
     timestamp_type, timestamp = message.timestamp()
     known = _TIMESTAMP_TYPES.get(timestamp_type)
+    headers = message.headers()
     origin = KafkaOrigin(
         key.topic,
         key.number,
-        message.offset() or 0,
-        key=message.key(),
-        timestamp=timestamp if known else None,
-        timestamp_type=known,
-        headers=[Header(encodable(name), value) for name, value in message.headers() or ()],
+        offset,
+        message.key(),
+        timestamp if known else None,
+        known,
+        [Header(encodable(name), value) for name, value in headers] if headers else [],
     )
     return kafka_record(message.value(), origin, location)

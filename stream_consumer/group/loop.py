@@ -4,6 +4,7 @@ The loop of a member: steps, until it is asked to stop or everything is settled 
 The rule: whatever ends the loop, what is settled is committed, and the member leaves its group.
 """
 
+import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import KafkaError
 
+from stream_consumer.consumer import ALLOCATIONS_BETWEEN_COLLECTIONS
 from stream_consumer.group.client import (
     FROM_THE_OLDEST,
     StartOfGroup,
@@ -117,6 +119,9 @@ def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[
     Raises:
         TopicUnusable: The cluster cannot be asked, or does not let this client read.
     """
+    # What is there by now stays, as in the function.
+    gc.freeze()
+    gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS)
     # A client of its own asks, since a group's answers wait until a member that joins has joined.
     asking = connect(asked.connection, asked.group, {"error_cb": on_error})
     callbacks = {"error_cb": on_error, "on_commit": member.on_commit}

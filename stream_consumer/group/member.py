@@ -223,21 +223,24 @@ class Member:
             found = client.consume(most, seconds)
 
         self._try("poll", consume)
-        return [message for message in found if not self._is_notice(message)]
+        messages = [message for message in found if message.error() is None]
+        if len(messages) < len(found):
+            for message in found:
+                self._heed(message)
+        return messages
 
-    def _is_notice(self, message: Message) -> bool:
+    def _heed(self, message: Message) -> None:
         """Take note of *message* if it is none of the topic but the client's own."""
         error = message.error()
         if error is None:
-            return False
+            return
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (its name)
             partition = self.partitions.get(key_of(message))
             if partition and partition.back_to is None:
                 partition.reached = max(partition.reached or 0, message.offset() or 0)
-        else:
-            self._refuse(error)
-            self._watcher.warned("poll failed", error=error.name())
-        return True
+            return
+        self._refuse(error)
+        self._watcher.warned("poll failed", error=error.name())
 
     def _refuse(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in _REFUSED:

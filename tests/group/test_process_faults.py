@@ -27,7 +27,7 @@ from tests.rides import ride_event
 
 pytestmark = pytest.mark.process
 
-LONG_SECONDS = 90.0
+LONG_SECONDS = 180.0
 STORE = ("--storage-engine", "s3://tansu/")
 
 
