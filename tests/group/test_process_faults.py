@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer as KafkaConsumer
+from confluent_kafka import Producer, TopicPartition
 
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
@@ -28,6 +29,7 @@ from tests.rides import ride_event
 pytestmark = pytest.mark.process
 
 LONG_SECONDS = 180.0
+RECORDS = int(os.environ.get("RECORDS", "20000"))
 STORE = ("--storage-engine", "s3://tansu/")
 
 
@@ -154,6 +156,35 @@ def test_a_broker_that_is_killed_alone_and_with_its_member_loses_nothing(
         with broker(*STORE, port=port):
             processes.start()
             all_is_settled(address, aws, 2_000)
+
+
+def amount(brokers: str) -> int:
+    """Return about how many predictions there are, without reading them."""
+    reader = KafkaConsumer({"bootstrap.servers": brokers, "group.id": "reader"})
+    try:
+        return sum(reader.get_watermark_offsets(TopicPartition("ride_predictions", at), timeout=20)[1] for at in (0, 1))
+    finally:
+        reader.close()
+
+
+def test_of_so_many_records_none_is_lost(environment: dict[str, str], rides_model: Path, tmp_path: Path) -> None:
+    """One of two members is killed when a fifth is written, and another comes when a half is; RECORDS says how many."""
+    with broker() as running, members(running.address, environment, rides_model, tmp_path) as processes:
+        running.create("rides", PARTITIONS)
+        running.create("ride_predictions", 2)
+        first, second = processes.start("--batch-size", "500"), processes.start("--batch-size", "500")
+        for begin in range(0, RECORDS, 100_000):
+            produce(running.address, range(begin, min(begin + 100_000, RECORDS)))
+        wait_for(lambda: amount(running.address) > RECORDS // 5)
+        first.kill()
+        wait_for(lambda: amount(running.address) > RECORDS // 2)
+        third = processes.start("--drain", "--batch-size", "500")
+        assert third.wait(RECORDS / 1_000 + LONG_SECONDS) == 0, processes.log(third)
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(LONG_SECONDS) == 0, processes.log(second)
+        found = written(running.address)
+    assert found.keys() == {event(at) for at in range(RECORDS) if at % 100 != 99}
+    print(f"{RECORDS:,} records, {found.total() - len(found):,} duplicates")  # noqa: T201 (a figure, with -s)
 
 
 def test_probes_say_whether_a_member_is_ready_and_sigterm_ends_it(
