@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from confluent_kafka import KafkaError
 
 from stream_consumer.consumer import ALLOCATIONS_BETWEEN_COLLECTIONS
+from stream_consumer.errors import TopicUnusable
 from stream_consumer.group.client import (
     FROM_THE_OLDEST,
     StartOfGroup,
@@ -81,7 +82,10 @@ class Drain:
         if self._clock() < self._ask_at:
             return False
         self._ask_at = self._clock() + self._every_seconds
-        committed = self._committed(others)
+        try:
+            committed = self._committed(others)
+        except TopicUnusable:  # for now: a group that is being formed does not answer
+            return False
         return all(committed.get(key, -1) >= self._ends[key] for key in others)
 
     def _looked_at(self, key: PartitionKey) -> int:

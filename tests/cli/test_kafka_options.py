@@ -6,6 +6,7 @@ import pytest
 from stream_consumer.cli.kafka_options import connection, environment, topic_name
 from stream_consumer.errors import SettingsError, UsageError
 from stream_consumer.kafka.connection import Authentication, Connection
+from tests.cli.conftest import Command
 
 REMOTE = "b-1.rides.example:9094,b-2.rides.example:9094"
 
@@ -45,3 +46,22 @@ def test_what_is_no_broker_or_topic_is_said() -> None:
 def test_plaintext_beyond_loopback_is_refused() -> None:
     with pytest.raises(SettingsError, match="plaintext is for loopback only"):
         connection(REMOTE, boto3.Session(region_name="eu-west-1"), {"KAFKA_AUTHENTICATION": "plaintext"})
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["--kafka", "localhost:1", "--bisect", "--poll", "2"], "--bisect, --poll: goes with Kinesis, and not with"),
+        (["--topic", "rides", "--group", "scorers"], "--topic, --group: goes with --kafka"),
+        (["--kafka", "localhost:1"], "--kafka needs --topic NAME"),
+        (["--kafka", "kafka", "--topic", "rides"], "--kafka 'kafka': wanted host:port, separated by commas"),
+        (["--kafka", "localhost:1", "--topic", "rides", "--group", " "], "--group is empty"),
+        (["--kafka", "localhost:1", "--topic", "rides", "--batch-size", "0"], "--batch-size is 0, wanted 1 to 10000"),
+    ],
+)
+def test_options_of_the_other_kind_of_source_and_wrong_ones_are_refused(
+    command: Command, options: list[str], error: str
+) -> None:
+    ran = command("consume", *options)
+    assert ran.code == 2
+    assert error in " ".join(ran.err.split())

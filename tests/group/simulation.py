@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract.kafka_event import records_from_kafka
-from stream_consumer.contract.record import Record
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.group.member import Member, Pace
 from stream_consumer.group.partitions import PartitionKey
@@ -144,7 +143,6 @@ class _Process:
     client: FakeClient
     busy: bool = False
     """Whether it is in the midst of a step: it can then be killed, and do nothing else."""
-    dead: bool = False
 
 
 @dataclass(slots=True)
@@ -228,7 +226,6 @@ class World:
 
     def _kill(self, number: int) -> None:
         process = self._processes.pop(number)
-        process.dead = True
         self.group.remove(process.client)
 
     def _process(self) -> _Process:
@@ -266,10 +263,6 @@ class World:
 
     def _is_settled(self) -> bool:
         return all(self.group.committed.get(key, 0) == len(log) for key, log in self.group.log.items())
-
-    @property
-    def records(self) -> Sequence[Record]:
-        return self.run.records
 
 
 _records = st.lists(

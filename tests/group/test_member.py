@@ -168,6 +168,17 @@ def test_a_drain_is_over_when_the_group_has_settled_what_was_there() -> None:
     assert drain.is_over(scene.member)
 
 
+def test_a_drain_goes_on_while_the_group_does_not_answer() -> None:
+    scene = Scene()
+
+    def silent(_keys: list[PartitionKey]) -> dict[PartitionKey, int]:
+        raise TopicUnusable("the cluster does not answer what the group has committed")
+
+    assert not Drain({PartitionKey("rides", 2): 5}, silent, lambda _key: 5, clock=scene.time.clock).is_over(
+        scene.member
+    )
+
+
 def test_a_drain_looks_at_the_end_once_more_since_a_broker_may_have_told_too_little() -> None:
     scene = Scene(batch_size=1)
     drain = Drain({A: 1}, lambda _keys: {}, lambda key: len(scene.group.log[key]), clock=scene.time.clock)
