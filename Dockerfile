@@ -61,7 +61,7 @@ COPY infra/container/entry.py /var/task/
 COPY stream_consumer /var/task/stream_consumer
 # The rooms that the Lambda path does not enter, import-linter sees to that, are the doors'.
 RUN mkdir -p /rooms/var/task/stream_consumer \
- && for room in __main__.py archive arrow.py batch cli local magic_bytes.py operate quality reporting training web worker; do \
+ && for room in __main__.py archive arrow.py batch cli group local magic_bytes.py operate quality reporting training web worker; do \
       mv "/var/task/stream_consumer/$room" /rooms/var/task/stream_consumer || exit 1; \
     done \
  && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /var/task /rooms \

@@ -44,7 +44,7 @@ class PinNeeded(ModelError):
 
 
 class TopicUnusable(InitError):
-    """The output topic is unreachable, does not exist, or denies access to this client."""
+    """A topic is unreachable, does not exist, or denies access to this client."""
 
 
 class BatchFailed(StreamConsumerError):

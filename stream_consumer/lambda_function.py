@@ -24,7 +24,7 @@ import msgspec
 
 from stream_consumer.aws.invocation import seconds_left
 from stream_consumer.composition import Closable, compose
-from stream_consumer.consumer import BatchResult, Consumer
+from stream_consumer.consumer import ALLOCATIONS_BETWEEN_COLLECTIONS, BatchResult, Consumer
 from stream_consumer.contract.kafka_event import is_kafka_event, item_identifier, records_from_kafka
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.record import Record
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
 # Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for a synchronous response. 64 KiB are left for the rest.
 _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
-
-# A full batch makes some 100,000 objects that the garbage collector can see, none of them in a cycle. With Python's
-# default threshold the collector would search them 150 times in vain, for 5% of the batch's time.
-_ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
 
 class Handler:
@@ -177,7 +173,7 @@ def _handler() -> Handler:
         raise
     finally:
         gc.freeze()
-        gc.set_threshold(_ALLOCATIONS_BETWEEN_COLLECTIONS)
+        gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS)
         gc.enable()
 
 

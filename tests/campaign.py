@@ -1,7 +1,7 @@
 """
 The delivery promise over many random schedules: ``python -m tests.campaign --schedules 10000 --seed 1``.
 
-Runs the property tests, that of Kinesis and that of Kafka, in as many processes as there are processors, each with a
+Runs the property tests, that of Kinesis and those of Kafka, in as many processes as there are processors, each with a
 seed of its own counted from the given one. Prints what was tried of Kinesis and what came of it. A failing schedule is
 shrunk and printed.
 """
@@ -20,6 +20,7 @@ from tests.faults.figures import ROOT, Figures, write
 TESTS = (
     "tests/test_invariants.py::test_the_delivery_promise_holds_under_any_schedule",
     "tests/kafka/test_invariants.py::test_the_delivery_promise_holds_with_kafka_on_both_sides",
+    "tests/group/test_invariants.py::test_the_delivery_promise_holds_of_a_consumer_group",
 )
 
 

@@ -165,7 +165,7 @@ def _exit_code(command: Callable[[], object]) -> int:
             raise
         show_error(
             f"this command needs the package {error.name}, which is not installed here; "
-            "pip install 'stream-consumer[local,train,doors]' has all that any command needs"
+            "pip install 'stream-consumer[local,train,doors,kafka]' has all that any command needs"
         )
         return USAGE
     except (StreamConsumerError, ClientError, BotoCoreError, OSError) as error:

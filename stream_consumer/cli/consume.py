@@ -1,4 +1,4 @@
-"""``consume``: a stream through a Lambda function on this machine."""
+"""``consume``: a stream through a Lambda function on this machine, or topics through the same consumer without it."""
 
 import contextlib
 import functools
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_consumer.cli import options
+from stream_consumer.cli import kafka_options, options
 from stream_consumer.cli.terminal import hint, say
 from stream_consumer.errors import UsageError
 
@@ -27,7 +27,16 @@ OWN_HANDLER = "stream_consumer.lambda_function.lambda_handler"
 _TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d+:.+")
 
 
+_OF_BOTH = {
+    *("starting_position", "batch_size", "batching_window", "timeout", "drain"),
+    *("endpoint_url", "region", "profile"),
+}
+_OF_KAFKA = {"kafka", "topic", "group", "session_timeout", "health_port", "health_host"}
+"""Options by their parameters; the others are of Kinesis alone."""
+
+
 def consume(  # noqa: PLR0913 (each is an option)
+    context: typer.Context,
     *,
     stream: Annotated[str, typer.Option(help="Stream to consume, by name or ARN.")] = "ride_events",
     function: Annotated[
@@ -37,7 +46,7 @@ def consume(  # noqa: PLR0913 (each is an option)
     runtime: Annotated[
         bool, typer.Option("--runtime", help="Run it as Lambda does: in processes, with timeout and memory limit.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds of an invocation.")] = 60,
+    timeout: Annotated[float, typer.Option(help="Seconds of an invocation, with --kafka of a batch.")] = 60,
     memory: Annotated[int, typer.Option(help="MB of an environment (with --runtime).")] = 1024,
     starting_position: Annotated[
         str, typer.Option(help="TRIM_HORIZON, LATEST or a time in ISO 8601.")
@@ -66,19 +75,64 @@ def consume(  # noqa: PLR0913 (each is an option)
     drain: Annotated[
         bool, typer.Option("--drain", help="Stop when everything on the stream has been consumed.")
     ] = False,
+    kafka: kafka_options.Brokers = None,
+    topic: kafka_options.Topics = None,
+    group: Annotated[
+        str, typer.Option(metavar="NAME", help="Consumer group of Kafka (with --kafka).")
+    ] = "stream-consumer",
+    session_timeout: Annotated[
+        float,
+        typer.Option(help="Seconds until the group gives away what a member that died has (with --kafka)."),
+    ] = 45,
+    health_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, envvar="HEALTH_PORT", help="Port of /healthz, /readyz and /metrics (with --kafka)."
+        ),
+    ] = None,
+    health_host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", envvar="HEALTH_HOST", help="Address of that port; 0.0.0.0 lets other machines ask."
+        ),
+    ] = "127.0.0.1",
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Consume a stream as an event source mapping does.
+    Consume a stream as an event source mapping does, or topics of Kafka.
 
     The Lambda function runs on this machine. The options from --starting-position to --on-failure are the mapping's,
     named as AWS names them. The function's settings are environment variables, as on Lambda: MODEL_LOCATION,
     PREDICTIONS_STREAM_NAME and the others. Its log lines go to standard output, what the mapping does to standard
     error. A terminal shows the first log lines in short and a summary of the metrics. Ctrl-C finishes the batch at hand
     and stops.
+
+    With --kafka this process is a member of a consumer group, without a function. Offsets are committed behind settled
+    records only. KAFKA_AUTHENTICATION and the other variables of docs/kafka.md say how the brokers know it.
     """
+    if kafka is not None:
+        _refuse_others(context, _OF_BOTH | _OF_KAFKA, "goes with Kinesis, and not with --kafka")
+        from stream_consumer.cli.consume_kafka import Group, consume_topics, session
+
+        asked = Group(
+            brokers=kafka,
+            topics=kafka_options.topic_names(topic),
+            group=group,
+            starting_position=starting_position,
+            batch_size=batch_size,
+            batching_window=batching_window,
+            timeout=timeout,
+            session_timeout=session_timeout,
+            drain=drain,
+            health_host=health_host,
+            health_port=health_port,
+        )
+        with _log() as log:
+            consume_topics(asked, session(endpoint_url, region, profile), log)
+        return
+    _refuse_others(context, set(context.params) - _OF_KAFKA, "goes with --kafka")
     from stream_consumer.kinesis.shard_reader import list_shards, stream_arn
     from stream_consumer.local.mapping.checkpoints import FileCheckpoints
     from stream_consumer.local.mapping.config import MappingConfig, Pace
@@ -121,6 +175,23 @@ def consume(  # noqa: PLR0913 (each is an option)
         if drain:
             mapping.drain()
         mapping.run()
+
+
+def _refuse_others(context: typer.Context, known: set[str], why: str) -> None:
+    """
+    Refuse the options of the command line that are not *known*.
+
+    Raises:
+        UsageError: Names them, and *why*.
+    """
+    given = [name for name in context.params if _is_given(context, name)]
+    if others := [f"--{name.replace('_', '-')}" for name in given if name not in known]:
+        raise UsageError(f"{', '.join(others)}: {why}")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @contextlib.contextmanager

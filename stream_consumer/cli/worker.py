@@ -1,22 +1,19 @@
 """``worker``: score the objects that a queue tells of."""
 
-import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stream_consumer.cli import options
+from stream_consumer.cli.signals import asking
 from stream_consumer.cli.terminal import Terminal
 from stream_consumer.contract.printable import log_line
 
 if TYPE_CHECKING:
     from stream_consumer.worker.loop import Log
-    from stream_consumer.worker.shutdown import Shutdown
 
 _OUTPUT = "s3://{bucket}/predictions/{key}"
 
@@ -92,32 +89,10 @@ def worker(  # noqa: PLR0913 (each is an option)
         lease_seconds=lease,
     )
     try:
-        with _asking(shutdown):
+        with asking(shutdown):
             worker.work(until_empty=exit_when_empty)
     finally:
         log.info("worker ends", extra=asdict(worker.tally))
-
-
-@contextlib.contextmanager
-def _asking(shutdown: "Shutdown") -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C ask; the third one ends the process as it would any other."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask(*_: object) -> None:
-        if shutdown.asked:
-            restore()
-        shutdown.ask()
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield
-    finally:
-        restore()
 
 
 def _log() -> "Log":

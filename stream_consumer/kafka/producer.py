@@ -7,6 +7,7 @@ The rule: an error of the library is never an exception beyond this module, but 
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,13 +20,9 @@ LONGEST_SECONDS = 900
 """Longer than any invocation: the deadline of a write is what ends it."""
 _METADATA_SECONDS = 1.0
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "client.id": "stream-consumer",
-    "enable.idempotence": True,
     "allow.auto.create.topics": False,
-    # As Java's producers choose it, so that one key is in one partition, whoever writes it.
-    "partitioner": "murmur2_random",
-    "message.timeout.ms": LONGEST_SECONDS * 1000,
     # A frozen environment does not notice that its connections are gone. Load balancers drop them after 350 s.
     "connections.max.idle.ms": 300_000,
     "socket.timeout.ms": 10_000,
@@ -34,19 +31,44 @@ _OPTIONS: dict[str, Any] = {
     # Errors are told by what could not be written. Only what nobody is told of otherwise is logged.
     "log_level": 2,
 }
+"""Of every client."""
 
-_HOPELESS: dict[int, str] = {
-    KafkaError._AUTHENTICATION: (  # noqa: SLF001
-        "look at KAFKA_AUTHENTICATION, at what KAFKA_SECRET_ARN holds or, with IAM, at the role's kafka-cluster:Connect"
-    ),
-    KafkaError._SSL: "look at KAFKA_AUTHENTICATION and KAFKA_CA_SECRET_ARN",  # noqa: SLF001
-    KafkaError._RESOLVE: "look at KAFKA_BROKERS, and at the DNS of the function's VPC",  # noqa: SLF001
+_PRODUCER_OPTIONS: dict[str, Any] = {
+    **OPTIONS,
+    "enable.idempotence": True,
+    # As Java's producers choose it, so that one key is in one partition, whoever writes it.
+    "partitioner": "murmur2_random",
+    "message.timeout.ms": LONGEST_SECONDS * 1000,
 }
-"""Errors of a connection that the next try does not mend, and their remedies."""
-_OUT_OF_REACH = (
-    "look at KAFKA_BROKERS, at the subnets and security groups of the function and the brokers and, where a broker "
-    "closes the connection, at KAFKA_AUTHENTICATION"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicUse:
+    """What a topic is asked for, in the words of whoever named it: remedies name what can be changed."""
+
+    brokers: str
+    """Where the brokers were named."""
+    network: str
+    """Where the DNS that knows the brokers is."""
+    routes: str
+    """What lies between the client and the brokers."""
+    topic: str
+    """Where the topic was named."""
+    rights: str
+    """What the cluster must allow."""
+
+
+OUTPUT = TopicUse(
+    "KAFKA_BROKERS",
+    "the DNS of the function's VPC",
+    "the subnets and security groups of the function and the brokers",
+    "PREDICTIONS_TOPIC",
+    "allow the function to describe the topic and to write to it",
 )
+"""The output topic of the settings."""
+_COMMAND = TopicUse("--kafka", "the DNS", "the way to the brokers", "--topic", "")
+READ_BY_COMMAND = replace(_COMMAND, rights="allow the client to describe the topic and to read from it")
+WRITTEN_BY_COMMAND = replace(_COMMAND, rights="allow the client to describe the topic and to write to it")
 
 
 Delivered = Callable[[KafkaError | None, object], None]
@@ -71,7 +93,7 @@ class TopicProducer(Protocol):
 def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicProducer:
     """Make a producer, which connects by itself; *on_error* is told what goes wrong with that."""
     logger = logging.getLogger("stream_consumer.kafka")
-    made: Any = Producer({**connection.configuration(), **_OPTIONS, "error_cb": on_error}, logger=logger)
+    made: Any = Producer({**connection.configuration(), **_PRODUCER_OPTIONS, "error_cb": on_error}, logger=logger)
     producer: TopicProducer = made  # whose stubs give every argument a default
     return producer
 
@@ -88,8 +110,11 @@ class TopicSession:
         topic: str,
         connect: Connect = connect,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        use: TopicUse = OUTPUT,
     ) -> None:
         self.topic = topic
+        self._use = use
         self.trouble: KafkaError | None = None
         """The last error of a connection."""
         self._connection = connection
@@ -143,7 +168,7 @@ class TopicSession:
             except KafkaException as error:
                 self.serve(partial(producer.poll, 0.0))  # which tells of the connections' errors
                 trouble = self.trouble or error.args[0]
-                if trouble.code() in _HOPELESS or self._clock() >= ends:
+                if trouble.code() in self._hopeless or self._clock() >= ends:
                     self.close()
                     raise TopicUnusable(self._unreachable(trouble)) from None
                 continue
@@ -164,8 +189,24 @@ class TopicSession:
                 "KAFKA_AUTHENTICATION=plaintext is for loopback only; set another"
             )
 
+    @property
+    def _hopeless(self) -> dict[int, str]:
+        """Errors of a connection that the next try does not mend, and their remedies."""
+        return {
+            KafkaError._AUTHENTICATION: (  # noqa: SLF001 (its name)
+                "look at KAFKA_AUTHENTICATION, at what KAFKA_SECRET_ARN holds or, with IAM, at the role's "
+                "kafka-cluster:Connect"
+            ),
+            KafkaError._SSL: "look at KAFKA_AUTHENTICATION and KAFKA_CA_SECRET_ARN",  # noqa: SLF001 (its name)
+            KafkaError._RESOLVE: f"look at {self._use.brokers}, and at {self._use.network}",  # noqa: SLF001 (its name)
+        }
+
     def _unreachable(self, error: KafkaError) -> str:
-        remedy = _HOPELESS.get(error.code(), _OUT_OF_REACH)
+        out_of_reach = (
+            f"look at {self._use.brokers}, at {self._use.routes} and, where a broker closes the connection, at "
+            "KAFKA_AUTHENTICATION"
+        )
+        remedy = self._hopeless.get(error.code(), out_of_reach)
         return (
             f"the topic {self.topic!r} cannot be asked for at {self._connection.brokers} with "
             f"KAFKA_AUTHENTICATION={self._connection.authentication}: {error.name()}: {error.str()}; {remedy}"
@@ -173,8 +214,8 @@ class TopicSession:
 
     def _refused(self, error: KafkaError) -> str:
         remedies = {
-            KafkaError.UNKNOWN_TOPIC_OR_PART: "create it, or set PREDICTIONS_TOPIC to another",
-            KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow the function to describe the topic and to write to it",
+            KafkaError.UNKNOWN_TOPIC_OR_PART: f"create it, or set {self._use.topic} to another",
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: self._use.rights,
         }
         return (
             f"the cluster at {self._connection.brokers} refuses the topic {self.topic!r}: {error.name()}; "

@@ -129,11 +129,12 @@ class PredictionTopic:
         producer = self._session.producer()
         acknowledged: set[int] = set()
         failures: dict[int, _Failure] = {}
+        delivered = partial(self._delivered, acknowledged, failures)
         tried = 0
         while tried < len(positions) and not failures:
             at = positions[tried]
             try:
-                failure = self._produce(producer, items[at], self._report(at, acknowledged, failures))
+                failure = self._produce(producer, items[at], partial(delivered, at))
             except BufferError:  # the queue is full: wait until something of it is written
                 if self._clock() >= deadline:
                     break
@@ -175,14 +176,19 @@ class PredictionTopic:
             return self._failure(error.args[0])._replace(at_fault=error.args[0].code() in _INVALID)
         return None
 
-    def _report(self, at: int, acknowledged: set[int], failures: dict[int, _Failure]) -> Delivered:
-        def delivered(error: KafkaError | None, _message: object) -> None:
-            if error is None:
-                acknowledged.add(at)
-            elif error.code() not in _PURGED:
-                failures[at] = self._failure(error)
-
-        return delivered
+    def _delivered(
+        self,
+        acknowledged: set[int],
+        failures: dict[int, _Failure],
+        at: int,
+        error: KafkaError | None,
+        _message: object,
+    ) -> None:
+        """Take the report of the entry at the position *at*."""
+        if error is None:
+            acknowledged.add(at)
+        elif error.code() not in _PURGED:
+            failures[at] = self._failure(error)
 
     def _failure(self, error: KafkaError) -> _Failure:
         # Without the broker's own words, which may quote a record.

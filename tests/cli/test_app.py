@@ -13,7 +13,7 @@ def test_a_package_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[
     assert run(lambda: missing("jq")) == 2
     assert capsys.readouterr().err == (
         "error: this command needs the package jq, which is not installed here; "
-        "pip install 'stream-consumer[local,train,doors]' has all that any command needs\n"
+        "pip install 'stream-consumer[local,train,doors,kafka]' has all that any command needs\n"
     )
 
 

@@ -82,7 +82,11 @@ BASES: dict[str, Base] = {
     "demo-loop": Base((), ("--rides", "nosuch.parquet"), ("nosuch.parquet", "an empty name")),
     "train": Base(("nosuch.parquet",), (), ("nosuch.parquet",), makes=("mlflow.db",)),
     "put": Base(("trips.csv",), (), ("ride_events",)),
-    "consume": Base((), ("--drain", "--poll", "0", "--maximum-retry-attempts", "0"), ("ride_events",)),
+    "consume": Base(
+        (),
+        ("--drain", "--poll", "0", "--maximum-retry-attempts", "0"),
+        ("ride_events", "goes with --kafka", "goes with Kinesis"),
+    ),
     "tail": Base((), ("--from", "TRIM_HORIZON", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
     "archive": Base((), ("--to", "archived", "--no-follow"), ("ride_predictions",), awaits="http://127.0.0.1:1"),
     "replay": Base((), (*MODEL, "--output", "replayed.json"), ("ride_events",)),

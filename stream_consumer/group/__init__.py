@@ -1,0 +1,1 @@
+"""A long-running member of a Kafka consumer group: the same consumer as the function's, without Lambda."""

@@ -1,0 +1,113 @@
+"""
+Messages → a batch: records partition by partition, ascending within each.
+
+The rule: a message of a partition that the member does not own, or that goes back to an earlier record, is dropped. It
+comes again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from stream_consumer.contract.dead_letter import encodable
+from stream_consumer.contract.kafka_event import kafka_record, topic_url
+from stream_consumer.contract.record import Header, KafkaOrigin, Record
+from stream_consumer.group.partitions import Partition, PartitionKey, Partitions
+
+# Source: librdkafka, ``rd_kafka_timestamp_type_t``; the names are Lambda's.
+_TIMESTAMP_TYPES = {1: "CREATE_TIME", 2: "LOG_APPEND_TIME"}
+
+
+class Message(Protocol):
+    """What is asked of librdkafka's message."""
+
+    def error(self) -> Any: ...
+
+    def topic(self) -> str | None: ...
+
+    def partition(self) -> int | None: ...
+
+    def offset(self) -> int | None: ...
+
+    def key(self) -> Any: ...
+
+    def value(self) -> Any: ...
+
+    def headers(self) -> Any: ...
+
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+class Range(NamedTuple):
+    """The offsets that a batch has of a partition; both are among them."""
+
+    partition: Partition
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records that are decided together."""
+
+    records: list[Record] = field(default_factory=list)
+    ranges: list[Range] = field(default_factory=list)
+
+
+def key_of(message: Message) -> PartitionKey:
+    return PartitionKey(message.topic() or "", message.partition() or 0)
+
+
+class _Taken(NamedTuple):
+    """What a batch takes of one partition."""
+
+    partition: Partition
+    location: str
+    records: list[Record]
+    offsets: list[int]
+
+
+def make_batch(messages: Iterable[Message], partitions: Partitions, brokers: str) -> Batch:
+    """Return the batch of *messages*, none of which is an error."""
+    known: dict[tuple[str | None, int | None], _Taken | None] = {}
+    for message in messages:
+        where = message.topic(), message.partition()
+        if where not in known:
+            known[where] = _taken(partitions.get(key_of(message)), brokers)
+        taken = known[where]
+        if taken is None:
+            continue
+        offset = message.offset() or 0
+        # A partition that was given away and came back begins anew; what came before is from before that.
+        if taken.offsets and offset <= taken.offsets[-1]:
+            taken.offsets.clear()
+            taken.records.clear()
+        taken.offsets.append(offset)
+        taken.records.append(_record(message, taken.partition.key, offset, taken.location))
+    batch = Batch()
+    for taken in filter(None, known.values()):
+        batch.ranges.append(Range(taken.partition, taken.offsets[0], taken.offsets[-1]))
+        batch.records += taken.records
+    return batch
+
+
+def _taken(partition: Partition | None, brokers: str) -> _Taken | None:
+    if partition is None or partition.back_to is not None:
+        return None
+    return _Taken(partition, topic_url(brokers, partition.key.topic), [], [])
+
+
+def _record(message: Message, key: PartitionKey, offset: int, location: str) -> Record:
+    timestamp_type, timestamp = message.timestamp()
+    known = _TIMESTAMP_TYPES.get(timestamp_type)
+    headers = message.headers()
+    origin = KafkaOrigin(
+        key.topic,
+        key.number,
+        offset,
+        message.key(),
+        timestamp if known else None,
+        known,
+        [Header(encodable(name), value) for name, value in headers] if headers else [],
+    )
+    return kafka_record(message.value(), origin, location)

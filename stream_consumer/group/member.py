@@ -1,0 +1,379 @@
+"""
+A member of a consumer group: it polls, has the consumer settle batches, and commits behind settled records.
+
+The rule: only offsets behind settled records are committed, and only of partitions that the member owns. A batch is of
+all partitions that are owned, the model is called once for it, and each partition is settled by itself. What could not
+be settled is gone back to after a wait, and the other partitions go on meanwhile.
+
+The batch is at work in another thread. Every call of the client is made in this one, which goes on polling while the
+model is slow: so the member stays in its group, and a rebalance in the midst of a batch is heard of. A partition that
+is taken away is waited for until its batch is settled, and then committed. A partition that is lost is not, since
+another member may own it already.
+
+Source: librdkafka, "INTRODUCTION.md", "Consumer groups" and "Incremental rebalance"; a pause would throw away what was
+fetched ahead, so none is made for a batch at work.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from stream_consumer.consumer import BatchResult
+from stream_consumer.contract.record import Record
+from stream_consumer.errors import DeploymentAtFault, ModelError, TopicUnusable
+from stream_consumer.group.batches import Batch, Message, key_of, make_batch
+from stream_consumer.group.partitions import Partition, PartitionKey, Partitions
+from stream_consumer.group.work import Start, Work, WorkThread
+
+_REFUSED = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError._AUTHENTICATION,  # noqa: SLF001 (its name)
+    }
+)
+"""Errors that no other try mends."""
+
+
+class Client(Protocol):
+    """What is asked of librdkafka's consumer."""
+
+    def consume(self, num_messages: int, timeout: float) -> Sequence[Message]: ...
+
+    def commit(self, *, offsets: list[TopicPartition], asynchronous: bool) -> Any: ...
+
+    def seek(self, partition: TopicPartition) -> None: ...
+
+    def pause(self, partitions: list[TopicPartition]) -> None: ...
+
+    def resume(self, partitions: list[TopicPartition]) -> None: ...
+
+    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]: ...
+
+
+class Decides(Protocol):
+    """What is asked of the consumer."""
+
+    def process(self, records: Sequence[Record], deadline: float) -> BatchResult: ...
+
+
+class Watcher(Protocol):
+    """Who is told what a member does."""
+
+    def decided(self, result: BatchResult, seconds: float, /) -> None: ...
+
+    def failed(self, error: Exception, records: int) -> None: ...
+
+    def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
+        """Partitions were ``assigned``, ``revoked`` or ``lost``; *owned* is how many there are now."""
+
+    def behind(self, lags: Mapping[PartitionKey, int]) -> None:
+        """How many records each partition has behind the last settled one, once a second."""
+
+    def warned(self, message: str, **fields: object) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How large batches are, and how long a member waits for what."""
+
+    batch_size: int = 100
+    window_seconds: float = 0.0
+    """How long a batch is gathered after its first record."""
+    timeout_seconds: float = 60.0
+    """How long a batch is tried to be settled."""
+    poll_seconds: float = 0.5
+    """How long a poll waits for a record, and how often a signal to stop is looked for."""
+    slice_seconds: float = 1.0
+    """How long a batch is at work until the member polls in its midst, and again."""
+    longest_seconds: float = 900.0
+    """How long a batch may be at work: after that the member polls no more, and the group gives its partitions away."""
+    backoff_seconds: float = 0.5
+    backoff_cap_seconds: float = 30.0
+    commit_again_seconds: float = 1.0
+    """How long after a commit that failed the next one is tried."""
+
+
+class Member:
+    """
+    One member of a group. The client's callbacks are its methods.
+
+    ``step`` does one batch, and is called again and again by one thread.
+    """
+
+    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+        self,
+        consumer: Decides,
+        brokers: str,
+        pace: Pace,
+        watcher: Watcher,
+        *,
+        start: Start | None = None,
+        is_overdue: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        """*is_overdue* says whether the batch at work is to be given up; *clock* must be that of *consumer*."""
+        self.partitions = Partitions()
+        self.assigned = False
+        """Whether the group has ever given this member its share, be it none."""
+        self.ticked = clock()
+        """When the loop was last known to be alive."""
+        self._consumer = consumer
+        self._brokers = brokers
+        self.pace = pace
+        self._watcher = watcher
+        self._start = start or WorkThread().start
+        self._is_overdue = is_overdue
+        self._clock = clock
+        self._uniform = uniform
+        self._client: Client | None = None
+        self._pending: list[Message] = []
+        """What came while a batch was at work."""
+        self._at_work: _AtWork | None = None
+        self._commit_after = 0.0
+        self._measure_at = 0.0
+
+    def joins(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing that was delivered waits to be decided."""
+        return not self._pending and not self.partitions.returning()
+
+    def step(self) -> int:
+        """
+        Gather a batch, have it settled, and commit; how many records it had.
+
+        Raises:
+            TopicUnusable: The client is not allowed to read.
+        """
+        self._tick()
+        self._send_back()
+        batch = make_batch(self._gather(), self.partitions, self._brokers)
+        if batch.records:
+            self._settle(batch)
+        self._commit()
+        if self._clock() >= self._measure_at:
+            self._measure_at = self._clock() + self.pace.slice_seconds
+            self._try("lag", lambda client: self._watcher.behind(self._lags(client)))
+        return len(batch.records)
+
+    # The client calls these back, in the midst of a poll.
+
+    def on_assign(self, _client: object, assigned: list[TopicPartition]) -> None:
+        self.assigned = True
+        self.partitions.take(_keys(assigned))
+        self._watcher.moved("assigned", _keys(assigned), len(self.partitions))
+
+    def on_revoke(self, _client: object, revoked: list[TopicPartition]) -> None:
+        keys = _keys(revoked)
+        if self._at_work and any(one.partition.key in keys for one in self._at_work.batch.ranges):
+            self._wait_for(self._at_work)
+        owned = [one for key in keys if (one := self.partitions.get(key))]
+        self._commit_now([one for one in owned if one.settled is not None and one.settled != one.committed])
+        self._drop(keys)
+        self._watcher.moved("revoked", keys, len(self.partitions))
+
+    def on_lost(self, _client: object, lost: list[TopicPartition]) -> None:
+        self._drop(_keys(lost))
+        self._watcher.moved("lost", _keys(lost), len(self.partitions))
+
+    def on_commit(self, error: KafkaError | None, committed: list[TopicPartition]) -> None:
+        for one in committed:
+            partition = self.partitions.get(PartitionKey(one.topic, one.partition))
+            if partition is None:
+                continue
+            failure = error or one.error
+            if failure is None:
+                partition.committed = one.offset
+            elif partition.asked == one.offset:  # otherwise a later commit is on its way
+                partition.asked = partition.committed
+                self._commit_after = self._clock() + self.pace.commit_again_seconds
+                self._watcher.warned("commit failed", error=failure.name(), partition=f"{one.topic}-{one.partition}")
+
+    def _gather(self) -> list[Message]:
+        """Return messages for one batch, and those that came meanwhile."""
+        size, pace = self.pace.batch_size, self.pace
+        gathered, self._pending = self._pending, []
+        if not gathered:
+            gathered = self._poll(size, 0.0) or self._poll(1, pace.poll_seconds)
+        until = self._clock() + pace.window_seconds
+        while gathered and len(gathered) < size:
+            left = until - self._clock()
+            more = self._poll(size - len(gathered), max(0.0, min(left, pace.poll_seconds)))
+            gathered += more
+            self._tick()
+            if left <= 0 or self._is_overdue():
+                break
+        self._pending += gathered[size:]
+        return gathered[:size]
+
+    def _poll(self, most: int, seconds: float) -> list[Message]:
+        found: Sequence[Message] = ()
+
+        def consume(client: Client) -> None:
+            nonlocal found
+            found = client.consume(most, seconds)
+
+        self._try("poll", consume)
+        messages = [message for message in found if message.error() is None]
+        if len(messages) < len(found):
+            for message in found:
+                self._heed(message)
+        return messages
+
+    def _heed(self, message: Message) -> None:
+        """Take note of *message* if it is none of the topic but the client's own."""
+        error = message.error()
+        if error is None:
+            return
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (its name)
+            partition = self.partitions.get(key_of(message))
+            if partition and partition.back_to is None:
+                partition.reached = max(partition.reached or 0, message.offset() or 0)
+            return
+        self._refuse(error)
+        self._watcher.warned("poll failed", error=error.name())
+
+    def _refuse(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() in _REFUSED:
+            raise TopicUnusable(
+                f"the cluster at {self._brokers} refuses this member of the group: {error.name()}: {error.str()}; "
+                "allow the client to read from the topic and to join the group"
+            )
+
+    def _settle(self, batch: Batch) -> None:
+        began = self._clock()
+        deadline = began + self.pace.timeout_seconds
+        work = self._start(partial(self._consumer.process, batch.records, deadline))
+        self._at_work = at_work = _AtWork(batch, work, began, deadline)
+        while not work.wait(self.pace.slice_seconds):
+            if self._is_overdue():
+                self._at_work = None
+                return
+            if self._clock() - began < self.pace.longest_seconds:
+                self._tick()
+                self._pending += self._poll(1, 0.0)
+        self._apply(at_work)
+
+    def _wait_for(self, at_work: "_AtWork") -> None:
+        """Wait for a batch of which partitions are taken away, until its deadline."""
+        while not self._is_overdue():
+            left = max(0.0, at_work.deadline - self._clock())
+            if at_work.work.wait(min(left, self.pace.slice_seconds)):
+                self._apply(at_work)
+                return
+            if not left:
+                return
+
+    def _apply(self, at_work: "_AtWork") -> None:
+        """Settle the partitions of a batch that has ended, once."""
+        if self._at_work is not at_work:
+            return
+        self._at_work = None
+        batch, seconds = at_work.batch, self._clock() - at_work.began
+        try:
+            result = at_work.work.result()
+        except (ModelError, DeploymentAtFault) as error:
+            self._watcher.failed(error, len(batch.records))
+            for one in batch.ranges:
+                self._fail(one.partition, one.first, one.first)
+            return
+        stops = {
+            PartitionKey(origin.topic, origin.partition): origin.offset
+            for record in result.first_unsettled
+            if (origin := record.kafka)
+        }
+        for one in batch.ranges:
+            if one.partition.key in stops:
+                self._fail(one.partition, one.first, stops[one.partition.key])
+            elif self.partitions.owns(one.partition):
+                one.partition.settle(one.last + 1)
+        self._watcher.decided(result, seconds)
+
+    def _fail(self, partition: Partition, first: int, unsettled: int) -> None:
+        """Have *partition* go back to the offset *unsettled* after a wait, and deliver nothing until then."""
+        if not self.partitions.owns(partition):
+            return
+        partition.fail(first, unsettled)
+        longest = min(self.pace.backoff_cap_seconds, self.pace.backoff_seconds * 2.0 ** min(partition.failures, 16))
+        partition.back_at = self._clock() + self._uniform(0, longest)
+        self._pending = [message for message in self._pending if key_of(message) != partition.key]
+        self._try("pause", lambda client: client.pause([_at(partition)]))
+
+    def _send_back(self) -> None:
+        for partition in self.partitions.to_send_back(self._clock()):
+            # What is fetched between the two is dropped by the second.
+            there = _at(partition, partition.back_to)
+            resumed = self._try("resume", lambda client, there=there: client.resume([there]))  # type: ignore[misc]
+            if resumed and self._try("seek", lambda client, there=there: client.seek(there)):  # type: ignore[misc]
+                partition.back_to = None
+            else:
+                partition.back_at = self._clock() + self.pace.backoff_seconds
+
+    def _try(self, what: str, call: Callable[[Client], object]) -> bool:
+        try:
+            assert self._client, "the member has joined no group"  # noqa: S101 (a mistake of ours)
+            call(self._client)
+        except KafkaException as error:
+            self._refuse(error.args[0])
+            self._watcher.warned(f"{what} failed", error=error.args[0].name())
+            return False
+        return True
+
+    def _commit(self) -> None:
+        """Ask for the commit of what is settled; the answer comes in a later poll."""
+        due = self.partitions.to_commit() if self._clock() >= self._commit_after else []
+        if due and self._try("commit", lambda client: client.commit(offsets=_settled(due), asynchronous=True)):
+            for one in due:
+                one.asked = one.settled
+
+    def _commit_now(self, due: Sequence[Partition]) -> None:
+        """Commit what is settled, and wait for the answer."""
+        if due and self._try("commit", lambda client: client.commit(offsets=_settled(due), asynchronous=False)):
+            for one in due:
+                one.asked = one.committed = one.settled
+
+    def _lags(self, client: Client) -> dict[PartitionKey, int]:
+        lags = {}
+        for one in self.partitions:
+            at = max(one.settled or 0, one.reached or 0)
+            _, end = client.get_watermark_offsets(_at(one), cached=True)
+            if at and end >= 0:
+                lags[one.key] = max(0, end - at)
+        return lags
+
+    def _drop(self, keys: Sequence[PartitionKey]) -> None:
+        self.partitions.give_up(keys)
+        self._pending = [message for message in self._pending if key_of(message) not in keys]
+
+    def _tick(self) -> None:
+        self.ticked = self._clock()
+
+
+@dataclass(frozen=True, slots=True)
+class _AtWork:
+    batch: Batch
+    work: Work
+    began: float
+    deadline: float
+
+
+def _keys(partitions: Sequence[TopicPartition]) -> list[PartitionKey]:
+    return [PartitionKey(one.topic, one.partition) for one in partitions]
+
+
+def _at(partition: Partition, offset: int | None = None) -> TopicPartition:
+    where = (partition.key.topic, partition.key.number)
+    return TopicPartition(*where) if offset is None else TopicPartition(*where, offset)
+
+
+def _settled(partitions: Sequence[Partition]) -> list[TopicPartition]:
+    return [_at(one, one.settled) for one in partitions]
