@@ -23,6 +23,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """What readers tell duplicates by; a Kafka record has it as a header."""
 
 
+class TopicEntry(Entry, frozen=True, gc=False, kw_only=True):
+    """One record for a topic that is more than an entry's data under its key."""
+
+    key: bytes | None
+    """As Kafka has it. The partition key says it as text."""
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    is_tombstone: bool = False
+    """Whether the value is null, and not the data."""
+
+
 class Unwritten(NamedTuple):
     """One thing that was not written: its position among what was handed over, and the service's last word on it."""
 

@@ -1,5 +1,5 @@
 """
-The producer of a topic: how it is made, asked for its topic, served, and given up for a new one.
+The client of a topic: how it is made, asked for its topic, served, and given up for a new one.
 
 The rule: an error of the library is never an exception beyond this module, but for what init must refuse.
 """
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
@@ -74,20 +74,30 @@ WRITTEN_BY_COMMAND = replace(_COMMAND, rights="allow the client to describe the 
 Delivered = Callable[[KafkaError | None, object], None]
 
 
-class TopicProducer(Protocol):
+class TopicClient(Protocol):
+    """What is asked of each client of librdkafka."""
+
+    def poll(self, timeout: float) -> object: ...
+
+    def list_topics(self, topic: str, timeout: float) -> Any: ...
+
+
+class TopicProducer(TopicClient, Protocol):
     """What is asked of librdkafka's producer."""
 
     def produce(
-        self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]], on_delivery: Delivered
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes | None]],
+        on_delivery: Delivered,
     ) -> None: ...
 
     def flush(self, timeout: float) -> int: ...
 
-    def poll(self, timeout: float) -> int: ...
-
     def purge(self) -> None: ...
-
-    def list_topics(self, topic: str, timeout: float) -> Any: ...
 
 
 def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicProducer:
@@ -99,16 +109,17 @@ def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> T
 
 
 Connect = Callable[[Connection, Callable[[KafkaError], None]], TopicProducer]
+Client = TypeVar("Client", bound=TopicClient)
 
 
-class TopicSession:
-    """A producer that is made when it is needed, and anew once it was given up."""
+class TopicSession(Generic[Client]):
+    """A client that is made when it is needed, and anew once it was given up."""
 
     def __init__(
         self,
         connection: Connection,
         topic: str,
-        connect: Connect = connect,
+        connect: Callable[[Connection, Callable[[KafkaError], None]], Client],
         clock: Callable[[], float] = time.monotonic,
         *,
         use: TopicUse = OUTPUT,
@@ -120,17 +131,17 @@ class TopicSession:
         self._connection = connection
         self._connect = connect
         self._clock = clock
-        self._producer: TopicProducer | None = None
+        self._client: Client | None = None
 
     def close(self) -> None:
-        """Give the producer up: the next write makes a new one."""
-        self._producer = None
+        """Give the client up: the next call makes a new one."""
+        self._client = None
 
-    def producer(self) -> TopicProducer:
-        if self._producer is None:
+    def client(self) -> Client:
+        if self._client is None:
             self.trouble = None
-            self._producer = self._connect(self._connection, self._on_error)
-        return self._producer
+            self._client = self._connect(self._connection, self._on_error)
+        return self._client
 
     def _on_error(self, error: KafkaError) -> None:
         # What says more is kept: that all brokers are down follows from it.
@@ -139,7 +150,7 @@ class TopicSession:
 
     def serve(self, wait: Callable[[], object]) -> None:
         """
-        Have the producer call back, for as long as *wait* does.
+        Have the client call back, for as long as *wait* does.
 
         A fatal error is raised from within, and calls of its reports then fail with a SystemError that it causes.
         Source: seen with confluent-kafka 2.16.1; tests/kafka/test_topic_writer_real.py has it.
@@ -161,12 +172,12 @@ class TopicSession:
         """
         ends = self._clock() + seconds
         while True:
-            producer = self.producer()
-            self.serve(partial(producer.poll, 0.0))  # which fetches a token of IAM
+            client = self.client()
+            self.serve(partial(client.poll, 0.0))  # which fetches a token of IAM
             try:
-                found = producer.list_topics(self.topic, timeout=min(_METADATA_SECONDS, seconds))
+                found = client.list_topics(self.topic, timeout=min(_METADATA_SECONDS, seconds))
             except KafkaException as error:
-                self.serve(partial(producer.poll, 0.0))  # which tells of the connections' errors
+                self.serve(partial(client.poll, 0.0))  # which tells of the connections' errors
                 trouble = self.trouble or error.args[0]
                 if trouble.code() in self._hopeless or self._clock() >= ends:
                     self.close()
@@ -178,7 +189,7 @@ class TopicSession:
                 return
             if refusal.code() != KafkaError.LEADER_NOT_AVAILABLE or self._clock() >= ends:
                 raise TopicUnusable(self._refused(refusal))
-            self.serve(partial(producer.poll, _METADATA_SECONDS / 4))
+            self.serve(partial(client.poll, _METADATA_SECONDS / 4))
 
     def _check_hosts(self, found: list[str]) -> None:
         strangers = self._connection.strangers(found)

@@ -18,8 +18,17 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException
 
 from stream_consumer.kafka.connection import Connection
-from stream_consumer.kafka.producer import LONGEST_SECONDS, Connect, Delivered, TopicProducer, TopicSession, connect
-from stream_consumer.sinks import NOT_SENT, Entry, Unwritten, Written
+from stream_consumer.kafka.producer import (
+    LONGEST_SECONDS,
+    OUTPUT,
+    Connect,
+    Delivered,
+    TopicProducer,
+    TopicSession,
+    TopicUse,
+    connect,
+)
+from stream_consumer.sinks import NOT_SENT, Entry, TopicEntry, Unwritten, Written
 
 EVENT_ID_HEADER = "event_id"
 """Header with the event id of a prediction: readers keep the first of each without parsing values."""
@@ -53,10 +62,11 @@ class PredictionTopic:
         connection: Connection,
         name: str,
         *,
+        use: TopicUse = OUTPUT,
         connect: Connect = connect,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._session = TopicSession(connection, name, connect, clock)
+        self._session = TopicSession(connection, name, connect, clock, use=use)
         self._clock = clock
         self._accepted = False
         """Whether the topic has ever taken an entry."""
@@ -126,7 +136,7 @@ class PredictionTopic:
         """
         if self._clock() >= deadline:
             return {at: _Failure(OUT_OF_TIME) for at in positions}, len(positions)
-        producer = self._session.producer()
+        producer = self._session.client()
         acknowledged: set[int] = set()
         failures: dict[int, _Failure] = {}
         delivered = partial(self._delivered, acknowledged, failures)
@@ -168,10 +178,16 @@ class PredictionTopic:
         Raises:
             BufferError: The producer's queue is full.
         """
-        headers = [(EVENT_ID_HEADER, entry.event_id.encode())] if entry.event_id is not None else []
-        key = entry.partition_key.encode()
+        headers: list[tuple[str, bytes | None]] = []
+        if entry.event_id is not None:
+            headers.append((EVENT_ID_HEADER, entry.event_id.encode()))
+        key: bytes | None = entry.partition_key.encode()
+        value: bytes | None = entry.data
+        if isinstance(entry, TopicEntry):
+            headers += entry.headers
+            key, value = entry.key, None if entry.is_tombstone else value
         try:
-            producer.produce(self._session.topic, key=key, value=entry.data, headers=headers, on_delivery=delivered)
+            producer.produce(self._session.topic, key=key, value=value, headers=headers, on_delivery=delivered)
         except KafkaException as error:
             return self._failure(error.args[0])._replace(at_fault=error.args[0].code() in _INVALID)
         return None

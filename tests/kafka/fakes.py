@@ -25,7 +25,7 @@ from confluent_kafka import KafkaError, KafkaException
 from stream_consumer.kafka.connection import Authentication, Connection
 from stream_consumer.kafka.producer import Delivered
 from stream_consumer.kafka.topic_writer import EVENT_ID_HEADER
-from stream_consumer.sinks import Entry
+from stream_consumer.sinks import Entry, TopicEntry
 from tests.fakes import Effect, FakeTime
 
 CONNECTION = Connection("localhost:9092", Authentication.PLAINTEXT)
@@ -82,6 +82,7 @@ class FakeTopic:
     largest: int = 1_000_000
     queue: int = 100_000
     """How many messages the producer takes before some of them are written."""
+    name: str = "ride_predictions"
     before_request: Callable[[], None] = lambda: None
     """Called before each request; it may end the process."""
     log: list[tuple[int, Entry]] = field(default_factory=list)
@@ -137,18 +138,22 @@ class FakeProducer:
         self._fatal = False
 
     def produce(
-        self, topic: str, *, key: bytes, value: bytes, headers: list[tuple[str, bytes]], on_delivery: Delivered
+        self,
+        topic: str,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: list[tuple[str, bytes | None]],
+        on_delivery: Delivered,
     ) -> None:
-        assert topic == "ride_predictions"
+        assert topic == self._topic.name
         if self._fatal:
             raise KafkaException(KafkaError(KafkaError._FATAL, fatal=True))  # noqa: SLF001 (its name)
-        if len(key) + len(value) > self._topic.largest:
+        if len(key or b"") + len(value or b"") > self._topic.largest:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         if len(self._waiting) >= self._topic.queue:
             raise BufferError
-        event_id = dict(headers).get(EVENT_ID_HEADER)
-        entry = Entry(key.decode(), value, event_id.decode() if event_id is not None else None)
-        self._waiting.append(_Message(entry, on_delivery))
+        self._waiting.append(_Message(_entry(key, value, headers), on_delivery))
 
     def flush(self, timeout: float) -> int:
         ends = self._topic.time.now + timeout
@@ -213,3 +218,14 @@ class FakeProducer:
     def _serve(self) -> None:
         while self._reports:
             self._reports.popleft()()
+
+
+def _entry(key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes | None]]) -> Entry:
+    """Return what was produced: a topic's entry where it has more than a prediction."""
+    event_id = dict(headers).get(EVENT_ID_HEADER)
+    others = tuple(header for header in headers if header[0] != EVENT_ID_HEADER)
+    text = "" if key is None else key.decode(errors="replace")
+    data, said = value or b"", event_id.decode() if event_id is not None else None
+    if key is None or value is None or others or text.encode() != key:
+        return TopicEntry(text, data, said, key=key, headers=others, is_tombstone=value is None)
+    return Entry(text, data, said)
