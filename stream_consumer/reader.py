@@ -10,8 +10,8 @@ import json
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,22 +42,46 @@ class Received:
     arrival: datetime
 
 
-@dataclass(slots=True)
-class _Memory:
-    """The identifiers of the last ``remember`` predictions."""
+class FirstOfEach:
+    """Decodes predictions, and leaves out those whose event was seen among the last ``remember``."""
 
-    remember: int
-    seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    def __init__(self, envelope: Envelope, remember: int, event_ids: Iterable[str] = ()) -> None:
+        """*event_ids* are those seen before, oldest first."""
+        self.duplicates = 0
+        """Predictions left out because their event had been seen."""
+        self.foreign = 0
+        """Records left out because they are not predictions."""
+        self._envelope = envelope
+        self._remember = remember
+        self._seen = OrderedDict[str, None].fromkeys(event_ids)
 
-    def is_new(self, event_id: str | None) -> bool:
+    @property
+    def event_ids(self) -> list[str]:
+        """Return the identifiers that are remembered, oldest first."""
+        return list(self._seen)
+
+    def take(self, data: bytes, place: str) -> Prediction | None:
+        """Return the prediction in *data*, or None for a duplicate or foreign data. *place* names the record in the log."""
+        try:
+            prediction = decode_prediction(data, self._envelope)
+        except (ValueError, RecursionError) as error:
+            self.foreign += 1
+            _LOGGER.warning("%s is not a prediction: %s", place, printable(str(error)))
+            return None
+        if self._is_new(prediction.event_id):
+            return prediction
+        self.duplicates += 1
+        return None
+
+    def _is_new(self, event_id: str | None) -> bool:
         """Whether *event_id* is new. The None of a direct invocation always is."""
         if event_id is None:
             return True
-        if event_id in self.seen:
+        if event_id in self._seen:
             return False
-        self.seen[event_id] = None
-        if len(self.seen) > self.remember:
-            self.seen.popitem(last=False)
+        self._seen[event_id] = None
+        if len(self._seen) > self._remember:
+            self._seen.popitem(last=False)
         return True
 
 
@@ -107,11 +131,6 @@ class PredictionReader:
                 2 s.
             sleep: Waits for a number of seconds.
         """
-        self.duplicates = 0
-        """Number of predictions left out as duplicates."""
-        self.foreign = 0
-        """Number of records left out because they are not predictions."""
-        self._envelope = envelope
         known = checkpoint or {"shards": {}, "event_ids": []}
         self._pages = StreamPages(
             kinesis,
@@ -123,7 +142,17 @@ class PredictionReader:
             sleep=sleep,
         )
         self._positions = self._pages.positions
-        self._memory = _Memory(remember, OrderedDict.fromkeys(known["event_ids"]))
+        self._first = FirstOfEach(envelope, remember, known["event_ids"])
+
+    @property
+    def duplicates(self) -> int:
+        """Number of predictions left out as duplicates."""
+        return self._first.duplicates
+
+    @property
+    def foreign(self) -> int:
+        """Number of records left out because they are not predictions."""
+        return self._first.foreign
 
     def checkpoint(self) -> dict[str, Any]:
         """
@@ -137,7 +166,7 @@ class PredictionReader:
         """
         return {
             "shards": dict(self._positions.shards),
-            "event_ids": list(self._memory.seen),
+            "event_ids": self._first.event_ids,
             **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
         }
 
@@ -148,22 +177,12 @@ class PredictionReader:
     def _received(self, shard_id: str, page: Page) -> Iterator[Received]:
         for record in page.records:
             number = record["SequenceNumber"]
-            for prediction in self._predictions(record["Data"], f"{number} of {shard_id}"):
-                if self._memory.is_new(prediction.event_id):
+            for part in unfolded(record["Data"]):
+                prediction = self._first.take(part, f"{number} of {shard_id}")
+                if prediction is not None:
                     yield Received(prediction, shard_id, number, record["ApproximateArrivalTimestamp"])
-                else:
-                    self.duplicates += 1
             # Only now: while the caller still works on a prediction, a checkpoint must not be past its record.
             self._positions.shards[shard_id] = number
-
-    def _predictions(self, data: bytes, place: str) -> Iterator[Prediction]:
-        """Yield the prediction of a record, or all predictions of a KPL aggregate."""
-        for part in unfolded(data):
-            try:
-                yield decode_prediction(part, self._envelope)
-            except (ValueError, RecursionError) as error:
-                self.foreign += 1
-                _LOGGER.warning("%s is not a prediction: %s", place, printable(str(error)))
 
 
 class _Checkpoint(msgspec.Struct, omit_defaults=True):

@@ -1,0 +1,162 @@
+"""
+A topic's records, page by page, for ever or up to an end.
+
+The rule: an end is fixed before the first record is read, so a topic that is written to faster than it is read has one.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from stream_consumer.contract.record import KafkaOrigin, Record
+from stream_consumer.errors import ReadFailed, UsageError
+from stream_consumer.kafka.topic_reader import BEGINNING, TopicReader
+from stream_consumer.kinesis.shard_reader import Start
+from stream_consumer.kinesis.stream_pages import Positions
+
+_SILENCE_SECONDS = 60.0
+_READ_SECONDS = 0.1
+_DISCOVERY_SECONDS = 30.0
+_LOGGER = logging.getLogger(__name__)
+
+
+def origin(record: Record) -> KafkaOrigin:
+    """Return where *record*, which was read from a topic, stands."""
+    if record.kafka is None:
+        raise ValueError(f"{record.event_id} did not come from Kafka")
+    return record.kafka
+
+
+def partition_name(topic: str, partition: int) -> str:
+    """Return what Lambda, and so an event id, calls *partition*."""
+    return f"{topic}-{partition}"
+
+
+def pages_between(
+    reader: TopicReader,
+    begin: Mapping[int, int],
+    end: Mapping[int, int],
+    *,
+    is_past: Callable[[Record], bool] = lambda _: False,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[list[Record]]:
+    """
+    Yield the records of each partition from its offset in *begin* up to that in *end*, which is not included.
+
+    A partition ends sooner at a record that *is_past*.
+
+    Raises:
+        ReadFailed: Nothing came for a minute.
+        StreamUnreadable: As :meth:`TopicReader.read`.
+    """
+    left = {partition for partition in begin if begin[partition] < end[partition]}
+    reader.assign({partition: begin[partition] for partition in left})
+    heard = clock()
+    while left:
+        page = reader.read(_READ_SECONDS)
+        inside, ended = _inside(page.records, end, is_past)
+        ended = (ended | page.tips) & left
+        if ended:
+            reader.drop(ended)
+            left -= ended
+        if inside:
+            yield inside
+        if page.records or page.tips:
+            heard = clock()
+        elif clock() - heard >= _SILENCE_SECONDS:
+            raise ReadFailed(f"nothing came of partitions {sorted(left)} of {reader.location} for a minute")
+
+
+def _inside(
+    records: list[Record], end: Mapping[int, int], is_past: Callable[[Record], bool]
+) -> tuple[list[Record], set[int]]:
+    """Return those of *records* that are before the end of their partitions, and the partitions that have ended."""
+    inside, ended = list[Record](), set[int]()
+    for record in records:
+        partition, offset = origin(record).partition, origin(record).offset
+        if offset >= end[partition] or is_past(record):
+            ended.add(partition)
+        if partition not in ended:
+            inside.append(record)
+        if offset == end[partition] - 1:
+            ended.add(partition)
+    return inside, ended
+
+
+@dataclass(slots=True)
+class TopicPages:
+    """
+    Iterate the pages of a topic. An empty page tells that the topic was asked in vain, so the caller gets a turn.
+
+    Where *start* is a time, earlier records are left out. Some may stand behind the first record of that time.
+    """
+
+    reader: TopicReader
+    positions: Positions
+    """The offset behind which to go on, by the name of a partition. The caller moves them."""
+    start: Start
+    """Where to begin in partitions without a position."""
+    follow: bool
+    """Go on for ever, in new partitions, too; else stop at what the end is at first."""
+    clock: Callable[[], float] = time.monotonic
+    poll_seconds: float = _READ_SECONDS
+    _fresh: set[int] = field(default_factory=set, init=False)
+    """The partitions without a position."""
+
+    def __iter__(self) -> Iterator[list[Record]]:
+        known = self.positions.stream_arn
+        if known not in {None, self.reader.location}:
+            raise UsageError(f"the checkpoint is of {known}, not of {self.reader.location}; name another file")
+        self.positions.stream_arn = self.reader.location
+        partitions = self.reader.partitions()
+        tips = self.reader.tips(partitions)
+        begin = self._begin(tips)
+        pages = self._followed(begin) if self.follow else pages_between(self.reader, begin, tips, clock=self.clock)
+        for page in pages:
+            yield [record for record in page if not self._is_before_start(record)]
+
+    def _begin(self, tips: Mapping[int, int]) -> dict[int, int]:
+        kept = {partition: self._kept(partition) for partition in tips}
+        self._fresh = {partition for partition, offset in kept.items() if offset is None}
+        first: Mapping[int, int | None] = dict.fromkeys(tips, BEGINNING)
+        if self.start.timestamp is not None:
+            first = self.reader.at_time(self._fresh, self.start.timestamp)
+        elif self.start.position == "LATEST":
+            first = tips
+        begin = {}
+        for partition, offset in kept.items():
+            chosen = first.get(partition) if offset is None else offset
+            begin[partition] = tips[partition] if chosen is None else chosen
+        return begin
+
+    def _kept(self, partition: int) -> int | None:
+        offset = self.positions.shards.get(partition_name(self.reader.topic, partition))
+        if offset is not None and not offset.isdecimal():
+            raise UsageError(f"the checkpoint has the offset {offset!r}, which is no number; name another file")
+        return None if offset is None else int(offset) + 1
+
+    def _is_before_start(self, record: Record) -> bool:
+        since = self.start.timestamp
+        fresh = since is not None and origin(record).partition in self._fresh
+        return fresh and record.arrival is not None and since is not None and record.arrival < since
+
+    def _followed(self, begin: Mapping[int, int]) -> Iterator[list[Record]]:
+        self.reader.assign(begin)
+        known, look = set(begin), self.clock() + _DISCOVERY_SECONDS
+        while True:
+            yield self.reader.read(self.poll_seconds).records
+            if self.clock() >= look:
+                known |= self._discover(known)
+                look = self.clock() + _DISCOVERY_SECONDS
+
+    def _discover(self, known: set[int]) -> set[int]:
+        """Read the partitions that the topic has got since."""
+        try:
+            new = set(self.reader.partitions()) - known
+        except ReadFailed as error:
+            _LOGGER.warning("following goes on after: %s", error)
+            return set()
+        if new:
+            self.reader.add(dict.fromkeys(new, BEGINNING))
+        return new

@@ -1,0 +1,90 @@
+"""
+Reading a topic downstream: its records, or its typed predictions, the first of each ``event_id``.
+
+The rule: that of :mod:`stream_consumer.reader`. Nothing is committed, since the reader keeps its own checkpoint.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from stream_consumer.contract.envelope import Envelope
+from stream_consumer.contract.record import Record
+from stream_consumer.kafka.topic_reader import TopicReader
+from stream_consumer.kinesis.shard_reader import Start
+from stream_consumer.kinesis.stream_pages import Positions
+from stream_consumer.operate.topic_pages import TopicPages, origin, partition_name
+from stream_consumer.reader import FirstOfEach, Received
+
+_REMEMBERED = 200_000
+
+
+class TopicPredictionReader:
+    """Iterate the predictions of a topic. Not thread-safe."""
+
+    def __init__(  # noqa: PLR0913 (each has a default that fits)
+        self,
+        reader: TopicReader,
+        *,
+        start: Start | None = None,
+        follow: bool = True,
+        envelope: Envelope = Envelope(),  # noqa: B008 (frozen)
+        checkpoint: Mapping[str, Any] | None = None,
+        turn: Callable[[], object] = lambda: None,
+    ) -> None:
+        """
+        Prepare to read; nothing is asked of the topic before the iteration begins.
+
+        Args:
+            reader: Of the topic.
+            start: Where to begin in partitions that *checkpoint* does not know; by default at the oldest record.
+            follow: Go on for ever; else stop at what is the end when reading begins.
+            envelope: The names of a prediction's fields.
+            checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
+                if it is of another topic.
+            turn: Called after each read.
+        """
+        known = checkpoint or {"shards": {}, "event_ids": []}
+        self._positions = Positions(dict(known["shards"]), known.get("stream_arn"))
+        self._pages = TopicPages(reader, self._positions, start or Start(), follow)
+        self._first = FirstOfEach(envelope, _REMEMBERED, known["event_ids"])
+        self._turn = turn
+
+    @property
+    def duplicates(self) -> int:
+        """How many predictions were left out because their event had been seen."""
+        return self._first.duplicates
+
+    @property
+    def foreign(self) -> int:
+        """How many records were left out because they are not predictions."""
+        return self._first.foreign
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Return what a later reader needs to go on behind the last record that was taken (JSON)."""
+        return {
+            "shards": dict(self._positions.shards),
+            "event_ids": self._first.event_ids,
+            **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
+        }
+
+    def records(self) -> Iterator[Record]:
+        """Yield the records, whatever they are."""
+        for page in self._pages:
+            for record in page:
+                yield record
+                # Only now: a checkpoint made while the caller still works on a record must not be past it.
+                place = origin(record)
+                self._positions.shards[partition_name(place.topic, place.partition)] = str(place.offset)
+            self._turn()
+
+    def __iter__(self) -> Iterator[Received]:
+        for record in self.records():
+            prediction = self._first.take(record.data, str(record.event_id))
+            if prediction is not None:
+                yield Received(prediction, str(record.shard), str(record.sequence_number), arrival(record))
+
+
+def arrival(record: Record) -> datetime:
+    """Return the time of *record* or, where its timestamp says none, the present."""
+    return datetime.now(UTC) if record.arrival is None else datetime.fromtimestamp(record.arrival, UTC)
