@@ -128,6 +128,25 @@ def connect(
     Raises:
         UsageError: No such profile, no region, or an endpoint that is no URL.
     """
+    made = session(environ=environ, endpoint_url=endpoint_url, region=region, profile=profile)
+    if made.region_name is None:
+        raise UsageError("no AWS region: pass --region, set AWS_DEFAULT_REGION, or configure one for the profile")
+    return Clients(made, endpoint_url)
+
+
+def session(
+    *,
+    environ: Mapping[str, str],
+    endpoint_url: str | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+) -> boto3.Session:
+    """
+    Return a session by the rules of :func:`connect`. It may have no region.
+
+    Raises:
+        UsageError: No such profile, or an endpoint that is no URL.
+    """
     local = _is_loopback(endpoint_url or environ.get("AWS_ENDPOINT_URL"))
     # Without a profile or keys of the user's own, boto3 would look for an instance's role, for seconds.
     keyless = local and not (profile or {"AWS_ACCESS_KEY_ID", "AWS_PROFILE"} & environ.keys())
@@ -135,12 +154,9 @@ def connect(
     try:
         core = botocore.session.Session(profile=profile)
         found: str | None = region or core.get_config_variable("region") or (LOCAL_REGION if local else None)
-        session = boto3.Session(key, key, region_name=found, botocore_session=core)
+        return boto3.Session(key, key, region_name=found, botocore_session=core)
     except ProfileNotFound as error:
         raise UsageError(f"{error}; see the profiles with: aws configure list-profiles") from error
-    if found is None:
-        raise UsageError("no AWS region: pass --region, set AWS_DEFAULT_REGION, or configure one for the profile")
-    return Clients(session, endpoint_url)
 
 
 def _is_loopback(endpoint_url: str | None) -> bool:

@@ -24,10 +24,11 @@ from stream_consumer.cli import (
     local,
     model,
     monitor,
+    put,
     replay,
     serve,
     status,
-    streams,
+    tail,
     train,
     training_job,
     worker,
@@ -108,9 +109,9 @@ app.command("doctor")(doctor.doctor)
 app.command("train")(train.train)
 app.command("training-job", hidden=True)(training_job.training_job)
 app.add_typer(model.app, name="model")
-app.command("put")(streams.put)
+app.command("put")(put.put)
 app.command("consume", epilog=MODEL_SETTINGS)(consume.consume)
-app.command("tail")(streams.tail)
+app.command("tail")(tail.tail)
 app.command("archive")(archive.archive)
 app.command("replay", epilog=MODEL_SETTINGS)(replay.replay)
 app.command("batch", epilog=MODEL_SETTINGS)(batch.batch)

@@ -88,6 +88,35 @@ def topic_name(text: str) -> str:
     return text
 
 
+def cluster(brokers: str, region: str | None, profile: str | None) -> Connection:
+    """
+    Return the way to the cluster at *brokers*, with secrets and tokens of AWS by *region* and *profile*.
+
+    Raises:
+        UsageError: *brokers* are none, or there is no such profile.
+        SettingsError: A variable is wrong, or a secret cannot be read.
+    """
+    from stream_consumer.aws.clients import session
+
+    return connection(brokers, session(environ=os.environ, region=region, profile=profile))
+
+
+def chosen_topic(kafka: str | None, topic: str | None, stream: str, default: str) -> str | None:
+    """
+    Return the topic that the options name, by default *default*, or None where they name a stream.
+
+    Raises:
+        UsageError: They name a stream and a cluster of Kafka, or a topic and no cluster.
+    """
+    if kafka is None:
+        if topic is not None:
+            raise UsageError(f"--topic {topic}: name the cluster, too, with --kafka BROKERS")
+        return None
+    if stream != default:
+        raise UsageError(f"--stream {stream} is of Kinesis, and --kafka {kafka} of Kafka; name a topic with --topic")
+    return topic_name(default if topic is None else topic)
+
+
 def _parsed(option: str, field: str, text: str) -> None:
     try:
         FIELDS[field].parse(text)

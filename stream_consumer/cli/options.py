@@ -155,13 +155,14 @@ def environment(clients: "Clients") -> dict[str, str]:
 
 def start_at(text: str) -> Start:
     """
-    Return the start that *text* names: TRIM_HORIZON, LATEST or an ISO 8601 time.
+    Return the start that *text* names: TRIM_HORIZON, which Kafka calls earliest, LATEST or an ISO 8601 time.
 
     Raises:
         UsageError: It is none of these.
     """
-    if text.upper() in {"TRIM_HORIZON", "LATEST"}:
-        return Start(text.upper())
+    position = {"EARLIEST": "TRIM_HORIZON"}.get(text.upper(), text.upper())
+    if position in {"TRIM_HORIZON", "LATEST"}:
+        return Start(position)
     return Start("AT_TIMESTAMP", timestamp=timestamp(text).timestamp())
 
 

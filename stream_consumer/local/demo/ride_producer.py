@@ -1,7 +1,7 @@
 """
 Rides → records on a stream, as producers of the lineage put them: JSON events, one record a ride.
 
-The rule: what is counted as put was acknowledged; what Kinesis rejects is put again until it is.
+The rule: what is counted as put was acknowledged. What the stream rejects is put again until it is.
 """
 
 import itertools
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from stream_consumer.errors import StreamConsumerError
-from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, PredictionStream
-from stream_consumer.sinks import Entry
+from stream_consumer.kinesis.stream_writer import MAX_ENTRIES
+from stream_consumer.sinks import Entry, Sink
 from stream_consumer.training.rides import Rides
 
 # How long one chunk may be rejected before the producer gives up.
@@ -35,9 +35,9 @@ def ride_events(rides: Rides) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Puts entries on a stream, in order, at a rate."""
+    """Puts entries on a stream or a topic, in order, at a rate."""
 
-    stream: PredictionStream
+    stream: Sink
     rate: float | None = None
     """Records a second; None for as fast as the stream takes them."""
     clock: Callable[[], float] = time.monotonic

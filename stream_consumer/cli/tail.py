@@ -1,0 +1,134 @@
+"""``tail``: predictions off a stream or a topic."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import msgspec
+import typer
+
+from stream_consumer.cli import kafka_options, options
+from stream_consumer.cli.terminal import Terminal, say
+from stream_consumer.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream_consumer.contract.envelope import Envelope
+    from stream_consumer.contract.record import Record
+    from stream_consumer.kafka.connection import Connection
+    from stream_consumer.kinesis.shard_reader import Start
+    from stream_consumer.operate.topic_predictions import TopicPredictionReader
+    from stream_consumer.reader import PredictionReader, Received
+
+
+STREAM = "ride_predictions"
+
+
+def tail(  # noqa: PLR0913 (each is an option)
+    *,
+    stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = STREAM,
+    kafka: kafka_options.Brokers = None,
+    topic: kafka_options.Topic = None,
+    start: Annotated[
+        str, typer.Option("--from", help="TRIM_HORIZON (earliest), LATEST or a time in ISO 8601.")
+    ] = "LATEST",
+    follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as on the stream.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="With --kafka: the values of all records as they are, one a line.")
+    ] = False,
+    id_field: options.IdField = None,
+    prediction_field: options.PredictionField = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="File to keep the place in, so that the next start goes on.")
+    ] = None,
+    endpoint_url: options.EndpointUrl = None,
+    region: options.Region = None,
+    profile: options.Profile = None,
+) -> None:
+    """
+    Show predictions as they come, the first of each event only.
+
+    Every record that was delivered again was also published again. Its event_id tells, and it is left out.
+
+    With --kafka the topic is ride_predictions unless --topic names another. No consumer group is joined and nothing is
+    committed.
+    """
+    from stream_consumer.contract.envelope import Envelope
+    from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
+
+    name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
+    if raw and name is None:
+        raise UsageError("--raw is for topics: name their cluster with --kafka BROKERS")
+    envelope = Envelope(**options.envelope_names(None, id_field, prediction_field))
+    begin = options.start_at(start)
+    kept = load_checkpoint(options.written("--checkpoint", checkpoint)) if checkpoint else None
+    with contextlib.ExitStack() as stack:
+        reader: PredictionReader | TopicPredictionReader
+        if name is None:
+            kinesis = options.aws(endpoint_url, region, profile).kinesis
+            reader = PredictionReader(kinesis, stream, start=begin, follow=follow, envelope=envelope, checkpoint=kept)
+        else:
+            there = kafka_options.cluster(kafka or "", region, profile)
+            reader = stack.enter_context(_topic(there, name, begin, kept, envelope, follow=follow))
+        if checkpoint:
+            stack.callback(lambda: save_checkpoint(checkpoint, reader.checkpoint()))
+        for count, line in enumerate(_lines(reader, envelope, as_json=as_json, raw=raw), start=1):
+            say(line, flush=True)
+            if count == limit:
+                break
+
+
+@contextlib.contextmanager
+def _topic(  # noqa: PLR0913 (what the options say)
+    there: "Connection",
+    name: str,
+    begin: "Start",
+    kept: Mapping[str, Any] | None,
+    envelope: "Envelope",
+    *,
+    follow: bool,
+) -> "Iterator[TopicPredictionReader]":
+    from stream_consumer.kafka.topic_reader import TopicReader
+    from stream_consumer.operate.topic_predictions import TopicPredictionReader
+
+    topic = TopicReader(there, name)
+    topic.check()
+    try:
+        yield TopicPredictionReader(topic, start=begin, follow=follow, envelope=envelope, checkpoint=kept)
+    finally:
+        topic.close()
+
+
+def _lines(
+    reader: "PredictionReader | TopicPredictionReader", envelope: "Envelope", *, as_json: bool, raw: bool
+) -> Iterator[str]:
+    if raw:
+        yield from map(_value, cast("TopicPredictionReader", reader).records())
+        return
+    if not as_json:
+        Terminal(lines=True).print(
+            f"{'arrival':<13}{envelope.id or 'event_id':>14}{'prediction':>12}  {'model and version'}", style="bold"
+        )
+    for received in reader:
+        yield _json(received) if as_json else _row(received)
+
+
+def _value(record: "Record") -> str:
+    is_null = record.kafka is not None and record.kafka.null_value
+    return "null" if is_null else record.data.decode(errors="backslashreplace")
+
+
+def _json(received: "Received") -> str:
+    return msgspec.json.encode(received.prediction).decode()
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else msgspec.json.encode(value).decode()
+
+
+def _row(received: "Received") -> str:
+    prediction = received.prediction
+    arrival = received.arrival.astimezone().strftime("%H:%M:%S.%f")[:-3]
+    return f"{arrival:<13}{prediction.id!s:>14}{_shown(prediction.value):>12}  {prediction.model} {prediction.version}"
