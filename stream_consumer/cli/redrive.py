@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from stream_consumer.cli import options
+from stream_consumer.cli import kafka_options, options
 from stream_consumer.cli.dead_letter_options import (
     Bucket,
     Prefix,
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from stream_consumer.operate.jq_edit import Edit
     from stream_consumer.operate.preparation import Preparation, Refused
     from stream_consumer.operate.redrive import Outcome
+    from stream_consumer.operate.topic_target import TopicTarget
+    from stream_consumer.sinks import Sink
 
 INTERRUPTED = 130
 # Source: jq 1.7 manual, "Format strings and escaping".
@@ -71,6 +73,15 @@ def redrive(  # noqa: PLR0913 (each is an option)
     stream: Annotated[
         str | None, typer.Option(help="Stream to put them on, by name or ARN; by default where they came from.")
     ] = None,
+    kafka: kafka_options.Brokers = None,
+    topic: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Topic to put them on (with --kafka); by default where they came from."),
+    ] = None,
+    tombstones: Annotated[
+        bool,
+        typer.Option("--tombstones", help="Put null values back, too (with --kafka). They delete their keys."),
+    ] = False,
     rate: options.Rate = None,
     delete: Annotated[
         bool, typer.Option("--delete", help="Then delete documents of which every letter was redriven, now or before.")
@@ -80,27 +91,30 @@ def redrive(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Put dead letters back on their stream, each event once.
+    Put dead letters back on their stream or topic, each event once.
 
     They keep their bytes and partition key. What was put is marked under redriven/ in the bucket, and the next run
     passes it over: run the same command again after a failure. Ctrl-C stops after the chunk at hand. What goes back is
     a new record with a new event id; if it is still invalid it becomes a new dead letter. A crash between a put and its
     mark puts at most 500 records twice.
+
+    Those of a Kafka topic go back with --kafka, with their headers, and those of a stream without it. Neither goes
+    where the other came from unless --topic or --stream names the target.
     """
-    from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.preparation import Elsewhere, Preparation
     from stream_consumer.operate.redrive import Marks, Redrive
 
     wanted = selection(event_ids, reason, shard, since, until)
+    target = _topics(kafka, topic, stream, tombstones=tombstones)
     clients = options.aws(endpoint_url, region, profile)
-    prepare = Preparation(stream, _edit(edit), _schema(check, clients), Elsewhere(clients.kinesis))
+    prepare = Preparation(stream, _edit(edit), _schema(check, clients), Elsewhere(clients.kinesis), target)
     store, marks = DeadLetterBucket(clients.s3, bucket, prefix), Marks(clients.s3, bucket)
     search, done = Search(store), marks.load()
     if dry_run:
         failures = _rehearse((letter for letter in search.letters(wanted) if letter.identity not in done), prepare)
     else:
-        sink = functools.cache(functools.partial(PredictionStream, clients.kinesis))
+        sink = functools.cache(_sinks(clients, kafka))
         keys = store.keys()
         with finishing("the chunk at hand") as stopping, bar("reading documents", len(keys)) as advance:
             letters = search.letters(wanted, keys, advance)
@@ -116,6 +130,40 @@ def redrive(  # noqa: PLR0913 (each is an option)
     if failures:
         raise typer.Exit(1)
     search.end()
+
+
+def _topics(kafka: str | None, topic: str | None, stream: str | None, *, tombstones: bool) -> "TopicTarget | None":
+    """
+    Return where letters go on a cluster of Kafka, None if they go on streams.
+
+    Raises:
+        UsageError: The options contradict each other.
+    """
+    from stream_consumer.operate.topic_target import TopicTarget
+
+    if kafka is None:
+        if topic is not None or tombstones:
+            given = f"--topic {topic}" if topic is not None else "--tombstones"
+            raise UsageError(f"{given}: name the cluster, too, with --kafka BROKERS")
+        return None
+    if stream is not None:
+        raise UsageError(f"--stream {stream} is of Kinesis, and --kafka {kafka} of Kafka; name a topic with --topic")
+    name = None if topic is None else kafka_options.topic_name(topic)
+    return TopicTarget(kafka_options.environment(kafka, {})["KAFKA_BROKERS"], name, tombstones)
+
+
+def _sinks(clients: "Clients", kafka: str | None) -> "Callable[[str], Sink]":
+    """Return what opens the sink of a stream or, on a cluster of Kafka, of a topic by its location."""
+    if kafka is None:
+        from stream_consumer.kinesis.stream_writer import PredictionStream
+
+        return functools.partial(PredictionStream, clients.kinesis)
+    from stream_consumer.kafka.producer import WRITTEN_BY_COMMAND
+    from stream_consumer.kafka.topic_writer import PredictionTopic
+    from stream_consumer.operate.topic_target import usable
+
+    there = kafka_options.connection(kafka, clients.session)
+    return lambda location: usable(PredictionTopic(there, location.rpartition("/")[2], use=WRITTEN_BY_COMMAND))
 
 
 def _edit(text: str | None) -> "Edit | None":

@@ -2,7 +2,8 @@
 What becomes of a letter on its way back: the records that it is put back as, or why it stays.
 
 The rule: a letter goes back on the stream whose ARN it has. Another account's, region's or kind of stream takes it only
-if the operator names that stream. A letter of a Kafka topic never goes on a Kinesis stream because that has its name.
+if the operator names that stream. A letter of a Kafka topic never goes on a Kinesis stream because that has its name,
+and none of a stream on a topic.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from stream_consumer.kinesis.stream_writer import MAX_ENTRY_BYTES
 from stream_consumer.operate.dead_letter_bucket import Letter
 from stream_consumer.operate.identity import sha256
 from stream_consumer.operate.jq_edit import Edit, NotEdited
+from stream_consumer.operate.topic_target import StaysPut, TopicTarget
 from stream_consumer.sinks import Entry
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Order:
 
     letter: Letter
     stream: str
-    """Its ARN or, of an older dead letter, its name."""
+    """Its ARN or, of an older dead letter, its name. The location of a topic."""
     entries: tuple[Entry, ...]
 
     @property
@@ -65,31 +67,47 @@ class Preparation:
     """What the data must be valid by."""
     elsewhere: Callable[[str], str | None] = lambda _: None
     """Why the stream of an ARN cannot be put on from here, None if it can."""
+    topics: TopicTarget | None = None
+    """Where letters go on a cluster of Kafka, instead of on streams."""
 
     def __call__(self, letter: Letter) -> Order | Refused:
-        stream = self.stream or _origin(letter)
-        if letter.kafka and not self.stream:
-            return Refused(letter, f"it came from the Kafka topic {letter.kafka.topic}; name a stream with --stream")
-        if stream is None:
-            return Refused(letter, "it came by a direct invocation, so no stream is known: name one with --stream")
-        elsewhere = None if self.stream or letter.stream_arn is None else self.elsewhere(letter.stream_arn)
-        if elsewhere:
-            return Refused(letter, f"{elsewhere}; name a stream with --stream")
-        # Nothing but its content can stand in for a key that nobody ever gave.
-        key = sha256(letter.data) if letter.partition_key is None else letter.partition_key
-        if not 1 <= len(key) <= _MAX_KEY:
-            return Refused(letter, f"its partition key has {len(key)} characters; Kinesis takes 1 to {_MAX_KEY}")
         try:
+            stream = self.topics.location(letter) if self.topics else self._stream(letter)
             datas = self.edit(letter.data) if self.edit else [letter.data]
-        except NotEdited as error:
+            if self.topics:
+                entries = self.topics.entries(letter, datas, edited=self.edit is not None)
+            else:
+                entries = tuple(Entry(_key(letter), data) for data in datas)
+        except (StaysPut, NotEdited) as error:
             return Refused(letter, str(error))
-        entries = tuple(Entry(key, data) for data in datas)
         why = next((why for why in map(self._why_not, entries) if why), None)
         return Refused(letter, why) if why else Order(letter, stream, entries)
 
+    def _stream(self, letter: Letter) -> str:
+        """
+        Return the Kinesis stream for *letter*.
+
+        Raises:
+            StaysPut: None is known for it.
+        """
+        if self.stream:
+            return self.stream
+        if letter.kafka:
+            raise StaysPut(
+                f"it came from the Kafka topic {letter.kafka.topic}; name its cluster with --kafka, or name a stream "
+                "with --stream"
+            )
+        elsewhere = self.elsewhere(letter.stream_arn) if letter.stream_arn is not None else None
+        if elsewhere:
+            raise StaysPut(f"{elsewhere}; name a stream with --stream")
+        stream = _origin(letter)
+        if stream is None:
+            raise StaysPut("it came by a direct invocation, so no stream is known: name one with --stream")
+        return stream
+
     def _why_not(self, entry: Entry) -> str | None:
         size = _size(entry)
-        if size > MAX_ENTRY_BYTES:
+        if size > MAX_ENTRY_BYTES and not self.topics:
             return f"it has {size:,} bytes with its key, more than the {MAX_ENTRY_BYTES:,} of a put"
         fault = self._fault(entry.data)
         return f"still {fault.reason} at {fault.path}: {fault.detail}" if fault else None
@@ -102,6 +120,20 @@ class Preparation:
         except kpl.CorruptAggregate:
             parts = [data]
         return next((fault for fault in map(self.schema.decode, parts) if isinstance(fault, InvalidRecord)), None)
+
+
+def _key(letter: Letter) -> str:
+    """
+    Return the partition key of *letter*.
+
+    Raises:
+        StaysPut: Kinesis does not take it.
+    """
+    # Nothing but its content can stand in for a key that nobody ever gave.
+    key = sha256(letter.data) if letter.partition_key is None else letter.partition_key
+    if not 1 <= len(key) <= _MAX_KEY:
+        raise StaysPut(f"its partition key has {len(key)} characters; Kinesis takes 1 to {_MAX_KEY}")
+    return key
 
 
 def _origin(letter: Letter) -> str | None:

@@ -181,7 +181,7 @@ class Redrive:
         for chunk in _chunks(self._orders(letters, done, outcome), most):
             if self.rate:
                 self.retry.sleep(max(0.0, begun + outcome.records / self.rate - self.retry.clock()))
-            self._put_unless_given_up(chunk, done, outcome)
+            self._put(chunk, done, outcome)
         return outcome
 
     def _orders(self, letters: Iterable[Letter], done: Identities, outcome: Outcome) -> Iterator[Order]:
@@ -198,45 +198,58 @@ class Redrive:
     def _given_up(self, stream: str) -> bool:
         return self._failures[stream] >= _MOST_FAILURES
 
-    def _put_unless_given_up(self, chunk: Sequence[Order], done: Identities, outcome: Outcome) -> None:
-        if self._given_up(chunk[0].stream):
-            outcome.untried += len(chunk)
-        else:
-            self._put(chunk, done, outcome)
-
     def _put(self, chunk: Sequence[Order], done: Identities, outcome: Outcome) -> None:
-        """Put *chunk*; if the stream refuses all of it, its halves, until what is refused stands alone."""
-        put, left = self._write(chunk, outcome)
-        if put:
-            self.marks.add(put)
-            done.update(order.letter.identity for order in put)
-            outcome.put += len(put)
-        if put or len(chunk) == 1 or self._given_up(chunk[0].stream):
-            outcome.unput += left
-            return
-        middle = len(chunk) // 2
-        for half in (chunk[:middle], chunk[middle:]):
-            self._put_unless_given_up(half, done, outcome)
+        """
+        Put *chunk*; if the stream refuses all of it, its halves, until what is refused stands alone.
 
-    def _write(self, chunk: Sequence[Order], outcome: Outcome) -> tuple[list[Order], list[Refused]]:
-        """Put *chunk* once: the letters of which the stream took every record, and the others."""
+        What was not sent because another letter is at fault is sent behind it.
+        """
+        while chunk:
+            if self._given_up(chunk[0].stream):
+                outcome.untried += len(chunk)
+                return
+            put, left, untried = self._write(chunk, outcome)
+            if put:
+                self.marks.add(put)
+                done.update(order.letter.identity for order in put)
+                outcome.put += len(put)
+            if not put and not untried and len(chunk) > 1 and not self._given_up(chunk[0].stream):
+                middle = len(chunk) // 2
+                for half in (chunk[:middle], chunk[middle:]):
+                    self._put(half, done, outcome)
+                return
+            outcome.unput += left
+            chunk = untried
+
+    def _write(self, chunk: Sequence[Order], outcome: Outcome) -> tuple[list[Order], list[Refused], list[Order]]:
+        """
+        Put *chunk* once.
+
+        Returns:
+            The letters of which the stream took every record, those that it did not take, and those of which nothing
+            was sent because another one is at fault.
+        """
         stream, begun = chunk[0].stream, self.retry.clock()
         entries = [entry for order in chunk for entry in order.entries]
         written = self.sink(stream).write(entries, begun + _SETTLING_SECONDS)
         reasons = {unwritten.position: unwritten.reason for unwritten in written.unwritten}
+        blocked = {unwritten.position for unwritten in written.unwritten if unwritten.untried}
+        is_at_fault = any(unwritten.refused for unwritten in written.unwritten)
         outcome.records += len(entries) - len(reasons)
         self._failures[stream] = 0 if len(reasons) < len(entries) else self._failures[stream] + 1
         if reasons and self.retry.clock() - begun > _SETTLING_SECONDS / 2:
             self._failures[stream] = _MOST_FAILURES  # it was tried again all that time
-        put, left, positions = list[Order](), list[Refused](), iter(range(len(entries)))
+        put, left, untried, positions = list[Order](), list[Refused](), list[Order](), iter(range(len(entries)))
         for order in chunk:
-            own = itertools.islice(positions, len(order.entries))
-            whys = [reasons[at] for at in own if at in reasons]
-            if whys:
+            own = set(itertools.islice(positions, len(order.entries)))
+            whys = [reasons[at] for at in sorted(own) if at in reasons]
+            if is_at_fault and own <= blocked:
+                untried.append(order)
+            elif whys:
                 left.append(Refused(order.letter, whys[0]))
             else:
                 put.append(order)
-        return put, left
+        return put, left, untried
 
 
 def _chunks(orders: Iterable[Order], most: int) -> Iterator[list[Order]]:

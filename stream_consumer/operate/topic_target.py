@@ -1,0 +1,99 @@
+"""
+The topics of a Kafka cluster that letters go back on.
+
+The rule: a letter goes on the topic that it came from. Whatever came from elsewhere, a Kinesis stream of the topic's
+name or another cluster, goes on a topic only if the operator names that topic. Key, headers and value are as they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from stream_consumer.contract.kafka_event import topic_url
+from stream_consumer.errors import TopicUnusable
+from stream_consumer.operate.dead_letter_bucket import Letter
+from stream_consumer.sinks import Entry, Sink, TopicEntry, Unwritten, Written
+
+_URL = "kafka://"
+
+
+class StaysPut(ValueError):
+    """A letter does not go back; the message says why and what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicTarget:
+    """Where on a cluster letters go."""
+
+    brokers: str
+    topic: str | None = None
+    """The topic to put them on; by default the one that each came from."""
+    tombstones: bool = False
+    """Whether null values go back. On a compacted topic they delete their keys."""
+
+    def location(self, letter: Letter) -> str:
+        """
+        Return the topic for *letter*, with its cluster.
+
+        Raises:
+            StaysPut: No topic is known for it.
+        """
+        if self.topic is not None:
+            return topic_url(self.brokers, self.topic)
+        if letter.kafka is None:
+            came_from = letter.stream_arn or letter.stream or "a direct invocation"
+            raise StaysPut(f"it came from {came_from}, and from no Kafka topic; name a topic with --topic")
+        if self._is_of_another_cluster(letter.stream_arn or ""):
+            raise StaysPut(
+                f"it came from {letter.stream_arn}, and --kafka names none of those brokers; name the topic with "
+                "--topic if it is the same cluster, or if it is meant"
+            )
+        return topic_url(self.brokers, letter.kafka.topic)
+
+    def _is_of_another_cluster(self, location: str) -> bool:
+        """Return whether no broker is common. The ARN of a cluster does not tell its brokers."""
+        brokers = location.removeprefix(_URL).rpartition("/")[0]
+        return location.startswith(_URL) and brokers != "" and not {*brokers.split(",")} & {*self.brokers.split(",")}
+
+    def entries(self, letter: Letter, datas: Sequence[bytes], *, edited: bool) -> tuple[Entry, ...]:
+        """
+        Return what *letter* is put back as, with *datas* for its value.
+
+        Raises:
+            StaysPut: Its value is null, and tombstones do not go back.
+        """
+        kafka = letter.kafka
+        is_tombstone = kafka is not None and kafka.null_value and not edited
+        if is_tombstone and not self.tombstones:
+            raise StaysPut(
+                "its value is null, a tombstone, which deletes its key on a compacted topic; put it back with "
+                "--tombstones"
+            )
+        text = letter.partition_key or ""
+        key = kafka.key if kafka else letter.partition_key.encode() if letter.partition_key is not None else None
+        headers = tuple((header.name, header.value) for header in kafka.headers) if kafka else ()
+        return tuple(TopicEntry(text, data, key=key, headers=headers, is_tombstone=is_tombstone) for data in datas)
+
+
+class Topic(Sink, Protocol):
+    """A sink that can be asked whether it can be used."""
+
+    def check(self) -> None: ...
+
+
+def usable(topic: Topic) -> Sink:
+    """Return *topic* or, if it cannot be used, a sink that refuses everything: letters of other topics go back."""
+    try:
+        topic.check()
+    except TopicUnusable as error:
+        return _Refusing(str(error))
+    return topic
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusing:
+    reason: str
+
+    def write(self, items: Sequence[Entry], deadline: float) -> Written:
+        del deadline
+        return Written([Unwritten(at, self.reason) for at in range(len(items))])
