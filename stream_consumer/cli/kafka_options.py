@@ -19,6 +19,8 @@ from stream_consumer.loopback import is_loopback
 if TYPE_CHECKING:
     import boto3
 
+    from stream_consumer.aws.clients import Clients
+
 Brokers = Annotated[
     str | None,
     typer.Option("--kafka", metavar="BROKERS", help="Brokers of Kafka instead of Kinesis: host:port, comma between."),
@@ -88,6 +90,13 @@ def topic_name(text: str) -> str:
     return text
 
 
+def clients(endpoint_url: str | None, region: str | None, profile: str | None) -> "Clients":
+    """Return clients of AWS, which a command of Kafka may never use, so no region needs to be known."""
+    from stream_consumer.aws.clients import Clients, session
+
+    return Clients(session(environ=os.environ, endpoint_url=endpoint_url, region=region, profile=profile), endpoint_url)
+
+
 def cluster(brokers: str, region: str | None, profile: str | None) -> Connection:
     """
     Return the way to the cluster at *brokers*, with secrets and tokens of AWS by *region* and *profile*.
@@ -96,9 +105,7 @@ def cluster(brokers: str, region: str | None, profile: str | None) -> Connection
         UsageError: *brokers* are none, or there is no such profile.
         SettingsError: A variable is wrong, or a secret cannot be read.
     """
-    from stream_consumer.aws.clients import session
-
-    return connection(brokers, session(environ=os.environ, region=region, profile=profile))
+    return connection(brokers, clients(None, region, profile).session)
 
 
 def chosen_topic(kafka: str | None, topic: str | None, stream: str, default: str) -> str | None:

@@ -1,10 +1,7 @@
 """``replay``: a stretch of the input stream once more, for a backfill or to compare two models."""
 
 import contextlib
-import math
 import os
-import re
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,30 +10,29 @@ from typing import IO, TYPE_CHECKING, Annotated, cast
 import msgspec
 import typer
 
-from stream_consumer.cli import options
+from stream_consumer.cli import kafka_options, options
 from stream_consumer.cli.progress import bar
+from stream_consumer.cli.replay_source import PLACE, Source, Wanted, stream_source, topic_source
 from stream_consumer.cli.terminal import complain, say
-from stream_consumer.contract.stream_arn import stream_name
-from stream_consumer.errors import StreamUnreadable, UsageError
-from stream_consumer.kinesis.shard_reader import Start, stream_arn
+from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.comparison import Comparison
     from stream_consumer.consumer import Consumer
     from stream_consumer.model import Model
-    from stream_consumer.operate.replay import Stretch
     from stream_consumer.sinks import Entry, Sink
 
-_RECORD = re.compile(r"(shardId-\d+):(\d+)(?:\.\d+)?")
-_PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-...:4963...)"
+_STREAM = "ride_events"
 
 
 def replay(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of ride events, by name or ARN.")] = "ride_events",
+    stream: Annotated[str, typer.Option(help="Stream of ride events, by name or ARN.")] = _STREAM,
+    kafka: kafka_options.Brokers = None,
+    topic: kafka_options.Topic = None,
     start: Annotated[
-        str, typer.Option("--from", metavar="PLACE", help=f"TRIM_HORIZON, {_PLACE}; that one included.")
+        str, typer.Option("--from", metavar="PLACE", help=f"TRIM_HORIZON, {PLACE}; that one included.")
     ] = "TRIM_HORIZON",
     until: Annotated[
         str | None,
@@ -54,6 +50,10 @@ def replay(  # noqa: PLR0913 (each is an option)
     output_stream: Annotated[
         str | None,
         typer.Option(help="Publish the predictions on it, by name or ARN."),
+    ] = None,
+    output_topic: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Publish the predictions on this topic (with --kafka)."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -80,82 +80,57 @@ def replay(  # noqa: PLR0913 (each is an option)
     """
     Score a range of the input stream again.
 
-    Give one of --output-stream, --output and --compare. The predictions carry the event ids of the first time, so a
-    reader that keeps the first of each event_id recognises what was there. With --compare nothing is published: both
-    models score the same records, and how they differ is reported.
+    Give one of --output-stream, --output-topic, --output and --compare. The predictions carry the event ids of the
+    first time, so a reader that keeps the first of each event_id recognises what was there. With --compare nothing is
+    published: both models score the same records, and how they differ is reported.
+
+    With --kafka a range of a topic is read, of ride_events unless --topic names another. --from and --until are times,
+    or event ids such as ride_events-0:1500. No consumer group is joined.
     """
     from stream_consumer.contract.dead_letter import encode_dead_letters
-    from stream_consumer.kinesis.stream_writer import PredictionStream
     from stream_consumer.operate.compare import compare as compare_models
-    from stream_consumer.operate.replay import LinesSink, NoSink, batches
+    from stream_consumer.operate.replay import LinesSink, NoSink
     from stream_consumer.operate.replay import replay as replay_batches
 
-    if sum(result is not None for result in (output_stream, output, compare)) != 1:
-        raise UsageError("wanted one of --output-stream, --output and --compare: what should come of the replay")
-    stretch = _stretch(start, until)
-    clients = options.aws(endpoint_url, region, profile)
-    if output_stream:
-        _refuse_unusable(clients, output_stream, stream)
-    loaded = _load(model, digest, clients)
-    records = batches(clients.kinesis, stream, stretch)
-    if compare is not None:
-        other = _load(compare, compare_digest, clients, first=False)
-        with bar("comparing", None) as advance:
-            one, another = _consumer(loaded), _consumer(other)
-            comparison = compare_models(records, one, another, keep=keep, threshold=threshold, progress=advance)
-        for line in [msgspec.json.encode(comparison).decode()] if as_json else _text(comparison, loaded, other):
-            say(line)
-        return
-    with whole_file(output) as made, whole_file(dead_letters) as failed, bar("replaying", None) as advance:
-        predictions = LinesSink(made, _lines) if made else PredictionStream(clients.kinesis, str(output_stream))
-        invalid = LinesSink(failed, encode_dead_letters) if failed else NoSink()
-        tally = replay_batches(records, _consumer(loaded, predictions, invalid), progress=advance)
+    if sum(result is not None for result in (output_stream, output_topic, output, compare)) != 1:
+        raise UsageError(
+            "wanted one of --output-stream, --output-topic, --output and --compare: what should come of the replay"
+        )
+    if output_topic is not None and kafka is None:
+        raise UsageError(f"--output-topic {output_topic}: name the cluster, too, with --kafka BROKERS")
+    name = kafka_options.chosen_topic(kafka, topic, stream, _STREAM)
+    find_clients = options.aws if name is None else kafka_options.clients
+    clients = find_clients(endpoint_url, region, profile)
+    with _source(clients, kafka, name, stream, Wanted(start, until, output_stream, output_topic)) as source:
+        loaded = _load(model, digest, clients)
+        if compare is not None:
+            other = _load(compare, compare_digest, clients, first=False)
+            with bar("comparing", None) as advance:
+                one, another = _consumer(loaded), _consumer(other)
+                comparison = compare_models(
+                    source.batches, one, another, keep=keep, threshold=threshold, progress=advance
+                )
+            for line in [msgspec.json.encode(comparison).decode()] if as_json else _text(comparison, loaded, other):
+                say(line)
+            return
+        with whole_file(output) as made, whole_file(dead_letters) as failed, bar("replaying", None) as advance:
+            predictions = LinesSink(made, _lines) if made else source.predictions
+            invalid = LinesSink(failed, encode_dead_letters) if failed else NoSink()
+            tally = replay_batches(source.batches, _consumer(loaded, predictions, invalid), progress=advance)
     reasons = "".join(f", {count:,} {reason.value}" for reason, count in tally.dead_letters.most_common())
     # Standard output may be the predictions'.
     complain(f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}")
 
 
-def _stretch(start: str, until: str | None) -> "Stretch":
-    from stream_consumer.operate.replay import Stretch
-
-    first, last = (_RECORD.fullmatch(text or "") for text in (start, until))
-    if first and last and first[1] != last[1]:
-        raise UsageError(f"--from is in {first[1]} and --until in {last[1]}: an event id bounds its own shard only")
-    if first:
-        begin = Start(at=first[2])
-    elif start.upper() == "TRIM_HORIZON":
-        begin = Start()
-    else:
-        begin = Start(timestamp=options.timestamp(start, wanted=f"TRIM_HORIZON, {_PLACE}").timestamp())
-    end = math.inf
-    if not last:
-        end = options.timestamp(until, wanted=_PLACE).timestamp() if until else time.time()
-    either = first or last
-    return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
-
-
-def _refuse_unusable(clients: "Clients", output_stream: str, stream: str) -> None:
-    """
-    Raise UsageError if *output_stream* is the input *stream*, or does not exist.
-
-    A client that may not describe the output stream may still put records on it.
-    """
-    if _same(clients, output_stream, stream):
-        raise UsageError(f"--output-stream {output_stream}: the predictions would be read as ride events")
-    try:
-        stream_arn(clients.kinesis, output_stream)
-    except StreamUnreadable as error:
-        if isinstance(error.__cause__, clients.kinesis.exceptions.ResourceNotFoundException):
-            raise UsageError(
-                f"--output-stream {output_stream}: there is no such stream; create it, or name one that exists"
-            ) from None
-
-
-def _same(clients: "Clients", one: str, other: str) -> bool:
-    """Whether two names or ARNs are of one stream."""
-    if one == other or stream_name(one) != stream_name(other):
-        return one == other
-    return stream_arn(clients.kinesis, one) == stream_arn(clients.kinesis, other)
+@contextlib.contextmanager
+def _source(clients: "Clients", kafka: str | None, topic: str | None, stream: str, wanted: Wanted) -> Iterator[Source]:
+    """Give what is read: a range of *topic*, or of *stream* if that is None."""
+    if topic is None:
+        yield stream_source(clients, stream, wanted)
+        return
+    there = kafka_options.connection(kafka or "", clients.session)
+    with topic_source(clients, there, topic, wanted) as source:
+        yield source
 
 
 def _load(location: str, digest: str | None, clients: "Clients", *, first: bool = True) -> "Model":

@@ -170,7 +170,7 @@ def replay(
         tally.published += result.published
         if result.unsettled:
             raise ReplayStopped(
-                f"the replay stopped at {records[result.settled].event_id} after {tally.published:,} predictions: "
+                f"the replay stopped at {result.first_unsettled[0].event_id} after {tally.published:,} predictions: "
                 f"{result.cause}; run it again: what was published twice has the same event_id"
             )
         tally.records += len(records)

@@ -161,8 +161,16 @@ def test_a_comparison_is_had_as_json(command: Command, model: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ((), 2, "error: wanted one of --output-stream, --output and --compare: what should come of the replay\n"),
-        (("--output", "-", "--output-stream", "x"), 2, "error: wanted one of --output-stream, --output and --compare"),
+        (
+            (),
+            2,
+            "error: wanted one of --output-stream, --output-topic, --output and --compare: what should come of",
+        ),
+        (
+            ("--output", "-", "--output-stream", "x"),
+            2,
+            "error: wanted one of --output-stream, --output-topic, --output and --compare",
+        ),
         (
             ("--output-stream", "ride_events"),
             2,
