@@ -25,7 +25,7 @@ from stream_consumer.profiling.reference import no_reference
 from stream_consumer.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from stream_consumer.local.demo.function_metrics import MetricsTally
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from stream_consumer.local.runtime.functions import Function
 
 SYNTHETIC_RIDES = 25_000
+
+_UNMONITORED = "Drift was not looked for: the monitoring function reads Kinesis."
 
 
 def demo(  # noqa: PLR0913 (each is an option)
@@ -85,7 +87,10 @@ def demo(  # noqa: PLR0913 (each is an option)
     runtime: Annotated[
         bool, typer.Option("--runtime", help="Run the function as Lambda does, in processes of its own.")
     ] = False,
-    shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream.")] = 2,
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="Run it on topics of an embedded broker of Kafka, without a function.")
+    ] = False,
+    shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream, or partitions of a topic.")] = 2,
     batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Records of a batch.")] = 500,
     report: Annotated[Path, typer.Option(help="HTML report.")] = Path("demo-report.html"),
     as_json: Annotated[
@@ -102,7 +107,8 @@ def demo(  # noqa: PLR0913 (each is an option)
     Then the monitoring function profiles the stream, and tells how far the rides are from those of the training.
     Exit code 1 if the counts do not add up. Drift does not change it.
 
-    With --model and --events the same is done with a model and events of your own.
+    With --model and --events the same is done with a model and events of your own. With --kafka the streams are topics
+    of an embedded broker, and the consumer is a member of a consumer group. The dead letters are in the embedded S3.
     CHALLENGER_LOCATION and the other settings of a challenger hold here, too (docs/challenger.md).
     """
     if train and model != CHAMPION:
@@ -111,20 +117,34 @@ def demo(  # noqa: PLR0913 (each is an option)
         raise UsageError(
             "--events are for a model of your own: name it with --model, and leave out --rides, --train and --drift"
         )
+    if kafka and runtime:
+        raise UsageError("--runtime runs a function, and with --kafka there is none: give one of the two")
     options.written("--report", report)
     wanted = Wanted(limit, malformed, rate or None, batch_size, seed, drift)
     preparing = own_model(model, events, wanted) if events else ride_model(model, rides, train, wanted)
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        found = _shown(preparing, report, seed, runtime=runtime, shards=shards)
+        if kafka:
+            run = functools.partial(_run_on_topics, partitions=shards)
+        else:
+            run = functools.partial(_run, runtime=runtime, shards=shards)
+        found = _shown(preparing, report, seed, run, _UNMONITORED if kafka else None)
     if as_json:
         say(msgspec.json.encode(found).decode())
     raise typer.Exit(1 if found["faults"] else 0)
 
 
 def _shown(
-    preparing: "AbstractContextManager[Prepared]", report: Path, seed: int, *, runtime: bool, shards: int
+    preparing: "AbstractContextManager[Prepared]",
+    report: Path,
+    seed: int,
+    run: "Callable[[Prepared], tuple[Outcome, Monitored | None]]",
+    unmonitored: str | None,
 ) -> dict[str, Any]:
-    """Run what is prepared, show what comes of it, write the report, and return the facts."""
+    """
+    Run what is prepared, show what comes of it, write the report, and return the facts.
+
+    *unmonitored* says why the run is not monitored, None if only the model may be the cause.
+    """
     from stream_consumer.local.demo.report import render
 
     console = Terminal()
@@ -132,8 +152,8 @@ def _shown(
         print_table(prepared.about)
         for warning in prepared.warnings:
             console.print(f"warning: {warning}", style="bold yellow")
-        outcome, monitored = _run(prepared, runtime=runtime, shards=shards)
-    drift = DriftSummary(monitored, prepared.plan.limits, no_reference(prepared.location))
+        outcome, monitored = run(prepared)
+    drift = DriftSummary(monitored, prepared.plan.limits, unmonitored or no_reference(prepared.location))
     about = [*prepared.about, ("seed", f"{seed}")]
     rows = summary(outcome, prepared.plan.envelope.prediction, monitored)
     print_table(rows)
@@ -171,6 +191,34 @@ def _run(prepared: Prepared, *, runtime: bool, shards: int) -> "tuple[Outcome, M
         with function(monitoring.HANDLER, environments=1) as monitor, stages() as stage:
             stage("profiling the stream")
             return outcome, monitoring.monitored(monitor, aws.clients(), Profile.decode(prepared.reference), since)
+
+
+def _run_on_topics(prepared: Prepared, *, partitions: int) -> "tuple[Outcome, Monitored | None]":
+    from stream_consumer.local.demo.embedded_kafka import embedded_kafka
+
+    with contextlib.ExitStack() as stack:
+        brokers = stack.enter_context(embedded_kafka({"ride_events": partitions, "ride_predictions": partitions}))
+        # Only now, when the client of Kafka is known to be installed.
+        from stream_consumer.cli.function_log import Lines
+        from stream_consumer.composition import compose
+        from stream_consumer.local.demo.consuming import BUCKET
+        from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+        from stream_consumer.local.demo.function_metrics import MetricsTally
+        from stream_consumer.local.demo.run import run_on
+        from stream_consumer.local.demo.topic_platform import TopicPlatform, consumer_environment
+        from stream_consumer.settings import Settings
+        from stream_consumer.telemetry import telemetry
+
+        metrics = MetricsTally()
+        aws = stack.enter_context(EmbeddedAws(buckets=[BUCKET]))
+        os.environ.update({**aws.environment, **consumer_environment(str(prepared.directory), brokers)})
+        # Metrics are logged to standard output, which is the command's.
+        stack.enter_context(contextlib.redirect_stdout(Lines(metrics.take)))
+        report = telemetry(os.environ)
+        composed = compose(Settings.of(os.environ), report.started)
+        platform = stack.enter_context(TopicPlatform(prepared.plan, brokers, composed, report))
+        show = stack.enter_context(run_bars())
+        return run_on(platform, prepared.plan, aws.clients(), metrics, show), None
 
 
 @contextlib.contextmanager

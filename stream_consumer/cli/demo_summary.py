@@ -77,6 +77,8 @@ def summary(outcome: "Outcome", name: str, found: "Monitored | None") -> list[tu
         ),
         ("throughput", f"{outcome.records_per_second:,.0f} records/s over {outcome.seconds:.1f} s"),
     ]
+    if outcome.out_of_order is not None:
+        rows.append(("order", "kept for each key" if not outcome.out_of_order else f"{outcome.out_of_order:,} late"))
     if len(outcome.latencies):
         p50, p95, p99 = (f"{value * 1000:,.0f}" for value in np.percentile(outcome.latencies, (50, 95, 99)))
         rows.append(("put-to-prediction", f"p50 {p50} ms, p95 {p95} ms, p99 {p99} ms"))

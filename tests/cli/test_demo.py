@@ -256,3 +256,21 @@ def test_events_need_a_model_of_ones_own_and_no_rides(command: Command, shops: P
     for options in ((), ("--model", shops, "--rides", "r.parquet"), ("--model", shops, "--drift", "zones")):
         ran = command("demo", "--events", "e.ndjson", *options)
         assert (ran.code, "name it with --model, and leave out --rides" in ran.err) == (2, True)
+
+
+@pytest.mark.process
+def test_on_topics_of_an_embedded_broker_it_adds_up_in_order(command: Command, tmp_path: Path) -> None:
+    ran = command("demo", "--kafka", "--limit", 600, "--malformed", "5%", "--rate", 0, "--batch-size", 100)
+    assert ran.code == 0, ran
+    summary = rows(ran.out)
+    assert summary["put"] == "632 (0 put again)"
+    assert summary["predictions"] == "600 (0 duplicates left out)"
+    assert summary["dead letters"].startswith("32: ")
+    assert summary["adds up"] == "yes: 632 = 600 + 32 + 0"
+    assert summary["order"] == "kept for each key"
+    assert (tmp_path / "demo-report.html").is_file()
+
+
+def test_on_topics_there_is_no_function_to_run_in_processes(command: Command) -> None:
+    ran = command("demo", "--kafka", "--runtime")
+    assert (ran.code, "with --kafka there is none" in ran.err) == (2, True)

@@ -1,8 +1,8 @@
 """The demo's reader of predictions."""
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.local.demo.background import Background
@@ -13,30 +13,56 @@ if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
 
 
+class Reader(Protocol):
+    """What is asked of a reader of predictions, of a stream or of a topic."""
+
+    @property
+    def duplicates(self) -> int: ...
+
+    def checkpoint(self) -> Mapping[str, Any]: ...
+
+    def __iter__(self) -> Iterator[Received]: ...
+
+
+Pause = Callable[[float], None]
+"""Waits so many seconds, and ends the reader's work if that has been asked for."""
+OpenReader = Callable[[Pause | None, Mapping[str, Any] | None], Reader]
+"""Opens a reader behind a checkpoint: one that follows, with a pause at each turn, or one that stops at the end."""
+
+
+def stream_reader(clients: "Clients", envelope: Envelope) -> OpenReader:
+    """Return what opens readers of the output stream."""
+
+    def opened(pause: Pause | None, checkpoint: Mapping[str, Any] | None) -> Reader:
+        return PredictionReader(
+            clients.kinesis,
+            OUTPUT_STREAM,
+            follow=pause is not None,
+            envelope=envelope,
+            checkpoint=checkpoint,
+            poll_seconds=POLL_SECONDS,
+            sleep=pause or time.sleep,
+        )
+
+    return opened
+
+
 class Reading:
     """Reads predictions in a thread of its own, so that latency is measured while records are still put."""
 
-    def __init__(
-        self,
-        clients: "Clients",
-        count: Callable[[Received], object],
-        envelope: Envelope = Envelope(),  # noqa: B008 (frozen)
-    ) -> None:
+    def __init__(self, open_reader: OpenReader, count: Callable[[Received], object]) -> None:
         """*count* is told of each prediction, from the reader's thread."""
         self.received: list[tuple[Received, float]] = []
         self.duplicates = 0
-        self._clients = clients
+        self._open = open_reader
         self._count = count
-        self._envelope = envelope
         self._background = Background("reader", lambda: self._take(self._reader))
-        self._reader = PredictionReader(
-            clients.kinesis, OUTPUT_STREAM, envelope=envelope, poll_seconds=POLL_SECONDS, sleep=self._background.pause
-        )
+        self._reader = open_reader(self._background.pause, None)
         self._background.start()
         self.check = self._background.check
         self.stop = self._background.stop
 
-    def _take(self, reader: PredictionReader) -> None:
+    def _take(self, reader: Reader) -> None:
         for received in reader:
             self.received.append((received, time.monotonic()))
             self._count(received)
@@ -45,12 +71,6 @@ class Reading:
         """Read what is left and end."""
         self.stop()
         self.check()
-        rest = PredictionReader(
-            self._clients.kinesis,
-            OUTPUT_STREAM,
-            envelope=self._envelope,
-            follow=False,
-            checkpoint=self._reader.checkpoint(),
-        )
+        rest = self._open(None, self._reader.checkpoint())
         self._take(rest)
         self.duplicates = self._reader.duplicates + rest.duplicates

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,12 @@ from stream_consumer.contract.record import Reason
 from stream_consumer.kinesis.stream_writer import PredictionStream
 from stream_consumer.local.demo.consuming import INPUT_STREAM, Consuming, Watch, dead_letters, mapping_to
 from stream_consumer.local.demo.function_metrics import MetricsTally
-from stream_consumer.local.demo.reading import Reading
+from stream_consumer.local.demo.reading import OpenReader, Reading, stream_reader
 from stream_consumer.local.demo.ride_producer import Producer
 from stream_consumer.local.runtime.functions import EMPTY_BATCH, started
 from stream_consumer.monitor.drift import DAY, Limits
 from stream_consumer.reader import Received
-from stream_consumer.sinks import Entry
+from stream_consumer.sinks import Entry, Sink
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -91,6 +91,8 @@ class Outcome:
     """Seconds from the put of an event to the read of its prediction, for events whose id no other one has."""
     read_at: NDArray[np.float64] = field(repr=False)
     """Seconds after the first put at which each of these predictions was read."""
+    out_of_order: int | None = None
+    """Predictions that came behind that of a later event of their key; None where no order is promised."""
 
     @property
     def faults(self) -> list[str]:
@@ -107,6 +109,8 @@ class Outcome:
             for reason, expected in self.expected_dead_letters.items()
             if expected != self.dead_letters.get(reason, 0)
         ]
+        if self.out_of_order:
+            faults.append(f"{self.out_of_order} predictions came behind that of a later event of their key")
         return faults
 
     @property
@@ -121,6 +125,77 @@ class Outcome:
     @property
     def records_per_second(self) -> float:
         return self.put / self.seconds
+
+
+class Counted(NamedTuple):
+    """What the consumer has done."""
+
+    discarded: int
+    invocations: int
+    failed_invocations: int
+    last_error: str
+
+
+class Platform(Protocol):
+    """Where a run takes place: what takes events, what consumes them, and what has the predictions."""
+
+    @property
+    def sink(self) -> Sink:
+        """Takes the events."""
+
+    @property
+    def open_reader(self) -> OpenReader:
+        """Opens readers of the predictions."""
+
+    def start(self) -> None:
+        """Begin to consume. What that takes is over when it returns."""
+
+    def drain(self, meanwhile: Callable[[], None]) -> None:
+        """Wait until everything that was put has been consumed."""
+
+    def stop(self) -> None:
+        """End consuming."""
+
+    def counted(self) -> Counted: ...
+
+    def out_of_order(self, predictions: Sequence[Prediction]) -> int | None:
+        """Return how many came behind that of a later event of their key; None where no order is promised."""
+
+
+class StreamPlatform:
+    """The two streams, and the mapping from one of them to a function."""
+
+    def __init__(self, plan: Plan, clients: "Clients", function: "Function") -> None:
+        """
+        Load the model, before the clock runs.
+
+        Raises:
+            LocalPlatformError: The function does not start.
+        """
+        started(function.invoke(EMPTY_BATCH).error)
+        self.sink: Sink = PredictionStream(clients.kinesis, INPUT_STREAM)
+        self.open_reader = stream_reader(clients, plan.envelope)
+        self._watch = Watch()
+        self._mapping = mapping_to(function, clients, self._watch, batch_size=plan.batch_size)
+        self._consuming: Consuming | None = None
+
+    def start(self) -> None:
+        self._consuming = Consuming(self._mapping)
+
+    def drain(self, meanwhile: Callable[[], None]) -> None:
+        if self._consuming:
+            self._consuming.drain(meanwhile)
+
+    def stop(self) -> None:
+        if self._consuming:
+            self._consuming.stop()
+
+    def counted(self) -> Counted:
+        counts = self._watch.counts
+        return Counted(counts.records_discarded, counts.invocations, counts.errors, self._watch.last_error)
+
+    def out_of_order(self, predictions: Sequence[Prediction]) -> None:
+        """Tell nothing: a request that Kinesis rejects in part keeps no order."""
 
 
 def run(
@@ -143,11 +218,15 @@ def run(
     Raises:
         LocalPlatformError: The function does not start.
     """
-    started(function.invoke(EMPTY_BATCH).error)  # the model is loaded before the clock runs
+    return run_on(StreamPlatform(plan, clients, function), plan, clients, metrics, show)
+
+
+def run_on(
+    platform: Platform, plan: Plan, clients: "Clients", metrics: MetricsTally, show: Callable[[Progress], None]
+) -> Outcome:
+    """Do as :func:`run` on *platform*; *clients* have the bucket of the dead letters."""
     entries = plan.entries
     progress = Progress(len(entries), len(entries) - sum(plan.expected.values()))
-    tally = Watch()
-    mapping = mapping_to(function, clients, tally, batch_size=plan.batch_size)
     put_at: dict[str, float] = {}
 
     def put(chunk: Sequence[Entry], at: float) -> None:
@@ -158,17 +237,17 @@ def run(
     def read(_: Received) -> None:
         progress.read += 1
 
-    reading = Reading(clients, read, plan.envelope)
-    consuming = Consuming(mapping)
+    reading = Reading(platform.open_reader, read)
+    platform.start()
     begun = time.monotonic()
     try:
-        put_again = Producer(PredictionStream(clients.kinesis, INPUT_STREAM), plan.rate).put(entries, put)
-        consuming.drain(lambda: show(progress))
+        put_again = Producer(platform.sink, plan.rate).put(entries, put)
+        platform.drain(lambda: show(progress))
     finally:
-        consuming.stop()
+        platform.stop()
     reading.finish()
     show(progress)
-    counts, dead = tally.counts, dead_letters(clients)
+    counted, dead = platform.counted(), dead_letters(clients)
     at = np.array([when for _, when in reading.received])
     return Outcome(
         put=len(entries),
@@ -177,13 +256,11 @@ def run(
         duplicates=reading.duplicates,
         dead_letters=Counter(Reason(letter.reason) for letter in dead),
         expected_dead_letters=plan.expected,
-        discarded=counts.records_discarded,
         seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
-        invocations=counts.invocations,
-        failed_invocations=counts.errors,
-        last_error=tally.last_error,
         metrics=metrics.sums(),
         fault=commonest_fault([one for one in dead if one.reason != Reason.UNDECODABLE] or dead),
+        **counted._asdict(),
+        out_of_order=platform.out_of_order([received.prediction for received, _ in reading.received]),
         **_measures(plan, reading.received, put_at, begun),
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.record import Reason
 from stream_consumer.errors import LocalPlatformError
 from stream_consumer.kinesis.stream_writer import PredictionStream
@@ -26,7 +27,7 @@ from stream_consumer.local.demo.consuming import (
 )
 from stream_consumer.local.demo.function_metrics import MetricsTally
 from stream_consumer.local.demo.loop.rides import verdict_of
-from stream_consumer.local.demo.reading import Reading
+from stream_consumer.local.demo.reading import Reading, stream_reader
 from stream_consumer.local.demo.ride_producer import Producer
 from stream_consumer.local.runtime.alias import Alias
 from stream_consumer.local.runtime.functions import FunctionConfig, started
@@ -121,7 +122,9 @@ class Service:
     def _begin(self, function: RuntimeFunction) -> None:
         alias = Alias(function)
         mapping = mapping_to(alias, self.clients, self.watch)
-        self._running = _Running(alias, Consuming(mapping), Reading(self.clients, self._count))
+        self._running = _Running(
+            alias, Consuming(mapping), Reading(stream_reader(self.clients, Envelope()), self._count)
+        )
         self._producing.start()
 
     def predicted(self, version: str | None = None) -> int:

