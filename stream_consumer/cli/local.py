@@ -1,5 +1,6 @@
-"""``local``: the embedded Kinesis and S3, kept running."""
+"""``local``: the embedded Kinesis and S3, kept running, and a broker of Kafka."""
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -31,6 +32,18 @@ Predictions, by the model that `make demo` leaves or by one of your own:
   stream-consumer tail --stream {output} --from TRIM_HORIZON --no-follow
 """
 
+_KAFKA_HELP = """\
+A broker of Kafka is on {brokers}, with topics called as the streams:
+
+  export KAFKA_BROKERS={brokers} KAFKA_AUTHENTICATION=plaintext
+  stream-consumer put FILE --kafka {brokers} --topic {input}
+  PREDICTIONS_TOPIC={output} PREDICTIONS_STREAM_NAME= \\
+      stream-consumer consume --kafka {brokers} --topic {input} \\
+      --group rides --drain
+  stream-consumer tail --kafka {brokers} --topic {output} \\
+      --from earliest --no-follow
+"""
+
 
 @app.command("up")
 def up(
@@ -39,18 +52,31 @@ def up(
     shards: Annotated[int, typer.Option(min=1, max=500, help="Shards of each stream.")] = 2,
     stream: Annotated[list[str] | None, typer.Option(help="Streams to create; may be repeated.")] = None,
     bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
+    kafka_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Port of a broker of Kafka, such as 9092; 0 for any free one. Default: no broker."
+        ),
+    ] = None,
 ) -> None:
     """
     Run Kinesis and S3 on loopback until Ctrl-C.
 
-    They hold the streams and the bucket that the other commands expect by default.
+    They hold the streams and the bucket that the other commands expect by default. With --kafka-port a broker of Kafka
+    runs, too. It has topics of the same names.
     """
     from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 
     streams, buckets = stream or [INPUT_STREAM, OUTPUT_STREAM], bucket or [BUCKET]
     output = [*streams, OUTPUT_STREAM][1]
-    with EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=buckets) as aws:
+    with contextlib.ExitStack() as stack:
+        aws = stack.enter_context(EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=buckets))
         text = _HELP.format(url=aws.endpoint_url, input=streams[0], output=output, bucket=buckets[0])
+        if kafka_port is not None:
+            from stream_consumer.local.demo.embedded_kafka import embedded_kafka
+
+            brokers = stack.enter_context(embedded_kafka(dict.fromkeys(streams, shards), kafka_port))
+            text += "\n" + _KAFKA_HELP.format(brokers=brokers, input=streams[0], output=output)
         Terminal().print(text, soft_wrap=True)
         aws.wait()

@@ -59,6 +59,18 @@ def test_a_broker_that_does_not_start_says_its_last_lines(monkeypatch: pytest.Mo
         pass
 
 
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(UsageError, match=f"port {port} on 127.0.0.1 is taken"),
+            embedded_kafka.embedded_kafka({}, port),
+        ):
+            pass
+
+
 @pytest.mark.process
 def test_the_broker_has_its_topics_and_is_gone_afterwards() -> None:
     with embedded_kafka.embedded_kafka({"rides": 3}) as brokers:

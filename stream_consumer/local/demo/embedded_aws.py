@@ -86,8 +86,8 @@ class EmbeddedAws:
     def __enter__(self) -> Self:
         if importlib.util.find_spec("ministack") is None:
             raise UsageError("the package ministack is not installed: pip install 'stream-consumer[local]'")
-        port = self._port or _free_port()
-        if _is_taken(port):
+        port = self._port or free_port()
+        if is_taken(port):
             raise UsageError(f"port {port} on {HOST} is taken: stop what listens there or choose another with --port")
         self.endpoint_url = f"http://{HOST}:{port}"
         try:
@@ -145,13 +145,13 @@ class EmbeddedAws:
         return " | ".join(self._lines) or "(it wrote nothing)"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _is_taken(port: int) -> bool:
+def is_taken(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0

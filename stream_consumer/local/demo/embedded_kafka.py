@@ -17,22 +17,31 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stream_consumer.errors import LocalPlatformError, UsageError
-from stream_consumer.local.demo.embedded_aws import HOST, POLL_SECONDS, START_SECONDS, STOP_SECONDS
+from stream_consumer.local.demo.embedded_aws import (
+    HOST,
+    POLL_SECONDS,
+    START_SECONDS,
+    STOP_SECONDS,
+    free_port,
+    is_taken,
+)
 from stream_consumer.local.runtime.child_process import Child
 
 _REMEDY = "pip install 'stream-consumer[local]'"
 
 
 @contextlib.contextmanager
-def embedded_kafka(topics: Mapping[str, int]) -> Iterator[str]:
+def embedded_kafka(topics: Mapping[str, int], port: int = 0) -> Iterator[str]:
     """
     Run a broker with *topics*, name to number of partitions, and give its ``host:port``.
 
     Raises:
-        UsageError: The broker or the client is not installed.
+        UsageError: The port is taken, or the broker or the client is not installed.
         LocalPlatformError: The broker did not come up; the message ends with its last lines.
     """
-    program, address = _program(), f"{HOST}:{_free_port()}"
+    if port and is_taken(port):
+        raise UsageError(f"port {port} on {HOST} is taken: stop what listens there or choose another")
+    program, address = _program(), f"{HOST}:{port or free_port()}"
     lines: deque[str] = deque(maxlen=20)
     exited = threading.Event()
     with tempfile.TemporaryDirectory(prefix="stream-consumer-") as directory:
@@ -65,13 +74,6 @@ def _program() -> str:
         raise UsageError(f"the broker Tansu is not there for this machine: {error}") from None
     except OSError as error:
         raise UsageError(f"the broker Tansu cannot be unpacked: {error}; look at HOME") from None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _await(address: str, exited: threading.Event, lines: "deque[str]") -> None:
