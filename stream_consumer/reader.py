@@ -61,7 +61,7 @@ class FirstOfEach:
         return list(self._seen)
 
     def take(self, data: bytes, place: str) -> Prediction | None:
-        """Return the prediction in *data*, or None for a duplicate or foreign data. *place* names the record in the log."""
+        """Return the prediction in *data*, or None for a duplicate or other data. *place* names the record in the log."""
         try:
             prediction = decode_prediction(data, self._envelope)
         except (ValueError, RecursionError) as error:
@@ -85,7 +85,41 @@ class FirstOfEach:
         return True
 
 
-class PredictionReader:
+class CheckpointedReader:
+    """The counts and the checkpoint of a reader, of a stream or of a topic."""
+
+    def __init__(self, positions: Positions, first: FirstOfEach) -> None:
+        self._positions = positions
+        self._first = first
+
+    @property
+    def duplicates(self) -> int:
+        """Number of predictions left out as duplicates."""
+        return self._first.duplicates
+
+    @property
+    def foreign(self) -> int:
+        """Number of records left out because they are not predictions."""
+        return self._first.foreign
+
+    def checkpoint(self) -> dict[str, Any]:
+        """
+        Return a JSON value from which a later reader goes on behind the last prediction taken.
+
+            >>> reader = PredictionReader(kinesis, "ride_predictions", follow=False)
+            >>> taken = list(reader)
+            >>> later = PredictionReader(kinesis, "ride_predictions", follow=False, checkpoint=reader.checkpoint())
+            >>> list(later)
+            []
+        """
+        return {
+            "shards": dict(self._positions.shards),
+            "event_ids": self._first.event_ids,
+            **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
+        }
+
+
+class PredictionReader(CheckpointedReader):
     """
     Iterate the predictions of a stream.
 
@@ -141,34 +175,7 @@ class PredictionReader:
             poll_seconds=poll_seconds,
             sleep=sleep,
         )
-        self._positions = self._pages.positions
-        self._first = FirstOfEach(envelope, remember, known["event_ids"])
-
-    @property
-    def duplicates(self) -> int:
-        """Number of predictions left out as duplicates."""
-        return self._first.duplicates
-
-    @property
-    def foreign(self) -> int:
-        """Number of records left out because they are not predictions."""
-        return self._first.foreign
-
-    def checkpoint(self) -> dict[str, Any]:
-        """
-        Return a JSON value from which a later reader goes on behind the last prediction taken.
-
-            >>> reader = PredictionReader(kinesis, "ride_predictions", follow=False)
-            >>> taken = list(reader)
-            >>> later = PredictionReader(kinesis, "ride_predictions", follow=False, checkpoint=reader.checkpoint())
-            >>> list(later)
-            []
-        """
-        return {
-            "shards": dict(self._positions.shards),
-            "event_ids": self._first.event_ids,
-            **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
-        }
+        super().__init__(self._pages.positions, FirstOfEach(envelope, remember, known["event_ids"]))
 
     def __iter__(self) -> Iterator[Received]:
         for shard_id, page in self._pages:

@@ -14,12 +14,12 @@ from stream_consumer.kafka.topic_reader import TopicReader
 from stream_consumer.kinesis.shard_reader import Start
 from stream_consumer.kinesis.stream_pages import Positions
 from stream_consumer.operate.topic_pages import TopicPages, origin, partition_name
-from stream_consumer.reader import FirstOfEach, Received
+from stream_consumer.reader import CheckpointedReader, FirstOfEach, Received
 
 _REMEMBERED = 200_000
 
 
-class TopicPredictionReader:
+class TopicPredictionReader(CheckpointedReader):
     """Iterate the predictions of a topic. Not thread-safe."""
 
     def __init__(  # noqa: PLR0913 (each has a default that fits)
@@ -45,28 +45,10 @@ class TopicPredictionReader:
             turn: Called after each read.
         """
         known = checkpoint or {"shards": {}, "event_ids": []}
-        self._positions = Positions(dict(known["shards"]), known.get("stream_arn"))
-        self._pages = TopicPages(reader, self._positions, start or Start(), follow)
-        self._first = FirstOfEach(envelope, _REMEMBERED, known["event_ids"])
+        positions = Positions(dict(known["shards"]), known.get("stream_arn"))
+        super().__init__(positions, FirstOfEach(envelope, _REMEMBERED, known["event_ids"]))
+        self._pages = TopicPages(reader, positions, start or Start(), follow)
         self._turn = turn
-
-    @property
-    def duplicates(self) -> int:
-        """How many predictions were left out because their event had been seen."""
-        return self._first.duplicates
-
-    @property
-    def foreign(self) -> int:
-        """How many records were left out because they are not predictions."""
-        return self._first.foreign
-
-    def checkpoint(self) -> dict[str, Any]:
-        """Return what a later reader needs to go on behind the last record that was taken (JSON)."""
-        return {
-            "shards": dict(self._positions.shards),
-            "event_ids": self._first.event_ids,
-            **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
-        }
 
     def records(self) -> Iterator[Record]:
         """Yield the records, whatever they are."""
