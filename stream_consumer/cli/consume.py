@@ -101,7 +101,7 @@ def consume(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Consume a stream as an event source mapping does, or topics of Kafka.
+    Consume a stream as an event source mapping does, or topics.
 
     The Lambda function runs on this machine. The options from --starting-position to --on-failure are the mapping's,
     named as AWS names them. The function's settings are environment variables, as on Lambda: MODEL_LOCATION,

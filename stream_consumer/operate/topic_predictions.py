@@ -10,11 +10,12 @@ from typing import Any
 
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.record import Record
+from stream_consumer.deduplication import CheckpointedReader, FirstOfEach
 from stream_consumer.kafka.topic_reader import TopicReader
 from stream_consumer.kinesis.shard_reader import Start
 from stream_consumer.kinesis.stream_pages import Positions
 from stream_consumer.operate.topic_pages import TopicPages, origin, partition_name
-from stream_consumer.reader import CheckpointedReader, FirstOfEach, Received
+from stream_consumer.reader import Received
 
 _REMEMBERED = 200_000
 
