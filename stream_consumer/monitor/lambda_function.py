@@ -8,7 +8,9 @@ MaximumRetryAttempts keeps that from holding up the shard. A judgement is no map
 """
 
 import functools
+import importlib
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -86,6 +88,15 @@ class Handler:
             return {"state": tally.state(), "batchItemFailures": []}
         self._close(window, tally, now + seconds)
         return {"state": {}, "batchItemFailures": []}
+
+    def renew(self) -> None:
+        """
+        Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
+
+        Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
+        """
+        self._archive.drop_connections()
+        random.seed()
 
     def _resumed(self, window: WindowEvent) -> WindowTally:
         bins = self._profiler.reference.bins
@@ -177,4 +188,5 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 # Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    _handler()
+    # The hooks come with the runtime interface client, which calls them under SnapStart only.
+    importlib.import_module("snapshot_restore_py").register_after_restore(_handler().renew)

@@ -124,6 +124,10 @@ class ProfileArchive:
         bodies = self._answers([partial(self._get, key) for key in keys], folder, deadline) if keys else []
         return [window_of(f"s3://{self._bucket}/{key}", body) for key, body in zip(keys, bodies, strict=True)]
 
+    def drop_connections(self) -> None:
+        """Close what must not come out of a snapshot; the next call opens it anew."""
+        self._client.close()
+
     def _answers(self, calls: Sequence[Callable[[], Any]], folder: str, deadline: float) -> list[Any]:
         """Return what each of *calls* has returned; a transient failure is no answer."""
         answers: dict[int, Any] = {}
