@@ -34,6 +34,7 @@ from infra.tests import (
     doors,
     emulated,
     keeping,
+    monitors,
     names,
     policies,
     promotions,
@@ -125,7 +126,12 @@ class Steps:
         [consumer] = consumers(found, key)
         roles = doors.roles(found, key)
         dispatch = dispatching.role(found)
-        beside = (doors.is_of_a_door, canaries.is_of_a_canary, dispatching.is_of_a_trigger)
+        beside = (
+            doors.is_of_a_door,
+            canaries.is_of_a_canary,
+            dispatching.is_of_a_trigger,
+            monitors.is_of_the_monitor,
+        )
         cases = policies.resource_cases([item for item in found if not any(of(item) for of in beside)], consumer)
         cases += dispatching.cases(found, dispatch)
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
