@@ -34,6 +34,7 @@ from infra.tests import (
     doors,
     emulated,
     keeping,
+    monitored,
     monitors,
     names,
     policies,
@@ -143,6 +144,9 @@ class Steps:
 
     def ride(self) -> str:
         return ride.through(self.aws, self.environment.outputs(), self.endpoint)
+
+    def monitor(self) -> str:
+        return monitored.through(self.aws, self.environment.outputs(), self.endpoint)
 
     def arrival(self) -> str:
         return arrivals.through(self.aws, self.environment.outputs()["batch"])
@@ -286,6 +290,7 @@ def main() -> int:
             steps.names,
             steps.policies,
             steps.ride,
+            steps.monitor,
             steps.arrival,
             steps.promotion,
             steps.training,
