@@ -16,14 +16,13 @@ from stream_consumer.errors import UsageError
 from stream_consumer.monitor.judgement import day_of
 from stream_consumer.monitor.lambda_function import Handler
 from stream_consumer.monitor.profile_archive import ProfileArchive, ProfileUnreadable, WindowProfile
-from stream_consumer.profiling.reference import carried_by
 from stream_consumer.telemetry import Telemetry
 from tests.fakes import FakeTime, client_error
 from tests.monitor.test_lambda_function import MODEL, Ride, rides
 from tests.operate.bucket import BUCKET, ReadableS3
+from tests.reporting import days
 from tests.rides import FakeContext
 
-REFERENCE, PROFILER = carried_by(MODEL)
 TODAY = date(2026, 11, 27)
 YESTERDAY = date(2026, 11, 26)
 COLUMNS = ["PULocationID", "DOLocationID", "trip_distance", "prediction"]
@@ -34,23 +33,7 @@ _names = itertools.count()
 
 
 def window(day: date, hour: int, some: Sequence[Ride], **changes: Any) -> WindowProfile:
-    start = datetime.combine(day, time(hour), UTC)
-    columns = list(map(list, zip(*some, strict=True)))
-    made = WindowProfile(
-        stream="arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events",
-        shard="shardId-000000000000",
-        start=start,
-        end=start + timedelta(minutes=15),
-        model=MODEL.name,
-        version=MODEL.version,
-        digest=MODEL.digest,
-        records=len(some),
-        invalid=0,
-        skipped=0,
-        drift=(),
-        profile=msgspec.Raw(PROFILER.profile(columns, MODEL.values(columns)).encode()),
-    )
-    return msgspec.structs.replace(made, **changes)
+    return msgspec.structs.replace(days.window(day, hour, days.profile_of(some), len(some)), **changes)
 
 
 class FlakyS3(ReadableS3):
