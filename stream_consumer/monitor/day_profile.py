@@ -1,8 +1,8 @@
 """
 The windows of a day → one profile, and the limits that it is judged by.
 
-The rule: only windows of one model are added. Those of others are counted. A few hours are no day: rides of a night
-differ from those of a noon without any drift, so they do not ring.
+The rule: only windows of one model are added. Those of others are counted. The first few hours of a model are no day:
+rides of a night differ from those of a noon without any drift, so they do not ring.
 """
 
 import math
@@ -76,11 +76,16 @@ def are_a_week(days: Sequence[DayProfile]) -> bool:
     return sum(one.windows > 0 for one in days) >= DAYS_OF_A_WEEK
 
 
-def limits_of(days: Sequence[DayProfile]) -> Limits:
-    """Return the limits that ring an alarm for the sum of *days*."""
+def limits_of(days: Sequence[DayProfile], *, watched_before: bool) -> Limits:
+    """
+    Return the limits that ring an alarm for the sum of *days*.
+
+    If the model was *watched_before* the last of them, that day is a whole one, however long the stream was silent.
+    """
     if are_a_week(days):
         return WEEK
-    return DAY if sum((one.span for one in days), timedelta()) >= LEAST_SPAN else NO_LIMITS
+    whole = watched_before or sum((one.span for one in days), timedelta()) >= LEAST_SPAN
+    return DAY if whole else NO_LIMITS
 
 
 def days_to(last: date, count: int) -> list[date]:

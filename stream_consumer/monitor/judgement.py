@@ -79,13 +79,16 @@ class Judge:
             DayProfile.of(one, self._archive.read(one, deadline), self._reference.bins, self._model.digest)
             for one in days_to(day, max(HORIZONS.values()))
         ]
-        rings = {horizon: self._judged(horizon, days[-count:]) for horizon, count in HORIZONS.items()}
+        watched_before = days[-2].windows > 0
+        rings = {}
+        for horizon, count in HORIZONS.items():
+            its = days[-count:]
+            rings[horizon] = self._judged(horizon, its, limits_of(its, watched_before=watched_before))
         return {"day": f"{day}", "rings": rings}
 
-    def _judged(self, horizon: str, days: Sequence[DayProfile]) -> list[str]:
+    def _judged(self, horizon: str, days: Sequence[DayProfile], limits: Limits) -> list[str]:
         windows, others = sum(one.windows for one in days), sum(one.others for one in days)
         found = drifts(self._reference, reduce(add, (one.profile for one in days)))
-        limits = limits_of(days)
         rings = [one for one in found if one.rings(limits)]
         self._measure(horizon, found, limits)
         values = [(Metric.MONITOR_WINDOWS, windows), (Metric.MONITOR_WINDOWS_OTHERS, others)]

@@ -152,11 +152,19 @@ def test_a_week_has_narrower_limits_than_its_days(metrics: Metrics) -> None:
 
 
 @pytest.mark.parametrize(("last", "rings"), [(16, []), (17, []), (18, ["trip_distance", "prediction"])])
-def test_a_day_of_less_than_18_hours_does_not_ring(last: int, rings: list[str], metrics: Metrics) -> None:
+def test_the_first_day_of_a_model_does_not_ring_if_it_is_less_than_18_hours(
+    last: int, rings: list[str], metrics: Metrics
+) -> None:
     """A window alone would ring at night. The last one begins at *last* and lasts a quarter of an hour."""
     monitor = Monitor(a_day(YESTERDAY, hours=(0, last), kilometres=True))
     assert monitor.judge()["rings"] == {"day": rings, "week": rings}
     assert metrics()["day", "trip_distance"]["DriftSize"] > 0.2
+
+
+def test_a_stream_that_is_silent_at_night_is_judged_from_the_second_day_on(metrics: Metrics) -> None:
+    windows = [one for day in days_before(2) for one in a_day(day, hours=(9, 17), kilometres=True)]
+    assert Monitor(windows).judge()["rings"]["day"] == ["trip_distance", "prediction"]
+    metrics()
 
 
 def test_windows_of_another_model_are_counted_and_not_added(metrics: Metrics) -> None:
