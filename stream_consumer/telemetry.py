@@ -53,7 +53,7 @@ class Metric(Enum):
     Every metric: name, unit and meaning.
 
     They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME. Those of
-    drift have ``column`` besides, and those of a group's quality ``group``.
+    drift have ``column`` besides, those of a judgement ``horizon``, and those of a group's quality ``group``.
     """
 
     RECORDS_RECEIVED = ("RecordsReceived", Unit.COUNT, "Records of the batch, KPL aggregates unfolded")
@@ -134,15 +134,30 @@ class Metric(Enum):
         Unit.COUNT,
         "Windows whose profile is not in S3, or lacks what another model has counted",
     )
+    MONITOR_WINDOWS = (
+        "MonitorWindows",
+        Unit.COUNT,
+        "Windows of the model that were judged; dimension `horizon`: `day` or `week`",
+    )
+    MONITOR_WINDOWS_OTHERS = (
+        "MonitorWindowsOthers",
+        Unit.COUNT,
+        "Windows of other models in that time, which cannot be added; dimension `horizon`",
+    )
     DRIFT_Z = (
         "DriftZ",
         Unit.NO_UNIT,
-        "Drift of a column in a window of 500 rows or more, in standard deviations of chance; dimension `column`",
+        "Drift of a column in 500 rows or more, in standard deviations of chance; dimension `column`, judged `horizon`",
     )
     DRIFT_SIZE = (
         "DriftSize",
         Unit.NO_UNIT,
         "The same as the population stability index less what chance makes of it; dimension `column`",
+    )
+    DRIFT_RINGS = (
+        "DriftRings",
+        Unit.COUNT,
+        "Columns whose drift is beyond the limits; dimension `horizon`, and with `column` 1 or 0",
     )
     QUALITY_JUDGED = ("QualityJudged", Unit.COUNT, "Predictions of a day that have an outcome to be compared with")
     QUALITY_MISSING = ("QualityMissing", Unit.COUNT, "Predictions of a day without an outcome")

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.handlers
@@ -26,6 +26,8 @@ from stream_consumer.local.runtime.functions import Invocation
 from stream_consumer.models.champion import Champion, encode_champion
 from stream_consumer.models.files import directory_digest
 from stream_consumer.models.loading import load_model
+from stream_consumer.monitor import lambda_function as monitoring
+from stream_consumer.monitor.profile_archive import ProfileArchive
 from stream_consumer.reader import PredictionReader
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import telemetry
@@ -35,7 +37,12 @@ from stream_consumer.worker import task_starter
 from stream_consumer.worker.loop import Scoring, Tally, Worker, targets
 from stream_consumer.worker.queue import Queue
 from stream_consumer.worker.shutdown import Shutdown
+from tests.monitor.test_lambda_function import MODEL as MONITORED
+from tests.monitor.test_lambda_function import windowed
 from tests.rides import FakeContext, kinesis_event, ride_event
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 INPUT, OUTPUT, FAILURES, MODELS = "ride_events", "ride_predictions", "ride-failures", "ride-models"
 LISTED = Path(__file__).parent.parent / "infra" / "operations.json"
@@ -174,6 +181,16 @@ def test_infra_lists_what_the_way_to_a_topic_calls(operations: Operations) -> No
     assert faults == []
     assert kafka_connection(kafka, session).secret["username"] == "scorer"
     assert {call for call, _ in operations} == listed("composition")
+
+
+def test_infra_lists_what_the_monitor_calls(operations: Operations) -> None:
+    """A window is closed, and its day is judged. The model is fetched as others fetch theirs."""
+    s3: S3Client = boto3.session.Session().client("s3")
+    archive = ProfileArchive(s3, FAILURES, "profiles")
+    monitor = monitoring.Handler(MONITORED, archive, telemetry({}), margin_seconds=1)
+    monitor(windowed([ride_event(1)], isFinalInvokeForWindow=True), FakeContext())
+    assert monitor({"judge": "2026-11-21"}, FakeContext()) == {"day": "2026-11-21", "rings": {"day": [], "week": []}}
+    assert operations == {(call, FAILURES) for call in listed("monitor")}
 
 
 def listed(*by: str) -> set[str]:

@@ -58,7 +58,7 @@ def asked(root: Path) -> Asked:
     Raises:
         VariablesUnreadable: Terraform refuses a value.
     """
-    values = read(root, "account_id", "region", "consumers", "web", "batch")
+    values = read(root, "account_id", "region", "consumers", "web", "batch", "monitor")
     prefix = f"{_NAME}-{root.name}"
     interfaces = {name: values[name] for name in ("web", "batch") if values.get(name) is not None}
     return Asked(
@@ -76,6 +76,8 @@ def _concurrency(values: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         yield "web", _taken(values["web"], WEB_RESERVED)
     if values.get("batch") is not None:
         yield "batch-starter", 0 if values["batch"].get("on_arrival") is False else STARTER_RESERVED
+    if values.get("monitor") is not None:
+        yield "monitor", _taken(values["monitor"])
 
 
 def _taken(user: Mapping[str, Any], reserved: int = 0) -> int:

@@ -34,6 +34,8 @@ from infra.tests import (
     doors,
     emulated,
     keeping,
+    monitored,
+    monitors,
     names,
     policies,
     promotions,
@@ -125,7 +127,12 @@ class Steps:
         [consumer] = consumers(found, key)
         roles = doors.roles(found, key)
         dispatch = dispatching.role(found)
-        beside = (doors.is_of_a_door, canaries.is_of_a_canary, dispatching.is_of_a_trigger)
+        beside = (
+            doors.is_of_a_door,
+            canaries.is_of_a_canary,
+            dispatching.is_of_a_trigger,
+            monitors.is_of_the_monitor,
+        )
         cases = policies.resource_cases([item for item in found if not any(of(item) for of in beside)], consumer)
         cases += dispatching.cases(found, dispatch)
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
@@ -137,6 +144,9 @@ class Steps:
 
     def ride(self) -> str:
         return ride.through(self.aws, self.environment.outputs(), self.endpoint)
+
+    def monitor(self) -> str:
+        return monitored.through(self.aws, self.environment.outputs(), self.endpoint)
 
     def arrival(self) -> str:
         return arrivals.through(self.aws, self.environment.outputs()["batch"])
@@ -280,6 +290,7 @@ def main() -> int:
             steps.names,
             steps.policies,
             steps.ride,
+            steps.monitor,
             steps.arrival,
             steps.promotion,
             steps.training,

@@ -26,6 +26,7 @@ from infra.tests import (
     doors,
     images,
     kafka_roles,
+    monitors,
     names,
     policies,
     readme,
@@ -55,12 +56,14 @@ _BUILD = INFRA.parent / "build" / "infra"
 _PARTS = {
     *("batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"),
     *("training", "schedules of training"),
+    *monitors.PARTS,
 }
 _ALARMS = {
     "alarms": "ride-duration",
     "alarms of batch": "batch",
     "alarms of web": "web",
     "alarms of training": "training",
+    "alarms of the monitor": "monitor",
     "alarms of releases": "releases",
     "alarms of kafka": "kafka",
 }
@@ -79,6 +82,7 @@ _MISSPELT = (
     "offset_lag",
     "authentication",
     "maximum",
+    "window_seconds",
 )
 _NAMED = {
     "input.retention_hoursx",
@@ -96,9 +100,12 @@ _NAMED = {
     "cluster.authenticationx",
     "mapping.pollers.maximumx",
     "alarms.offset_lagx",
+    "monitor.mapping.window_secondsx",
 }
 _PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
 _STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
+_EXAMPLES = ("doors", "training", "monitor")
+"""Of what prod may have besides; the first two have an image of their own."""
 _REPOSITORIES = {"lean": "", "doors": "-doors", "training": "-training"}
 S = TypeVar("S")
 T = TypeVar("T")
@@ -244,7 +251,7 @@ class Checks:
     def typos(self) -> str:
         """An attribute that no variable has is refused by its path: Terraform drops it without a word."""
         root = self.tree / "envs" / "prod"
-        examples = [root / f"{name}.tfvars.example" for name in ("terraform", "doors", "training")]
+        examples = [root / f"{name}.tfvars.example" for name in ("terraform", *_EXAMPLES)]
         _ = self.plans, self.kafka_plan  # which initialise the roots
         digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
         named = _misspelt(Terraform(root, self.plugins), examples, *_given(root), *digests)
@@ -314,7 +321,7 @@ class Checks:
 
     def door_policies(self) -> str:
         found = list(resources(self.doors))
-        roles = [*doors.roles(found, self.key), *training_roles.roles(found, self.key)]
+        roles = _roles_beside(found, self.key)
         if missing := _PARTS - {role.part for role in roles}:
             raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
         return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
@@ -341,7 +348,7 @@ class Checks:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
         made = list(resources(self.doors))
-        of_doors = {role.part: role for role in (*doors.roles(made, self.key), *training_roles.roles(made, self.key))}
+        of_doors = {role.part: role for role in _roles_beside(made, self.key)}
         dispatch = dispatching.role(made)
         mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
         mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
@@ -419,9 +426,13 @@ def _misspelt(tools: Terraform, examples: Sequence[Path], *given: str) -> set[st
 
 def _doors_of(root: Path) -> list[str]:
     """Return what brings the examples of the doors and of training into a plan of *root*, if it has them."""
-    examples = [root / f"{kind}.tfvars.example" for kind in ("doors", "training")]
+    examples = [root / f"{kind}.tfvars.example" for kind in _EXAMPLES]
     digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
     return [*(f"-var-file={example}" for example in examples), *digests] if examples[0].exists() else []
+
+
+def _roles_beside(found: Sequence[Resource], key: Key) -> list[doors.Role]:
+    return [*doors.roles(found, key), *training_roles.roles(found, key), *monitors.roles(found, key)]
 
 
 def _one_of_each(roles: Iterable[doors.Role]) -> list[doors.Role]:
@@ -477,6 +488,10 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of training with every metric", changed("training", "WriteItsMetrics", Condition=None)
     yield "of its schedule on every machine", changed("schedules of training", "StartTheJob", Condition=None)
     yield "of its schedule with every role", changed("schedules of training", "HandItsRoleToTheJob", Resource="*")
+    yield "of the monitor on every object", changed("monitor", "KeepAndReadProfiles", Resource="*")
+    yield "of the monitor that lists every folder", changed("monitor", "ListProfiles", Condition=None)
+    yield "of the monitor that puts records", changed("monitor", "ReadInput", Action="kinesis:*")
+    yield "of its schedule on every function", changed("schedules of the monitor", "InvokeTheFunction", Resource="*")
 
 
 R = TypeVar("R", doors.Role, deploying.DeployRole)
@@ -510,7 +525,8 @@ def _deploy_mutants(role: deploying.DeployRole) -> Iterable[tuple[str, Subject]]
 
 def _is_beside(resource: Resource) -> bool:
     """Whether *resource* belongs to something else than the consumers."""
-    return doors.is_of_a_door(resource) or dispatching.is_of_a_trigger(resource)
+    beside = (doors.is_of_a_door, dispatching.is_of_a_trigger, monitors.is_of_the_monitor)
+    return any(of(resource) for of in beside)
 
 
 def _in_parallel(work: Callable[[S], T], items: Sequence[S]) -> list[T]:

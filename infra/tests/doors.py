@@ -50,7 +50,7 @@ class Role:
 
     def situations(self) -> list[dict[str, Any]]:
         own = f"{log_group_arn('/aws/lambda/' + self.name)}:log-stream:2026/11/21/[1]abc"
-        kind = "own log stream" if self.part in {"starter", "interval", "web"} else "a function's log stream"
+        kind = "own log stream" if self.part in {"starter", "interval", "web", "monitor"} else "a function's log stream"
         network = interfaces(self.name, ACCOUNT, REGION, in_vpc=self.in_vpc)
         return [*map(dict, self.door), situation(kind, own), *network]
 
@@ -69,7 +69,7 @@ def roles(found: Iterable[Resource], key: Key) -> list[Role]:
 
 
 def _roles(door: Sequence[Resource], key: Key) -> Iterable[Role]:
-    situations = [*_of_files(door, key), *_of_the_model(door, key), *_of_runs(door), *_of_others(door)]
+    situations = [*_of_files(door, key), *of_the_model(door, key), *_of_runs(door), *_of_others(door)]
     inside = {
         function["function_name"] for function in values_of(door, "aws_lambda_function") if function["vpc_config"]
     }
@@ -121,7 +121,7 @@ def _of_files(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
         yield use_of_key("key for the results bucket", key, results)
 
 
-def _of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
+def of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
     [location] = set(_settings(door, "MODEL_LOCATION"))
     bucket, _, folder = location.removeprefix("s3://").partition("/")
     yield situation("model folder", f"arn:aws:s3:::{bucket}", {"s3:prefix": f"{folder}/"})

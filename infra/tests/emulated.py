@@ -16,7 +16,10 @@ REGION = "eu-west-1"
 
 TOLERATED: Mapping[str, Mapping[str, str]] = {
     "aws_kinesis_stream": {"tags_all": "the emulator keeps no tags that CreateStream brings"},
-    "aws_lambda_event_source_mapping": {"metrics_config": "the emulator does not keep it"},
+    "aws_lambda_event_source_mapping": {
+        "metrics_config": "the emulator does not keep it",
+        "tumbling_window_in_seconds": "the emulator does not keep it",
+    },
 }
 
 

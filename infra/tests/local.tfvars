@@ -1,4 +1,4 @@
-# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, both doors, and training.
+# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, both doors, training, and the monitor.
 
 emails = ["you@example.com"]
 
@@ -33,4 +33,9 @@ web = {
 
 training = {
   schedule = { expression = "cron(0 4 5 * ? *)", timezone = "America/New_York", flexible_minutes = 60 }
+}
+
+monitor = {
+  consumer = "ride-duration"
+  function = { log_retention_days = 30, snap_start = true }
 }

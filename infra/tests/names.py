@@ -9,8 +9,10 @@ from typing import Any
 import stream_consumer
 from infra.state import Resource
 from infra.tests.doors import is_of_a_door
+from infra.tests.monitors import is_of_the_monitor
 from infra.tests.terraform import CheckFailed
 from stream_consumer.kafka_settings import FIELDS as KAFKA_FIELDS
+from stream_consumer.monitor.settings import FIELDS as MONITOR_FIELDS
 from stream_consumer.settings import FIELDS
 from stream_consumer.telemetry import Metric
 
@@ -28,24 +30,27 @@ def agree(found: Iterable[Resource]) -> str:
     """
     settings: set[str] = set()
     of_doors: set[str] = set()
+    of_monitor: set[str] = set()
     metrics: set[str] = set()
     for resource in found:
         values = resource.values
         if is_of_a_door(resource):
             of_doors.update(_given(resource))
         elif resource.kind == "aws_lambda_function":
-            settings.update(_given(resource))
+            (of_monitor if is_of_the_monitor(resource) else settings).update(_given(resource))
         elif resource.kind == "aws_cloudwatch_metric_alarm":
             over = [metric for query in values["metric_query"] for metric in query["metric"]]
             metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
     unknown = settings - _SETTINGS
+    unknown |= of_monitor - _SETTINGS - {field.variable for field in MONITOR_FIELDS.values()}
     unknown |= metrics - {metric.label for metric in Metric}
     unknown |= of_doors - _written() - _POWERTOOLS
-    if unknown or not (settings and metrics and of_doors):
+    if unknown or not (settings and metrics and of_doors and of_monitor):
         raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
-    return f"{len(settings)} settings, {len(of_doors)} of the doors and {len(metrics)} metrics that the code knows"
+    counted = f"{len(settings)} settings, {len(of_doors)} of the doors, {len(of_monitor)} of the monitor"
+    return f"{counted} and {len(metrics)} metrics that the code knows"
 
 
 def known(settings: Iterable[str]) -> int:
@@ -107,3 +112,5 @@ def _shown(dashboard: Mapping[str, Any]) -> Iterator[str]:
         for metric in widget["properties"]["metrics"]:
             if metric[0] == _NAMESPACE:
                 yield metric[1]
+            elif isinstance(metric[0], dict):
+                yield from re.findall(r'MetricName="(\w+)"', metric[0]["expression"])

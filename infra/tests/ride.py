@@ -9,7 +9,7 @@ import json
 import math
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,11 @@ from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
 from stream_consumer.local.mapping.on_failure import S3Destination
 from stream_consumer.local.runtime.functions import FunctionConfig
-from stream_consumer.local.runtime.worker_pool import RuntimeFunction
+from stream_consumer.local.runtime.worker_pool import RuntimeFunction, unlogged
+from stream_consumer.models.loading import load_model
+from stream_consumer.models.signing import Statement, sign
 
+_HANDLER = "stream_consumer.lambda_function.lambda_handler"
 _EXAMPLE = {"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66}
 
 
@@ -45,9 +48,8 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
         FunctionName=consumer["function_name"], Qualifier=consumer["alias"]
     )
     mapping = aws("lambda").get_event_source_mapping(UUID=consumer["mapping_id"])
-    settings = function["Environment"]["Variables"]
-    with _worker(function, settings, endpoint, outputs["region"]) as worker:
-        consuming = _mapping(aws, worker, mapping)
+    with worker(function, endpoint, outputs["region"]) as environment:
+        consuming = _mapping(aws, environment, mapping)
         thread = threading.Thread(target=consuming.run)
         thread.start()
         try:
@@ -67,19 +69,26 @@ def through(aws: Aws, outputs: Mapping[str, Any], endpoint: str) -> str:
     return f"a ride of {minutes:.1f} min predicted; a malformed event kept as dead letter ({letter['reason']})"
 
 
-def _worker(function: Mapping[str, Any], settings: Mapping[str, str], endpoint: str, region: str) -> RuntimeFunction:
+def worker(
+    function: Mapping[str, Any], endpoint: str, region: str, log: Callable[[str], object] = unlogged
+) -> RuntimeFunction:
+    """Return the applied *function* in workers of the local platform; *log* is told what it writes."""
+    settings = function["Environment"]["Variables"]
+    command = function.get("ImageConfigResponse", {}).get("ImageConfig", {}).get("Command") or [_HANDLER]
     credentials = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
     config = FunctionConfig(
-        handler="stream_consumer.lambda_function.lambda_handler",
+        handler=command[0],
         name=function["FunctionName"],
         timeout_seconds=function["Timeout"],
         memory_mb=function["MemorySize"],
         region=region,
     )
-    return RuntimeFunction(config, environment={**settings, **credentials, "AWS_REGION": region}, environments=2)
+    return RuntimeFunction(
+        config, environment={**settings, **credentials, "AWS_REGION": region}, environments=2, log=log
+    )
 
 
-def _mapping(aws: Aws, worker: RuntimeFunction, applied: Mapping[str, Any]) -> EventSourceMapping:
+def _mapping(aws: Aws, environment: RuntimeFunction, applied: Mapping[str, Any]) -> EventSourceMapping:
     config = MappingConfig(
         stream_name=applied["EventSourceArn"].partition("/")[2],
         starting_position=applied["StartingPosition"],
@@ -93,18 +102,32 @@ def _mapping(aws: Aws, worker: RuntimeFunction, applied: Mapping[str, Any]) -> E
     )
     bucket = applied["DestinationConfig"]["OnFailure"]["Destination"].rpartition(":")[2]
     pace = Pace(poll_seconds=0.1, retry_seconds=0.1)
-    return EventSourceMapping(aws("kinesis"), worker, config, on_failure=S3Destination(aws("s3"), bucket), pace=pace)
+    return EventSourceMapping(
+        aws("kinesis"), environment, config, on_failure=S3Destination(aws("s3"), bucket), pace=pace
+    )
 
 
 def upload_model(s3: Any, location: str) -> None:
-    """Train a model and put it at *location*, where operators put theirs before they deploy."""
+    """Train a model with a reference and put it at *location*, where operators put theirs before they deploy."""
     bucket, _, prefix = location.removeprefix("s3://").partition("/")
     with tempfile.TemporaryDirectory() as scratch:
+        _save_model(Path(scratch) / "unsigned")
         directory = Path(scratch) / "model"
-        _save_model(directory)
+        said = Statement([{"ride": _EXAMPLE, "ride_id": 1}], reference=rides(5_000, seed=1))
+        sign(Path(scratch) / "unsigned", directory, said, lambda folder: load_model(str(folder)))
         for file in directory.rglob("*"):
             if file.is_file():
                 s3.upload_file(str(file), bucket, f"{prefix}/{file.relative_to(directory)}")
+
+
+def rides(count: int, seed: int) -> list[dict[str, Any]]:
+    """Return so many events of the same city."""
+    generator = np.random.default_rng(seed)
+    zones, miles = generator.integers(1, 9, (count, 2)), generator.gamma(2.0, 1.5, count)
+    return [
+        {"ride": {"PULocationID": pickup, "DOLocationID": dropoff, "trip_distance": distance}, "ride_id": number}
+        for number, ((pickup, dropoff), distance) in enumerate(zip(zones.tolist(), miles.tolist(), strict=True))
+    ]
 
 
 def _save_model(directory: Path) -> None:

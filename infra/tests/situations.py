@@ -167,6 +167,8 @@ def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
             continue
         [function], [mapping] = kinds["aws_lambda_function"], kinds["aws_lambda_event_source_mapping"]
         settings = function.values["environment"][0]["variables"]
+        if "PREDICTIONS_STREAM_NAME" not in settings:  # the monitor's
+            continue
         source = mapping.values["event_source_arn"]
         known.append(
             Consumer(

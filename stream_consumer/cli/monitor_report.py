@@ -137,8 +137,8 @@ def _finder(
     """
     from stream_consumer.archive.layout import archive_at
     from stream_consumer.batch.storage import Stores
+    from stream_consumer.monitor.day_profile import days_to
     from stream_consumer.reporting.collect import collect
-    from stream_consumer.reporting.profiles import days_to
 
     where, judged = archive_at(profiles), archive_at(results) if results is not None else None
 

@@ -1,16 +1,19 @@
 """
-The monitoring Lambda function: profiles the windows of the input stream, and says how far they drift.
+The monitoring Lambda function: profiles the windows of the input stream, and judges the drift of a day and of a week.
 
 The rule: it can fail only itself. It has a mapping of its own on the input stream, so the consumer neither waits for it
 nor sees it. Whatever goes wrong with records or with S3 is counted and said, never raised: a batch that came again
 would hold up the windows behind it. What is raised is the mapping's or the deployment's fault, and a small
-MaximumRetryAttempts keeps that from holding up the shard.
+MaximumRetryAttempts keeps that from holding up the shard. A judgement is no mapping's invocation, so it may raise.
 """
 
 import functools
+import importlib
 import os
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,7 +28,8 @@ from stream_consumer.model import Model
 from stream_consumer.models.loading import load_model
 from stream_consumer.monitor.batch_profiler import BatchProfiler
 from stream_consumer.monitor.drift import drifts
-from stream_consumer.monitor.profile_archive import ColumnDrift, ProfileArchive, WindowProfile
+from stream_consumer.monitor.judgement import Judge, asks_for_judgement, day_of
+from stream_consumer.monitor.profile_archive import READS_IN_FLIGHT, ColumnDrift, ProfileArchive, WindowProfile
 from stream_consumer.monitor.settings import MonitorSettings
 from stream_consumer.monitor.window_tally import WindowTally
 from stream_consumer.telemetry import Metric, Telemetry, telemetry
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 class Handler:
     """Answers Lambda's invocations."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
         self,
         model: Model,
         archive: ProfileArchive,
@@ -45,6 +49,7 @@ class Handler:
         *,
         margin_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """
         Compose a handler.
@@ -58,23 +63,40 @@ class Handler:
         self._report = report
         self._margin_seconds = margin_seconds
         self._monotonic = monotonic
+        self._now = now
+        self._judge = Judge(model, self._profiler.reference, archive, report)
 
     def __call__(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """
         Add the batch of *event* to the state of its window, and close the window if this is its final invocation.
 
+        ``{"judge": "2026-11-26"}`` judges a day instead.
+
         Raises:
             NotAKinesisEvent: The event is of another shape: its mapping has no tumbling window.
+            UsageError: The event asks for a judgement of no day.
+            ProfileUnreadable: The windows to be judged cannot be read.
         """
-        window, records = window_from_lambda(event), records_from_lambda(event)
         seconds = seconds_left(context) - self._margin_seconds
         now = self._monotonic()
+        if asks_for_judgement(event):
+            return self._judge.judge(day_of(event, self._now()), now + seconds)
+        window, records = window_from_lambda(event), records_from_lambda(event)
         # Half of the time: a final invocation that brings records must still write its profile.
         tally = self._resumed(window) + self._tally(records, now + seconds / 2)
         if not (window.is_final or window.is_terminated_early):
             return {"state": tally.state(), "batchItemFailures": []}
         self._close(window, tally, now + seconds)
         return {"state": {}, "batchItemFailures": []}
+
+    def renew(self) -> None:
+        """
+        Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
+
+        Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
+        """
+        self._archive.drop_connections()
+        random.seed()
 
     def _resumed(self, window: WindowEvent) -> WindowTally:
         bins = self._profiler.reference.bins
@@ -144,7 +166,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     consumer, session = settings.consumer, default_session()
     model = load_model(consumer.model_location, s3=lambda: client(session, "s3"), choice=consumer.choice)
     report.started(model)
-    s3: S3Client = client(session, "s3", config=client_config(1))
+    s3: S3Client = client(session, "s3", config=client_config(READS_IN_FLIGHT))
     archive = ProfileArchive(s3, settings.bucket, settings.prefix)
     return Handler(model, archive, report, margin_seconds=consumer.deadline_margin_ms / 1000)
 
@@ -166,4 +188,5 @@ def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 
 # Lambda's init phase is the import of this module. Anywhere else importing it does nothing.
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-    _handler()
+    # The hooks come with the runtime interface client, which calls them under SnapStart only.
+    importlib.import_module("snapshot_restore_py").register_after_restore(_handler().renew)

@@ -4,17 +4,27 @@ Profiles of windows in S3, one object for each window of a shard.
 The rule: a window's final invocation may come twice, so its key says which window it is of, and nothing else.
 """
 
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from stream_consumer.aws.bounded_calls import Calls, Failure
 from stream_consumer.aws.retry import RetryPolicy
+from stream_consumer.errors import StreamConsumerError
 from stream_consumer.profiling.profile import Profile
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+READS_IN_FLIGHT = 16
+"""A week of one shard is 672 objects of some 5 kB."""
+
+
+class ProfileUnreadable(StreamConsumerError):
+    """The windows of a day cannot be read, or an object is no profile of a window."""
 
 
 class ColumnDrift(msgspec.Struct, frozen=True):
@@ -71,6 +81,21 @@ class WindowProfile(msgspec.Struct, frozen=True):
         return msgspec.json.decode(content, type=cls)
 
 
+def window_of(name: str, content: bytes) -> WindowProfile:
+    """
+    Return the window whose *content* is kept as *name*.
+
+    Raises:
+        ProfileUnreadable: It is something else.
+    """
+    try:
+        window = WindowProfile.decode(content)
+        window.counts()
+    except (ValueError, RecursionError) as error:
+        raise ProfileUnreadable(f"{name} is no profile of a window: {error}; take it out of the folder") from None
+    return window
+
+
 class ProfileArchive:
     """The windows' profiles in a bucket."""
 
@@ -78,7 +103,8 @@ class ProfileArchive:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
-        self._calls = Calls(1, retry or RetryPolicy())
+        self._retry = retry or RetryPolicy()
+        self._calls = Calls(READS_IN_FLIGHT, self._retry)
 
     def write(self, window: WindowProfile, deadline: float) -> str:
         """Put the profile of *window*; returns why S3 did not take it by *deadline*, or an empty text."""
@@ -86,5 +112,42 @@ class ProfileArchive:
         answer, _ = self._calls.persist(lambda: self._put(key, body), deadline)
         return answer.reason if isinstance(answer, Failure) else ""
 
+    def read(self, day: date, deadline: float) -> list[WindowProfile]:
+        """
+        Return the windows that began on *day*, by key.
+
+        Raises:
+            ProfileUnreadable: S3 has not given all of them by *deadline*, or an object is no profile of a window.
+        """
+        folder = f"{self._prefix}/{day}/"
+        [keys] = self._answers([partial(self._list, folder)], folder, deadline)
+        bodies = self._answers([partial(self._get, key) for key in keys], folder, deadline) if keys else []
+        return [window_of(f"s3://{self._bucket}/{key}", body) for key, body in zip(keys, bodies, strict=True)]
+
+    def drop_connections(self) -> None:
+        """Close what must not come out of a snapshot; the next call opens it anew."""
+        self._client.close()
+
+    def _answers(self, calls: Sequence[Callable[[], Any]], folder: str, deadline: float) -> list[Any]:
+        """Return what each of *calls* has returned; a transient failure is no answer."""
+        answers: dict[int, Any] = {}
+        due = list(range(len(calls)))
+        for _ in self._retry.attempts(deadline):
+            answers |= zip(due, self._calls.run([calls[at] for at in due], deadline), strict=True)
+            due = [at for at in due if isinstance(answers[at], Failure) and answers[at].transient]
+            if not due:
+                break
+        for answer in answers.values():
+            if isinstance(answer, Failure):
+                raise ProfileUnreadable(f"s3://{self._bucket}/{folder} cannot be read: {answer.reason}")
+        return [answers[at] for at in range(len(calls))]
+
     def _put(self, key: str, body: bytes) -> None:
         self._client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+
+    def _list(self, folder: str) -> list[str]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        return [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"].endswith(".json")]
+
+    def _get(self, key: str) -> bytes:
+        return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()

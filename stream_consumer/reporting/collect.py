@@ -27,6 +27,6 @@ def collect(
     return Findings(
         model=f"{model.name} {model.version}",
         reference=reference,
-        days=[day_profile(stores, profiles, day, reference.bins) for day in days],
+        days=[day_profile(stores, profiles, day, reference.bins, model.digest) for day in days],
         results=list(Results(stores, results).between(days[0], days[-1])) if results else [],
     )

@@ -8,12 +8,10 @@ from datetime import date
 from functools import cached_property, reduce
 from operator import add
 
+from stream_consumer.monitor.day_profile import DayProfile, are_a_week
 from stream_consumer.monitor.drift import DAY, WEEK, Drift, Limits, drifts
 from stream_consumer.profiling.profile import Profile
 from stream_consumer.quality.result import DayQuality, Errors
-from stream_consumer.reporting.profiles import DayProfile
-
-_DAYS_OF_A_WEEK = 7
 
 LEAST_JUDGED = 100
 """Groups with fewer judged predictions are not called the worst: chance would make them so."""
@@ -46,7 +44,7 @@ class Findings:
     @cached_property
     def limits(self) -> Limits:
         """Those for the days that have windows: seven are a week, fewer are judged as a day is."""
-        return WEEK if sum(one.windows > 0 for one in self.days) >= _DAYS_OF_A_WEEK else DAY
+        return WEEK if are_a_week(self.days) else DAY
 
     @cached_property
     def drifts(self) -> list[Drift]:

@@ -86,13 +86,14 @@ class Monitor:
         self.time = FakeTime()
         self.s3 = FakeS3(self.time, faults, [BUCKET])
         self._log = io.StringIO()
+        self.report = Telemetry(
+            Logger(service=f"monitor-{next(_names)}", stream=self._log, level="INFO"),
+            lambda: EphemeralMetrics(namespace="StreamConsumer", service="monitor"),
+        )
         self.handler = Handler(
             model,
             ProfileArchive(self.s3.client, BUCKET, "profiles", retry=self.time.retry()),
-            Telemetry(
-                Logger(service=f"monitor-{next(_names)}", stream=self._log, level="INFO"),
-                lambda: EphemeralMetrics(namespace="StreamConsumer", service="monitor"),
-            ),
+            self.report,
             margin_seconds=1,
             monotonic=self.time.clock,
         )

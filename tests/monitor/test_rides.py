@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from stream_consumer.monitor.drift import DAY, WEEK
+from stream_consumer.monitor.drift import DAY, LEAST_ROWS, WEEK
 from stream_consumer.training.fit import FloatArray
 from stream_consumer.training.rides import load_rides
 from stream_consumer.training.synthetic import synthetic_rides
@@ -121,6 +121,19 @@ def test_no_24_hours_ring_by_the_limits_of_a_day(city: City) -> None:
         codes = city.codes(month.matrix)
         days = [city.compared_at(codes, positions) for positions in month.windows(hours=24, step=3)]
         assert [ringing(day, DAY) for day in days] == [NOTHING] * 217
+
+
+@pytest.mark.process
+@where_they_are
+@pytest.mark.parametrize(("hours", "share"), [(12, 0.017), (18, 0.0)])
+def test_18_hours_in_a_row_do_not_ring_by_the_limits_of_a_day_and_12_may(real: City, hours: int, share: float) -> None:
+    rings = []
+    for month in (real.january, real.february):
+        codes = real.codes(month.matrix)
+        windows = [positions for positions in month.windows(hours, step=1) if len(positions) >= LEAST_ROWS]
+        rings += [bool(ringing(real.compared_at(codes, positions), DAY)) for positions in windows]
+    assert len(rings) > 1_000
+    assert np.mean(rings) == pytest.approx(share, abs=0.001)
 
 
 @pytest.mark.process

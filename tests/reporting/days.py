@@ -31,9 +31,10 @@ def profile_of(rides: Sequence[Sequence[Any]]) -> Profile:
     return PROFILER.profile(columns, MODEL.values(columns))
 
 
-def put_window(folder: Path, day: date, hour: int, profile: Profile, records: int) -> None:
+def window(day: date, hour: int, profile: Profile, records: int) -> WindowProfile:
+    """Return the window of a quarter of an hour that begins with the *hour*."""
     start = datetime.combine(day, time(hour), UTC)
-    window = WindowProfile(
+    return WindowProfile(
         stream="arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events",
         shard="shardId-000000000000",
         start=start,
@@ -47,9 +48,13 @@ def put_window(folder: Path, day: date, hour: int, profile: Profile, records: in
         drift=(),
         profile=msgspec.Raw(profile.encode()),
     )
-    path = folder / window.key
+
+
+def put_window(folder: Path, day: date, hour: int, profile: Profile, records: int) -> None:
+    kept = window(day, hour, profile, records)
+    path = folder / kept.key
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(window.encode())
+    path.write_bytes(kept.encode())
 
 
 def errors(rmse: float, judged: int = 600) -> Errors:

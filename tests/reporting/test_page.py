@@ -8,11 +8,10 @@ import pytest
 
 from stream_consumer.archive.layout import archive_at
 from stream_consumer.batch.storage import Stores
-from stream_consumer.monitor.profile_archive import WindowProfile
+from stream_consumer.monitor.profile_archive import ProfileUnreadable, WindowProfile
 from stream_consumer.reporting.collect import collect
 from stream_consumer.reporting.findings import Findings, together
 from stream_consumer.reporting.page import render
-from stream_consumer.reporting.profiles import ProfileUnreadable
 from tests.monitor.test_lambda_function import MODEL, rides
 from tests.reporting.days import (
     TODAY,

@@ -86,6 +86,12 @@ variable "training" {
   default     = null
 }
 
+variable "monitor" {
+  description = "Watch whether a consumer's model is still right; `monitor` of modules/system says what it may hold. null: nobody does."
+  type        = any
+  default     = null
+}
+
 variable "model_digests" {
   description = "Digest of the model in each image, by its kind; `make deploy` writes it to release.auto.tfvars.json."
   type        = map(string)

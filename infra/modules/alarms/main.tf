@@ -11,7 +11,7 @@ locals {
       name     = "${name}-${severity}"
       severity = severity
       symptoms = [for key, alarm in var.alarms : key if startswith(key, "${group}/") && alarm.severity == severity]
-    }
+    } if contains([for key, alarm in var.alarms : alarm.severity if startswith(key, "${group}/")], severity)
   }]...)
 }
 

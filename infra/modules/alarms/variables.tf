@@ -38,8 +38,13 @@ variable "alarms" {
   }
 
   validation {
-    condition     = alltrue([for group in keys(var.groups) : alltrue([for severity in ["page", "ticket"] : anytrue([for key, alarm in var.alarms : startswith(key, "${group}/") && alarm.severity == severity])])])
-    error_message = "Each group has an alarm of severity page and one of severity ticket: a mail about nothing cannot be made."
+    condition     = alltrue([for group in keys(var.groups) : anytrue([for key in keys(var.alarms) : startswith(key, "${group}/")])])
+    error_message = "Each group has an alarm: there is nothing to tell of it otherwise."
+  }
+
+  validation {
+    condition     = alltrue([for alarm in values(var.alarms) : contains(["page", "ticket"], alarm.severity)])
+    error_message = "An alarm's severity is page or ticket: nobody would be told of it otherwise."
   }
 }
 

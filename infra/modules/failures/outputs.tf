@@ -17,3 +17,8 @@ output "on_failure_prefix" {
   description = "Where Lambda puts the mappings' on-failure documents."
   value       = local.on_failure_prefix
 }
+
+output "profile_prefix" {
+  description = "Where the monitor puts the profiles of windows."
+  value       = local.profile_prefix
+}

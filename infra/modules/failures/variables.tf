@@ -20,8 +20,8 @@ variable "dead_letter_prefix" {
   default     = "dead-letters"
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9!_.-]+(/[a-zA-Z0-9!_.-]+)*$", var.dead_letter_prefix)) && !startswith(var.dead_letter_prefix, "aws/")
-    error_message = "The dead-letter prefix is a path without a slash at either end, and not under aws/, where Lambda writes its own documents."
+    condition     = can(regex("^[a-zA-Z0-9!_.-]+(/[a-zA-Z0-9!_.-]+)*$", var.dead_letter_prefix)) && !contains(["aws", "profiles"], split("/", var.dead_letter_prefix)[0])
+    error_message = "The dead-letter prefix is a path without a slash at either end, and not under aws/, where Lambda writes its own documents, or profiles/, where the monitor does."
   }
 }
 
@@ -29,6 +29,12 @@ variable "keep_days" {
   description = "Days for which a dead letter or an on-failure document can be redriven."
   type        = number
   default     = 180
+}
+
+variable "keep_profile_days" {
+  description = "Days for which drift can be looked up."
+  type        = number
+  default     = 400
 }
 
 variable "force_destroy" {

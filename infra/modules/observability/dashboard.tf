@@ -24,6 +24,9 @@ locals {
     mapping  = flatten([for name, value in local.mapping_dimensions[key] : [name, value]])
   }]
 
+  # Below the consumers' rows, four in a row.
+  more_widgets = [for at, widget in var.widgets : merge(widget, { x = at % 4 * 6, y = 7 * (length(local.rows) + floor(at / 4)) })]
+
   widgets = flatten([for row in local.rows : [
     {
       x = 0, y = row.y, title = "${row.consumer.function_name}: are we keeping up?", period = 60
@@ -77,7 +80,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [for widget in local.widgets : {
+    widgets = [for widget in concat(local.widgets, local.more_widgets) : {
       type   = "metric"
       x      = widget.x
       y      = widget.y

@@ -82,3 +82,9 @@ variable "consumers" {
     error_message = "alarms.no_data_minutes is 0 (never), 5, 10, 15, 30, 60, 120, 180, 360, 720 or 1440."
   }
 }
+
+variable "widgets" {
+  description = "What the dashboard shows below the consumers, by widget: title, period, and metrics as CloudWatch writes them, where a list of name and value stands for a dimension."
+  type        = any
+  default     = []
+}

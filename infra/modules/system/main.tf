@@ -119,6 +119,7 @@ module "observability" {
   kms_key_arn  = var.bootstrap.kms_key_arn
   emails       = var.emails
   input_stream = { name = local.input_name, shards = module.input.stream.shards, mode = local.capacity["input"].mode }
+  widgets      = flatten(module.monitor[*].widgets)
 
   consumers = { for name, c in var.consumers : name => {
     function_name              = module.consumer[name].function_name

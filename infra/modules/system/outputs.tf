@@ -77,6 +77,17 @@ output "web" {
   }])
 }
 
+output "monitor" {
+  description = "What watches the model, for operators: function, alias, mapping, schedule, where the profiles are; null: nothing."
+  value = one([for monitor in module.monitor : {
+    function_name = monitor.function_name
+    alias         = monitor.alias
+    mapping_id    = monitor.mapping_id
+    schedule      = monitor.schedule
+    profiles      = monitor.profiles
+  }])
+}
+
 output "image_digest" {
   description = "The image that is deployed."
   value       = var.image_digest

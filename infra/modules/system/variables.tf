@@ -281,6 +281,27 @@ variable "training" {
   default = null
 }
 
+variable "monitor" {
+  description = "Watch whether a consumer's model is still right; null: nobody does. The model must carry a reference profile (docs/monitoring.md)."
+  type = object({
+    consumer  = optional(string)  # whose model; null: that of the only one
+    function  = optional(any, {}) # modules/monitor
+    mapping   = optional(any, {}) # modules/monitor
+    judgement = optional(any, {}) # modules/monitor
+  })
+  default = null
+
+  validation {
+    condition     = var.monitor == null || try(contains(keys(var.consumers), var.monitor.consumer), length(var.consumers) == 1)
+    error_message = "monitor.consumer is the name of one of consumers: with several, say whose model is watched."
+  }
+
+  validation {
+    condition     = var.monitor == null || length(setintersection(keys(var.consumers), ["monitor", "monitor-schedules"])) == 0
+    error_message = "monitor is the name of the function that watches, and monitor-schedules that of a role: call the consumer something else."
+  }
+}
+
 variable "model_digests" {
   description = "Digest of the model in each image, by its kind (lean, doors): what was built says so. A kind that is not there has none, or nobody knows."
   type        = map(string)
@@ -307,7 +328,7 @@ variable "challengers" {
 }
 
 variable "written" {
-  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger` and `training` as somebody wrote them: an attribute of another name is refused."
+  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger`, `training` and `monitor` as somebody wrote them: an attribute of another name is refused."
   type        = any
   default     = {}
 }

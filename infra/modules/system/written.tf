@@ -10,6 +10,7 @@ locals {
     batch     = merge(var.batch, one(module.batch[*].taken))
     web       = merge(var.web, one(module.web[*].taken))
     training  = merge(var.training, one(module.training[*].taken))
+    monitor   = merge(var.monitor, one(module.monitor[*].taken))
 
     release_trigger = var.release_trigger
   }

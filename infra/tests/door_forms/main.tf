@@ -76,6 +76,21 @@ module "release_trigger" {
   alarms      = { topic_arn = local.topic_arn }
 }
 
+module "monitor" {
+  source = "../../modules/monitor"
+  count  = 1
+
+  name         = "sc-monitor"
+  account      = local.account
+  kms_key_arn  = local.key
+  image_uri    = local.image_uri
+  input_stream = { name = "ride_events", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_events", shards = 4, kms_key_arn = local.key }
+  model        = local.model
+  profiles     = { bucket = "failures", bucket_arn = "arn:aws:s3:::failures" }
+  vpc          = local.vpc
+  topic_arn    = local.topic_arn
+}
+
 module "training" {
   source = "../../modules/training"
   count  = 1

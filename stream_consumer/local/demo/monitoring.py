@@ -15,9 +15,10 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.local.demo.consuming import INPUT_STREAM, POLL_SECONDS, Watch
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+from stream_consumer.monitor.day_profile import DayProfile, days_to
 from stream_consumer.monitor.drift import Drift, drifts
 from stream_consumer.profiling.profile import Profile
-from stream_consumer.reporting.profiles import DayProfile, day_profile, days_to
+from stream_consumer.reporting.profiles import day_profile
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients

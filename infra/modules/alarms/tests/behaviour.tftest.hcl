@@ -31,6 +31,19 @@ run "each_incident_is_told_once_and_to_somebody" {
   }
 }
 
+run "a_group_without_anything_to_page_about_pages_nobody" {
+  variables {
+    alarms = {
+      "rides/slow" = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
+    }
+  }
+
+  assert {
+    condition     = [for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_name] == ["sc-test-rides-ticket"]
+    error_message = "A composite alarm over nothing is refused by AWS."
+  }
+}
+
 run "an_expression_is_the_one_series_that_alarms" {
   assert {
     condition     = [for query in aws_cloudwatch_metric_alarm.this["rides/late"].metric_query : query.expression if query.return_data == true] == ["IF(sent > 0 AND seen < 1, 1, 0)"]

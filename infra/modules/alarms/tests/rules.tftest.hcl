@@ -38,11 +38,22 @@ run "alarm_on_a_metric_and_an_expression" {
   expect_failures = [var.alarms]
 }
 
-run "group_with_nothing_to_page_about" {
+run "group_with_nothing_to_tell" {
+  command = plan
+
+  variables {
+    groups = { rides = "sc-test-rides", others = "sc-test-others" }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "severity_that_nobody_is_told_of" {
   command = plan
 
   variables {
     alarms = {
+      "rides/loud" = { severity = "info", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
       "rides/slow" = { severity = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = {}, threshold = 9, period = 300, periods = 3, breaching = 2, missing = "notBreaching", reason = "Why.", runbook = "What." }
     }
   }

@@ -26,3 +26,13 @@ run "prefix_of_lambdas_own" {
 
   expect_failures = [var.dead_letter_prefix]
 }
+
+run "prefix_of_the_monitors" {
+  command = plan
+
+  variables {
+    dead_letter_prefix = "profiles"
+  }
+
+  expect_failures = [var.dead_letter_prefix]
+}

@@ -317,3 +317,53 @@ run "an_attribute_of_training_that_there_is_not_is_refused" {
 
   expect_failures = [output.consumers]
 }
+
+run "nobody_watches_unasked" {
+  assert {
+    condition     = output.monitor == null
+    error_message = "A second reader of the stream is a choice: it costs, and needs a model with a reference."
+  }
+}
+
+run "the_only_consumers_model_is_watched_and_does_not_stop_a_release" {
+  variables {
+    consumers = { rides = { model = { location = "s3://stream-consumer-test-models-123456789012/models/7" }, environment = { ENTITY_FIELD = "trip" }, image_digest = "sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc" } }
+    monitor   = {}
+  }
+
+  assert {
+    condition     = local.watched == "rides" && output.monitor.function_name == "stream-consumer-test-monitor" && output.monitor.profiles == "s3://${module.failures.name}/profiles"
+    error_message = "The monitor serves the consumer's model, and its profiles lie beside the dead letters."
+  }
+
+  assert {
+    condition     = !contains(output.composite_alarms, "stream-consumer-test-monitor-ticket") && length(output.composite_alarms) == 2
+    error_message = "Drift does not take back the release that answers it."
+  }
+}
+
+run "of_several_consumers_the_named_ones_model_is_watched" {
+  command = plan
+
+  variables {
+    consumers = { rides = {}, trial = { model = { location = "s3://stream-consumer-test-models-123456789012/models/8" } } }
+    monitor   = { consumer = "trial" }
+  }
+
+  assert {
+    condition     = module.monitor[0].settings.MODEL_LOCATION == "s3://stream-consumer-test-models-123456789012/models/8"
+    error_message = "Each consumer has a model of its own."
+  }
+}
+
+run "an_attribute_of_the_monitor_that_there_is_not_is_refused" {
+  command = plan
+
+  variables {
+    consumers = { rides = {} }
+    monitor   = { mapping = {} }
+    written   = { monitor = { mapping = { window = 60 } } }
+  }
+
+  expect_failures = [output.consumers]
+}

@@ -127,3 +127,24 @@ run "training_without_its_image" {
 
   expect_failures = [var.training_image_digest]
 }
+
+run "monitor_of_no_consumer" {
+  command = plan
+
+  variables {
+    monitor = { consumer = "others" }
+  }
+
+  expect_failures = [var.monitor]
+}
+
+run "consumer_with_the_monitors_name" {
+  command = plan
+
+  variables {
+    consumers = { monitor = {} }
+    monitor   = {}
+  }
+
+  expect_failures = [var.monitor]
+}

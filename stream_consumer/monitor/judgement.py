@@ -1,0 +1,109 @@
+"""
+The judgement of a day, and of the seven days that end with it, by the profiles of their windows.
+
+The rule: a window never rings, only the sum of a day's or a week's does. A judgement changes nothing, so the same day
+can be judged again. What cannot be read is raised: Lambda tries again, and ``Errors`` shows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import reduce
+from operator import add
+from typing import Any
+
+import msgspec
+
+from stream_consumer.contract.printable import printable
+from stream_consumer.errors import UsageError
+from stream_consumer.model import Model
+from stream_consumer.monitor.day_profile import DAYS_OF_A_WEEK, DayProfile, days_to, limits_of
+from stream_consumer.monitor.drift import Drift, Limits, drifts
+from stream_consumer.monitor.profile_archive import ProfileArchive
+from stream_consumer.profiling.profile import Profile
+from stream_consumer.telemetry import Metric, Telemetry
+
+YESTERDAY = "yesterday"
+HORIZONS: Mapping[str, int] = {"day": 1, "week": DAYS_OF_A_WEEK}
+"""The values of the dimension ``horizon``, and how many days they are."""
+
+
+class _Asked(msgspec.Struct):
+    """The event of a judgement."""
+
+    judge: str
+    scheduled_time: datetime | None = None
+
+
+def asks_for_judgement(event: Any) -> bool:
+    """Whether *event* is ``{"judge": …}`` rather than that of a mapping."""
+    return isinstance(event, Mapping) and "judge" in event
+
+
+def day_of(event: Mapping[str, Any], now: datetime) -> date:
+    """
+    Return the day, in UTC, that *event* asks to judge.
+
+    ``{"judge": "2026-11-26"}`` names it. ``{"judge": "yesterday"}`` is the day before ``scheduled_time``, as
+    EventBridge Scheduler gives it, or before *now*. So an invocation that comes again late judges the same day.
+
+    Raises:
+        UsageError: The event is of another shape.
+    """
+    try:
+        asked = msgspec.convert(event, _Asked)
+        if asked.judge == YESTERDAY:
+            return (asked.scheduled_time or now).astimezone(UTC).date() - timedelta(days=1)
+        return date.fromisoformat(asked.judge)
+    except ValueError as error:
+        raise UsageError(f'no day to judge: {error}; wanted {{"judge": "2026-11-26"}} or "{YESTERDAY}"') from None
+
+
+class Judge:
+    """Judges the days of one model."""
+
+    def __init__(self, model: Model, reference: Profile, archive: ProfileArchive, report: Telemetry) -> None:
+        self._model = model
+        self._reference = reference
+        self._archive = archive
+        self._report = report
+
+    def judge(self, day: date, deadline: float) -> dict[str, Any]:
+        """
+        Report *day* and the week that ends with it, and return what rings by horizon.
+
+        Raises:
+            ProfileUnreadable: The windows of a day could not be read by *deadline*. Nothing is reported then.
+        """
+        # Day by day: the windows of a week need not be in memory at once.
+        days = [
+            DayProfile.of(one, self._archive.read(one, deadline), self._reference.bins, self._model.digest)
+            for one in days_to(day, max(HORIZONS.values()))
+        ]
+        watched_before = days[-2].windows > 0
+        rings = {}
+        for horizon, count in HORIZONS.items():
+            its = days[-count:]
+            rings[horizon] = self._judged(horizon, its, limits_of(its, watched_before=watched_before))
+        return {"day": f"{day}", "rings": rings}
+
+    def _judged(self, horizon: str, days: Sequence[DayProfile], limits: Limits) -> list[str]:
+        windows, others = sum(one.windows for one in days), sum(one.others for one in days)
+        found = drifts(self._reference, reduce(add, (one.profile for one in days)))
+        rings = [one for one in found if one.rings(limits)]
+        self._measure(horizon, found, limits)
+        values = [(Metric.MONITOR_WINDOWS, windows), (Metric.MONITOR_WINDOWS_OTHERS, others)]
+        self._report.measured([*values, (Metric.DRIFT_RINGS, len(rings))], horizon=horizon)
+        period = f"the {horizon} to {days[-1].day}" if len(days) > 1 else f"the {horizon} {days[-1].day}"
+        if rings:
+            told = ", ".join(f"{printable(one.bins.title)} (size {one.size:.3f})" for one in rings)
+            self._report.warned(f"in {period} these columns drift: {told}", horizon=horizon)
+        if not windows:
+            self._report.warned(f"{period} has no window of the model, and {others} of others", horizon=horizon)
+        return [one.bins.title for one in rings]
+
+    def _measure(self, horizon: str, found: Sequence[Drift], limits: Limits) -> None:
+        for one in found:
+            if one.judged:
+                sizes = [(Metric.DRIFT_Z, one.z), (Metric.DRIFT_SIZE, one.size)]
+                rings = (Metric.DRIFT_RINGS, int(one.rings(limits)))
+                self._report.measured([*sizes, rings], column=one.bins.title, horizon=horizon)
