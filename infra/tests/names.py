@@ -104,6 +104,6 @@ def _written() -> set[str]:
 
 def _shown(dashboard: Mapping[str, Any]) -> Iterator[str]:
     for widget in dashboard["widgets"]:
-        for metric in widget["properties"]["metrics"]:
+        for metric in widget["properties"].get("metrics", ()):
             if metric[0] == _NAMESPACE:
                 yield metric[1]
