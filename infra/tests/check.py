@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from infra.state import Resource, resources
 from infra.tests import (
+    archive_roles,
     bill,
     canaries,
     concurrency,
@@ -55,6 +56,7 @@ _BUILD = INFRA.parent / "build" / "infra"
 _PARTS = {
     *("batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"),
     *("training", "schedules of training"),
+    *("archive", "quality", "schedules of quality"),
 }
 _ALARMS = {
     "alarms": "ride-duration",
@@ -63,6 +65,8 @@ _ALARMS = {
     "alarms of training": "training",
     "alarms of releases": "releases",
     "alarms of kafka": "kafka",
+    "alarms of archive": "archive",
+    "alarms of quality": "quality",
 }
 _ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
 # In the examples of prod and of Kafka, at every depth. By each of these names the plan must fail.
@@ -79,6 +83,8 @@ _MISSPELT = (
     "offset_lag",
     "authentication",
     "maximum",
+    "keep_days",
+    "group",
 )
 _NAMED = {
     "input.retention_hoursx",
@@ -96,6 +102,8 @@ _NAMED = {
     "cluster.authenticationx",
     "mapping.pollers.maximumx",
     "alarms.offset_lagx",
+    "archive.keep_daysx",
+    "archive.quality.ride-duration.groupx",
 }
 _PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
 _STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
@@ -244,7 +252,7 @@ class Checks:
     def typos(self) -> str:
         """An attribute that no variable has is refused by its path: Terraform drops it without a word."""
         root = self.tree / "envs" / "prod"
-        examples = [root / f"{name}.tfvars.example" for name in ("terraform", "doors", "training")]
+        examples = [root / f"{name}.tfvars.example" for name in ("terraform", "doors", "training", "archive")]
         _ = self.plans, self.kafka_plan  # which initialise the roots
         digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
         named = _misspelt(Terraform(root, self.plugins), examples, *_given(root), *digests)
@@ -314,10 +322,14 @@ class Checks:
 
     def door_policies(self) -> str:
         found = list(resources(self.doors))
-        roles = [*doors.roles(found, self.key), *training_roles.roles(found, self.key)]
+        archives = archive_roles.roles(found, self.key)
+        others = [*doors.roles(found, self.key), *training_roles.roles(found, self.key)]
+        roles = [*others, *archives]
         if missing := _PARTS - {role.part for role in roles}:
             raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
-        return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
+        of_lambda = [role for role in archives if role.part != "archive"]
+        cases = [*doors.cases(found, [*others, *of_lambda]), *archive_roles.cases(archives)]
+        return policies.compare(_one_of_each(roles), cases, self.simulator)
 
     @cached_property
     def kafka_consumers(self) -> list[kafka_roles.KafkaConsumer]:
@@ -341,7 +353,8 @@ class Checks:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
         made = list(resources(self.doors))
-        of_doors = {role.part: role for role in (*doors.roles(made, self.key), *training_roles.roles(made, self.key))}
+        known = (module.roles(made, self.key) for module in (doors, training_roles, archive_roles))
+        of_doors = {role.part: role for roles in known for role in roles}
         dispatch = dispatching.role(made)
         mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
         mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
@@ -418,8 +431,8 @@ def _misspelt(tools: Terraform, examples: Sequence[Path], *given: str) -> set[st
 
 
 def _doors_of(root: Path) -> list[str]:
-    """Return what brings the examples of the doors and of training into a plan of *root*, if it has them."""
-    examples = [root / f"{kind}.tfvars.example" for kind in ("doors", "training")]
+    """Return what brings the examples of doors, training and archive into a plan of *root*, if it has them."""
+    examples = [root / f"{kind}.tfvars.example" for kind in ("doors", "training", "archive")]
     digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
     return [*(f"-var-file={example}" for example in examples), *digests] if examples[0].exists() else []
 
@@ -477,6 +490,10 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of training with every metric", changed("training", "WriteItsMetrics", Condition=None)
     yield "of its schedule on every machine", changed("schedules of training", "StartTheJob", Condition=None)
     yield "of its schedule with every role", changed("schedules of training", "HandItsRoleToTheJob", Resource="*")
+    yield "of an archive on every stream", changed("archive", "ReadTheStream", Resource="*")
+    yield "of an archive without the key's conditions", changed("archive", "EncryptTheArchive", Condition=None)
+    yield "of the daily run on every object", changed("quality", "KeepTheResults", Resource="*")
+    yield "of its schedule on every function", changed("schedules of quality", "InvokeTheFunction", Resource="*")
 
 
 R = TypeVar("R", doors.Role, deploying.DeployRole)

@@ -61,6 +61,7 @@ def holdings(aws: Callable[[str], Any]) -> Counter[str]:
         "clusters": aws("ecs").list_clusters()["clusterArns"],
         "task definitions": aws("ecs").list_task_definitions(status="ACTIVE")["taskDefinitionArns"],
         "schedules": aws("scheduler").list_schedules()["Schedules"],
+        "delivery streams": aws("firehose").list_delivery_streams()["DeliveryStreamNames"],
         "event rules": aws("events").list_rules()["Rules"],
         "connections": aws("events").list_connections()["Connections"],
         "API destinations": aws("events").list_api_destinations()["ApiDestinations"],

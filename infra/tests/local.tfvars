@@ -34,3 +34,8 @@ web = {
 training = {
   schedule = { expression = "cron(0 4 5 * ? *)", timezone = "America/New_York", flexible_minutes = 60 }
 }
+
+archive = {
+  outcomes = { mode = "PROVISIONED", shards = 1 }
+  quality  = { ride-duration = { group = "PULocationID", registered = { rmse = 6.5 } } }
+}

@@ -31,15 +31,15 @@ def agree(found: Iterable[Resource]) -> str:
     metrics: set[str] = set()
     for resource in found:
         values = resource.values
-        if is_of_a_door(resource):
-            of_doors.update(_given(resource))
-        elif resource.kind == "aws_lambda_function":
-            settings.update(_given(resource))
-        elif resource.kind == "aws_cloudwatch_metric_alarm":
+        if resource.kind == "aws_cloudwatch_metric_alarm":
             over = [metric for query in values["metric_query"] for metric in query["metric"]]
             metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
+        elif is_of_a_door(resource):
+            of_doors.update(_given(resource))
+        elif resource.kind == "aws_lambda_function":
+            settings.update(_given(resource))
     unknown = settings - _SETTINGS
     unknown |= metrics - {metric.label for metric in Metric}
     unknown |= of_doors - _written() - _POWERTOOLS

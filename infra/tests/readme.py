@@ -73,7 +73,7 @@ def alarms_table(plan: Mapping[str, Any], group: str) -> str:
         if resource.kind != "aws_cloudwatch_metric_alarm":
             continue
         key = re.search(r'\["(.+)/(.+)"\]$', resource.address)
-        if (key[1] != group) if key else group in {"batch", "releases", "training", "web"}:
+        if (key[1] != group) if key else group in {"archive", "batch", "quality", "releases", "training", "web"}:
             continue
         name = key[2] if key else "read-throttled"
         reason, _, runbook = values["alarm_description"].partition(" → ")

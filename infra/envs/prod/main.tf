@@ -50,7 +50,8 @@ module "system" {
   web                = var.web
   release_trigger    = var.release_trigger
   training           = var.training
-  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger, training = var.training }
+  archive            = var.archive
+  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger, training = var.training, archive = var.archive }
   releases           = var.releases
   challengers        = var.challengers
   emails             = var.emails

@@ -12,6 +12,7 @@ locals {
     training  = merge(var.training, one(module.training[*].taken))
 
     release_trigger = var.release_trigger
+    archive         = var.archive
   }
 
   # Each level has the paths of the one above, longer by a key. A map of free keys, such as environment, is taken as it is written.

@@ -127,3 +127,24 @@ run "training_without_its_image" {
 
   expect_failures = [var.training_image_digest]
 }
+
+run "quality_without_outcomes" {
+  command = plan
+
+  variables {
+    archive = { quality = { rides = { registered = { rmse = 6 } } } }
+  }
+
+  expect_failures = [var.archive]
+}
+
+run "quality_of_a_consumer_that_there_is_not" {
+  command = plan
+
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    archive            = { outcomes = {}, quality = { trial = { registered = { rmse = 6 } } } }
+  }
+
+  expect_failures = [var.archive]
+}
