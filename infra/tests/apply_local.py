@@ -25,6 +25,7 @@ from infra.environment import Environment, recorded
 from infra.preflight.inspection import Deployment, findings
 from infra.state import Resource, resources
 from infra.tests import (
+    archives,
     arrivals,
     bootstrapped,
     canaries,
@@ -148,6 +149,9 @@ class Steps:
 
     def training(self) -> str:
         return trainings.through(self.aws, self.environment.outputs()["training"])
+
+    def archive(self) -> str:
+        return archives.through(self.aws, self.environment.outputs(), self.endpoint)
 
     def rollback(self) -> str:
         outputs = self.environment.outputs()
@@ -287,6 +291,7 @@ def main() -> int:
             steps.arrival,
             steps.promotion,
             steps.training,
+            steps.archive,
             steps.rollback,
             steps.changes,
             steps.permissions,

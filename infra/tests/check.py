@@ -404,6 +404,8 @@ class Checks:
         for marker, group in _ALARMS.items():
             table = readme.alarms_table(self.kafka_plan if group == "kafka" else self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
+        queries = readme.queries_table(self.tree / "modules" / "observability")
+        wanted[main] = readme.with_alarms(wanted[main], "saved queries", queries)
         wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
         for file, text in wanted.items():
             if write:

@@ -87,6 +87,13 @@ def alarms_table(plan: Mapping[str, Any], group: str) -> str:
     return "\n".join([*head, *sorted(rows)])
 
 
+def queries_table(module: Path) -> str:
+    """Return the table of the saved queries of *module*: the first line of each is its question."""
+    files = sorted(module.glob("queries/*.txt"))
+    rows = [f"| `{file.stem}` | {file.read_text(encoding='utf-8').partition(chr(10))[0][2:]} |" for file in files]
+    return "\n".join(["| query | question |", "| --- | --- |", *rows])
+
+
 def _watched(alarm: Mapping[str, Any]) -> tuple[str, int]:
     """Return what *alarm* compares with its threshold, and its period in seconds."""
     if not alarm["metric_query"]:

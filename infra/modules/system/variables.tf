@@ -163,6 +163,7 @@ variable "consumers" {
       provisioned_concurrency = optional(number)
       reserved_concurrency    = optional(number)
       tracing                 = optional(bool)
+      insights                = optional(bool)
       log_level               = optional(string)
       log_retention_days      = optional(number)
     }), {})
