@@ -9,7 +9,7 @@ from stream_consumer.errors import BatchFailed, ModelError
 from tests.challenger.fakes import FakeProcess
 from tests.fakes import DENIED, FakeTime, rejecting
 from tests.harness import Harness
-from tests.insights.query import discovered
+from tests.insights.discovery import discovered
 from tests.rides import FakeModel, ride_event
 
 REQUEST = "8f507cfc-example-4697-b07a-ac58fc914c95"

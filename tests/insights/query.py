@@ -1,58 +1,18 @@
 """
 CloudWatch Logs Insights on lines at hand, as far as the saved queries of infra/modules/observability use it.
 
-The rule: what is not known here raises, so a query with a misspelt command or function fails.
+The rule: what is not known here raises, so a query with a misspelt command fails.
 
-Source: Amazon CloudWatch Logs user guide, "CloudWatch Logs Insights language query syntax" and "Supported logs and
-discovered fields".
+Source: Amazon CloudWatch Logs user guide, "CloudWatch Logs Insights language query syntax".
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-Event = Mapping[str, Any]
-Value = Callable[[Event], Any]
+from tests.insights.expressions import GROUP, Event, Named, Parser
 
-MOST_FIELDS = 200
-"""Of a JSON line; the fields behind these are not discovered."""
-
-_REPORT = {
-    "@duration": (r"\tDuration: ([0-9.]+) ms", 1.0),
-    "@billedDuration": (r"\tBilled Duration: ([0-9.]+) ms", 1.0),
-    "@initDuration": (r"\tInit Duration: ([0-9.]+) ms", 1.0),
-    "@memorySize": (r"\tMemory Size: ([0-9]+) MB", 1e6),
-    "@maxMemoryUsed": (r"\tMax Memory Used: ([0-9]+) MB", 1e6),
-}
-_TOKEN = re.compile(
-    r'\s*(?:(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>[smhd]\b)?|"(?P<text>[^"]*)"|(?P<regex>/(?=[^ ])(?:[^/\\]|\\.)+/)'
-    r"|(?P<name>@?[A-Za-z_][\w.]*)|(?P<sign>[-+*/=(),]))"
-)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def discovered(message: str, *, stream: str, timestamp: float) -> dict[str, Any]:
-    """Return the fields of a line of a Lambda function's log group."""
-    fields: dict[str, Any] = {"@message": message, "@logStream": stream, "@timestamp": timestamp}
-    if message.startswith("{"):
-        flat = list(_flat(json.loads(message), ""))
-        return fields | dict(flat[:MOST_FIELDS])
-    if found := re.match(r"(START|REPORT|END) RequestId: (\S+)", message):
-        fields |= {"@type": found[1], "@requestId": found[2]}
-        for name, (pattern, factor) in _REPORT.items():
-            if value := re.search(pattern, message):
-                fields[name] = float(value[1]) * factor
-    return fields
-
-
-def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (dict, list)):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, item in items:
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, value
+Rows = list[dict[str, Any]]
 
 
 def run(query: str, events: Iterable[Event]) -> list[dict[str, Any]]:
@@ -76,202 +36,14 @@ def fields_of(query: str) -> set[str]:
     return read
 
 
-def _commands(query: str) -> "Iterator[tuple[str, _Parser]]":
+def _commands(query: str) -> Iterator[tuple[str, Parser]]:
     text = "\n".join(line for line in query.splitlines() if not line.startswith("#"))
     for command in re.split(r"^\|", text, flags=re.MULTILINE):
         word, _, rest = command.strip().partition(" ")
-        yield word, _Parser(rest)
+        yield word, Parser(rest)
 
 
-class _Named(NamedTuple):
-    name: str
-    value: Value
-
-
-class _Parser:
-    """The expressions of one command."""
-
-    def __init__(self, text: str) -> None:
-        self.read: set[str] = set()
-        self.made: set[str] = set()
-        self._text = text.strip()
-        self._tokens = list(self._split())
-        self._at = 0
-
-    def _split(self) -> Iterator[tuple[str, str]]:
-        at = 0
-        while at < len(self._text):
-            found = _TOKEN.match(self._text, at)
-            if not found:
-                raise ValueError(f"nothing is known of {self._text[at:]!r}")
-            at = found.end()
-            if found["unit"]:
-                yield "seconds", str(float(found["number"]) * _SECONDS[found["unit"]])
-            else:
-                [kind] = [kind for kind in ("number", "text", "regex", "name", "sign") if found[kind] is not None]
-                yield kind, found[kind]
-
-    def _is(self, *words: str) -> bool:
-        if self._at < len(self._tokens) and self._tokens[self._at][0] in {"name", "sign"}:
-            return self._tokens[self._at][1] in words
-        return False
-
-    def _take(self, *words: str) -> bool:
-        taken = self._is(*words)
-        self._at += taken
-        return taken
-
-    def _next(self) -> tuple[str, str]:
-        self._at += 1
-        return self._tokens[self._at - 1]
-
-    def _must(self, word: str) -> None:
-        if not self._take(word):
-            raise ValueError(f"{word} is wanted in {self._text!r}")
-
-    def done(self) -> None:
-        if self._at < len(self._tokens):
-            raise ValueError(f"{self._tokens[self._at][1]!r} is too much in {self._text!r}")
-
-    def items(self) -> list[_Named]:
-        """Read expressions, each with its name."""
-        found = [self._item()]
-        while self._take(","):
-            found.append(self._item())
-        return found
-
-    def _item(self) -> _Named:
-        begin, value = self._at, self.value()
-        written = "".join(text for _, text in self._tokens[begin : self._at])
-        name = self._next()[1] if self._take("as") else written
-        return _Named(name, value)
-
-    def value(self) -> Value:
-        left = self._both()
-        while self._take("or"):
-            left = _either(left, self._both())
-        return left
-
-    def _both(self) -> Value:
-        left = self._compared()
-        while self._take("and"):
-            left = _all_of(left, self._compared())
-        return left
-
-    def _compared(self) -> Value:
-        left = self._sum()
-        if self._take("="):
-            right = self._sum()
-            return lambda event: left(event) == right(event)
-        if self._take("like"):
-            pattern = re.compile(self.regex())
-            return lambda event: bool(pattern.search(str(left(event) or "")))
-        return left
-
-    def _sum(self) -> Value:
-        left = self._product()
-        while self._take("+"):
-            left = _arithmetic(left, self._product(), lambda a, b: a + b)
-        return left
-
-    def _product(self) -> Value:
-        left = self._atom()
-        while self._take("/"):
-            left = _arithmetic(left, self._atom(), lambda a, b: a / b)
-        return left
-
-    def regex(self) -> str:
-        kind, text = self._next()
-        if kind != "regex":
-            raise ValueError(f"a regular expression is wanted in {self._text!r}")
-        return text[1:-1].replace("(?<", "(?P<")
-
-    def _atom(self) -> Value:
-        kind, text = self._next()
-        if kind in {"number", "seconds"}:
-            return lambda _: float(text)
-        if kind == "text":
-            return lambda _: text
-        if kind == "name" and self._take("("):
-            return self._call(text)
-        if kind == "name":
-            self.read.add(text)
-            return lambda event: event.get(text)
-        raise ValueError(f"{text!r} is no value in {self._text!r}")
-
-    def _call(self, function: str) -> Value:
-        if function == "count" and self._take("*"):
-            self._must(")")
-            return lambda event: len(event[_GROUP])
-        arguments = [self.value()]
-        while self._take(","):
-            arguments.append(self.value())
-        self._must(")")
-        if function in _AGGREGATES:
-            [over], combine = arguments, _AGGREGATES[function]
-            return lambda event: _combined(combine, map(over, event[_GROUP]))
-        return _FUNCTIONS[function](*arguments)
-
-    def keys(self) -> list[_Named]:
-        return self.items() if self._take("by") else []
-
-    def order(self) -> tuple[Value, bool]:
-        value = self.value()
-        return value, self._take("desc") or (self._take("asc") and False)
-
-
-_GROUP = "\0the events of a group"
-
-
-def _combined(combine: Callable[[list[Any]], Any], values: Iterable[Any]) -> Any:
-    there = [float(value) for value in values if value is not None]  # what `parse` found is a text
-    return combine(there) if there else None
-
-
-def _either(left: Value, right: Value) -> Value:
-    return lambda event: any([left(event), right(event)])
-
-
-def _all_of(left: Value, right: Value) -> Value:
-    return lambda event: all([left(event), right(event)])
-
-
-def _arithmetic(left: Value, right: Value, operation: Callable[[Any, Any], Any]) -> Value:
-    def computed(event: Event) -> Any:
-        a, b = left(event), right(event)
-        return None if a is None or b is None else operation(float(a), float(b))
-
-    return computed
-
-
-def _coalesce(*values: Value) -> Value:
-    return lambda event: next((found for value in values if (found := value(event)) is not None), None)
-
-
-def _substr(text: Value, begin: Value, length: Value) -> Value:
-    return lambda event: str(text(event) or "")[int(begin(event)) :][: int(length(event))]
-
-
-def _bin(seconds: Value) -> Value:
-    return lambda event: (event.get("@timestamp") or 0) // seconds(event) * seconds(event)
-
-
-_FUNCTIONS: Mapping[str, Callable[..., Value]] = {
-    "bin": _bin,
-    "coalesce": _coalesce,
-    "ispresent": lambda value: lambda event: value(event) is not None,
-    "substr": _substr,
-}
-_AGGREGATES: Mapping[str, Callable[[list[Any]], Any]] = {
-    "avg": lambda values: sum(values) / len(values),
-    "max": max,
-    "sum": sum,
-}
-
-Rows = list[dict[str, Any]]
-
-
-def _fields(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
+def _fields(parser: Parser, rows: Rows) -> tuple[Rows, list[str]]:
     items = parser.items()
     parser.done()
     for row in rows:
@@ -279,18 +51,18 @@ def _fields(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
     return rows, [item.name for item in items]
 
 
-def _add(row: dict[str, Any], items: Sequence[_Named]) -> None:
+def _add(row: dict[str, Any], items: Sequence[Named]) -> None:
     made = {item.name: item.value(row) for item in items}
     row.update({name: value for name, value in made.items() if value is not None})
 
 
-def _filter(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
+def _filter(parser: Parser, rows: Rows) -> tuple[Rows, list[str]]:
     wanted = parser.value()
     parser.done()
     return [row for row in rows if wanted(row)], []
 
 
-def _parse(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
+def _parse(parser: Parser, rows: Rows) -> tuple[Rows, list[str]]:
     source, pattern = parser.value(), re.compile(parser.regex())
     parser.done()
     parser.made.update(pattern.groupindex)
@@ -300,7 +72,7 @@ def _parse(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
     return rows, []
 
 
-def _stats(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
+def _stats(parser: Parser, rows: Rows) -> tuple[Rows, list[str]]:
     values, keys = parser.items(), parser.keys()
     parser.done()
     groups: dict[tuple[Any, ...], Rows] = {}
@@ -308,25 +80,25 @@ def _stats(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
         groups.setdefault(tuple(key.value(row) for key in keys), []).append(row)
     result = [
         {key.name: one for key, one in zip(keys, group, strict=True)}
-        | {value.name: value.value({_GROUP: members}) for value in values}
+        | {value.name: value.value({GROUP: members}) for value in values}
         for group, members in groups.items()
     ]
     return result, [named.name for named in (*keys, *values)]
 
 
-def _sort(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
+def _sort(parser: Parser, rows: Rows) -> tuple[Rows, list[str]]:
     value, descending = parser.order()
     parser.done()
-    return sorted(rows, key=lambda row: (value(row) is not None, value(row)), reverse=bool(descending)), []
+    return sorted(rows, key=lambda row: (value(row) is not None, value(row)), reverse=descending), []
 
 
-def _limit(parser: _Parser, rows: Rows) -> tuple[Rows, list[str]]:
+def _limit(parser: Parser, rows: Rows) -> tuple[Rows, list[str]]:
     most = parser.value()({})
     parser.done()
     return rows[: int(most)], []
 
 
-_COMMANDS: Mapping[str, Callable[[_Parser, Rows], tuple[Rows, list[str]]]] = {
+_COMMANDS: Mapping[str, Callable[[Parser, Rows], tuple[Rows, list[str]]]] = {
     "fields": _fields,
     "filter": _filter,
     "limit": _limit,

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.insights.discovery import MOST_FIELDS, discovered
 from tests.insights.lines import NEWER, log_group
-from tests.insights.query import MOST_FIELDS, discovered, fields_of, run
+from tests.insights.query import fields_of, run
 from tests.rides import SHARD, sequence_number
 
 QUERIES = {
