@@ -72,19 +72,24 @@ def alarms_table(plan: Mapping[str, Any], group: str) -> str:
         values = resource.values
         if resource.kind != "aws_cloudwatch_metric_alarm":
             continue
-        key = re.search(r'\["(.+)/(.+)"\]$', resource.address)
+        key = re.search(r'\["([^"]+)/([^"]+)"\]$', resource.address)
         if (key[1] != group) if key else group in {"archive", "batch", "quality", "releases", "training", "web"}:
             continue
         name = key[2] if key else "read-throttled"
         reason, _, runbook = values["alarm_description"].partition(" → ")
         sign = "<" if values["comparison_operator"].startswith("Less") else ">"
         watched, seconds = _watched(values)
-        when = f"{watched} {sign} {values['threshold']:g}"
+        when = f"{watched} {sign} {_plain(values['threshold'])}"
         periods = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']}"
         how_often = f"in {periods} periods of {seconds // 60} min"
         rows.append(f"| {name} | {when} {how_often} | {reason} | {runbook} |")
     head = ["| alarm | when | reason | runbook |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *sorted(rows)])
+
+
+def _plain(number: float) -> str:
+    """Return *number* without an exponent, as alarms in milliseconds have it."""
+    return f"{number:.0f}" if number.is_integer() else f"{number:g}"
 
 
 def queries_table(module: Path) -> str:
