@@ -89,7 +89,7 @@ def alarms_table(plan: Mapping[str, Any], group: str) -> str:
 
 def _plain(number: float) -> str:
     """Return *number* without an exponent, as alarms in milliseconds have it."""
-    return f"{number:.0f}" if number.is_integer() else f"{number:g}"
+    return f"{number:.0f}" if number % 1 == 0 else f"{number:g}"
 
 
 def queries_table(module: Path) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from stream_consumer.cli import monitor_quality
 from stream_consumer.cli.quality_function import lambda_handler
 from stream_consumer.errors import ModelError, UsageError
-from tests.cli.test_monitor_quality import archives, champion
+from tests.cli.test_monitor_quality import Now, archives, champion
 
 __all__ = ["archives"]
 
@@ -39,13 +40,10 @@ def test_two_days_of_too_large_an_error_ring_and_are_no_failure(capsys: pytest.C
     assert emitted(capsys)[0]["QualityRings"] == [1]
 
 
-@pytest.mark.usefixtures("environ")
-def test_the_schedules_event_takes_the_last_day_that_is_over(
-    archives: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_schedules_event_takes_the_last_day_that_is_over(archives: Path, environ: pytest.MonkeyPatch) -> None:
+    environ.setattr(monitor_quality, "datetime", Now)
     assert lambda_handler({}, None) == {"rings": False}
-    assert len(list((archives / "results").iterdir())) == 1
-    assert emitted(capsys)[0]["QualityJudged"] == [0]
+    assert [path.name for path in (archives / "results").iterdir()] == ["2026-11-21.json"]
 
 
 def test_a_day_that_cannot_be_judged_raises(environ: pytest.MonkeyPatch, archives: Path) -> None:

@@ -16,7 +16,7 @@ module "alarms" {
     failed = {
       severity  = "ticket", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = module.function.dimensions
       threshold = 0, period = 3600, periods = 1, breaching = 1, missing = "notBreaching"
-      reason    = "A day could not be judged; Lambda tries three times."
+      reason    = "A day could not be judged, or has no prediction; Lambda tries three times."
       runbook   = "Read the newest ERROR of the log group; mend it, then invoke ${var.name}:live with {\"day\": \"yyyy-mm-dd\"}. A day that takes longer than 15 minutes is judged by the command on another machine."
     }
     silent = {
