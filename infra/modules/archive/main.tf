@@ -2,11 +2,6 @@
 # `stream-consumer archive` does. docs/monitoring.md has the layout, which `monitor quality` reads.
 
 locals {
-  arn = {
-    for service, kind in { firehose = "deliverystream/", logs = "log-group:" } :
-    service => "arn:${var.account.partition}:${service}:${var.account.region}:${var.account.id}:${kind}"
-  }
-
   names  = { for folder in keys(var.streams) : folder => "${var.name}-${replace(folder, "/", "-")}" }
   prefix = { for folder in keys(var.streams) : folder => "${folder}/" }
   errors = { for folder in keys(var.streams) : folder => "errors/${folder}/" }

@@ -28,7 +28,7 @@ locals {
         Sid      = "TellOfErrors"
         Effect   = "Allow"
         Action   = ["logs:PutLogEvents"]
-        Resource = ["${local.arn.logs}${local.log}:log-stream:${local.names[folder]}"]
+        Resource = ["arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:${local.log}:log-stream:${local.names[folder]}"]
       },
       {
         # The encryption context is the bucket, which has a bucket key.
