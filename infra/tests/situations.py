@@ -34,7 +34,7 @@ class Consumer:
     challenger_location: str | None
     challenger_stream_arn: str | None
     in_vpc: bool
-    insights: bool
+    insights: bool = False
     key: Key
     policies: Mapping[str, str]
 
