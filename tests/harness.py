@@ -76,14 +76,14 @@ class Harness:
             clock=self.time.clock,
         )
         self._log = io.StringIO()
-        telemetry = Telemetry(
+        self.telemetry = Telemetry(
             Logger(service=f"harness-{next(_names)}", stream=self._log, level="INFO"),
             lambda: EphemeralMetrics(namespace="StreamConsumer", service="stream-consumer"),
         )
         self.handler = Handler(
             self.consumer,
             self.settings,
-            telemetry,
+            self.telemetry,
             challenger=Challenger(self.settings, model.schema.columns, start=challenger, clock=self.time.clock)
             if challenger
             else None,

@@ -1,5 +1,6 @@
 """Every AWS operation that the code really makes, and on what: the role of infra/ allows these and no others."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from moto import mock_aws
 from stream_consumer.batch.storage import Stores
 from stream_consumer.challenger import child
 from stream_consumer.challenger.channel import Batch
+from stream_consumer.cli import quality_function
 from stream_consumer.comparison import Outcome
 from stream_consumer.composition import kafka_connection
 from stream_consumer.kafka_settings import KafkaSettings
@@ -239,6 +241,35 @@ class Stopping:
             self._shutdown.ask()
 
     warning = info
+
+
+def test_infra_lists_what_the_daily_run_of_quality_calls(
+    operations: Operations, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is there of the day before, as on the first day."""
+    s3 = boto3.session.Session().client("s3")
+    event = {"ride": {"PULocationID": 7}, "ride_id": 1}
+    prediction = {
+        "model": "rides",
+        "version": "1",
+        "prediction": {"ride_id": 1, "ride_duration": 3.0},
+        "event_id": "s:1",
+    }
+    for folder, record in {
+        "events": event,
+        "predictions": prediction,
+        "outcomes": {"ride_id": 1, "ride_duration": 4.0},
+    }.items():
+        body = gzip.compress(json.dumps(record).encode())
+        s3.put_object(Bucket=FAILURES, Key=f"{folder}/2026/11/20/01/x.gz", Body=body)
+        monkeypatch.setenv(f"QUALITY_{folder.upper()}", f"s3://{FAILURES}/{folder}")
+    monkeypatch.setenv("QUALITY_GROUP", "PULocationID")
+    monkeypatch.setenv("QUALITY_RESULTS", f"s3://{FAILURES}/quality")
+    monkeypatch.setenv("QUALITY_CHAMPION", f"s3://{MODELS}/rides/champion.json")
+    operations.clear()
+    assert quality_function.lambda_handler({"day": "2026-11-20"}, None) == {"rings": False}
+    assert '"QualityJudged":[1' in capsys.readouterr().out.replace(" ", "")
+    assert {operation for operation, _ in operations} == listed("quality")
 
 
 def test_infra_lists_what_the_starter_calls(operations: Operations) -> None:

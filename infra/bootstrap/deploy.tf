@@ -69,9 +69,10 @@ locals {
     "mapping of a function"     = { arns = ["arn:aws:lambda:${local.region_arn}:event-source-mapping:*"], condition = { ArnLike = { "lambda:FunctionArn" = local.functions } } }
     "mapping"                   = { arns = ["arn:aws:lambda:${local.region_arn}:event-source-mapping:*"] }
     "role"                      = { arns = [local.roles] }
-    "role, to AWS"              = { arns = [local.roles], condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "events.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"] } } }
+    "role, to AWS"              = { arns = [local.roles], condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "events.amazonaws.com", "firehose.amazonaws.com", "lambda.amazonaws.com", "scheduler.amazonaws.com"] } } }
     "role of AWS's own"         = { arns = ["arn:aws:iam::${var.account_id}:role/aws-service-role/*"], condition = { StringEquals = { "iam:AWSServiceName" = ["apidestinations.events.amazonaws.com", "ecs.amazonaws.com", "ops.apigateway.amazonaws.com"] } } }
     "log group"                 = { arns = flatten([for group in local.log_groups : [group, "${group}:*"]]) }
+    "log stream of an archive"  = { arns = ["arn:aws:logs:${local.region_arn}:log-group:/aws/kinesisfirehose/${local.prefix}-*:log-stream:*"] }
     "bucket"                    = { arns = local.bucket_arns }
     "object of a bucket"        = { arns = [for arn in local.bucket_arns : "${arn}/*"] }
     "dead letter"               = { arns = ["${local.failures_arn}/dead-letters/*"] }
@@ -90,6 +91,7 @@ locals {
     "connection"                = { arns = ["arn:aws:events:${local.region_arn}:connection/${local.prefix}-*"] }
     "secret of a connection"    = { arns = ["arn:aws:secretsmanager:${local.region_arn}:secret:events!connection/${local.prefix}-*"] }
     "API destination"           = { arns = ["arn:aws:events:${local.region_arn}:api-destination/${local.prefix}-*"] }
+    "delivery stream"           = { arns = ["arn:aws:firehose:${local.region_arn}:deliverystream/${local.prefix}-*"] }
     "rule"                      = { arns = ["arn:aws:events:${local.region_arn}:rule/${local.prefix}-*"] }
     "schedule"                  = { arns = ["arn:aws:scheduler:${local.region_arn}:schedule/${local.prefix}-*/*"] }
     "schedule group"            = { arns = ["arn:aws:scheduler:${local.region_arn}:schedule-group/${local.prefix}-*"] }
@@ -126,7 +128,8 @@ locals {
   clusters     = "arn:aws:ecs:${local.region_arn}:cluster/${local.prefix}-*"
   batch_arn    = "arn:aws:s3:::${local.prefix}-batch-${var.account_id}"
   failures_arn = "arn:aws:s3:::${local.prefix}-failures-${var.account_id}"
-  bucket_arns  = [local.batch_arn, local.failures_arn]
+  archive_arn  = "arn:aws:s3:::${local.prefix}-archive-${var.account_id}"
+  bucket_arns  = [local.archive_arn, local.batch_arn, local.failures_arn]
   yours        = [for name in var.buckets : "arn:aws:s3:::${name}"]
   log_groups   = [for kind in local.log_kinds : "arn:aws:logs:${local.region_arn}:log-group:${kind}/${local.prefix}-*"]
 

@@ -3,7 +3,7 @@
 
 locals {
   kms_key_arn = var.kms_key_arn != null ? var.kms_key_arn : aws_kms_key.this[0].arn
-  log_kinds   = ["/aws/lambda", "/aws/ecs", "/aws/vendedlogs/apigateway"]
+  log_kinds   = ["/aws/lambda", "/aws/ecs", "/aws/kinesisfirehose", "/aws/vendedlogs/apigateway"]
 }
 
 resource "aws_kms_key" "this" {

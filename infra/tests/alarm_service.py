@@ -1,14 +1,17 @@
 """
-The alarms of CloudWatch on loopback: it keeps what it is told, reads it back whole, and refuses what AWS refuses.
+The alarms and saved queries of CloudWatch on loopback: kept as told, read back whole, refused where AWS refuses.
 
-The rule: any other operation of CloudWatch goes to the emulator behind it. That one keeps no metrics of an expression,
-and leaves out fields in the protocol of Terraform's provider.
-Source: Amazon CloudWatch API reference, "PutCompositeAlarm" and "DeleteAlarms".
+The rule: any other operation of CloudWatch and its logs goes to the emulator behind it. That one keeps no metrics of an
+expression, leaves out fields in the protocol of Terraform's provider, and knows no saved query.
+Source: Amazon CloudWatch API reference, "PutCompositeAlarm" and "DeleteAlarms"; Amazon CloudWatch Logs API reference,
+"PutQueryDefinition".
 """
 
+import json
 import re
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -83,25 +86,54 @@ class AlarmService:
         return {"Tags": self.held[asked["ResourceARN"].rpartition(":")[2]].get("Tags", [])}
 
 
+class SavedQueries:
+    """What an account holds of saved queries; ``held`` is by identifier."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, dict[str, Any]] = {}
+        self.operations: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+            "PutQueryDefinition": self._put,
+            "DescribeQueryDefinitions": self._describe,
+            "DeleteQueryDefinition": self._delete,
+        }
+
+    def _put(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        its = asked.get("queryDefinitionId") or str(uuid.uuid4())
+        said = {name: asked[name] for name in ("name", "queryString", "logGroupNames") if name in asked}
+        self.held[its] = {"queryDefinitionId": its, **said}
+        return {"queryDefinitionId": its}
+
+    def _describe(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        prefix = asked.get("queryDefinitionNamePrefix", "")
+        return {"queryDefinitions": [query for query in self.held.values() if query["name"].startswith(prefix)]}
+
+    def _delete(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"success": self.held.pop(asked["queryDefinitionId"], None) is not None}
+
+
 def _named_by(alarm: Mapping[str, Any]) -> set[str]:
     return set(re.findall(r'ALARM\("(.+?)"\)', alarm.get("AlarmRule", "")))
 
 
 @contextmanager
-def serving(alarms: AlarmService, emulator: str) -> Iterator[str]:
-    """Serve *alarms* before the *emulator*; the value is the URL."""
+def serving(alarms: AlarmService, queries: SavedQueries, emulator: str) -> Iterator[str]:
+    """Serve *alarms* and *queries* before the *emulator*; the value is the URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             values = dict(parse_qsl(body.decode(), keep_blank_values=True)) if body.startswith(b"A") else {}
+            target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            kind = "application/x-amz-json-1.1" if target else "text/xml"
             if (operation := values.get("Action", "")) in alarms.operations:
                 status, text = alarms.answer(operation, values)
                 answer = text.encode()
+            elif target in queries.operations:
+                status, answer = 200, json.dumps(queries.operations[target](json.loads(body))).encode()
             else:
                 status, answer = self._forwarded(body)
             self.send_response(status)
-            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

@@ -25,6 +25,7 @@ from infra.environment import Environment, recorded
 from infra.preflight.inspection import Deployment, findings
 from infra.state import Resource, resources
 from infra.tests import (
+    archives,
     arrivals,
     bootstrapped,
     canaries,
@@ -42,7 +43,7 @@ from infra.tests import (
     ride,
     trainings,
 )
-from infra.tests.alarm_service import AlarmService, serving
+from infra.tests.alarm_service import AlarmService, SavedQueries, serving
 from infra.tests.check import Checks
 from infra.tests.recorded import recording
 from infra.tests.report import report
@@ -70,6 +71,7 @@ class Steps:
     terraform: Terraform
     endpoint: str
     alarms: AlarmService
+    queries: SavedQueries
     calls: set[str]
     before: Counter[str] = field(default_factory=Counter)
 
@@ -118,7 +120,8 @@ class Steps:
     def no_drift(self) -> str:
         self.terraform.run("plan", "-input=false", "-no-color", "-out=again.tfplan")
         seen = emulated.drift(self.terraform.show("again.tfplan"))
-        return f"only what the emulator is known for ({', '.join(seen)}); {len(self.alarms.held)} alarms as planned"
+        held = f"{len(self.alarms.held)} alarms and {len(self.queries.held)} saved queries as planned"
+        return f"only what the emulator is known for ({', '.join(seen)}); {held}"
 
     def policies(self) -> str:
         found = [*self.resources, *(item for item in self.kept if item.kind != "aws_iam_role")]
@@ -156,6 +159,9 @@ class Steps:
 
     def training(self) -> str:
         return trainings.through(self.aws, self.environment.outputs()["training"])
+
+    def archive(self) -> str:
+        return archives.through(self.aws, self.environment.outputs(), self.endpoint)
 
     def rollback(self) -> str:
         outputs = self.environment.outputs()
@@ -222,8 +228,8 @@ class Steps:
             stream=outputs["input_stream"],
         )
         left = emulated.holdings(self.aws) - self.before
-        if left or self.alarms.held:
-            raise CheckFailed(f"left behind: {dict(left)}, {', '.join(self.alarms.held)}")
+        if left or self.alarms.held or self.queries.held:
+            raise CheckFailed(f"left behind: {dict(left)}, {', '.join([*self.alarms.held, *self.queries.held])}")
         return f"{said}; {bootstrapped.is_kept(self.foundation, 'dev')}"
 
 
@@ -270,18 +276,20 @@ def main() -> int:
         return 2
     tree, plugins = copy_of_infra(_BUILD / "tree"), provider_folder()
     root = tree / "envs" / "dev"
-    alarms = AlarmService()
+    alarms, queries = AlarmService(), SavedQueries()
     kept = (root / "main.tf").read_text("utf-8").replace("= true\n}", "= false\n}")
     (root / "main.tf").write_text(kept, encoding="utf-8")
     calls: set[str] = set()
     with (
         EmbeddedAws(region=emulated.REGION) as embedded,
-        serving(alarms, embedded.endpoint_url) as cloudwatch,
+        serving(alarms, queries, embedded.endpoint_url) as cloudwatch,
         recording(calls, embedded.endpoint_url) as proxy,
         recording(calls, cloudwatch) as proxy_cloudwatch,
     ):
         offline(root, tree / "tests" / "local.tfvars", endpoint=proxy, cloudwatch=proxy_cloudwatch)
-        steps = Steps(Terraform(root, plugins, _operator(plugins, proxy)), embedded.endpoint_url, alarms, calls)
+        steps = Steps(
+            Terraform(root, plugins, _operator(plugins, proxy)), embedded.endpoint_url, alarms, queries, calls
+        )
         run = [
             steps.bootstrap,
             steps.preflight,
@@ -294,6 +302,7 @@ def main() -> int:
             steps.arrival,
             steps.promotion,
             steps.training,
+            steps.archive,
             steps.rollback,
             steps.changes,
             steps.permissions,

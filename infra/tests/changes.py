@@ -14,11 +14,11 @@ from infra.tests.terraform import CheckFailed, Terraform
 _STREAM = {"mode": "PROVISIONED", "shards": 1}
 _KEPT: Mapping[str, Any] = {"ride-duration": {"output": _STREAM}}
 _QUIET = {"ride-duration": {"output": _STREAM, "alarms": {"no_data_minutes": 0}}}
-_PARTS = ("batch", "web", "training", "monitor")
+_PARTS = ("archive", "batch", "web", "training", "monitor")
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "a consumer added": {"consumers": {**_KEPT, "trial": {"output": _STREAM}}},
     "a consumer and an alarm renamed, an alarm removed": {"consumers": {**_QUIET, "tryout": {"output": _STREAM}}},
-    "a consumer, both interfaces, training and the monitor removed": {"consumers": _QUIET, **dict.fromkeys(_PARTS)},
+    "all but a consumer removed": {"consumers": _QUIET, **dict.fromkeys(_PARTS)},
 }
 _ALARM = ("on-failure = {", "given-up = {")
 

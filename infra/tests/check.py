@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from infra.state import Resource, resources
 from infra.tests import (
+    archive_roles,
     bill,
     canaries,
     concurrency,
@@ -57,6 +58,7 @@ _PARTS = {
     *("batch", "execution", "interval", "schedules", "schedules of functions", "starter", "web", "worker"),
     *("training", "schedules of training"),
     *monitors.PARTS,
+    *("archive", "quality", "schedules of quality"),
 }
 _ALARMS = {
     "alarms": "ride-duration",
@@ -66,6 +68,8 @@ _ALARMS = {
     "alarms of the monitor": "monitor",
     "alarms of releases": "releases",
     "alarms of kafka": "kafka",
+    "alarms of archive": "archive",
+    "alarms of quality": "quality",
 }
 _ROLES = {"path": "/apps/", "permissions_boundary": f"arn:aws:iam::{ACCOUNT}:policy/limit"}
 # In the examples of prod and of Kafka, at every depth. By each of these names the plan must fail.
@@ -83,6 +87,8 @@ _MISSPELT = (
     "authentication",
     "maximum",
     "window_seconds",
+    "keep_days",
+    "group",
 )
 _NAMED = {
     "input.retention_hoursx",
@@ -101,10 +107,12 @@ _NAMED = {
     "mapping.pollers.maximumx",
     "alarms.offset_lagx",
     "monitor.mapping.window_secondsx",
+    "archive.keep_daysx",
+    "archive.quality.ride-duration.groupx",
 }
 _PLACE = [f"-var=account_id={ACCOUNT}", f"-var=region={REGION}"]
 _STANDS_IN = [*_PLACE, f"-var=github_repository={REPOSITORY}"]
-_EXAMPLES = ("doors", "training", "monitor")
+_EXAMPLES = ("doors", "training", "monitor", "archive")
 """Of what prod may have besides; the first two have an image of their own."""
 _REPOSITORIES = {"lean": "", "doors": "-doors", "training": "-training"}
 S = TypeVar("S")
@@ -321,10 +329,14 @@ class Checks:
 
     def door_policies(self) -> str:
         found = list(resources(self.doors))
-        roles = _roles_beside(found, self.key)
+        archives = archive_roles.roles(found, self.key)
+        others = _roles_beside(found, self.key)
+        roles = [*others, *archives]
         if missing := _PARTS - {role.part for role in roles}:
             raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
-        return policies.compare(_one_of_each(roles), doors.cases(found, roles), self.simulator)
+        of_lambda = [role for role in archives if role.part != "archive"]
+        cases = [*doors.cases(found, [*others, *of_lambda]), *archive_roles.cases(archives)]
+        return policies.compare(_one_of_each(roles), cases, self.simulator)
 
     @cached_property
     def kafka_consumers(self) -> list[kafka_roles.KafkaConsumer]:
@@ -348,7 +360,7 @@ class Checks:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
         made = list(resources(self.doors))
-        of_doors = {role.part: role for role in _roles_beside(made, self.key)}
+        of_doors = {role.part: role for role in [*_roles_beside(made, self.key), *archive_roles.roles(made, self.key)]}
         dispatch = dispatching.role(made)
         mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
         mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
@@ -398,6 +410,8 @@ class Checks:
         for marker, group in _ALARMS.items():
             table = readme.alarms_table(self.kafka_plan if group == "kafka" else self.plans["prod"], group)
             wanted[main] = readme.with_alarms(wanted[main], marker, table)
+        queries = readme.queries_table(self.tree / "modules" / "observability")
+        wanted[main] = readme.with_alarms(wanted[main], "saved queries", queries)
         wanted[main] = readme.with_alarms(wanted[main], "idle bill", bill.table(self.bills))
         for file, text in wanted.items():
             if write:
@@ -425,7 +439,7 @@ def _misspelt(tools: Terraform, examples: Sequence[Path], *given: str) -> set[st
 
 
 def _doors_of(root: Path) -> list[str]:
-    """Return what brings the examples of the doors and of training into a plan of *root*, if it has them."""
+    """Return what brings the examples beside the consumers into a plan of *root*, if it has them."""
     examples = [root / f"{kind}.tfvars.example" for kind in _EXAMPLES]
     digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
     return [*(f"-var-file={example}" for example in examples), *digests] if examples[0].exists() else []
@@ -492,6 +506,10 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of the monitor that lists every folder", changed("monitor", "ListProfiles", Condition=None)
     yield "of the monitor that puts records", changed("monitor", "ReadInput", Action="kinesis:*")
     yield "of its schedule on every function", changed("schedules of the monitor", "InvokeTheFunction", Resource="*")
+    yield "of an archive on every stream", changed("archive", "ReadTheStream", Resource="*")
+    yield "of an archive without the key's conditions", changed("archive", "EncryptTheArchive", Condition=None)
+    yield "of the daily run on every object", changed("quality", "KeepTheResults", Resource="*")
+    yield "of its schedule on every function", changed("schedules of quality", "InvokeTheFunction", Resource="*")
 
 
 R = TypeVar("R", doors.Role, deploying.DeployRole)

@@ -126,6 +126,14 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
     yield situation("tasks of a cluster", instance, {"ecs:cluster": cluster})
     yield situation("task definition", f"arn:aws:ecs:{here}:task-definition/{prefix}-batch-worker:3")
     yield situation("rule", f"arn:aws:events:{here}:rule/{prefix}-batch-failed-tasks")
+    yield situation("schedule", f"arn:aws:scheduler:{here}:schedule/{prefix}-batch/{prefix}-batch-starter")
+    yield situation("schedule group", f"arn:aws:scheduler:{here}:schedule-group/{prefix}-batch")
+    yield from _of_archives(prefix)
+    yield from _of_trigger(prefix)
+
+
+def _of_trigger(prefix: str) -> Iterable[dict[str, Any]]:
+    here = f"{REGION}:{ACCOUNT}"
     trigger = f"{prefix}-release"
     yield situation("connection", f"arn:aws:events:{here}:connection/{trigger}/1111")
     yield situation("API destination", f"arn:aws:events:{here}:api-destination/{trigger}/1111")
@@ -133,8 +141,15 @@ def _of(prefix: str) -> Iterable[dict[str, Any]]:
         "secret of a connection", f"arn:aws:secretsmanager:{here}:secret:events!connection/{trigger}/1111-a1b2c3"
     )
     yield situation("another secret", f"arn:aws:secretsmanager:{here}:secret:{prefix}-password-a1b2c3")
-    yield situation("schedule", f"arn:aws:scheduler:{here}:schedule/{prefix}-batch/{prefix}-batch-starter")
-    yield situation("schedule group", f"arn:aws:scheduler:{here}:schedule-group/{prefix}-batch")
+
+
+def _of_archives(prefix: str) -> Iterable[dict[str, Any]]:
+    here = f"{REGION}:{ACCOUNT}"
+    yield situation("delivery stream", f"arn:aws:firehose:{here}:deliverystream/{prefix}-archive-events")
+    group = f"arn:aws:logs:{here}:log-group:/aws/kinesisfirehose/{prefix}-archive"
+    yield situation("log stream of an archive", f"{group}:log-stream:{prefix}-archive-events", also=["log group"])
+    lambdas = f"arn:aws:logs:{here}:log-group:/aws/lambda/{prefix}-ride-duration"
+    yield situation("log stream of a function", f"{lambdas}:log-stream:2026/11/21/[1]abc", also=["log group"])
 
 
 def _of_all() -> Iterable[dict[str, Any]]:

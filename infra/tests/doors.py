@@ -50,13 +50,14 @@ class Role:
 
     def situations(self) -> list[dict[str, Any]]:
         own = f"{log_group_arn('/aws/lambda/' + self.name)}:log-stream:2026/11/21/[1]abc"
-        kind = "own log stream" if self.part in {"starter", "interval", "web", "monitor"} else "a function's log stream"
+        of_functions = {"starter", "interval", "web", "monitor", "quality"}
+        kind = "own log stream" if self.part in of_functions else "a function's log stream"
         network = interfaces(self.name, ACCOUNT, REGION, in_vpc=self.in_vpc)
         return [*map(dict, self.door), situation(kind, own), *network]
 
 
 def is_of_a_door(resource: Resource) -> bool:
-    return re.search(r"module\.(batch|web|training)\[", resource.address) is not None
+    return re.search(r"module\.(archive|batch|quality|training|web)\[", resource.address) is not None
 
 
 def roles(found: Iterable[Resource], key: Key) -> list[Role]:

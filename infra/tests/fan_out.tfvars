@@ -37,4 +37,5 @@ output_stream = {
   kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 }
 
-vpc = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+vpc      = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+function = { insights = true }

@@ -36,7 +36,7 @@ def through(aws: Aws, terraform: Terraform, *, full: str, empty: str, stream: st
     Raises:
         CheckFailed: What should have stayed is gone, or what should have gone stayed.
     """
-    _clear(aws("s3"), empty)
+    clear(aws("s3"), empty)
 
     def refused() -> None:
         done = terraform.run("destroy", "-auto-approve", "-input=false", "-no-color", accepted=(1,))
@@ -56,7 +56,7 @@ def through(aws: Aws, terraform: Terraform, *, full: str, empty: str, stream: st
     named = (f"hours: {stream}", f"stays, for it is not empty: {full}")
     if not all(name in said.getvalue() for name in named):
         raise CheckFailed(f"make destroy did not name what goes and what stays:\n{said.getvalue()}")
-    _clear(aws("s3"), full)
+    clear(aws("s3"), full)
     aws("s3").delete_bucket(Bucket=full)
     return f"terraform destroy refused; make destroy left {whole}"
 
@@ -78,7 +78,8 @@ def _seen(aws: Aws, bucket: str) -> Mapping[str, Any]:
         return {"error": str(error), "objects": 0}
 
 
-def _clear(s3: Any, bucket: str) -> None:
+def clear(s3: Any, bucket: str) -> None:
+    """Delete every version of every object of the *bucket*."""
     listed = s3.list_object_versions(Bucket=bucket)
     for version in [*listed.get("Versions", ()), *listed.get("DeleteMarkers", ())]:
         s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])

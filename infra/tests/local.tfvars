@@ -39,3 +39,8 @@ monitor = {
   consumer = "ride-duration"
   function = { log_retention_days = 30, snap_start = true }
 }
+
+archive = {
+  outcomes = { mode = "PROVISIONED", shards = 1 }
+  quality  = { ride-duration = { group = "PULocationID", registered = { rmse = 6.5 } } }
+}

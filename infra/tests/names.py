@@ -34,15 +34,15 @@ def agree(found: Iterable[Resource]) -> str:
     metrics: set[str] = set()
     for resource in found:
         values = resource.values
-        if is_of_a_door(resource):
-            of_doors.update(_given(resource))
-        elif resource.kind == "aws_lambda_function":
-            (of_monitor if is_of_the_monitor(resource) else settings).update(_given(resource))
-        elif resource.kind == "aws_cloudwatch_metric_alarm":
+        if resource.kind == "aws_cloudwatch_metric_alarm":
             over = [metric for query in values["metric_query"] for metric in query["metric"]]
             metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
+        elif is_of_a_door(resource):
+            of_doors.update(_given(resource))
+        elif resource.kind == "aws_lambda_function":
+            (of_monitor if is_of_the_monitor(resource) else settings).update(_given(resource))
     unknown = settings - _SETTINGS
     unknown |= of_monitor - _SETTINGS - {field.variable for field in MONITOR_FIELDS.values()}
     unknown |= metrics - {metric.label for metric in Metric}
@@ -109,7 +109,7 @@ def _written() -> set[str]:
 
 def _shown(dashboard: Mapping[str, Any]) -> Iterator[str]:
     for widget in dashboard["widgets"]:
-        for metric in widget["properties"]["metrics"]:
+        for metric in widget["properties"].get("metrics", ()):
             if metric[0] == _NAMESPACE:
                 yield metric[1]
             elif isinstance(metric[0], dict):

@@ -17,8 +17,8 @@ from infra.tests.situations import Consumer
 from infra.tests.terraform import INFRA, CheckFailed
 
 TRIED_SERVICES = (
-    "cloudwatch", "ec2", "ecr", "ecs", "events", "iam", "kafka", "kafka-cluster", "kinesis", "kms", "lambda",
-    "logs", "s3", "sagemaker", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts",
+    "cloudwatch", "ec2", "ecr", "ecs", "events", "firehose", "iam", "kafka", "kafka-cluster", "kinesis", "kms",
+    "lambda", "logs", "s3", "sagemaker", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "sts",
 )  # fmt: skip
 
 

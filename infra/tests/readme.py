@@ -65,6 +65,10 @@ def _inputs(variables: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield f"| `{name}` | {shown} | {required} | {_description(body)} |"
 
 
+_WITHOUT_STREAM = {"archive", "batch", "monitor", "quality", "releases", "training", "web"}
+"""Groups of alarms that the throttled reads of the input stream are none of."""
+
+
 def alarms_table(plan: Mapping[str, Any], group: str) -> str:
     """Return the table of the alarms of *group* in *plan*: a door, or a consumer with what all consumers share."""
     rows = []
@@ -72,19 +76,35 @@ def alarms_table(plan: Mapping[str, Any], group: str) -> str:
         values = resource.values
         if resource.kind != "aws_cloudwatch_metric_alarm":
             continue
-        key = re.search(r'\["(.+)/(.+)"\]$', resource.address)
-        if (key[1] != group) if key else group in {"batch", "monitor", "releases", "training", "web"}:
+        key = re.search(r'\["([^"]+)/([^"]+)"\]$', resource.address)
+        if (
+            (key[1] != group)
+            if key
+            else group in {"archive", "batch", "monitor", "quality", "releases", "training", "web"}
+        ):
             continue
         name = key[2] if key else "read-throttled"
         reason, _, runbook = values["alarm_description"].partition(" → ")
         sign = "<" if values["comparison_operator"].startswith("Less") else ">"
         watched, seconds = _watched(values)
-        when = f"{watched} {sign} {values['threshold']:g}"
+        when = f"{watched} {sign} {_plain(values['threshold'])}"
         periods = f"{values['datapoints_to_alarm']} of {values['evaluation_periods']}"
         how_often = f"in {periods} periods of {seconds // 60} min"
         rows.append(f"| {name} | {when} {how_often} | {reason} | {runbook} |")
     head = ["| alarm | when | reason | runbook |", "| --- | --- | --- | --- |"]
     return "\n".join([*head, *sorted(rows)])
+
+
+def _plain(number: float) -> str:
+    """Return *number* without an exponent, as alarms in milliseconds have it."""
+    return f"{number:.0f}" if number % 1 == 0 else f"{number:g}"
+
+
+def queries_table(module: Path) -> str:
+    """Return the table of the saved queries of *module*: the first line of each is its question."""
+    files = sorted(module.glob("queries/*.txt"))
+    rows = [f"| `{file.stem}` | {file.read_text(encoding='utf-8').partition(chr(10))[0][2:]} |" for file in files]
+    return "\n".join(["| query | question |", "| --- | --- |", *rows])
 
 
 def _watched(alarm: Mapping[str, Any]) -> tuple[str, int]:

@@ -34,6 +34,7 @@ class Consumer:
     challenger_location: str | None
     challenger_stream_arn: str | None
     in_vpc: bool
+    insights: bool = False
     key: Key
     policies: Mapping[str, str]
 
@@ -122,6 +123,11 @@ class Consumer:
         logs = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda/{self.name}"
         yield situation("log stream", f"{logs}:log-stream:2026/11/21/[1]abc")
         yield situation("another function's log stream", f"{logs}-2:log-stream:2026/11/21/[1]abc")
+        insights = f"arn:aws:logs:{self.region}:{self.account}:log-group:/aws/lambda-insights"
+        word = "" if self.insights else ", of nobody"
+        yield situation(f"log group of Lambda Insights{word}", insights)
+        its_stream = f"log stream of Lambda Insights{word}"
+        yield situation(its_stream, f"{insights}:log-stream:{self.name}", also=["log group of Lambda Insights"])
         yield situation("itself", f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}")
         yield situation("its role", self.role)
         yield situation("a queue", f"arn:aws:sqs:{self.region}:{self.account}:jobs")
@@ -182,6 +188,7 @@ def consumers(found: Iterable[Resource], key: Key) -> list[Consumer]:
                 challenger_location=settings.get("CHALLENGER_LOCATION"),
                 challenger_stream_arn=settings.get("CHALLENGER_STREAM"),
                 in_vpc=bool(function.values["vpc_config"]),
+                insights="LAMBDA_INSIGHTS_LOG_LEVEL" in settings,
                 key=key,
                 policies={address: policy for address, policy in policies.items() if policy},
             )

@@ -37,8 +37,8 @@ _OVERRIDE = """\
 """
 _LOCAL = 'terraform {\n  backend "local" {}\n}\n\n'
 _SERVICES = (
-    "apigatewayv2", "cloudwatch", "ecr", "ecs", "events", "iam", "kinesis", "kms", "lambda", "logs", "s3", "scheduler",
-    "sns", "sqs", "sts",
+    "apigatewayv2", "cloudwatch", "ecr", "ecs", "events", "firehose", "iam", "kinesis", "kms", "lambda", "logs", "s3",
+    "scheduler", "sns", "sqs", "sts",
 )  # fmt: skip
 
 
@@ -128,9 +128,9 @@ def offline(root: Path, variables: Path | None, *, endpoint: str | None = None, 
     """
     Make the copied *root* run on *variables*, if any, with fake credentials.
 
-    With an *endpoint* it keeps its state where it says, without one in its own folder.
+    With an *endpoint* it keeps its state where it says, without one in its own folder. *cloudwatch* has its logs, too.
     """
-    urls = dict.fromkeys(_SERVICES, endpoint) | {"cloudwatch": cloudwatch or endpoint}
+    urls = dict.fromkeys(_SERVICES, endpoint) | dict.fromkeys(("cloudwatch", "logs"), cloudwatch or endpoint)
     lines = "".join(f'    {service} = "{url}"\n' for service, url in urls.items())
     endpoints = f"  s3_use_path_style = true\n\n  endpoints {{\n{lines}  }}\n" if endpoint else ""
     (root / "override.tf").write_text(_OVERRIDE % ("" if endpoint else _LOCAL, ACCOUNT, endpoints), encoding="utf-8")

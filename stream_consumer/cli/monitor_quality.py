@@ -26,12 +26,24 @@ _GROUPS_SHOWN = 10
 
 def quality(  # noqa: PLR0913 (each is an option)
     *,
-    predictions: Annotated[str, typer.Option(metavar="LOCATION", help="Archive of the predictions.")],
+    predictions: Annotated[
+        str, typer.Option(metavar="LOCATION", envvar="QUALITY_PREDICTIONS", help="Archive of the predictions.")
+    ],
     outcomes: Annotated[
-        str, typer.Option(metavar="LOCATION", help="Archive of the outcomes, or an NDJSON file of them.")
+        str,
+        typer.Option(
+            metavar="LOCATION",
+            envvar="QUALITY_OUTCOMES",
+            help="Archive of the outcomes, or an NDJSON file of them.",
+        ),
     ],
     results: Annotated[
-        str, typer.Option(metavar="LOCATION", help="Folder or s3://bucket/prefix that keeps a file for each day.")
+        str,
+        typer.Option(
+            metavar="LOCATION",
+            envvar="QUALITY_RESULTS",
+            help="Folder or s3://bucket/prefix that keeps a file for each day.",
+        ),
     ],
     day: Annotated[
         str | None,
@@ -39,22 +51,40 @@ def quality(  # noqa: PLR0913 (each is an option)
             metavar="DATE", help="Day of the predictions, in UTC. Default: the last that is over with --wait."
         ),
     ] = None,
-    wait: Annotated[str, typer.Option(help="How long after the day an outcome is in time, such as 12h.")] = "24h",
+    wait: Annotated[
+        str, typer.Option(envvar="QUALITY_WAIT", help="How long after the day an outcome is in time, such as 12h.")
+    ] = "24h",
     events: Annotated[
-        str | None, typer.Option(metavar="LOCATION", help="Archive of the input stream, for --group.")
+        str | None,
+        typer.Option(metavar="LOCATION", envvar="QUALITY_EVENTS", help="Archive of the input stream, for --group."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Input column whose values are the groups, such as a zone.")
+        str | None,
+        typer.Option(
+            metavar="COLUMN", envvar="QUALITY_GROUP", help="Input column whose values are the groups, such as a zone."
+        ),
     ] = None,
     champion: Annotated[
-        str | None, typer.Option(metavar="LOCATION", help="File champion.json with the registered errors.")
+        str | None,
+        typer.Option(
+            metavar="LOCATION", envvar="QUALITY_CHAMPION", help="File champion.json with the registered errors."
+        ),
     ] = None,
     rmse: Annotated[
-        float | None, typer.Option(min=0, callback=options.number, help="Registered RMSE, without --champion.")
+        float | None,
+        typer.Option(
+            min=0, envvar="QUALITY_RMSE", callback=options.number, help="Registered RMSE, without --champion."
+        ),
     ] = None,
     accuracy: Annotated[
         float | None,
-        typer.Option(min=0, max=1, callback=options.number, help="Registered accuracy of labels, without --champion."),
+        typer.Option(
+            min=0,
+            max=1,
+            envvar="QUALITY_ACCURACY",
+            callback=options.number,
+            help="Registered accuracy of labels, without --champion.",
+        ),
     ] = None,
     entity_field: options.EntityField = None,
     id_field: options.IdField = None,

@@ -52,7 +52,8 @@ module "system" {
   release_trigger    = var.release_trigger
   training           = var.training
   monitor            = var.monitor
-  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger, training = var.training, monitor = var.monitor }
+  archive            = var.archive
+  written            = { input = var.input, roles = var.roles, vpc = var.vpc, consumers = var.consumers, batch = var.batch, web = var.web, release_trigger = var.release_trigger, training = var.training, monitor = var.monitor, archive = var.archive }
   releases           = var.releases
   challengers        = var.challengers
   emails             = var.emails

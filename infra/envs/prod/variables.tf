@@ -92,6 +92,12 @@ variable "monitor" {
   default     = null
 }
 
+variable "archive" {
+  description = "Keep what comes onto the streams as files, and judge predictions by outcomes; `archive` of modules/system says what it may hold. null: nobody does."
+  type        = any
+  default     = null
+}
+
 variable "model_digests" {
   description = "Digest of the model in each image, by its kind; `make deploy` writes it to release.auto.tfvars.json."
   type        = map(string)

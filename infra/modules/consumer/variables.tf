@@ -55,6 +55,7 @@ variable "function" {
     provisioned_concurrency = optional(number, 0)    # environments kept warm, billed by the hour
     reserved_concurrency    = optional(number)       # concurrency kept for, and capped at, this function; null: the account's pool
     tracing                 = optional(bool, false)  # send traces of sampled invocations to X-Ray, billed by the trace
+    insights                = optional(bool, false)  # let Lambda Insights write, whose extension must be in the image (infra/README.md)
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })

@@ -26,11 +26,15 @@ resource "aws_lambda_function" "this" {
   publish                        = true
 
   environment {
-    variables = merge(var.environment, {
-      POWERTOOLS_SERVICE_NAME      = var.name
-      POWERTOOLS_METRICS_NAMESPACE = "StreamConsumer"
-      POWERTOOLS_LOG_LEVEL         = var.function.log_level
-    })
+    variables = merge(
+      var.environment,
+      {
+        POWERTOOLS_SERVICE_NAME      = var.name
+        POWERTOOLS_METRICS_NAMESPACE = "StreamConsumer"
+        POWERTOOLS_LOG_LEVEL         = var.function.log_level
+      },
+      var.function.insights ? { LAMBDA_INSIGHTS_LOG_LEVEL = "info" } : {}, # the extension says in the log that it runs
+    )
   }
 
   tracing_config {

@@ -11,6 +11,23 @@ locals {
     Resource = ["*"] # wildcard: AWS knows no narrower one
   }
 
+  # Source: AWS managed policy CloudWatchLambdaInsightsExecutionRolePolicy, for the region of the function.
+  insights_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:/aws/lambda-insights"
+  insights = [
+    {
+      Sid      = "OpenTheLogGroupOfInsights"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogGroup"]
+      Resource = [local.insights_arn, "${local.insights_arn}:*"] # wildcard: AWS writes the name of a group in both ways
+    },
+    {
+      Sid      = "WriteInsights"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = ["${local.insights_arn}:*"] # wildcard: the extension names the log streams
+    },
+  ]
+
   # Lambda itself makes the interfaces, by the function's role; its code may not.
   # Source: AWS Lambda developer guide, "Giving Lambda functions access to resources in an Amazon VPC".
   interface_actions = [
@@ -62,7 +79,7 @@ resource "aws_iam_role" "this" {
 
 resource "aws_iam_role_policy" "this" {
   #checkov:skip=CKV_AWS_290: in a VPC Lambda makes interfaces that it names itself, and an explicit denial keeps the code from it; infra/tests/policies.py tries every action
-  for_each = merge({ logs = [local.own_logs] }, var.function.tracing ? { trace = [local.trace] } : {}, { for vpc in var.vpc[*] : "network" => local.network }, var.policies)
+  for_each = merge({ logs = [local.own_logs] }, var.function.tracing ? { trace = [local.trace] } : {}, var.function.insights ? { insights = local.insights } : {}, { for vpc in var.vpc[*] : "network" => local.network }, var.policies)
 
   name   = each.key
   role   = aws_iam_role.this.name

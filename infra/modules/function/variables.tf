@@ -64,6 +64,7 @@ variable "function" {
     reserved_concurrency    = optional(number)       # concurrency kept for, and capped at, this function; null: the account's pool
     scratch_mb              = optional(number, 512)  # of /tmp
     tracing                 = optional(bool, false)  # send traces of sampled invocations to X-Ray, billed by the trace
+    insights                = optional(bool, false)  # let Lambda Insights write, whose extension must be in the image; billed by the metric
     log_level               = optional(string, "INFO")
     log_retention_days      = optional(number, 365)
   })

@@ -13,7 +13,7 @@ locals {
         severity  = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = local.alias_dimensions[key]
         threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
         reason    = "Whole batches fail: init does not succeed, nothing can be written, or the function runs out of time or memory."
-        runbook   = "Read the newest ERROR in the log group; after a deployment, roll back: make rollback ENV=…"
+        runbook   = "Saved query errors-by-version; after a deployment, roll back: make rollback ENV=…"
       }
       throttles = {
         severity  = "page", namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", dimensions = local.alias_dimensions[key]
@@ -25,19 +25,19 @@ locals {
         severity  = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "Maximum", dimensions = local.alias_dimensions[key]
         threshold = floor(c.timeout_seconds * 1000 * c.alarms.duration_share), period = 300, periods = 3, breaching = 2, missing = "notBreaching"
         reason    = "Batches come near the timeout of ${c.timeout_seconds} s, after which they fail and come again."
-        runbook   = "Compare ModelTime and PublishTime on the dashboard; lower mapping.batch_size, or raise function.memory_mb or timeout_seconds."
+        runbook   = "Saved query slow-batches says whether the model or the output stream takes the time, memory and cold-starts what else may; lower mapping.batch_size, or raise function.memory_mb or timeout_seconds."
       }
       dead-letters = {
         severity  = "ticket", namespace = "StreamConsumer", metric = "DeadLetters", statistic = "Sum", dimensions = local.service_dimensions[key]
         threshold = c.alarms.dead_letters, period = 300, periods = 1, breaching = 1, missing = "notBreaching"
         reason    = "Events were invalid: somebody produces what the model's signature does not allow."
-        runbook   = "stream-consumer dead-letters list, then show; tell the producer; redrive what can be mended."
+        runbook   = "Saved query dead-letter-reasons; stream-consumer dead-letters list, then show; tell the producer; redrive what can be mended."
       }
       on-failure = {
         severity  = "page", namespace = "AWS/Lambda", metric = "OnFailureDestinationDeliveredEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key]
         threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
         reason    = "The mapping gave records up after their retries or their age; they are in the failures bucket under aws/lambda/."
-        runbook   = "Mend what the errors say, then stream-consumer dead-letters redrive."
+        runbook   = "Saved queries redeliveries and errors-by-version; mend what they say, then stream-consumer dead-letters redrive."
       }
       dropped = {
         severity  = "page", namespace = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key]

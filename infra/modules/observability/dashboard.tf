@@ -1,4 +1,5 @@
-# Four questions, one row of four widgets for each consumer: are we keeping up, are we losing, what does it cost, is the model sane.
+# Two rows of four widgets for each consumer. The first has four questions: are we keeping up, are we losing, what does it cost, is the
+# model sane. The second is the profile of the function: where a batch's time goes, batch sizes, memory, cold starts.
 
 locals {
   # Prices of us-east-1, November 2026: an order of magnitude, not a bill. docs/capacity.md has the sources.
@@ -18,10 +19,11 @@ locals {
 
   rows = [for row, key in keys(var.consumers) : {
     consumer = var.consumers[key]
-    y        = 7 * row
+    y        = 14 * row
     alias    = flatten([for name, value in local.alias_dimensions[key] : [name, value]])
     service  = flatten([for name, value in local.service_dimensions[key] : [name, value]])
     mapping  = flatten([for name, value in local.mapping_dimensions[key] : [name, value]])
+    log      = "/aws/lambda/${var.consumers[key].function_name}"
   }]
 
   # Below the consumers' rows, four in a row.
@@ -73,6 +75,24 @@ locals {
         ["StreamConsumer", "UnseenZones", row.service, { stat = "Sum", label = "unseen zones", yAxis = "right" }],
       ]
     },
+    {
+      x = 0, y = row.y + 7, title = "${row.consumer.function_name}: where does the time go?", period = 60
+      metrics = concat(
+        [for stat in ["p50", "p95", "Maximum"] : ["AWS/Lambda", "Duration", row.alias, { stat = stat, label = "invocation ${lower(stat)} (ms)" }]],
+        [for metric, label in { ModelTime = "model", PublishTime = "publish", DeadLetterTime = "dead letters" } :
+          ["StreamConsumer", metric, row.service, { stat = "Maximum", label = "${label} maximum (ms)" }]
+        ],
+      )
+    },
+    {
+      x = 6, y = row.y + 7, title = "${row.consumer.function_name}: how large are batches?", period = 60
+      metrics = concat(
+        [for stat in ["Average", "Maximum"] : ["StreamConsumer", "RecordsReceived", row.service, { stat = stat, label = "records of a batch, ${lower(stat)}" }]],
+        [["StreamConsumer", "OldestRecordAge", row.service, { stat = "Maximum", label = "oldest record (ms)", yAxis = "right" }]],
+      )
+    },
+    { x = 12, y = row.y + 7, title = "${row.consumer.function_name}: how much memory (MB)?", log = row.log, query = local.widget_queries["memory"] },
+    { x = 18, y = row.y + 7, title = "${row.consumer.function_name}: cold starts", log = row.log, query = local.widget_queries["cold-starts"] },
   ]])
 }
 
@@ -81,19 +101,17 @@ resource "aws_cloudwatch_dashboard" "this" {
 
   dashboard_body = jsonencode({
     widgets = [for widget in concat(local.widgets, local.more_widgets) : {
-      type   = "metric"
+      type   = contains(keys(widget), "query") ? "log" : "metric"
       x      = widget.x
       y      = widget.y
       width  = 6
       height = 7
-      properties = {
-        title  = widget.title
-        region = var.account.region
-        view   = "timeSeries"
-        period = widget.period
+      properties = merge(
+        { title = widget.title, region = var.account.region, view = "timeSeries" },
         # CloudWatch wants [namespace, metric, dimension, value, …, {options}].
-        metrics = [for metric in widget.metrics : flatten(metric)]
-      }
+        try({ period = widget.period, metrics = [for metric in widget.metrics : flatten(metric)] }, {}),
+        try({ query = "SOURCE '${widget.log}' | ${widget.query}" }, {}),
+      )
     }]
   })
 }

@@ -26,6 +26,7 @@ locals {
   capacity = { for key, stream in merge(
     { input = { mode = var.input.mode, shards = var.input.shards } },
     { for name, c in var.consumers : "output/${name}" => { mode = c.output.mode, shards = c.output.shards } },
+    { for outcomes in try(var.archive.outcomes, null)[*] : "outcomes" => { mode = outcomes.mode, shards = outcomes.shards } },
     ) : key => {
     mode   = coalesce(stream.mode, var.stream_defaults.mode)
     shards = stream.mode == null ? try(coalesce(stream.shards, var.stream_defaults.shards), null) : stream.shards

@@ -47,6 +47,17 @@ output "training" {
   }])
 }
 
+output "archive" {
+  description = "The archives, for operators: their bucket, delivery streams, the stream of outcomes, and the daily run of each consumer; null: none."
+  value = one([for archive in module.archive : {
+    bucket           = module.archived[0].name
+    delivery_streams = archive.delivery_streams
+    outcomes_stream  = one(module.outcomes[*].stream.name)
+    log_group        = archive.log_group
+    quality          = { for name, quality in module.quality : name => { function_name = quality.function_name, alias = quality.alias, schedule = quality.schedule, results = quality.results } }
+  }])
+}
+
 output "batch" {
   description = "The batch door, for operators: its queues, cluster, task definitions, functions and bucket; null: none."
   value = one([for batch in module.batch : {
@@ -130,7 +141,7 @@ output "failures_bucket" {
 
 output "composite_alarms" {
   description = "Names of the alarms that a deployment watches."
-  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web, module.release_trigger, module.training) : door.composite_alarms]))
+  value       = concat(module.observability.composite_alarms, flatten([for door in concat(module.batch, module.web, module.release_trigger, module.training, module.archive) : door.composite_alarms]))
 }
 
 output "dashboard" {

@@ -163,6 +163,7 @@ variable "consumers" {
       provisioned_concurrency = optional(number)
       reserved_concurrency    = optional(number)
       tracing                 = optional(bool)
+      insights                = optional(bool)
       log_level               = optional(string)
       log_retention_days      = optional(number)
     }), {})
@@ -302,6 +303,54 @@ variable "monitor" {
   }
 }
 
+variable "archive" {
+  description = "Keep what comes onto the streams as files, and judge the predictions by the outcomes; null: nobody does."
+  type = object({
+    keep_days = optional(number, 90) # results of days are kept for ever
+    buffer = optional(object({       # of an object; modules/archive
+      seconds = optional(number)
+      mb      = optional(number)
+    }), {})
+    outcomes = optional(object({
+      name            = optional(string) # null: <name>-<environment>-outcomes
+      mode            = optional(string) # null: stream_defaults
+      shards          = optional(number)
+      retention_hours = optional(number, 24)
+    })) # a stream for the truth, which comes later; null: none is made
+    quality = optional(map(object({
+      group    = optional(string) # column of the events, such as PULocationID
+      wait     = optional(string) # how long after the day an outcome is in time
+      champion = optional(string) # s3://…/champion.json; null: model.location, where that is one
+      registered = optional(object({
+        rmse     = optional(number)
+        accuracy = optional(number)
+      }), {}) # where there is no champion.json
+      schedule = optional(object({
+        expression = optional(string)
+        timezone   = optional(string)
+      }), {})
+      function = optional(object({
+        memory_mb          = optional(number)
+        timeout_seconds    = optional(number)
+        scratch_mb         = optional(number)
+        log_retention_days = optional(number)
+      }), {})
+      environment = optional(map(string), {}) # more settings of the command
+    })), {})                                  # by consumer: the daily run of `monitor quality`
+  })
+  default = null
+
+  validation {
+    condition     = try(length(var.archive.quality) == 0, true) || try(var.archive.outcomes != null && can(regex("^sha256:[0-9a-f]{64}$", var.doors_image_digest)), false)
+    error_message = "archive.quality compares predictions with outcomes, in the image of the doors: set archive.outcomes, and `make deploy DOORS=1` builds the image."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(try(var.archive.quality, {})) : contains(keys(var.consumers), name) && !contains(keys(var.consumers), "quality-${name}")]) && (var.archive == null || alltrue([for name in keys(var.consumers) : !startswith(name, "archive-")]))
+    error_message = "archive.quality is by consumer, and no consumer may be called quality-<consumer> or archive-…, as roles of the archive are."
+  }
+}
+
 variable "model_digests" {
   description = "Digest of the model in each image, by its kind (lean, doors): what was built says so. A kind that is not there has none, or nobody knows."
   type        = map(string)
@@ -328,7 +377,7 @@ variable "challengers" {
 }
 
 variable "written" {
-  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger`, `training` and `monitor` as somebody wrote them: an attribute of another name is refused."
+  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger`, `training`, `monitor` and `archive` as somebody wrote them: an attribute of another name is refused."
   type        = any
   default     = {}
 }

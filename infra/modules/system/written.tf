@@ -13,6 +13,7 @@ locals {
     monitor   = merge(var.monitor, one(module.monitor[*].taken))
 
     release_trigger = var.release_trigger
+    archive         = var.archive
   }
 
   # Each level has the paths of the one above, longer by a key. A map of free keys, such as environment, is taken as it is written.

@@ -1,4 +1,4 @@
-# The doors on their own, in each of their forms, and training: with an image and a key that are there already, a plan shows everything.
+# The doors on their own, in each of their forms, training, an archive and its daily run: with an image and a key that are there already, a plan shows everything.
 
 terraform {
   required_version = ">= 1.11"
@@ -136,4 +136,34 @@ module "kafka" {
   model        = local.model
   dead_letters = { bucket = "failures", bucket_arn = "arn:aws:s3:::failures", prefix = "dead-letters/kafka-${each.key}" }
   alarms       = { topic_arn = local.topic_arn }
+}
+
+module "archive" {
+  source = "../../modules/archive"
+  count  = 1
+
+  name        = "sc-archive"
+  account     = local.account
+  kms_key_arn = local.key
+  bucket      = { arn = "arn:aws:s3:::archives", kms_key_arn = local.key }
+  topic_arn   = local.topic_arn
+
+  streams = { "predictions/rides" = { name = "ride_predictions", arn = "arn:aws:kinesis:eu-west-1:123456789012:stream/ride_predictions", retention_hours = 24, kms_key_arn = local.key } }
+}
+
+module "quality" {
+  source = "../../modules/quality"
+  count  = 1
+
+  name        = "sc-quality-rides"
+  account     = local.account
+  kms_key_arn = local.key
+  image_uri   = local.image_uri
+  vpc         = local.vpc
+  bucket      = { name = "archives", arn = "arn:aws:s3:::archives", kms_key_arn = local.key }
+  archives    = { predictions = "predictions/rides", outcomes = "outcomes", events = "events" }
+  results     = "quality/rides"
+  group       = "PULocationID"
+  champion    = { uri = "s3://models/models/ride-duration/champion.json", kms_key_arn = local.key }
+  topic_arn   = local.topic_arn
 }

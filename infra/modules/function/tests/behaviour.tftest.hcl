@@ -152,7 +152,7 @@ run "in_a_vpc_lambda_manages_interfaces_and_the_code_does_not" {
 
 run "nothing_is_traced_unasked" {
   assert {
-    condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !contains(keys(output.policies), "trace")
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "PassThrough" && !contains(keys(output.policies), "trace") && !contains(keys(output.policies), "insights")
     error_message = "Traces are billed, and the role may not send any."
   }
 }
@@ -165,5 +165,16 @@ run "a_function_that_is_traced_may_send_traces" {
   assert {
     condition     = aws_lambda_function.this.tracing_config[0].mode == "Active" && jsondecode(output.policies["trace"]).Statement[0].Action == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
     error_message = "Lambda sends traces with the permissions of the role."
+  }
+}
+
+run "lambda_insights_is_a_choice" {
+  variables {
+    function = { insights = true }
+  }
+
+  assert {
+    condition     = output.settings["LAMBDA_INSIGHTS_LOG_LEVEL"] == "info" && [for statement in jsondecode(output.policies["insights"]).Statement : statement.Action] == [["logs:CreateLogGroup"], ["logs:CreateLogStream", "logs:PutLogEvents"]]
+    error_message = "The extension may write to its own log group, and nowhere else."
   }
 }

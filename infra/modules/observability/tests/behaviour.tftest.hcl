@@ -97,22 +97,52 @@ run "each_consumer_has_its_own_mails" {
   }
 }
 
-run "the_dashboard_answers_four_questions_for_each_consumer" {
+run "the_dashboard_answers_four_questions_and_profiles_the_function_for_each_consumer" {
   assert {
-    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title] == [
-      "sc-test-quiet: are we keeping up?", "sc-test-quiet: are we losing?", "sc-test-quiet: what does it cost ($/hour)?", "sc-test-quiet: is the model sane?",
-      "sc-test-rides: are we keeping up?", "sc-test-rides: are we losing?", "sc-test-rides: what does it cost ($/hour)?", "sc-test-rides: is the model sane?",
-    ]
-    error_message = "One row of four widgets for each consumer."
+    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title] == flatten([for name in ["sc-test-quiet", "sc-test-rides"] : [
+      "${name}: are we keeping up?", "${name}: are we losing?", "${name}: what does it cost ($/hour)?", "${name}: is the model sane?",
+      "${name}: where does the time go?", "${name}: how large are batches?", "${name}: how much memory (MB)?", "${name}: cold starts",
+    ]])
+    error_message = "Two rows of four widgets for each consumer."
   }
 
   assert {
-    condition     = jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[7].properties.metrics[0] == ["StreamConsumer", "PredictionMean", "service", "sc-test-rides", { stat = "Average", label = "mean prediction (min)" }]
+    condition     = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : "${widget.x} ${widget.y}"])) == 16
+    error_message = "No widget lies on another."
+  }
+
+  assert {
+    condition     = jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[11].properties.metrics[0] == ["StreamConsumer", "PredictionMean", "service", "sc-test-rides", { stat = "Average", label = "mean prediction (min)" }]
     error_message = "A metric is written as CloudWatch reads it."
   }
 
   assert {
-    condition     = jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[6].properties.metrics[4][0].expression == "bytes*0+0.06"
+    condition     = jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[10].properties.metrics[4][0].expression == "bytes*0+0.06"
     error_message = "Four shards cost $0.06 an hour."
+  }
+
+  assert {
+    condition = { for key, value in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[14] : key => value if contains(["type", "properties"], key) } == {
+      type = "log"
+      properties = {
+        title  = "sc-test-rides: how much memory (MB)?"
+        region = "eu-west-1"
+        view   = "timeSeries"
+        query  = "SOURCE '/aws/lambda/sc-test-rides' | filter @type = \"REPORT\"\n| stats max(@maxMemoryUsed / 1000 / 1000) as used_mb, max(@memorySize / 1000 / 1000) as size_mb by bin(1h)"
+      }
+    }
+    error_message = "What Lambda says of memory is in the log alone."
+  }
+}
+
+run "each_question_has_a_saved_query_over_all_consumers" {
+  assert {
+    condition     = keys(aws_cloudwatch_query_definition.this) == ["batch-sizes", "canary", "challenger", "cold-starts", "dead-letter-reasons", "dead-letters", "errors-by-version", "memory", "models", "redeliveries", "slow-batches", "slow-invocations"]
+    error_message = "A file of queries/ is a saved query."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_query_definition.this["canary"].name == "sc-test/canary" && aws_cloudwatch_query_definition.this["canary"].log_group_names == tolist(["/aws/lambda/sc-test-quiet", "/aws/lambda/sc-test-rides"])
+    error_message = "They lie in a folder of the environment, and ask every consumer."
   }
 }

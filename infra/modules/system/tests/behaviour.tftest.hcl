@@ -367,3 +367,47 @@ run "an_attribute_of_the_monitor_that_there_is_not_is_refused" {
 
   expect_failures = [output.consumers]
 }
+
+run "every_stream_has_a_folder_of_the_archive_and_each_consumer_its_daily_run" {
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    consumers          = { rides = { model = { location = "s3://stream-consumer-test-models-123456789012/models/rides/champion.json" } }, trial = {} }
+    archive            = { outcomes = { shards = 1, mode = "PROVISIONED" }, quality = { rides = { group = "PULocationID" }, trial = { registered = { rmse = 6 } } } }
+  }
+
+  assert {
+    condition = output.archive.bucket == "stream-consumer-test-archive-123456789012" && output.archive.outcomes_stream == "stream-consumer-test-outcomes" && output.archive.delivery_streams == {
+      "events"            = "stream-consumer-test-archive-events"
+      "outcomes"          = "stream-consumer-test-archive-outcomes"
+      "predictions/rides" = "stream-consumer-test-archive-predictions-rides"
+      "predictions/trial" = "stream-consumer-test-archive-predictions-trial"
+    }
+    error_message = "Events, outcomes and the predictions of each consumer are archived."
+  }
+
+  assert {
+    condition = { for name, quality in output.archive.quality : name => [quality.function_name, quality.results] } == {
+      rides = ["stream-consumer-test-quality-rides", "s3://stream-consumer-test-archive-123456789012/quality/rides"]
+      trial = ["stream-consumer-test-quality-trial", "s3://stream-consumer-test-archive-123456789012/quality/trial"]
+    }
+    error_message = "The results of each consumer lie in a folder of its own."
+  }
+
+  assert {
+    condition     = length(output.composite_alarms) == 6
+    error_message = "A deployment watches the archive, and not whether the model rings that it may replace."
+  }
+}
+
+run "an_archive_outlives_its_switch_unless_the_environment_is_disposable" {
+  command = plan
+
+  variables {
+    disposable = false
+  }
+
+  assert {
+    condition     = output.archive == null && length(module.archived) == 1
+    error_message = "A bucket that may hold files can neither go nor be refused where it is switched off."
+  }
+}

@@ -148,3 +148,24 @@ run "consumer_with_the_monitors_name" {
 
   expect_failures = [var.monitor]
 }
+
+run "quality_without_outcomes" {
+  command = plan
+
+  variables {
+    archive = { quality = { rides = { registered = { rmse = 6 } } } }
+  }
+
+  expect_failures = [var.archive]
+}
+
+run "quality_of_a_consumer_that_there_is_not" {
+  command = plan
+
+  variables {
+    doors_image_digest = "sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+    archive            = { outcomes = {}, quality = { trial = { registered = { rmse = 6 } } } }
+  }
+
+  expect_failures = [var.archive]
+}

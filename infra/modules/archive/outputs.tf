@@ -1,0 +1,14 @@
+output "delivery_streams" {
+  description = "Name of the delivery stream of each folder."
+  value       = { for folder, stream in aws_kinesis_firehose_delivery_stream.this : folder => stream.name }
+}
+
+output "log_group" {
+  description = "Where Firehose tells of errors."
+  value       = aws_cloudwatch_log_group.this.name
+}
+
+output "composite_alarms" {
+  description = "Names of the composite alarms, which a deployment watches."
+  value       = module.alarms.composite_alarms
+}
