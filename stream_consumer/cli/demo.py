@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import shlex
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,7 +155,7 @@ def _shown(
             console.print(f"warning: {warning}", style="bold yellow")
         outcome, monitored = run(prepared)
     drift = DriftSummary(monitored, prepared.plan.limits, unmonitored or no_reference(prepared.location))
-    about = [*prepared.about, ("seed", f"{seed}")]
+    about = [*prepared.about, ("seed", f"{seed}"), ("command", shlex.join(["stream-consumer", *sys.argv[1:]]))]
     rows = summary(outcome, prepared.plan.envelope.prediction, monitored)
     print_table(rows)
     if drift.rows:

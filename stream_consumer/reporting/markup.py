@@ -30,6 +30,7 @@ td { font-variant-numeric: tabular-nums; overflow-wrap: break-word } th { font-w
 .one { background: var(--one) } .other { background: var(--other) }
 .bad { color: var(--bad); font-weight: 600 } .good { color: var(--good); font-weight: 600 }
 .charts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)) }
+img { max-width: 100%; height: auto }
 figure { margin: 0 } figcaption { color: var(--quiet) } svg { width: 100%; height: auto; display: block }
 svg text { fill: var(--quiet); font: 11px system-ui, sans-serif }
 .line { fill: none; stroke: var(--one); stroke-width: 2 } .dot { fill: var(--one) }

@@ -59,7 +59,7 @@ def test_from_nothing_it_trains_runs_and_reports(command: Command, tmp_path: Pat
     assert "No verdict on PULocationID, DOLocationID: it takes 500 rows" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
-    assert report.count("data:image/png;base64,") == 4
+    assert report.count("data:image/png;base64,") == 8, "four plots, each light and dark"
     assert "http" not in report, "the report needs nothing else"
 
     again = command("demo", "--limit", 600, "--rate", 0, "--seed", 7)
@@ -224,8 +224,8 @@ def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_p
     assert "ride" not in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     report = (tmp_path / "demo-report.html").read_text(encoding="utf-8")
-    assert report.count("data:image/png;base64,") == 2, "latencies, and nothing of rides"
-    assert f"<th>commonest fault</th><td>{fault}" in report
+    assert report.count("data:image/png;base64,") == 4, "latencies, light and dark, and nothing of rides"
+    assert f"<th scope='row'>commonest fault</th><td>{fault}" in report
     assert "Put-to-prediction latency" in report
 
 

@@ -1,35 +1,58 @@
 """A run's report: one HTML file that needs nothing else, with the numbers and what they look like."""
 
 import base64
-import html
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from matplotlib import style
 from matplotlib.figure import Figure
 
 from stream_consumer.local.demo.run import Outcome
+from stream_consumer.reporting import markup
 
-_STYLE = """
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse } td, th { padding: .15rem 1rem .15rem 0; text-align: left; vertical-align: top }
-td:last-child { font-variant-numeric: tabular-nums }
-figure { margin: 1rem 0 } img { max-width: 100%; background: white; border-radius: 4px }
-.bad { color: #c00; font-weight: bold } .good { color: #080 }
-"""
+_DARK: dict[str, Any] = {"figure.facecolor": "#0d1117", "axes.facecolor": "#0d1117", "savefig.facecolor": "#0d1117"}
+_SAMPLES = 5
+_NEXT = (
+    "Your own model and events: stream-consumer demo --model LOCATION --events FILE (docs/your-model.md).",
+    "Malformed records, and processes as on Lambda: make demo DEMO_ARGS='--malformed 1% --runtime'.",
+    "Predictions by HTTP: stream-consumer serve --model models:/ride-duration@champion (docs/web.md).",
+    "An environment on AWS: make bootstrap ENV=dev, then make deploy ENV=dev MODEL=LOCATION (infra/README.md).",
+)
 
 
 def render(
     outcome: Outcome, about: Iterable[tuple[str, str]], rows: Iterable[tuple[str, str]], drift: Iterable[str]
 ) -> str:
     """Return the report: *about* says what was run, *rows* are the summary's, *drift* is HTML."""
-    verdict = (
-        "".join(f'<p class="bad">{html.escape(fault)}</p>' for fault in outcome.faults)
-        or '<p class="good">Every record that was put came out as a prediction or as a dead letter.</p>'
-    )
+    verdict = [markup.paragraph(fault, "bad") for fault in outcome.faults] or [
+        markup.paragraph("Every record that was put came out as a prediction or as a dead letter.", "good")
+    ]
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    body = [
+        *verdict,
+        markup.table("What was run", ("what", "value"), [*about, ("made", made)]),
+        markup.heading(2, "Summary"),
+        markup.table("What came out", ("what", "value"), rows),
+        *drift,
+        *_samples(outcome),
+        *_figures(outcome),
+        markup.heading(2, "What next"),
+        *map(markup.paragraph, _NEXT),
+    ]
+    return markup.page("Events in, predictions out", body)
+
+
+def _samples(outcome: Outcome) -> Iterator[str]:
+    if outcome.predictions:
+        first = [(f"{each.id}", f"{each.value}", each.event_id or "") for each in outcome.predictions[:_SAMPLES]]
+        yield markup.heading(2, "The first predictions")
+        yield markup.table("As they were read", ("identifier", "prediction", "event id"), first)
+
+
+def _figures(outcome: Outcome) -> Iterator[str]:
     compared = [
         ("Predicted against actual duration", _predicted_against_actual, "On the dashed line a prediction is exact."),
         ("Error", _errors, "Predicted minus actual: right of zero the model promised too long a ride."),
@@ -38,25 +61,16 @@ def render(
         ("Put-to-prediction latency", _latencies, "From the put of a record to the read of its prediction."),
         ("Latency over the run", _latency_over_time, "A line that climbs is a consumer that falls behind."),
     ]
-    figures = "".join(
-        f"<h2>{title}</h2><figure><img alt='{title}' src='data:image/png;base64,{_png(draw, outcome)}'>"
-        f"<figcaption>{caption}</figcaption></figure>"
-        for title, draw, caption in (compared if len(outcome.actual) else [])
-        + (timed if len(outcome.latencies) else [])
-    )
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>stream-consumer: demo report</title><style>{_STYLE}</style>"
-        f"<h1>Events in, predictions out</h1>{verdict}{_table(about)}<h2>Summary</h2>{_table(rows)}"
-        f"{''.join(drift)}"
-        f"{figures}</html>"
-    )
-
-
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    cells = (f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows)
-    return f"<table>{''.join(cells)}</table>"
+    shown = (compared if len(outcome.actual) else []) + (timed if len(outcome.latencies) else [])
+    for title, draw, caption in shown:
+        light = _png(draw, outcome)
+        with style.context(["dark_background", _DARK]):
+            dark = _png(draw, outcome)
+        yield markup.heading(2, title)
+        yield (
+            f"<figure><picture><source media='(prefers-color-scheme: dark)' srcset='{dark}'>"
+            f"<img alt='{title}: {caption}' src='{light}'></picture><figcaption>{caption}</figcaption></figure>"
+        )
 
 
 def _png(draw: Callable[[Any, Outcome], None], outcome: Outcome) -> str:
@@ -64,7 +78,7 @@ def _png(draw: Callable[[Any, Outcome], None], outcome: Outcome) -> str:
     draw(figure.subplots(), outcome)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    return base64.b64encode(buffer.getvalue()).decode()
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _predicted_against_actual(axes: Any, outcome: Outcome) -> None:
@@ -99,6 +113,6 @@ def _latencies(axes: Any, outcome: Outcome) -> None:
 
 
 def _latency_over_time(axes: Any, outcome: Outcome) -> None:
-    axes.plot(outcome.read_at, outcome.latencies * 1000, ",", alpha=0.6)
+    axes.plot(outcome.read_at, outcome.latencies * 1000, ".", markersize=4, alpha=0.5)
     axes.set(xlabel="seconds into the run", ylabel="latency (milliseconds)")
     axes.set_ylim(bottom=0)
