@@ -7,7 +7,7 @@ key through the right and the wrong service, and so on. What is allowed must equ
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,9 +69,36 @@ def compare(deployed: Sequence[Subject], cases: Sequence[Mapping[str, Any]], too
     return f"{evaluated} requests of {', '.join(subject.name for subject in deployed)}: only the operations listed"
 
 
-def _faults(subject: Subject, allowed: set[tuple[str, str]]) -> list[str]:
+def noticed(mutants: Sequence[Subject], tools: Path) -> list[bool]:
+    """Return for each role whether it may do other than operations.json lists, by requests to its own services."""
+    halves = [mutants[::2], mutants[1::2]]
+    services = [[_own_services(mutant) for mutant in half] for half in halves]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = list(pool.map(lambda at: _simulate(halves[at], (), tools, services[at]), range(2)))
+    seen = [
+        bool(_faults(mutant, {(kind, action) for kind, action in result["allowed"]}, tried))
+        for half, tries, answer in zip(halves, services, results, strict=True)
+        for mutant, tried, result in zip(half, tries, answer["roles"], strict=True)
+    ]
+    # The halves took every other mutant.
+    return [seen[at // 2 + at % 2 * len(halves[0])] for at in range(len(mutants))]
+
+
+def _own_services(subject: Subject) -> list[str]:
+    """Return the services of what the role must do, and of what its policies name: no other can be allowed."""
+    named = {action for _, action in operations(subject.part)} | {
+        action
+        for text in subject.policies.values()
+        for statement in json.loads(text)["Statement"]
+        for action in [statement.get("Action", [])]
+        for action in ([action] if isinstance(action, str) else action)
+    }
+    return sorted({action.partition(":")[0] for action in named} & set(TRIED_SERVICES))
+
+
+def _faults(subject: Subject, allowed: set[tuple[str, str]], services: Collection[str] = TRIED_SERVICES) -> list[str]:
     possible = {situation["kind"] for situation in subject.situations()}
-    listed = operations(subject.part)
+    listed = {(kind, action) for kind, action in operations(subject.part) if action.partition(":")[0] in services}
     wanted = {operation for operation in listed if operation[0] in possible}
     also = {(situation["kind"], kind) for situation in subject.situations() for kind in situation.get("also", ())}
     fine = {(kind, action) for kind, base in also for of, action in listed if of == base}
@@ -80,19 +107,27 @@ def _faults(subject: Subject, allowed: set[tuple[str, str]]) -> list[str]:
     return too_much + [f"{subject.name} may not {action} on {kind}: it must" for kind, action in wanted - allowed]
 
 
-def _question(subject: Subject) -> dict[str, Any]:
+def _question(subject: Subject, services: Collection[str]) -> dict[str, Any]:
     policies = [{"name": name, "policy": json.loads(text)} for name, text in subject.policies.items()]
     return {
         "principal": subject.role,
         "account": subject.account,
         "policies": policies,
         "situations": subject.situations(),
-        "services": TRIED_SERVICES,
+        "services": list(services),
     }
 
 
-def _simulate(subjects: Sequence[Subject], cases: Sequence[Mapping[str, Any]], tools: Path) -> dict[str, Any]:
-    question = {"roles": [_question(subject) for subject in subjects], "cases": list(cases)}
+def _simulate(
+    subjects: Sequence[Subject],
+    cases: Sequence[Mapping[str, Any]],
+    tools: Path,
+    services: Sequence[Collection[str]] | None = None,
+) -> dict[str, Any]:
+    """Ask the simulator. *services* are those of each subject, by default all."""
+    tried = services or [TRIED_SERVICES] * len(subjects)
+    asked = [_question(subject, names) for subject, names in zip(subjects, tried, strict=True)]
+    question = {"roles": asked, "cases": list(cases)}
     done = subprocess.run(
         ["node", "simulate.mjs"],  # noqa: S607 (the user's own Node)
         cwd=tools,
