@@ -167,6 +167,19 @@ def test_a_stream_that_is_silent_at_night_is_judged_from_the_second_day_on(metri
     metrics()
 
 
+def test_a_stream_that_is_silent_on_sundays_is_judged_on_monday(metrics: Metrics) -> None:
+    windows = [one for back in (0, 2) for one in a_day(days_before(3)[back], hours=(9, 17), kilometres=True)]
+    assert Monitor(windows).judge()["rings"]["day"] == ["trip_distance", "prediction"]
+    metrics()
+
+
+def test_today_does_not_ring_before_it_has_18_hours(metrics: Metrics) -> None:
+    """An operator may ask before the day is over. Of the TLC's days up to 9, 10 or 11 h in UTC 2 in 95 would ring."""
+    windows = [*a_day(YESTERDAY), *a_day(TODAY, hours=(0, 1), kilometres=True)]
+    assert Monitor(windows).judge(str(TODAY))["rings"]["day"] == []
+    metrics()
+
+
 def test_windows_of_another_model_are_counted_and_not_added(metrics: Metrics) -> None:
     """Also one of the same bins: another version may predict otherwise."""
     others = [window(YESTERDAY, 5, rides(2_000, kilometres=True), digest="e" * 64, version="2")]

@@ -1,6 +1,7 @@
 """The report says what profiles and results say, as text."""
 
 import math
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -73,9 +74,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(folder: Path, count: int = 3) -> Findings:
+def found(folder: Path, count: int = 3, today: date = TODAY + timedelta(days=1)) -> Findings:
     results = archive_at(str(folder / "results"))
-    return collect(Stores(), MODEL, days(count), archive_at(str(folder / "profiles")), results)
+    at = archive_at(str(folder / "profiles"))
+    return collect(Stores(), MODEL, days(count), at, results, today=today)
 
 
 def test_windows_add_up_by_day_and_drift_is_told_by_column_and_day(folder: Path) -> None:
@@ -179,3 +181,24 @@ def test_seven_days_of_windows_are_judged_as_a_week(folder: Path, count: int, li
     for day in days(count):
         put_window(folder / "profiles", day, 1, profile_of(rides(9, seed=1)), 9)
     assert found(folder, 10).limits.size == limit
+
+
+def test_hours_of_a_day_that_is_not_over_do_not_ring_before_they_are_18(folder: Path) -> None:
+    """Of the TLC's days up to 9, 10 or 11 h in UTC 2 in 95 would ring."""
+    before, today = days(2)
+    put_window(folder / "profiles", before, 1, profile_of(rides(600, seed=1)), 603)
+    drifted = profile_of(rides(1_200, seed=1, kilometres=True))
+    put_window(folder / "profiles", today, 0, drifted, 1_203)
+    morning = found(folder, 2, TODAY)
+    assert morning.rings == []
+    page = Page(render(morning))
+    assert {row[-1] for row in page.tables["Drift of the period"][1:]} == {"too few hours"}
+    assert "Its windows span too few hours" in page.paragraphs[1]
+
+    put_window(folder / "profiles", today, 18, drifted, 1_203)
+    assert "trip_distance drifts on 2026-11-21." in found(folder, 2, TODAY).rings
+
+
+def test_the_first_hours_of_a_model_do_not_ring(folder: Path) -> None:
+    put_window(folder / "profiles", TODAY, 1, profile_of(rides(1_200, seed=1, kilometres=True)), 1_203)
+    assert found(folder).rings == []
