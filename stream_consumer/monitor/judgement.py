@@ -54,7 +54,7 @@ def day_of(event: Mapping[str, Any], now: datetime) -> date:
         if asked.judge == YESTERDAY:
             return (asked.scheduled_time or now).astimezone(UTC).date() - timedelta(days=1)
         return date.fromisoformat(asked.judge)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageError(f'no day to judge: {error}; wanted {{"judge": "2026-11-26"}} or "{YESTERDAY}"') from None
 
 

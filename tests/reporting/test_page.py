@@ -162,8 +162,8 @@ def test_windows_of_another_model_are_counted_and_not_added(folder: Path) -> Non
     put_window(folder / "profiles", TODAY, 1, profile_of(rides(9, seed=1)), 9)
     [path] = (folder / "profiles").rglob("*.json")
     window = WindowProfile.decode(path.read_bytes())
-    other = path.read_bytes().replace(b'"PULocationID"', b'"tenure"')
-    path.with_name("another.json").write_bytes(other)
+    other = path.read_bytes().replace(b'"PULocationID"', b'"tenure"').replace(b"shardId-0", b"shardId-1")
+    path.with_name(path.name.replace("shardId-0", "shardId-1")).write_bytes(other)
     [day] = found(folder, 1).days
     assert (day.windows, day.others, day.records) == (1, 1, window.records)
 
