@@ -9,7 +9,7 @@ from functools import cached_property, reduce
 from operator import add
 
 from stream_consumer.monitor.day_profile import DayProfile, ends_whole, limits_of
-from stream_consumer.monitor.drift import Drift, Limits, drifts
+from stream_consumer.monitor.drift import NO_LIMITS, Drift, Limits, drifts
 from stream_consumer.profiling.profile import Profile
 from stream_consumer.quality.result import DayQuality, Errors
 
@@ -73,6 +73,11 @@ class Findings:
         for result in self.results:
             said += [f"The error of {name} is too large on {result.day} and the day before." for name in result.rings]
         return said
+
+    @property
+    def are_judged(self) -> bool:
+        """Whether there is enough for a verdict, so that silence means something."""
+        return bool(self.results) or (self.limits != NO_LIMITS and any(one.judged for one in self.drifts))
 
     @property
     def worst(self) -> list[tuple[str, Errors]]:

@@ -23,12 +23,18 @@ def render(findings: Findings) -> str:
     )
 
 
+_NOTHING_JUDGED = (
+    "There is no verdict: the windows have too few rows or hours, or the reference is too small for the labels of the "
+    "model, and no day has outcomes."
+)
+
+
 def _summary(findings: Findings) -> Iterator[str]:
     rings = findings.rings
     for sentence in rings:
         yield paragraph(printable(sentence), "bad")
     if not rings:
-        yield paragraph("Nothing rings.", "good")
+        yield paragraph("Nothing rings.", "good") if findings.are_judged else paragraph(_NOTHING_JUDGED)
     days = findings.days
     facts = [
         ("model", printable(findings.model)),

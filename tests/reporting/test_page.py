@@ -152,7 +152,7 @@ def test_errors_of_days_add_up_as_their_predictions_do() -> None:
 def test_days_without_anything_are_a_page_too_that_needs_nothing_else(folder: Path) -> None:
     text = render(found(folder))
     page = Page(text)
-    assert page.paragraphs[0] == "Nothing rings."
+    assert page.paragraphs[0].startswith("There is no verdict: the windows have too few rows or hours")
     assert "No day of the period has a result of `stream-consumer monitor quality`." in page.paragraphs
     assert page.outside == []
     assert "http" not in text
@@ -192,6 +192,7 @@ def test_hours_of_a_day_that_is_not_over_do_not_ring_before_they_are_18(folder: 
     morning = found(folder, 2, TODAY)
     assert morning.rings == []
     page = Page(render(morning))
+    assert page.paragraphs[0].startswith("There is no verdict")
     assert {row[-1] for row in page.tables["Drift of the period"][1:]} == {"too few hours"}
     assert "Its windows span too few hours" in page.paragraphs[1]
 
@@ -202,3 +203,9 @@ def test_hours_of_a_day_that_is_not_over_do_not_ring_before_they_are_18(folder: 
 def test_the_first_hours_of_a_model_do_not_ring(folder: Path) -> None:
     put_window(folder / "profiles", TODAY, 1, profile_of(rides(1_200, seed=1, kilometres=True)), 1_203)
     assert found(folder).rings == []
+
+
+def test_a_page_says_that_nothing_rings_only_if_something_was_judged(folder: Path) -> None:
+    for hour in (0, 20):
+        put_window(folder / "profiles", TODAY, hour, profile_of(rides(600, seed=hour)), 603)
+    assert Page(render(found(folder))).paragraphs[0] == "Nothing rings."
