@@ -12,7 +12,7 @@ from stream_consumer.batch.storage import Stores
 from stream_consumer.reporting.collect import collect
 from stream_consumer.reporting.page import render
 from tests.monitor.test_lambda_function import MODEL, rides
-from tests.reporting.days import days, errors, profile_of, put_result, put_window
+from tests.reporting.days import TODAY, days, errors, profile_of, put_result, put_window
 
 PROGRAM = Path(__file__).with_name("pages.mjs")
 
@@ -29,7 +29,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         put_result(folder / "results", day, 5.0 + number, groups, rings=("ride-duration 3",) if number == 7 else ())
     at = [archive_at(str(folder / name)) for name in ("profiles", "results")]
     page = folder / "monitor.html"
-    page.write_text(render(collect(Stores(), MODEL, days(8), *at)))
+    page.write_text(render(collect(Stores(), MODEL, days(8), *at, today=TODAY)))
     done = subprocess.run(  # noqa: S603 (ours)
         ["node", str(PROGRAM), str(page)],  # noqa: S607 (as make finds it)
         check=False,

@@ -12,9 +12,8 @@ HEAD = ("column", "rows", "size", "z", "limits", "verdict")
 
 def drift_rows(found: "Sequence[Drift]", limits: "Limits") -> list[tuple[str, ...]]:
     """Return the drift of each column, judged by *limits*, as cells below ``HEAD``."""
-    judged_by = f"size {limits.size:g}, z {limits.z:g}"
     return [
-        (one.bins.title, f"{one.rows:,}", f"{one.size:z.3f}", f"{one.z:z.1f}", judged_by, one.verdict(limits))
+        (one.bins.title, f"{one.rows:,}", f"{one.size:z.3f}", f"{one.z:z.1f}", str(limits), one.verdict(limits))
         for one in found
     ]
 

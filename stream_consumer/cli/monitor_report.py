@@ -94,14 +94,12 @@ def watch(  # noqa: PLR0913 (each is an option)
 
 def _look(find: "Callable[[date, int], Findings]", *, clear: bool) -> None:
     """Show the state of now; with *clear* a terminal shows nothing else."""
-    from stream_consumer.monitor.drift import DAY
-
     now = datetime.now(UTC)
     findings = find(now.date(), _WATCHED_DAYS)
     if clear:
         Terminal().clear()  # which does nothing to a file or pipe
     print_table(state(findings, now))
-    print_table([HEAD, *drift_rows(findings.daily[-1], DAY)])
+    print_table([HEAD, *drift_rows(findings.daily[-1], findings.daily_limits[-1])])
 
 
 _WATCHED_DAYS = 8
@@ -146,4 +144,6 @@ def _finder(
         return options.aws(*aws).s3
 
     loaded, stores = options.chosen_model(model, s3), Stores(s3)
-    return lambda last, count: collect(stores, loaded, days_to(last, count), where, judged)
+    return lambda last, count: collect(
+        stores, loaded, days_to(last, count), where, judged, today=datetime.now(UTC).date()
+    )

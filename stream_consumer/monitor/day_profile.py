@@ -1,18 +1,17 @@
 """
 The windows of a day → one profile, and the limits that it is judged by.
 
-The rule: only windows of one model are added. Those of others are counted. The first few hours of a model are no day:
-rides of a night differ from those of a noon without any drift, so they do not ring.
+The rule: only windows of one model are added. Those of others are counted. The first few hours of a model, or of a day
+that is not over, are no day: rides of a night differ from those of a noon without any drift, so they do not ring.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
 from operator import add
 
-from stream_consumer.monitor.drift import DAY, WEEK, Limits
+from stream_consumer.monitor.drift import DAY, NO_LIMITS, WEEK, Limits
 from stream_consumer.monitor.profile_archive import WindowProfile
 from stream_consumer.profiling.bins import Bins
 from stream_consumer.profiling.profile import Profile
@@ -26,9 +25,6 @@ From the start of a day's first window to the end of its last one.
 Of the TLC's green taxis, 12 hours in a row ring in 18 of 1,077 cases by the limits of a day, 16 hours in 1 of 1,285,
 and 18 hours in none.
 """
-
-NO_LIMITS = Limits(z=math.inf, size=math.inf)
-"""For rows of so few hours that nothing of them rings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +72,25 @@ def are_a_week(days: Sequence[DayProfile]) -> bool:
     return sum(one.windows > 0 for one in days) >= DAYS_OF_A_WEEK
 
 
-def limits_of(days: Sequence[DayProfile], *, watched_before: bool) -> Limits:
+def ends_whole(days: Sequence[DayProfile], today: date) -> bool:
+    """
+    Whether the last of *days* is whole, however long the stream was silent.
+
+    It is over *today*, and the model has windows of an earlier day.
+    """
+    *earlier, last = days
+    return last.day < today and any(one.windows for one in earlier)
+
+
+def limits_of(days: Sequence[DayProfile], *, whole: bool) -> Limits:
     """
     Return the limits that ring an alarm for the sum of *days*.
 
-    If the model was *watched_before* the last of them, that day is a whole one, however long the stream was silent.
+    Days that are not known to be *whole* do not ring before their windows span enough hours.
     """
     if are_a_week(days):
         return WEEK
-    whole = watched_before or sum((one.span for one in days), timedelta()) >= LEAST_SPAN
+    whole = whole or sum((one.span for one in days), timedelta()) >= LEAST_SPAN
     return DAY if whole else NO_LIMITS
 
 

@@ -44,12 +44,18 @@ class Limits:
     z: float
     size: float
 
+    def __str__(self) -> str:
+        return "none yet" if self == NO_LIMITS else f"size {self.size:g}, z {self.z:g}"
+
 
 WEEK = Limits(z=5.0, size=0.025)
 """For rows of all hours and weekdays, as the reference has them: those of a week, or a random sample."""
 
 DAY = Limits(z=5.0, size=0.2)
 """For the rows of one day, which are no sample of all days."""
+
+NO_LIMITS = Limits(z=math.inf, size=math.inf)
+"""For rows of so few hours that nothing of them rings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,8 @@ class Drift:
             return "too few rows"
         if self._is_reference_small:
             return "small reference"
+        if limits == NO_LIMITS:
+            return "too few hours"
         return "RINGS" if self.rings(limits) else "as in training"
 
 

@@ -16,7 +16,7 @@ import msgspec
 from stream_consumer.contract.printable import printable
 from stream_consumer.errors import UsageError
 from stream_consumer.model import Model
-from stream_consumer.monitor.day_profile import DAYS_OF_A_WEEK, DayProfile, days_to, limits_of
+from stream_consumer.monitor.day_profile import DAYS_OF_A_WEEK, DayProfile, days_to, ends_whole, limits_of
 from stream_consumer.monitor.drift import Drift, Limits, drifts
 from stream_consumer.monitor.profile_archive import ProfileArchive
 from stream_consumer.profiling.profile import Profile
@@ -54,7 +54,7 @@ def day_of(event: Mapping[str, Any], now: datetime) -> date:
         if asked.judge == YESTERDAY:
             return (asked.scheduled_time or now).astimezone(UTC).date() - timedelta(days=1)
         return date.fromisoformat(asked.judge)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UsageError(f'no day to judge: {error}; wanted {{"judge": "2026-11-26"}} or "{YESTERDAY}"') from None
 
 
@@ -67,9 +67,9 @@ class Judge:
         self._archive = archive
         self._report = report
 
-    def judge(self, day: date, deadline: float) -> dict[str, Any]:
+    def judge(self, day: date, today: date, deadline: float) -> dict[str, Any]:
         """
-        Report *day* and the week that ends with it, and return what rings by horizon.
+        Report *day* and the week that ends with it, as of *today*, and return what rings by horizon.
 
         Raises:
             ProfileUnreadable: The windows of a day could not be read by *deadline*. Nothing is reported then.
@@ -79,11 +79,11 @@ class Judge:
             DayProfile.of(one, self._archive.read(one, deadline), self._reference.bins, self._model.digest)
             for one in days_to(day, max(HORIZONS.values()))
         ]
-        watched_before = days[-2].windows > 0
+        whole = ends_whole(days, today)
         rings = {}
         for horizon, count in HORIZONS.items():
             its = days[-count:]
-            rings[horizon] = self._judged(horizon, its, limits_of(its, watched_before=watched_before))
+            rings[horizon] = self._judged(horizon, its, limits_of(its, whole=whole))
         return {"day": f"{day}", "rings": rings}
 
     def _judged(self, horizon: str, days: Sequence[DayProfile], limits: Limits) -> list[str]:

@@ -80,7 +80,8 @@ class Handler:
         seconds = seconds_left(context) - self._margin_seconds
         now = self._monotonic()
         if asks_for_judgement(event):
-            return self._judge.judge(day_of(event, self._now()), now + seconds)
+            today = self._now()
+            return self._judge.judge(day_of(event, today), today.astimezone(UTC).date(), now + seconds)
         window, records = window_from_lambda(event), records_from_lambda(event)
         # Half of the time: a final invocation that brings records must still write its profile.
         tally = self._resumed(window) + self._tally(records, now + seconds / 2)

@@ -7,7 +7,7 @@ The rule: a window's final invocation may come twice, so its key says which wind
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 READS_IN_FLIGHT = 16
 """A week of one shard is 672 objects of some 5 kB."""
+
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ProfileUnreadable(StreamConsumerError):
@@ -42,8 +45,8 @@ class WindowProfile(msgspec.Struct, frozen=True):
     stream: str
     """ARN."""
     shard: str
-    start: datetime
-    end: datetime
+    start: _Moment
+    end: _Moment
     model: str
     version: str
     digest: str
@@ -86,13 +89,15 @@ def window_of(name: str, content: bytes) -> WindowProfile:
     Return the window whose *content* is kept as *name*.
 
     Raises:
-        ProfileUnreadable: It is something else.
+        ProfileUnreadable: It is something else, or a window that has another name.
     """
     try:
         window = WindowProfile.decode(content)
         window.counts()
     except (ValueError, RecursionError) as error:
         raise ProfileUnreadable(f"{name} is no profile of a window: {error}; take it out of the folder") from None
+    if not name.endswith(f"/{window.key}"):  # it would be counted twice
+        raise ProfileUnreadable(f"{name} is a copy of the window {window.key}; take it out of the folder")
     return window
 
 

@@ -5,6 +5,7 @@ The rule: a version rings only if its error is too large on two days in a row. O
 """
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
@@ -88,7 +89,8 @@ class Registered(msgspec.Struct, frozen=True):
         The error of labels is the share that did not come true.
         """
         if self.rmse and errors.rmse is not None:
-            return errors.rmse / self.rmse
+            # JSON has no infinity, and the day after reads how large the error was.
+            return min(errors.rmse / self.rmse, sys.float_info.max)
         if self.accuracy is not None and self.accuracy < 1 and errors.accuracy is not None:
             return (1 - errors.accuracy) / (1 - self.accuracy)
         return None

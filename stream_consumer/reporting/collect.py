@@ -12,11 +12,11 @@ from stream_consumer.reporting.findings import Findings
 from stream_consumer.reporting.profiles import day_profile
 
 
-def collect(
-    stores: Stores, model: Model, days: Sequence[date], profiles: Location, results: Location | None
+def collect(  # noqa: PLR0913 (each is an option of the command)
+    stores: Stores, model: Model, days: Sequence[date], profiles: Location, results: Location | None, *, today: date
 ) -> Findings:
     """
-    Return what there is of *days*.
+    Return what there is of *days*, as of *today*.
 
     Raises:
         ModelError: The model carries no reference.
@@ -29,4 +29,5 @@ def collect(
         reference=reference,
         days=[day_profile(stores, profiles, day, reference.bins, model.digest) for day in days],
         results=list(Results(stores, results).between(days[0], days[-1])) if results else [],
+        today=today,
     )

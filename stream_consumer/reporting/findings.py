@@ -8,8 +8,8 @@ from datetime import date
 from functools import cached_property, reduce
 from operator import add
 
-from stream_consumer.monitor.day_profile import DayProfile, are_a_week
-from stream_consumer.monitor.drift import DAY, WEEK, Drift, Limits, drifts
+from stream_consumer.monitor.day_profile import DayProfile, ends_whole, limits_of
+from stream_consumer.monitor.drift import NO_LIMITS, Drift, Limits, drifts
 from stream_consumer.profiling.profile import Profile
 from stream_consumer.quality.result import DayQuality, Errors
 
@@ -27,6 +27,8 @@ class Findings:
     """Every day of the period, also those without a window."""
     results: Sequence[DayQuality]
     """Those of the days that have one."""
+    today: date
+    """Which of the days is not over."""
 
     @property
     def first(self) -> date:
@@ -44,7 +46,12 @@ class Findings:
     @cached_property
     def limits(self) -> Limits:
         """Those for the days that have windows: seven are a week, fewer are judged as a day is."""
-        return WEEK if are_a_week(self.days) else DAY
+        return limits_of(self.days, whole=ends_whole(self.days, self.today))
+
+    @cached_property
+    def daily_limits(self) -> list[Limits]:
+        """Those for each day."""
+        return [limits_of([one], whole=ends_whole(self.days[: at + 1], self.today)) for at, one in enumerate(self.days)]
 
     @cached_property
     def drifts(self) -> list[Drift]:
@@ -61,11 +68,16 @@ class Findings:
         """What rings, in sentences."""
         columns = [one.bins.title for one in self.drifts if one.rings(self.limits)]
         said = [f"{column} drifts over the period." for column in columns]
-        for day, found in zip(self.days, self.daily, strict=True):
-            said += [f"{one.bins.title} drifts on {day.day}." for one in found if one.rings(DAY)]
+        for day, found, limits in zip(self.days, self.daily, self.daily_limits, strict=True):
+            said += [f"{one.bins.title} drifts on {day.day}." for one in found if one.rings(limits)]
         for result in self.results:
             said += [f"The error of {name} is too large on {result.day} and the day before." for name in result.rings]
         return said
+
+    @property
+    def are_judged(self) -> bool:
+        """Whether there is enough for a verdict, so that silence means something."""
+        return bool(self.results) or (self.limits != NO_LIMITS and any(one.judged for one in self.drifts))
 
     @property
     def worst(self) -> list[tuple[str, Errors]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stream_consumer.contract.printable import printable
-from stream_consumer.monitor.drift import DAY, LEAST_ROWS, Drift
+from stream_consumer.monitor.drift import DAY, LEAST_ROWS, NO_LIMITS, Drift
 from stream_consumer.profiling.bins import Counts
 from stream_consumer.quality.result import Errors
 from stream_consumer.reporting.findings import LEAST_JUDGED, Findings
@@ -23,12 +23,18 @@ def render(findings: Findings) -> str:
     )
 
 
+_NOTHING_JUDGED = (
+    "There is no verdict: the windows have too few rows or hours, or the reference is too small for the labels of the "
+    "model, and no day has outcomes."
+)
+
+
 def _summary(findings: Findings) -> Iterator[str]:
     rings = findings.rings
     for sentence in rings:
         yield paragraph(printable(sentence), "bad")
     if not rings:
-        yield paragraph("Nothing rings.", "good")
+        yield paragraph("Nothing rings.", "good") if findings.are_judged else paragraph(_NOTHING_JUDGED)
     days = findings.days
     facts = [
         ("model", printable(findings.model)),
@@ -42,12 +48,16 @@ def _summary(findings: Findings) -> Iterator[str]:
     yield table("What this page is about", ("what", "value"), facts)
 
 
+_WHEN_IT_RINGS = "A column rings if z is {0.z:g} or more and size is {0.size:g} or more, from {1} rows on."
+_TOO_FEW_HOURS = "Its windows span too few hours: rides of a night differ from those of a noon, so nothing rings yet."
+
+
 def _drift(findings: Findings) -> Iterator[str]:
     limits = findings.limits
     yield heading(2, "Drift")
     yield paragraph(
-        "How far the rows of the period are from the reference, the rows that the model was trained on. A column rings "
-        f"if z is {limits.z:g} or more and size is {limits.size:g} or more, from {LEAST_ROWS} rows on."
+        "How far the rows of the period are from the reference, the rows that the model was trained on. "
+        + (_TOO_FEW_HOURS if limits == NO_LIMITS else _WHEN_IT_RINGS.format(limits, LEAST_ROWS))
     )
     columns = [printable(one.bins.title) for one in findings.drifts]
     ringing = [name for name, one in zip(columns, findings.drifts, strict=True) if one.rings(limits)]

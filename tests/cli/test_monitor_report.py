@@ -39,7 +39,7 @@ def test_the_report_is_one_page(command: Command) -> None:
 
 @pytest.mark.usefixtures("_kept")
 def test_what_rings_is_said_and_is_the_exit_code(command: Command) -> None:
-    put_window(Path("profiles"), TODAY, 2, profile_of(rides(9_000, seed=1, kilometres=True)), 9_003)
+    put_window(Path("profiles"), TODAY, 20, profile_of(rides(9_000, seed=1, kilometres=True)), 9_003)
     put_result(Path("quality"), TODAY, 6.0, {}, rings=("rides 3",))
     ran = command("monitor", "report", *KEPT, "--until", str(TODAY))
     assert ran.code == 1
@@ -72,13 +72,21 @@ def test_watch_shows_today_and_the_last_errors(command: Command, monkeypatch: py
     ]
     assert lines[3] == "records 903, 1 invalid, 2 not profiled"
     assert lines[4] == "error of 2026-11-20 RMSE 6.00, MAE 3.00, bias -0.50, 50.0% judged"
-    assert [(line.split()[:2], line.split(" z 5 ")[1]) for line in lines[-4:]] == [
-        (["PULocationID", "900"], "as in training"),
-        (["DOLocationID", "900"], "as in training"),
-        (["trip_distance", "900"], "as in training"),
-        (["prediction", "900"], "as in training"),
-    ]
+    assert _verdicts(lines) == dict.fromkeys(COLUMNS, "none yet too few hours")
     assert max(map(len, ran.out.splitlines())) <= 80
+
+    put_window(Path("profiles"), TODAY, 20, profile_of(rides(900, seed=2)), 903)
+    evening = command("monitor", "watch", *KEPT, "--once")
+    assert _verdicts(evening.out.splitlines()) == dict.fromkeys(COLUMNS, "size 0.2, z 5 as in training")
+
+
+COLUMNS = ("PULocationID", "DOLocationID", "trip_distance", "prediction")
+
+
+def _verdicts(lines: list[str]) -> dict[str, str]:
+    """Return the limits and the verdict of each column."""
+    cells = [line.split() for line in lines[-4:]]
+    return {column: " ".join(rest) for column, _rows, _size, _z, *rest in cells}
 
 
 @pytest.mark.usefixtures("_kept")
@@ -100,10 +108,10 @@ def test_a_look_that_fails_is_no_end_but_for_the_first(command: Command, monkeyp
     looks = iter([None, StoreFailed("S3 is throttled"), None, KeyboardInterrupt()])
     collected = collect.collect
 
-    def failing(*what: Any) -> Findings:
+    def failing(*what: Any, **how: Any) -> Findings:
         if fault := next(looks):
             raise fault
-        return collected(*what)
+        return collected(*what, **how)
 
     monkeypatch.setattr(collect, "collect", failing)
     monkeypatch.setattr(monitor_report, "sleep", lambda _: None)

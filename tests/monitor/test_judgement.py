@@ -167,6 +167,19 @@ def test_a_stream_that_is_silent_at_night_is_judged_from_the_second_day_on(metri
     metrics()
 
 
+def test_a_stream_that_is_silent_on_sundays_is_judged_on_monday(metrics: Metrics) -> None:
+    windows = [one for back in (0, 2) for one in a_day(days_before(3)[back], hours=(9, 17), kilometres=True)]
+    assert Monitor(windows).judge()["rings"]["day"] == ["trip_distance", "prediction"]
+    metrics()
+
+
+def test_today_does_not_ring_before_it_has_18_hours(metrics: Metrics) -> None:
+    """An operator may ask before the day is over. Of the TLC's days up to 9, 10 or 11 h in UTC 2 in 95 would ring."""
+    windows = [*a_day(YESTERDAY), *a_day(TODAY, hours=(0, 1), kilometres=True)]
+    assert Monitor(windows).judge(str(TODAY))["rings"]["day"] == []
+    metrics()
+
+
 def test_windows_of_another_model_are_counted_and_not_added(metrics: Metrics) -> None:
     """Also one of the same bins: another version may predict otherwise."""
     others = [window(YESTERDAY, 5, rides(2_000, kilometres=True), digest="e" * 64, version="2")]
@@ -245,6 +258,27 @@ def test_an_object_that_is_no_profile_is_named_with_the_remedy(metrics: Metrics)
     assert metrics() == {}
 
 
+@pytest.mark.parametrize("end", ["2026-11-26T00:15:00", "2026-11-26T00:15:00Zulu"])
+def test_a_window_whose_times_have_no_zone_is_no_profile(end: str, metrics: Metrics) -> None:
+    monitor = Monitor(a_day(YESTERDAY))
+    key, content = next(iter(monitor.s3.objects.items()))
+    monitor.s3.objects[key] = json.dumps(json.loads(content) | {"end": end}).encode()
+    with pytest.raises(ProfileUnreadable, match=r"is no profile of a window: .* at `\$\.end`"):
+        monitor.judge()
+    metrics()
+
+
+@pytest.mark.parametrize("name", ["2026-11-26/copy.json", "2026-11-25/{name}", "2026-11-26/backup/{name}"])
+def test_a_copy_of_a_window_is_not_counted_again(name: str, metrics: Metrics) -> None:
+    monitor = Monitor(a_day(YESTERDAY))
+    key, content = next(iter(monitor.s3.objects.items()))
+    copy = f"profiles/{name.format(name=key.rsplit('/', 1)[1])}"
+    monitor.s3.objects[copy] = content
+    with pytest.raises(ProfileUnreadable, match=rf"{copy} is a copy of the window 2026-11-26/shardId-.*; take it out"):
+        monitor.judge()
+    metrics()
+
+
 # --- which day --------------------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 11, 27, 0, 10, tzinfo=UTC)
@@ -266,7 +300,14 @@ def test_the_day_is_that_of_the_event_or_the_one_before_the_schedule(event: dict
 
 @pytest.mark.parametrize(
     "event",
-    [{"judge": "the day before"}, {"judge": 5}, {"judge": None}, {"judge": "yesterday", "scheduled_time": "soon"}],
+    [
+        {"judge": "the day before"},
+        {"judge": 5},
+        {"judge": None},
+        {"judge": "yesterday", "scheduled_time": "soon"},
+        {"judge": "yesterday", "scheduled_time": "0001-01-01T00:00:00Z"},
+        {"judge": "yesterday", "scheduled_time": "0001-01-01T00:00:00+14:00"},
+    ],
 )
 def test_an_event_that_names_no_day_is_refused_with_what_is_wanted(event: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=r'no day to judge: .*; wanted {"judge": "2026-11-26"} or "yesterday"'):

@@ -228,6 +228,14 @@ def test_predictions_as_large_as_floats_can_be_are_no_exception(world: World) ->
     assert decode_day(found.encode(), "memory").errors.rmse is None
 
 
+def test_a_day_of_an_infinite_error_is_followed_by_a_ring(world: World) -> None:
+    """One absurd outcome makes it. The day after has its result from the file."""
+    world.put("predictions", 3, *(line(20.0, at) for at in range(500)))
+    world.put("outcomes", 3, *(outcome(1e200 if at == 7 else 10.0, at) for at in range(500)))
+    found = world.judge(Registered(rmse=5.0))
+    assert found.ringing(decode_day(found.encode(), "memory")).rings == ("rides 3",)
+
+
 def test_an_outcome_of_another_kind_than_its_prediction_is_not_judged(world: World) -> None:
     world.put("predictions", 3, line(13.0, 1))
     world.put("outcomes", 3, outcome("late", 1))

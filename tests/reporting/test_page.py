@@ -1,6 +1,7 @@
 """The report says what profiles and results say, as text."""
 
 import math
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -73,9 +74,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(folder: Path, count: int = 3) -> Findings:
+def found(folder: Path, count: int = 3, today: date = TODAY + timedelta(days=1)) -> Findings:
     results = archive_at(str(folder / "results"))
-    return collect(Stores(), MODEL, days(count), archive_at(str(folder / "profiles")), results)
+    at = archive_at(str(folder / "profiles"))
+    return collect(Stores(), MODEL, days(count), at, results, today=today)
 
 
 def test_windows_add_up_by_day_and_drift_is_told_by_column_and_day(folder: Path) -> None:
@@ -150,7 +152,7 @@ def test_errors_of_days_add_up_as_their_predictions_do() -> None:
 def test_days_without_anything_are_a_page_too_that_needs_nothing_else(folder: Path) -> None:
     text = render(found(folder))
     page = Page(text)
-    assert page.paragraphs[0] == "Nothing rings."
+    assert page.paragraphs[0].startswith("There is no verdict: the windows have too few rows or hours")
     assert "No day of the period has a result of `stream-consumer monitor quality`." in page.paragraphs
     assert page.outside == []
     assert "http" not in text
@@ -160,8 +162,8 @@ def test_windows_of_another_model_are_counted_and_not_added(folder: Path) -> Non
     put_window(folder / "profiles", TODAY, 1, profile_of(rides(9, seed=1)), 9)
     [path] = (folder / "profiles").rglob("*.json")
     window = WindowProfile.decode(path.read_bytes())
-    other = path.read_bytes().replace(b'"PULocationID"', b'"tenure"')
-    path.with_name("another.json").write_bytes(other)
+    other = path.read_bytes().replace(b'"PULocationID"', b'"tenure"').replace(b"shardId-0", b"shardId-1")
+    path.with_name(path.name.replace("shardId-0", "shardId-1")).write_bytes(other)
     [day] = found(folder, 1).days
     assert (day.windows, day.others, day.records) == (1, 1, window.records)
 
@@ -179,3 +181,31 @@ def test_seven_days_of_windows_are_judged_as_a_week(folder: Path, count: int, li
     for day in days(count):
         put_window(folder / "profiles", day, 1, profile_of(rides(9, seed=1)), 9)
     assert found(folder, 10).limits.size == limit
+
+
+def test_hours_of_a_day_that_is_not_over_do_not_ring_before_they_are_18(folder: Path) -> None:
+    """Of the TLC's days up to 9, 10 or 11 h in UTC 2 in 95 would ring."""
+    before, today = days(2)
+    put_window(folder / "profiles", before, 1, profile_of(rides(600, seed=1)), 603)
+    drifted = profile_of(rides(1_200, seed=1, kilometres=True))
+    put_window(folder / "profiles", today, 0, drifted, 1_203)
+    morning = found(folder, 2, TODAY)
+    assert morning.rings == []
+    page = Page(render(morning))
+    assert page.paragraphs[0].startswith("There is no verdict")
+    assert {row[-1] for row in page.tables["Drift of the period"][1:]} == {"too few hours"}
+    assert "Its windows span too few hours" in page.paragraphs[1]
+
+    put_window(folder / "profiles", today, 18, drifted, 1_203)
+    assert "trip_distance drifts on 2026-11-21." in found(folder, 2, TODAY).rings
+
+
+def test_the_first_hours_of_a_model_do_not_ring(folder: Path) -> None:
+    put_window(folder / "profiles", TODAY, 1, profile_of(rides(1_200, seed=1, kilometres=True)), 1_203)
+    assert found(folder).rings == []
+
+
+def test_a_page_says_that_nothing_rings_only_if_something_was_judged(folder: Path) -> None:
+    for hour in (0, 20):
+        put_window(folder / "profiles", TODAY, hour, profile_of(rides(600, seed=hour)), 603)
+    assert Page(render(found(folder))).paragraphs[0] == "Nothing rings."
