@@ -351,8 +351,11 @@ class Member:
         return lags
 
     def _drop(self, keys: Sequence[PartitionKey]) -> None:
+        paused = [_at(one) for one in self.partitions.returning() if one.key in keys]
         self.partitions.give_up(keys)
         self._pending = [message for message in self._pending if key_of(message) not in keys]
+        if paused:  # librdkafka keeps a pause, so a partition that came back would never be read again
+            self._try("resume", lambda client: client.resume(paused))
 
     def _tick(self) -> None:
         self.ticked = self._clock()

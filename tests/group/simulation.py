@@ -83,18 +83,21 @@ class Schedule:
 
 
 class Heard:
-    """Keeps what a member tells of faults."""
+    """Keeps what a member tells of faults and of its partitions."""
 
     def __init__(self) -> None:
         self.failures: list[tuple[Exception, int]] = []
         self.warnings: list[tuple[str, dict[str, object]]] = []
+        self.changes: list[str] = []
 
     def decided(self, result: BatchResult, seconds: float) -> None: ...
 
     def failed(self, error: Exception, records: int) -> None:
         self.failures.append((error, records))
 
-    def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None: ...
+    def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
+        del keys, owned
+        self.changes.append(change)
 
     def behind(self, lags: Any) -> None: ...
 

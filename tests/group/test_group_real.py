@@ -10,7 +10,7 @@ from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from stream_consumer.consumer import Consumer
-from stream_consumer.errors import TopicUnusable
+from stream_consumer.errors import ModelError, TopicUnusable
 from stream_consumer.group.client import StartOfGroup, check_topics
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import Member, Pace
@@ -79,10 +79,12 @@ def connection(brokers: str) -> Connection:
     return Connection(brokers, Authentication.PLAINTEXT)
 
 
-def member(brokers: str, row: Callable[..., float] = minutes_of, batch_size: int = 100) -> Member:
+def member(
+    brokers: str, row: Callable[..., float] = minutes_of, batch_size: int = 100, heard: Heard | None = None
+) -> Member:
     output = PredictionTopic(connection(brokers), "ride_predictions")
     consumer = Consumer(Decider(FakeModel(row)), predictions=output, dead_letters=None)
-    return Member(consumer, brokers, Pace(batch_size=batch_size, timeout_seconds=20), Heard())
+    return Member(consumer, brokers, Pace(batch_size=batch_size, timeout_seconds=20), heard or Heard())
 
 
 def subscription(brokers: str, *, drain: bool = True, start: str = "TRIM_HORIZON") -> Subscription:
@@ -172,6 +174,24 @@ def test_a_broker_that_is_slow_and_refuses_requests_loses_nothing(cluster: MockC
     cluster.answer(HEARTBEAT, KafkaError.NO_ERROR, KafkaError.REBALANCE_IN_PROGRESS)
     consume(subscription(cluster.brokers), member(cluster.brokers), Stop(), ignore)
     assert written(cluster.brokers).keys() == all_of(1_000)
+
+
+def test_stuck_partitions_that_the_member_loses_and_gets_again_are_read_again(cluster: MockCluster) -> None:
+    """The model fails until the group has put the member out, and the member has joined again."""
+    produce(cluster.brokers, range(40))
+    heard = Heard()
+
+    def failing(*row: float) -> float:
+        if "lost" not in heard.changes:
+            if not heard.failures:
+                cluster.answer(HEARTBEAT, *[KafkaError.UNKNOWN_MEMBER_ID] * 3)
+            raise ModelError("the model fails on its own example")
+        return minutes_of(*row)  # type: ignore[arg-type]
+
+    until = time.monotonic() + 60
+    stuck = member(cluster.brokers, failing, heard=heard)
+    consume(subscription(cluster.brokers), stuck, Stop(lambda: time.monotonic() > until), ignore)
+    assert written(cluster.brokers).keys() == all_of(40)
 
 
 def test_a_group_that_begins_with_the_latest_loses_nothing_behind_its_beginning(cluster: MockCluster) -> None:

@@ -100,6 +100,18 @@ def test_a_partition_that_is_stuck_goes_back_after_waits_that_grow_and_holds_up_
         scene.member.step()
 
 
+@pytest.mark.parametrize("change", ["revoked", "lost"])
+def test_a_stuck_partition_that_is_given_away_and_comes_back_is_read_again(change: str) -> None:
+    """A pause outlives the assignment. Source: seen with librdkafka 2.16.0; test_group_real.py has it."""
+    scene = Scene("rides-0:1")
+    scene.member.step()
+    scene.client.told += [(change, A), ("assigned", A)]
+    scene.consumer.stuck.clear()
+    scene.member.step()
+    scene.member.step()
+    assert scene.group.committed == {A: 3, B: 3}
+
+
 def test_a_batch_of_which_the_model_is_at_fault_comes_again_whole() -> None:
     scene = Scene()
     scene.consumer.fails_with = ModelError("the model fails on its own example")
