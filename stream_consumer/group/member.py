@@ -26,9 +26,10 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.record import Record
 from stream_consumer.errors import DeploymentAtFault, ModelError, TopicUnusable
-from stream_consumer.group.batches import Batch, Message, key_of, make_batch
+from stream_consumer.group.batches import Batch, key_of, make_batch
 from stream_consumer.group.partitions import Partition, PartitionKey, Partitions
 from stream_consumer.group.work import Start, Work, WorkThread
+from stream_consumer.kafka.messages import Message
 
 _REFUSED = frozenset(
     {

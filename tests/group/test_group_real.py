@@ -194,6 +194,16 @@ def test_stuck_partitions_that_the_member_loses_and_gets_again_are_read_again(cl
     assert written(cluster.brokers).keys() == all_of(40)
 
 
+def test_a_header_whose_name_is_not_utf8_keeps_no_record_from_its_prediction(
+    cluster: MockCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster.produce("rides", 0, ride_event(0), b"trace\xff")
+    produce(cluster.brokers, range(1, 5))
+    consume(subscription(cluster.brokers), member(cluster.brokers), Stop(), ignore)
+    assert written(cluster.brokers).keys() == {"rides-0:0", "rides-0:1", "rides-1:0", "rides-2:0", "rides-3:0"}
+    assert caplog.messages == ["rides-0:0 goes on without its headers: the name of one is not UTF-8"]
+
+
 def test_a_group_that_begins_with_the_latest_loses_nothing_behind_its_beginning(cluster: MockCluster) -> None:
     """A member that stops before it has settled anything has begun all the same."""
     produce(cluster.brokers, range(40))
