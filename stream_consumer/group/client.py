@@ -28,8 +28,11 @@ _OPTIONS: dict[str, Any] = {
     # Where an offset is not kept any more, what is still there is consumed.
     "auto.offset.reset": "earliest",
     "isolation.level": "read_committed",
+    # Warnings, for the sake of one: see _Log.
+    "log_level": 4,
 }
 
+_LOGGER = logging.getLogger("stream_consumer.kafka")
 _SECONDS = 10.0
 """How long a question to the cluster may take."""
 
@@ -60,16 +63,38 @@ def check_topics(connection: Connection, topics: Sequence[str], seconds: float =
 def _administrator(connection: Connection, on_error: Callable[[KafkaError], None]) -> Any:
     # Not a producer: to be one may take rights that a reader does not have.
     chosen: dict[str, Any] = {**connection.configuration(), **OPTIONS, "error_cb": on_error}
-    return AdminClient(chosen, logger=_logger())
+    return AdminClient(chosen, logger=_LOGGER)
 
 
-def connect(connection: Connection, group: str, options: Mapping[str, Any]) -> KafkaConsumer:
-    """Make a client of *group*, which is none of its members before it subscribes."""
-    return KafkaConsumer({**connection.configuration(), **_OPTIONS, "group.id": group, **options}, logger=_logger())
+class _Log:
+    """
+    The log of a member's client.
+
+    librdkafka says nowhere else that a partition does not have the offset to read from.
+    """
+
+    def __init__(self, on_reset: Callable[[str], None]) -> None:
+        self._on_reset = on_reset
+
+    def log(self, level: int, form: str, facility: str, client: str, text: str) -> None:
+        """Take an entry, whose *text* begins with the name of a thread."""
+        if facility == "OFFSET" and "offset reset" in text:
+            self._on_reset(text.partition("]: ")[2])
+        elif level >= logging.CRITICAL:  # as of the other clients
+            _LOGGER.log(level, form, facility, client, text)
 
 
-def _logger() -> logging.Logger:
-    return logging.getLogger("stream_consumer.kafka")
+def connect(
+    connection: Connection, group: str, options: Mapping[str, Any], on_reset: Callable[[str], None]
+) -> KafkaConsumer:
+    """
+    Make a client of *group*, which is none of its members before it subscribes.
+
+    *on_reset* is told of a partition that does not have the offset to read from, and is read from its oldest record.
+    """
+    chosen = {**connection.configuration(), **_OPTIONS, "group.id": group, **options}
+    log: Any = _Log(on_reset)  # of a logger librdkafka calls this one method
+    return KafkaConsumer(chosen, logger=log)
 
 
 def partitions_of(client: KafkaConsumer, topics: Sequence[str]) -> list[PartitionKey]:

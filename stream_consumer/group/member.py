@@ -41,6 +41,10 @@ _REFUSED = frozenset(
 """Errors that no other try mends."""
 
 
+OUT_OF_RANGE = "offset out of range"
+"""What a watcher is warned of when records may be gone."""
+
+
 class Client(Protocol):
     """What is asked of librdkafka's consumer."""
 
@@ -198,6 +202,10 @@ class Member:
                 partition.asked = partition.committed
                 self._commit_after = self._clock() + self.pace.commit_again_seconds
                 self._watcher.warned("commit failed", error=failure.name(), partition=f"{one.topic}-{one.partition}")
+
+    def on_reset(self, what: str) -> None:
+        """Learn that a partition does not have the offset to read from, and is read from its oldest record."""
+        self._watcher.warned(OUT_OF_RANGE, what=what)
 
     def _gather(self) -> list[Message]:
         """Return messages for one batch, and those that came meanwhile."""

@@ -204,6 +204,20 @@ def test_a_header_whose_name_is_not_utf8_keeps_no_record_from_its_prediction(
     assert caplog.messages == ["rides-0:0 goes on without its headers: the name of one is not UTF-8"]
 
 
+def test_a_group_whose_offset_the_topic_does_not_have_is_said_and_begins_with_the_oldest(cluster: MockCluster) -> None:
+    """Retention has passed the group by, or the topic was deleted and made again."""
+    produce(cluster.brokers, range(40))
+    group = KafkaConsumer({"bootstrap.servers": cluster.brokers, "group.id": "scorers"})
+    group.commit(offsets=[TopicPartition("rides", 1, 500)], asynchronous=False)
+    group.close()
+    heard = Heard()
+    consume(subscription(cluster.brokers), member(cluster.brokers, heard=heard), Stop(), ignore)
+    assert written(cluster.brokers).keys() == all_of(40)
+    [(warning, said)] = heard.warnings
+    assert warning == "offset out of range"
+    assert str(said["what"]).startswith("rides [1]: offset reset (at offset 500 ")
+
+
 def test_a_group_that_begins_with_the_latest_loses_nothing_behind_its_beginning(cluster: MockCluster) -> None:
     """A member that stops before it has settled anything has begun all the same."""
     produce(cluster.brokers, range(40))
