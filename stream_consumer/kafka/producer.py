@@ -138,9 +138,22 @@ class TopicSession(Generic[Client]):
         self._client = None
 
     def client(self) -> Client:
+        """
+        Return the client, which is made if there is none.
+
+        Raises:
+            TopicUnusable: The library takes no such certificate, key or password.
+        """
         if self._client is None:
             self.trouble = None
-            self._client = self._connect(self._connection, self._on_error)
+            try:
+                self._client = self._connect(self._connection, self._on_error)
+            except KafkaException as error:
+                raise TopicUnusable(
+                    f"no client can be made for {self._connection.brokers} with "
+                    f"KAFKA_AUTHENTICATION={self._connection.authentication}: {error.args[0].str()}; look at what "
+                    "KAFKA_SECRET_ARN and KAFKA_CA_SECRET_ARN hold"
+                ) from None
         return self._client
 
     def _on_error(self, error: KafkaError) -> None:
