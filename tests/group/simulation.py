@@ -181,12 +181,10 @@ class World:
         self.group = FakeGroup(self.time, log, plan.commits, self._committed)
 
     def play(self) -> Run:
-        """Have everything happen, and then one member settle what is left."""
+        """Have everything happen, and then those who are left settle the rest."""
         self.act(Action(JOIN, 0))
         for action in self.schedule.actions:
             self.act(action)
-        for number in list(self._processes):
-            self.act(Action(LEAVE, number))
         self.act(Action(JOIN, 0))
         while not self._is_settled():
             assert self.steps < MOST_STEPS, "the partitions do not advance"
