@@ -115,7 +115,12 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
         check_topics(connection, asked.topics)
         composed = compose(settings, watch.loaded)
         watch.member = member = Member(
-            _Scoring(composed, report), asked.brokers, pace, watch, is_overdue=lambda: shutdown.overdue
+            _Scoring(composed, report),
+            asked.brokers,
+            pace,
+            watch,
+            is_asked=lambda: shutdown.asked,
+            is_overdue=lambda: shutdown.overdue,
         )
         subscription = Subscription(
             connection=connection,

@@ -119,11 +119,25 @@ class Member:
         watcher: Watcher,
         *,
         start: Start | None = None,
+        is_asked: Callable[[], bool] = lambda: False,
         is_overdue: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """*is_overdue* says whether the batch at work is to be given up; *clock* must be that of *consumer*."""
+        """
+        Make a member.
+
+        Args:
+            consumer: Settles batches.
+            brokers: The cluster.
+            pace: How large batches are, and what waits for how long.
+            watcher: Is told what the member does.
+            start: Starts a batch, in a thread by default.
+            is_asked: Says whether the member is to stop. What is gathered by then is the last batch.
+            is_overdue: Says whether the batch at work is to be given up.
+            clock: The time in seconds, by the same clock as that of *consumer*.
+            uniform: Chooses the wait between two bounds.
+        """
         self.partitions = Partitions()
         self.assigned = False
         """Whether the group has ever given this member its share, be it none."""
@@ -134,6 +148,7 @@ class Member:
         self.pace = pace
         self._watcher = watcher
         self._start = start or WorkThread().start
+        self._is_asked = is_asked
         self._is_overdue = is_overdue
         self._clock = clock
         self._uniform = uniform
@@ -219,7 +234,7 @@ class Member:
             more = self._poll(size - len(gathered), max(0.0, min(left, pace.poll_seconds)))
             gathered += more
             self._tick()
-            if left <= 0 or self._is_overdue():
+            if left <= 0 or self._is_asked():
                 break
         self._pending += gathered[size:]
         return gathered[:size]

@@ -61,8 +61,16 @@ class Scene:
         log = {key: [FakeMessage(KafkaOrigin(*key, at), b"{}") for at in range(3)] for key in (A, B)}
         self.group = FakeGroup(self.time, log)
         pace = Pace(batch_size=batch_size, window_seconds=window)
+        self.is_asked = False
         self.member = Member(
-            self.consumer, "localhost:9092", pace, self.heard, start=self.start, clock=self.time.clock, uniform=max
+            self.consumer,
+            "localhost:9092",
+            pace,
+            self.heard,
+            start=self.start,
+            is_asked=lambda: self.is_asked,
+            clock=self.time.clock,
+            uniform=max,
         )
         self.client = FakeClient(self.group, self.member)
         self.member.joins(self.client)
@@ -140,6 +148,15 @@ def test_a_batch_has_no_more_records_than_it_may_and_is_gathered_for_the_window(
     began = waiting.time.now
     waiting.member.step()
     assert waiting.time.now - began >= 3.0
+
+
+def test_a_member_that_is_asked_to_stop_settles_what_it_has_gathered_and_waits_for_no_more() -> None:
+    scene = Scene(window=300.0)
+    scene.is_asked = True
+    began = scene.time.now
+    assert scene.member.step() == 6
+    assert scene.time.now - began < 1
+    assert scene.group.committed == {A: 3, B: 3}
 
 
 def test_what_is_settled_is_committed_when_the_client_is_closed() -> None:
