@@ -149,7 +149,7 @@ def begin(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGro
     Commit where the group begins in those of *keys* of which it has committed nothing.
 
     Otherwise a member that dies before its first commit would begin later the next time, and what lies between would
-    be lost. A group with members has done so before.
+    be lost. A group with members takes no such commit. It has done so before, or begins there with the oldest record.
 
     Raises:
         TopicUnusable: The cluster does not answer.
@@ -165,6 +165,17 @@ def begin(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGro
     except KafkaException as error:
         if error.args[0].code() not in {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION}:
             raise _unanswered("to begin where it was told", error) from None
+        _warn_of(sorted(new - committed_of(client, keys).keys()), start)
+
+
+def _warn_of(late: Sequence[PartitionKey], start: StartOfGroup) -> None:
+    if late:
+        names = ", ".join(f"{key.topic}-{key.number}" for key in late)
+        _LOGGER.warning(
+            "the group has members already and cannot begin at %s in %s: there it begins with the oldest record",
+            start.position,
+            names,
+        )
 
 
 def _starts(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGroup) -> list[TopicPartition]:

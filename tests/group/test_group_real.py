@@ -229,6 +229,18 @@ def test_a_group_that_begins_with_the_latest_loses_nothing_behind_its_beginning(
     assert written(cluster.brokers).keys() == all_of(80) - all_of(40)
 
 
+def test_a_group_that_has_members_and_cannot_begin_with_the_latest_says_so(
+    cluster: MockCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A topic is new to the group, whose members read another one."""
+    produce(cluster.brokers, range(40))
+    cluster.answer(OFFSET_COMMIT, KafkaError.UNKNOWN_MEMBER_ID)
+    consume(subscription(cluster.brokers, start="LATEST"), member(cluster.brokers), Stop(), ignore)
+    assert written(cluster.brokers).keys() == all_of(40)
+    [said] = caplog.messages
+    assert "cannot begin at LATEST in rides-0, rides-1, rides-2, rides-3" in said
+
+
 def test_a_topic_or_a_group_that_is_refused_is_said(cluster: MockCluster) -> None:
     with pytest.raises(TopicUnusable, match="refuses the topic 'nosuch': UNKNOWN_TOPIC_OR_PART; create it, or set --t"):
         check_topics(connection(cluster.brokers), ["rides", "nosuch"])
