@@ -264,7 +264,7 @@ class Member:
                 partition.reached = max(partition.reached or 0, message.offset() or 0)
             return
         self._refuse(error)
-        self._watcher.warned("poll failed", error=error.name())
+        self._watcher.warned("poll failed", error=f"{error.name()}: {error.str()}")  # which names the topic
 
     def _refuse(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in _REFUSED:

@@ -171,9 +171,12 @@ def test_what_is_settled_is_committed_when_the_client_is_closed() -> None:
 @pytest.mark.parametrize("code", [KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED])
 def test_a_refusal_ends_the_member_and_another_error_does_not(code: int) -> None:
     scene = Scene()
-    scene.group.log[A].insert(0, FakeMessage(KafkaOrigin(*A, 0), failure=KafkaError(KafkaError._TRANSPORT)))  # noqa: SLF001
+    gone = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART, "Subscribed topic not available: rides")
+    scene.group.log[A].insert(0, FakeMessage(KafkaOrigin(*A, 0), failure=gone))
     scene.member.step()
-    assert scene.heard.warnings == [("poll failed", {"error": "_TRANSPORT"})]
+    assert scene.heard.warnings == [
+        ("poll failed", {"error": "UNKNOWN_TOPIC_OR_PART: Subscribed topic not available: rides"})
+    ]
     scene.group.log[A].append(FakeMessage(KafkaOrigin(*A, 3), failure=KafkaError(code)))
     with pytest.raises(TopicUnusable, match="allow the client to read from the topic and to join the group"):
         scene.member.step()
