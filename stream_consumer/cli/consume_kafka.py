@@ -17,7 +17,7 @@ from stream_consumer.consumer import BatchResult
 from stream_consumer.errors import UsageError
 from stream_consumer.group.client import StartOfGroup, check_topics
 from stream_consumer.group.loop import Subscription, consume
-from stream_consumer.group.member import Member, Pace
+from stream_consumer.group.member import OUT_OF_RANGE, Member, Pace
 from stream_consumer.local.mapping.events import Checkpointed, Invoked, ShardStarted
 from stream_consumer.local.runtime.functions import FunctionError, Invocation
 from stream_consumer.settings import Settings
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _QUIET_SECONDS = 10.0
 """How long the same warning is not said again."""
+_FORGOTTEN = (
+    "going on with the oldest record (Kafka has forgotten those before it, or the topic was deleted and made again)"
+)
 _SILENT_SECONDS = 90.0
 """How long beyond a batch's time the loop may be silent: closing and committing wait for the cluster."""
 
@@ -112,7 +115,12 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
         check_topics(connection, asked.topics)
         composed = compose(settings, watch.loaded)
         watch.member = member = Member(
-            _Scoring(composed, report), asked.brokers, pace, watch, is_overdue=lambda: shutdown.overdue
+            _Scoring(composed, report),
+            asked.brokers,
+            pace,
+            watch,
+            is_asked=lambda: shutdown.asked,
+            is_overdue=lambda: shutdown.overdue,
         )
         subscription = Subscription(
             connection=connection,
@@ -195,7 +203,8 @@ class _Watch:
     def warned(self, message: str, **fields: object) -> None:
         if self.metrics:
             self.metrics.warned(message)
-        self._tell(f"{message}, trying again: " + ", ".join(f"{name} {value}" for name, value in fields.items()))
+        now = _FORGOTTEN if message == OUT_OF_RANGE else "trying again"
+        self._tell(f"{message}, {now}: " + ", ".join(f"{name} {value}" for name, value in fields.items()))
 
     def trouble(self, error: "KafkaError") -> None:
         """Learn what goes wrong with the connections; librdkafka tries again by itself."""

@@ -55,7 +55,9 @@ def records_from_kafka(event: Mapping[str, Any]) -> list[Record]:
                 timestamp=item.timestamp,
                 timestamp_type=item.timestampType,
                 headers=[
-                    Header(encodable(name), _octets(value)) for each in item.headers for name, value in each.items()
+                    Header(encodable(name), _octets(value))
+                    for each in item.headers or ()
+                    for name, value in each.items()
                 ],
                 key_schema=item.keySchemaMetadata,
                 value_schema=item.valueSchemaMetadata,
@@ -125,7 +127,7 @@ class _Item(msgspec.Struct, gc=False):
     timestampType: str | None = None  # noqa: N815
     key: bytes | None = None
     value: bytes | None = None
-    headers: list[dict[str, list[_Octet] | None]] = []
+    headers: list[dict[str, list[_Octet] | None]] | None = None
     keySchemaMetadata: dict[str, str] | None = None  # noqa: N815
     valueSchemaMetadata: dict[str, str] | None = None  # noqa: N815
 

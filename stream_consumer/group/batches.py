@@ -7,35 +7,12 @@ comes again.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
-from stream_consumer.contract.dead_letter import encodable
-from stream_consumer.contract.kafka_event import kafka_record, topic_url
-from stream_consumer.contract.record import Header, KafkaOrigin, Record
+from stream_consumer.contract.kafka_event import topic_url
+from stream_consumer.contract.record import Record
 from stream_consumer.group.partitions import Partition, PartitionKey, Partitions
-
-# Source: librdkafka, ``rd_kafka_timestamp_type_t``; the names are Lambda's.
-_TIMESTAMP_TYPES = {1: "CREATE_TIME", 2: "LOG_APPEND_TIME"}
-
-
-class Message(Protocol):
-    """What is asked of librdkafka's message."""
-
-    def error(self) -> Any: ...
-
-    def topic(self) -> str | None: ...
-
-    def partition(self) -> int | None: ...
-
-    def offset(self) -> int | None: ...
-
-    def key(self) -> Any: ...
-
-    def value(self) -> Any: ...
-
-    def headers(self) -> Any: ...
-
-    def timestamp(self) -> tuple[int, int]: ...
+from stream_consumer.kafka.messages import Message, record_of
 
 
 class Range(NamedTuple):
@@ -83,7 +60,7 @@ def make_batch(messages: Iterable[Message], partitions: Partitions, brokers: str
             taken.offsets.clear()
             taken.records.clear()
         taken.offsets.append(offset)
-        taken.records.append(_record(message, taken.partition.key, offset, taken.location))
+        taken.records.append(record_of(message, taken.location))
     batch = Batch()
     for taken in filter(None, known.values()):
         batch.ranges.append(Range(taken.partition, taken.offsets[0], taken.offsets[-1]))
@@ -95,19 +72,3 @@ def _taken(partition: Partition | None, brokers: str) -> _Taken | None:
     if partition is None or partition.back_to is not None:
         return None
     return _Taken(partition, topic_url(brokers, partition.key.topic), [], [])
-
-
-def _record(message: Message, key: PartitionKey, offset: int, location: str) -> Record:
-    timestamp_type, timestamp = message.timestamp()
-    known = _TIMESTAMP_TYPES.get(timestamp_type)
-    headers = message.headers()
-    origin = KafkaOrigin(
-        key.topic,
-        key.number,
-        offset,
-        message.key(),
-        timestamp if known else None,
-        known,
-        [Header(encodable(name), value) for name, value in headers] if headers else [],
-    )
-    return kafka_record(message.value(), origin, location)

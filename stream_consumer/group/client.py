@@ -28,8 +28,11 @@ _OPTIONS: dict[str, Any] = {
     # Where an offset is not kept any more, what is still there is consumed.
     "auto.offset.reset": "earliest",
     "isolation.level": "read_committed",
+    # Warnings, for the sake of one: see _Log.
+    "log_level": 4,
 }
 
+_LOGGER = logging.getLogger("stream_consumer.kafka")
 _SECONDS = 10.0
 """How long a question to the cluster may take."""
 
@@ -60,16 +63,38 @@ def check_topics(connection: Connection, topics: Sequence[str], seconds: float =
 def _administrator(connection: Connection, on_error: Callable[[KafkaError], None]) -> Any:
     # Not a producer: to be one may take rights that a reader does not have.
     chosen: dict[str, Any] = {**connection.configuration(), **OPTIONS, "error_cb": on_error}
-    return AdminClient(chosen, logger=_logger())
+    return AdminClient(chosen, logger=_LOGGER)
 
 
-def connect(connection: Connection, group: str, options: Mapping[str, Any]) -> KafkaConsumer:
-    """Make a client of *group*, which is none of its members before it subscribes."""
-    return KafkaConsumer({**connection.configuration(), **_OPTIONS, "group.id": group, **options}, logger=_logger())
+class _Log:
+    """
+    The log of a member's client.
+
+    librdkafka says nowhere else that a partition does not have the offset to read from.
+    """
+
+    def __init__(self, on_reset: Callable[[str], None]) -> None:
+        self._on_reset = on_reset
+
+    def log(self, level: int, form: str, facility: str, client: str, text: str) -> None:
+        """Take an entry, whose *text* begins with the name of a thread."""
+        if facility == "OFFSET" and "offset reset" in text:
+            self._on_reset(text.partition("]: ")[2])
+        elif level >= logging.CRITICAL:  # as of the other clients
+            _LOGGER.log(level, form, facility, client, text)
 
 
-def _logger() -> logging.Logger:
-    return logging.getLogger("stream_consumer.kafka")
+def connect(
+    connection: Connection, group: str, options: Mapping[str, Any], on_reset: Callable[[str], None]
+) -> KafkaConsumer:
+    """
+    Make a client of *group*, which is none of its members before it subscribes.
+
+    *on_reset* is told of a partition that does not have the offset to read from, and is read from its oldest record.
+    """
+    chosen = {**connection.configuration(), **_OPTIONS, "group.id": group, **options}
+    log: Any = _Log(on_reset)  # of a logger librdkafka calls this one method
+    return KafkaConsumer(chosen, logger=log)
 
 
 def partitions_of(client: KafkaConsumer, topics: Sequence[str]) -> list[PartitionKey]:
@@ -124,7 +149,7 @@ def begin(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGro
     Commit where the group begins in those of *keys* of which it has committed nothing.
 
     Otherwise a member that dies before its first commit would begin later the next time, and what lies between would
-    be lost. A group with members has done so before.
+    be lost. A group with members takes no such commit. It has done so before, or begins there with the oldest record.
 
     Raises:
         TopicUnusable: The cluster does not answer.
@@ -140,6 +165,17 @@ def begin(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGro
     except KafkaException as error:
         if error.args[0].code() not in {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION}:
             raise _unanswered("to begin where it was told", error) from None
+        _warn_of(sorted(new - committed_of(client, keys).keys()), start)
+
+
+def _warn_of(late: Sequence[PartitionKey], start: StartOfGroup) -> None:
+    if late:
+        names = ", ".join(f"{key.topic}-{key.number}" for key in late)
+        _LOGGER.warning(
+            "the group has members already and cannot begin at %s in %s: there it begins with the oldest record",
+            start.position,
+            names,
+        )
 
 
 def _starts(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGroup) -> list[TopicPartition]:

@@ -127,9 +127,9 @@ def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[
     gc.freeze()
     gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS)
     # A client of its own asks, since a group's answers wait until a member that joins has joined.
-    asking = connect(asked.connection, asked.group, {"error_cb": on_error})
+    asking = connect(asked.connection, asked.group, {"error_cb": on_error}, member.on_reset)
     callbacks = {"error_cb": on_error, "on_commit": member.on_commit}
-    client: Any = connect(asked.connection, asked.group, {**callbacks, **_session(asked)})
+    client: Any = connect(asked.connection, asked.group, {**callbacks, **_session(asked)}, member.on_reset)
     try:
         keys = partitions_of(asking, asked.topics)
         known = partial(committed_of, asking), partial(fetched_end, client)

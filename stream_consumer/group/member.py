@@ -26,9 +26,10 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.record import Record
 from stream_consumer.errors import DeploymentAtFault, ModelError, TopicUnusable
-from stream_consumer.group.batches import Batch, Message, key_of, make_batch
+from stream_consumer.group.batches import Batch, key_of, make_batch
 from stream_consumer.group.partitions import Partition, PartitionKey, Partitions
 from stream_consumer.group.work import Start, Work, WorkThread
+from stream_consumer.kafka.messages import Message
 
 _REFUSED = frozenset(
     {
@@ -38,6 +39,10 @@ _REFUSED = frozenset(
     }
 )
 """Errors that no other try mends."""
+
+
+OUT_OF_RANGE = "offset out of range"
+"""What a watcher is warned of when records may be gone."""
 
 
 class Client(Protocol):
@@ -114,11 +119,25 @@ class Member:
         watcher: Watcher,
         *,
         start: Start | None = None,
+        is_asked: Callable[[], bool] = lambda: False,
         is_overdue: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        """*is_overdue* says whether the batch at work is to be given up; *clock* must be that of *consumer*."""
+        """
+        Make a member.
+
+        Args:
+            consumer: Settles batches.
+            brokers: The cluster.
+            pace: How large batches are, and what waits for how long.
+            watcher: Is told what the member does.
+            start: Starts a batch, in a thread by default.
+            is_asked: Says whether the member is to stop. What is gathered by then is the last batch.
+            is_overdue: Says whether the batch at work is to be given up.
+            clock: The time in seconds, by the same clock as that of *consumer*.
+            uniform: Chooses the wait between two bounds.
+        """
         self.partitions = Partitions()
         self.assigned = False
         """Whether the group has ever given this member its share, be it none."""
@@ -129,6 +148,7 @@ class Member:
         self.pace = pace
         self._watcher = watcher
         self._start = start or WorkThread().start
+        self._is_asked = is_asked
         self._is_overdue = is_overdue
         self._clock = clock
         self._uniform = uniform
@@ -198,6 +218,10 @@ class Member:
                 self._commit_after = self._clock() + self.pace.commit_again_seconds
                 self._watcher.warned("commit failed", error=failure.name(), partition=f"{one.topic}-{one.partition}")
 
+    def on_reset(self, what: str) -> None:
+        """Learn that a partition does not have the offset to read from, and is read from its oldest record."""
+        self._watcher.warned(OUT_OF_RANGE, what=what)
+
     def _gather(self) -> list[Message]:
         """Return messages for one batch, and those that came meanwhile."""
         size, pace = self.pace.batch_size, self.pace
@@ -210,7 +234,7 @@ class Member:
             more = self._poll(size - len(gathered), max(0.0, min(left, pace.poll_seconds)))
             gathered += more
             self._tick()
-            if left <= 0 or self._is_overdue():
+            if left <= 0 or self._is_asked():
                 break
         self._pending += gathered[size:]
         return gathered[:size]
@@ -240,7 +264,7 @@ class Member:
                 partition.reached = max(partition.reached or 0, message.offset() or 0)
             return
         self._refuse(error)
-        self._watcher.warned("poll failed", error=error.name())
+        self._watcher.warned("poll failed", error=f"{error.name()}: {error.str()}")  # which names the topic
 
     def _refuse(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in _REFUSED:
@@ -351,8 +375,11 @@ class Member:
         return lags
 
     def _drop(self, keys: Sequence[PartitionKey]) -> None:
+        paused = [_at(one) for one in self.partitions.returning() if one.key in keys]
         self.partitions.give_up(keys)
         self._pending = [message for message in self._pending if key_of(message) not in keys]
+        if paused:  # librdkafka keeps a pause, so a partition that came back would never be read again
+            self._try("resume", lambda client: client.resume(paused))
 
     def _tick(self) -> None:
         self.ticked = self._clock()

@@ -138,10 +138,32 @@ class TopicSession(Generic[Client]):
         self._client = None
 
     def client(self) -> Client:
+        """
+        Return the client, which is made if there is none.
+
+        Raises:
+            TopicUnusable: The library takes no such certificate, key or password, or gets no token of IAM.
+
+        Source: seen with confluent-kafka 2.16.1, which waits 10 s for a token and then raises a SystemError.
+        """
         if self._client is None:
             self.trouble = None
-            self._client = self._connect(self._connection, self._on_error)
+            try:
+                self._client = self._connect(self._connection, self._on_error)
+            except (KafkaException, SystemError) as error:
+                raise self._unmade(error) from None
         return self._client
+
+    def _unmade(self, error: BaseException) -> TopicUnusable:
+        cause: BaseException | None = error
+        while cause and not isinstance(cause, KafkaException):
+            cause = cause.__cause__ or cause.__context__
+        reason = cause.args[0].str() if cause else error
+        return TopicUnusable(
+            f"no client can be made for {self._connection.brokers} with "
+            f"KAFKA_AUTHENTICATION={self._connection.authentication}: {reason}; look at what KAFKA_SECRET_ARN and "
+            "KAFKA_CA_SECRET_ARN hold or, with IAM, at the credentials of the role"
+        )
 
     def _on_error(self, error: KafkaError) -> None:
         # What says more is kept: that all brokers are down follows from it.

@@ -15,8 +15,6 @@ from typing import Any, Protocol, TypeVar
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
-    TIMESTAMP_CREATE_TIME,
-    TIMESTAMP_LOG_APPEND_TIME,
     Consumer,
     KafkaError,
     KafkaException,
@@ -24,11 +22,11 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from stream_consumer.contract.dead_letter import encodable
-from stream_consumer.contract.kafka_event import kafka_record, topic_url
-from stream_consumer.contract.record import Header, KafkaOrigin, Record
+from stream_consumer.contract.kafka_event import topic_url
+from stream_consumer.contract.record import Record
 from stream_consumer.errors import ReadFailed, StreamUnreadable
 from stream_consumer.kafka.connection import Connection
+from stream_consumer.kafka.messages import record_of
 from stream_consumer.kafka.producer import READ_BY_COMMAND, TopicClient, TopicSession
 
 BEGINNING = OFFSET_BEGINNING
@@ -50,8 +48,6 @@ _OPTIONS: dict[str, Any] = {
     "reconnect.backoff.max.ms": 1_000,
     "log_level": 2,
 }
-_TIMESTAMP_TYPES = {TIMESTAMP_CREATE_TIME: "CREATE_TIME", TIMESTAMP_LOG_APPEND_TIME: "LOG_APPEND_TIME"}
-"""By the names of Lambda's events."""
 _FORGOTTEN = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001 (its name)
 _REFUSED: Mapping[int, str] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow the client to read it",
@@ -201,7 +197,7 @@ class TopicReader:
             if self._is_end(message):
                 tips.add(message.partition() or 0)
             elif message.error() is None:
-                records.append(_record(message, self.location))
+                records.append(record_of(message, self.location))
         return Page(records, frozenset(tips))
 
     def _messages(self, seconds: float) -> list[Message]:
@@ -247,26 +243,3 @@ class TopicReader:
 
     def _places(self, offsets: Mapping[int, int]) -> list[TopicPartition]:
         return [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
-
-
-def _record(message: Message, location: str) -> Record:
-    kind, timestamp = message.timestamp()
-    origin = KafkaOrigin(
-        message.topic() or "",
-        message.partition() or 0,
-        message.offset() or 0,
-        key=_bytes(message.key()),
-        timestamp=timestamp if kind in _TIMESTAMP_TYPES else None,
-        timestamp_type=_TIMESTAMP_TYPES.get(kind),
-        headers=[Header(encodable(name), _bytes(value)) for name, value in _headers(message)],
-    )
-    return kafka_record(_bytes(message.value()), origin, location)
-
-
-def _headers(message: Message) -> Iterable[tuple[str, Any]]:
-    headers = message.headers() or []
-    return headers.items() if isinstance(headers, dict) else headers
-
-
-def _bytes(value: str | bytes | None) -> bytes | None:
-    return value.encode() if isinstance(value, str) else value

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
 
+from stream_consumer.errors import TopicUnusable
 from stream_consumer.kafka.connection import Connection
 from stream_consumer.kafka.producer import (
     LONGEST_SECONDS,
@@ -136,7 +137,10 @@ class PredictionTopic:
         """
         if self._clock() >= deadline:
             return {at: _Failure(OUT_OF_TIME) for at in positions}, len(positions)
-        producer = self._session.client()
+        try:
+            producer = self._session.client()
+        except TopicUnusable as error:  # for now: there was one at init
+            return {at: _Failure(str(error)) for at in positions}, len(positions)
         acknowledged: set[int] = set()
         failures: dict[int, _Failure] = {}
         delivered = partial(self._delivered, acknowledged, failures)

@@ -117,7 +117,7 @@ class TopicPages:
             yield [record for record in page if not self._is_before_start(record)]
 
     def _begin(self, tips: Mapping[int, int]) -> dict[int, int]:
-        kept = {partition: self._kept(partition) for partition in tips}
+        kept = {partition: self._kept(partition, tip) for partition, tip in tips.items()}
         self._fresh = {partition for partition, offset in kept.items() if offset is None}
         first: Mapping[int, int | None] = dict.fromkeys(tips, BEGINNING)
         if self.start.timestamp is not None:
@@ -130,11 +130,19 @@ class TopicPages:
             begin[partition] = tips[partition] if chosen is None else chosen
         return begin
 
-    def _kept(self, partition: int) -> int | None:
-        offset = self.positions.shards.get(partition_name(self.reader.topic, partition))
-        if offset is not None and not offset.isdecimal():
+    def _kept(self, partition: int, tip: int) -> int | None:
+        name = partition_name(self.reader.topic, partition)
+        offset = self.positions.shards.get(name)
+        if offset is None:
+            return None
+        if not offset.isdecimal():
             raise UsageError(f"the checkpoint has the offset {offset!r}, which is no number; name another file")
-        return None if offset is None else int(offset) + 1
+        if int(offset) >= tip:
+            raise UsageError(
+                f"the checkpoint has the offset {offset} of {name}, which ends at {tip}: the topic was deleted and "
+                "made again; name another file"
+            )
+        return int(offset) + 1
 
     def _is_before_start(self, record: Record) -> bool:
         since = self.start.timestamp

@@ -117,6 +117,12 @@ def test_a_header_may_have_no_value() -> None:
     assert record.kafka.headers == [Header("a", None), Header("b?", b"")]
 
 
+def test_headers_that_are_null_are_none_and_hold_up_no_batch() -> None:
+    record = one(headers=None)
+    assert record.kafka is not None
+    assert record.kafka.headers == []
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -3,6 +3,7 @@ A consumer group's coordinator and its clients, in simulated time.
 
 The rule: the fake behaves as librdkafka does with the cooperative protocol. What is taken away is given to another
 member only after the old one has been told, in a poll of its own. A member that is lost is told later than the new one.
+A paused partition stays paused when it is taken away and comes back.
 """
 
 from collections import deque
@@ -210,7 +211,6 @@ class FakeClient:
         if change == "assigned":
             self._positions[key] = self._group.committed.get(key, 0)
             self._ended.discard(key)
-            self._paused.discard(key)
             self._member.on_assign(self, where)
         elif key in self._positions:
             (self._member.on_revoke if change == "revoked" else self._member.on_lost)(self, where)

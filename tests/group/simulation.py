@@ -83,18 +83,21 @@ class Schedule:
 
 
 class Heard:
-    """Keeps what a member tells of faults."""
+    """Keeps what a member tells of faults and of its partitions."""
 
     def __init__(self) -> None:
         self.failures: list[tuple[Exception, int]] = []
         self.warnings: list[tuple[str, dict[str, object]]] = []
+        self.changes: list[str] = []
 
     def decided(self, result: BatchResult, seconds: float) -> None: ...
 
     def failed(self, error: Exception, records: int) -> None:
         self.failures.append((error, records))
 
-    def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None: ...
+    def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
+        del keys, owned
+        self.changes.append(change)
 
     def behind(self, lags: Any) -> None: ...
 
@@ -178,12 +181,10 @@ class World:
         self.group = FakeGroup(self.time, log, plan.commits, self._committed)
 
     def play(self) -> Run:
-        """Have everything happen, and then one member settle what is left."""
+        """Have everything happen, and then those who are left settle the rest."""
         self.act(Action(JOIN, 0))
         for action in self.schedule.actions:
             self.act(action)
-        for number in list(self._processes):
-            self.act(Action(LEAVE, number))
         self.act(Action(JOIN, 0))
         while not self._is_settled():
             assert self.steps < MOST_STEPS, "the partitions do not advance"

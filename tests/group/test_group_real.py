@@ -10,7 +10,7 @@ from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from stream_consumer.consumer import Consumer
-from stream_consumer.errors import TopicUnusable
+from stream_consumer.errors import ModelError, TopicUnusable
 from stream_consumer.group.client import StartOfGroup, check_topics
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import Member, Pace
@@ -79,10 +79,12 @@ def connection(brokers: str) -> Connection:
     return Connection(brokers, Authentication.PLAINTEXT)
 
 
-def member(brokers: str, row: Callable[..., float] = minutes_of, batch_size: int = 100) -> Member:
+def member(
+    brokers: str, row: Callable[..., float] = minutes_of, batch_size: int = 100, heard: Heard | None = None
+) -> Member:
     output = PredictionTopic(connection(brokers), "ride_predictions")
     consumer = Consumer(Decider(FakeModel(row)), predictions=output, dead_letters=None)
-    return Member(consumer, brokers, Pace(batch_size=batch_size, timeout_seconds=20), Heard())
+    return Member(consumer, brokers, Pace(batch_size=batch_size, timeout_seconds=20), heard or Heard())
 
 
 def subscription(brokers: str, *, drain: bool = True, start: str = "TRIM_HORIZON") -> Subscription:
@@ -174,6 +176,50 @@ def test_a_broker_that_is_slow_and_refuses_requests_loses_nothing(cluster: MockC
     assert written(cluster.brokers).keys() == all_of(1_000)
 
 
+def test_stuck_partitions_that_the_member_loses_and_gets_again_are_read_again(cluster: MockCluster) -> None:
+    """The model fails until the group has put the member out, and the member has joined again."""
+    produce(cluster.brokers, range(40))
+    heard = Heard()
+
+    def failing(*row: float) -> float:
+        if "lost" not in heard.changes:
+            if not heard.failures:
+                cluster.answer(HEARTBEAT, *[KafkaError.UNKNOWN_MEMBER_ID] * 3)
+            raise ModelError("the model fails on its own example")
+        return minutes_of(*row)  # type: ignore[arg-type]
+
+    until = time.monotonic() + 60
+    stuck = member(cluster.brokers, failing, heard=heard)
+    consume(subscription(cluster.brokers), stuck, Stop(lambda: time.monotonic() > until), ignore)
+    assert written(cluster.brokers).keys() == all_of(40)
+
+
+def test_a_header_whose_name_is_not_utf8_keeps_no_record_from_its_prediction(
+    cluster: MockCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python calls a method otherwise once it has called it often."""
+    produce(cluster.brokers, range(400))
+    cluster.produce("rides", 0, ride_event(400), b"trace\xff")
+    produce(cluster.brokers, range(401, 404))
+    consume(subscription(cluster.brokers), member(cluster.brokers), Stop(), ignore)
+    assert written(cluster.brokers).keys() == all_of(404)
+    assert caplog.messages == ["rides-0:100 goes on without its headers: the name of one is not UTF-8"]
+
+
+def test_a_group_whose_offset_the_topic_does_not_have_is_said_and_begins_with_the_oldest(cluster: MockCluster) -> None:
+    """Retention has passed the group by, or the topic was deleted and made again."""
+    produce(cluster.brokers, range(40))
+    group = KafkaConsumer({"bootstrap.servers": cluster.brokers, "group.id": "scorers"})
+    group.commit(offsets=[TopicPartition("rides", 1, 500)], asynchronous=False)
+    group.close()
+    heard = Heard()
+    consume(subscription(cluster.brokers), member(cluster.brokers, heard=heard), Stop(), ignore)
+    assert written(cluster.brokers).keys() == all_of(40)
+    [(warning, said)] = heard.warnings
+    assert warning == "offset out of range"
+    assert str(said["what"]).startswith("rides [1]: offset reset (at offset 500 ")
+
+
 def test_a_group_that_begins_with_the_latest_loses_nothing_behind_its_beginning(cluster: MockCluster) -> None:
     """A member that stops before it has settled anything has begun all the same."""
     produce(cluster.brokers, range(40))
@@ -183,6 +229,18 @@ def test_a_group_that_begins_with_the_latest_loses_nothing_behind_its_beginning(
     produce(cluster.brokers, range(40, 80))
     consume(subscription(cluster.brokers, start="LATEST"), member(cluster.brokers), Stop(), ignore)
     assert written(cluster.brokers).keys() == all_of(80) - all_of(40)
+
+
+def test_a_group_that_has_members_and_cannot_begin_with_the_latest_says_so(
+    cluster: MockCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A topic is new to the group, whose members read another one."""
+    produce(cluster.brokers, range(40))
+    cluster.answer(OFFSET_COMMIT, KafkaError.UNKNOWN_MEMBER_ID)
+    consume(subscription(cluster.brokers, start="LATEST"), member(cluster.brokers), Stop(), ignore)
+    assert written(cluster.brokers).keys() == all_of(40)
+    [said] = caplog.messages
+    assert "cannot begin at LATEST in rides-0, rides-1, rides-2, rides-3" in said
 
 
 def test_a_topic_or_a_group_that_is_refused_is_said(cluster: MockCluster) -> None:

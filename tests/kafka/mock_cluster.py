@@ -3,7 +3,7 @@ librdkafka's own mock cluster: brokers on loopback, in this process, that answer
 
 The library's C interface has it, its Python one does not, hence ctypes.
 
-Source: librdkafka, ``src/rdkafka_mock.h``.
+Source: librdkafka, ``src/rdkafka_mock.h`` and ``src/rdkafka.h``.
 """
 
 import ctypes
@@ -16,6 +16,10 @@ PRODUCE, METADATA, INIT_PRODUCER_ID = 0, 3, 22
 """Source: Apache Kafka protocol guide, "API keys"."""
 
 _PRODUCER = 0
+_NO_MORE, _TOPIC, _PARTITION, _VALUE, _FLAGS, _HEADERS = 0, 1, 3, 4, 7, 10
+"""Source: librdkafka, ``rd_kafka_vtype_t``."""
+_COPY = 2
+"""Source: librdkafka, ``RD_KAFKA_MSG_F_COPY``."""
 
 
 def _library() -> ctypes.CDLL:
@@ -37,6 +41,23 @@ def _library() -> ctypes.CDLL:
     library.rd_kafka_mock_broker_set_rtt.argtypes = [ctypes.c_void_p, ctypes.c_int32, ctypes.c_int]
     library.rd_kafka_mock_broker_set_down.argtypes = [ctypes.c_void_p, ctypes.c_int32]
     library.rd_kafka_mock_broker_set_up.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+    library.rd_kafka_conf_new.restype = ctypes.c_void_p
+    library.rd_kafka_conf_set.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_char_p,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+    ]
+    library.rd_kafka_headers_new.restype = ctypes.c_void_p
+    library.rd_kafka_header_add.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_ssize_t,
+        ctypes.c_char_p,
+        ctypes.c_ssize_t,
+    ]
+    library.rd_kafka_flush.argtypes = [ctypes.c_void_p, ctypes.c_int]
     # What follows these arguments is of any number.
     library.rd_kafka_mock_push_request_errors_array.argtypes = [
         ctypes.c_void_p,
@@ -68,6 +89,25 @@ class MockCluster:
         """Answer the next requests of this kind with *codes*."""
         array = (ctypes.c_int * len(codes))(*codes)
         self._library.rd_kafka_mock_push_request_errors_array(self._cluster, request, len(codes), array)
+
+    def produce(self, topic: str, partition: int, value: bytes, header: bytes) -> None:
+        """Produce *value* with a header of such a name, which the Python interface takes only if it is UTF-8."""
+        configuration = self._library.rd_kafka_conf_new()
+        self._library.rd_kafka_conf_set(configuration, b"bootstrap.servers", self.brokers.encode(), None, 0)
+        producer = self._library.rd_kafka_new(_PRODUCER, configuration, None, 0)
+        headers = self._library.rd_kafka_headers_new(1)
+        self._library.rd_kafka_header_add(headers, header, len(header), b"", 0)
+        fields = [
+            [_TOPIC, ctypes.c_char_p(topic.encode())],
+            [_PARTITION, ctypes.c_int32(partition)],
+            [_VALUE, ctypes.c_char_p(value), ctypes.c_size_t(len(value))],
+            [_FLAGS, ctypes.c_int(_COPY)],
+            [_HEADERS, ctypes.c_void_p(headers)],
+        ]
+        arguments = [part for field in fields for part in field]
+        assert self._library.rd_kafka_producev(ctypes.c_void_p(producer), *arguments, _NO_MORE) == 0
+        assert self._library.rd_kafka_flush(producer, 10_000) == 0
+        self._library.rd_kafka_destroy(producer)
 
     def delay(self, milliseconds: int) -> None:
         """Answer everything so late."""

@@ -1,12 +1,15 @@
 """The output topic: what is on it, what comes back as unwritten and why, in simulated time."""
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream_consumer.kafka.connection import Connection
+from stream_consumer.kafka.producer import TopicProducer
 from stream_consumer.kafka.topic_writer import PredictionTopic
 from stream_consumer.sinks import Entry, Unwritten, Written
 from tests.fakes import FakeTime
@@ -238,3 +241,24 @@ def _positions_by_key(wanted: list[Entry], written: list[Entry]) -> dict[str, li
     for entry in written:
         found[entry.partition_key].append(wanted.index(entry))
     return found
+
+
+def test_a_write_without_a_client_comes_back_whole_and_the_next_one_makes_a_client() -> None:
+    """With IAM a client needs a token, and the role's credentials may be out of reach for a while."""
+    time, tokens = FakeTime(), iter([False, True])
+    topic = FakeTopic(time, [], 1, [])
+
+    def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicProducer:
+        if next(tokens):
+            return topic.connect(connection, on_error)
+        refusal = KafkaError(KafkaError.SASL_AUTHENTICATION_FAILED, "OAuth token not set within 10 seconds timeout")
+        raise SystemError("the call back returned a result with an exception set") from KafkaException(refusal)
+
+    sink = PredictionTopic(CONNECTION, "ride_predictions", connect=connect, clock=time.clock)
+    entries = [Entry("1", b"a"), Entry("2", b"b")]
+    unwritten = sink.write(entries, time.now + 10).unwritten
+    assert [one.position for one in unwritten] == [0, 1]
+    assert not any(one.refused for one in unwritten)
+    assert "OAuth token not set within 10 seconds timeout; look at" in unwritten[0].reason
+    assert sink.write(entries, time.now + 10).unwritten == []
+    assert topic.records == entries

@@ -206,3 +206,11 @@ def test_brokers_beyond_loopback_get_nothing_in_plaintext() -> None:
     local = Connection("localhost:9092", Authentication.PLAINTEXT)
     assert local.strangers(["127.0.0.1", "localhost", "::1", "10.0.0.7", "kafka"]) == ["10.0.0.7", "kafka"]
     assert Connection("localhost:9092", Authentication.TLS).strangers(["10.0.0.7"]) == []
+
+
+def test_a_certificate_that_is_none_is_told_at_init_without_what_the_secret_holds() -> None:
+    secret = {"certificate": "hunter2", "privateKey": "hunter2"}
+    sink = PredictionTopic(Connection("127.0.0.1:1", Authentication.MUTUAL_TLS, secret), TOPIC)
+    with pytest.raises(TopicUnusable, match=r"=mtls: .*certificate.*; look at what KAFKA_SECRET_ARN and") as refusal:
+        sink.check()
+    assert "hunter2" not in str(refusal.value)

@@ -3,7 +3,10 @@
 import itertools
 import json
 
+import pytest
+
 from stream_consumer.contract.envelope import Envelope
+from stream_consumer.errors import UsageError
 from stream_consumer.kafka.topic_reader import TopicReader
 from stream_consumer.operate.topic_predictions import TopicPredictionReader
 from tests.kafka.fake_log import FakeLog
@@ -47,6 +50,17 @@ def test_the_next_reader_goes_on_behind_the_checkpoint_and_knows_its_duplicates(
     second = reader(log, checkpoint=first.checkpoint())
     assert [one.prediction.event_id for one in second] == ["e-3"]
     assert second.duplicates == 2
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_checkpoint_from_before_the_topic_was_made_again_is_refused(follow: bool) -> None:  # noqa: FBT001
+    """Otherwise everything up to the old offset would be left out without a word."""
+    log = FakeLog()
+    log.put(0, prediction("e-1"))
+    kept = {"shards": {"rides-0": "7"}, "event_ids": [], "stream_arn": "kafka://localhost:9092/rides"}
+    topic = TopicReader(CONNECTION, "rides", connect=log.connect)
+    with pytest.raises(UsageError, match="offset 7 of rides-0, which ends at 1: the topic was deleted and made again"):
+        next(iter(TopicPredictionReader(topic, follow=follow, checkpoint=kept)), None)
 
 
 def test_records_come_whatever_they_are() -> None:
