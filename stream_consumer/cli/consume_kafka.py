@@ -18,6 +18,7 @@ from stream_consumer.errors import UsageError
 from stream_consumer.group.client import StartOfGroup, check_topics
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import OUT_OF_RANGE, Member, Pace
+from stream_consumer.kafka_settings import KafkaSettings
 from stream_consumer.local.mapping.events import Checkpointed, Invoked, ShardStarted
 from stream_consumer.local.runtime.functions import FunctionError, Invocation
 from stream_consumer.settings import Settings
@@ -99,6 +100,7 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
     Consume until SIGTERM or Ctrl-C, or with ``--drain`` until everything is settled.
 
     Raises:
+        UsageError: Predictions would go on a topic that is consumed.
         InitError: The environment, the model or a topic is wrong.
     """
     pace = asked.pace()
@@ -106,6 +108,7 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
     connection = kafka_options.connection(asked.brokers, aws)
     os.environ.update(kafka_options.environment(asked.brokers))
     settings, report = Settings.of(os.environ), telemetry(os.environ)
+    _check_output(asked, settings.kafka)
     shutdown = Shutdown(pace.timeout_seconds)
     with contextlib.ExitStack() as stack:
         stack.enter_context(asking(shutdown))
@@ -131,6 +134,16 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
             session_seconds=asked.session_timeout,
         )
         consume(subscription, member, shutdown, watch.trouble)
+
+
+def _check_output(asked: Group, output: KafkaSettings) -> None:
+    """Refuse an output topic that is consumed. Clusters without a broker in common are different ones."""
+    shared = set(asked.brokers.split(",")) & set((output.brokers or "").split(","))
+    if shared and output.predictions_topic in asked.topics:
+        raise UsageError(
+            f"--topic {output.predictions_topic}: PREDICTIONS_TOPIC is the same topic, and predictions would be "
+            "consumed as events; set it to another"
+        )
 
 
 class _Scoring:

@@ -63,7 +63,8 @@ def connection(brokers: str, session: "boto3.Session", environ: Mapping[str, str
     ways = {name: environ[name] for name in names if name in environ}
     settings, faults = KafkaSettings.read(ways | environment(brokers, environ) | {"KAFKA_BROKERS": brokers})
     if faults:
-        raise SettingsError("; ".join(faults))
+        # These brokers are the option's. The variable of the environment may name others.
+        raise SettingsError("; ".join(faults).replace(FIELDS["brokers"].variable, "--kafka"))
     return kafka_connection(settings, session)
 
 

@@ -44,8 +44,32 @@ def test_what_is_no_broker_or_topic_is_said() -> None:
 
 
 def test_plaintext_beyond_loopback_is_refused() -> None:
-    with pytest.raises(SettingsError, match="plaintext is for loopback only"):
+    with pytest.raises(SettingsError, match="plaintext is for loopback only, and --kafka has b-1"):
         connection(REMOTE, boto3.Session(region_name="eu-west-1"), {"KAFKA_AUTHENTICATION": "plaintext"})
+
+
+@pytest.mark.parametrize("output", ["127.0.0.1:1", "127.0.0.1:2,127.0.0.1:1"])
+def test_predictions_do_not_go_on_a_topic_that_is_consumed(
+    command: Command, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    """Each prediction would be consumed as an event, and become a dead letter."""
+    monkeypatch.setenv("MODEL_LOCATION", "model/")
+    monkeypatch.setenv("PREDICTIONS_TOPIC", "rides")
+    monkeypatch.setenv("KAFKA_BROKERS", output)
+    ran = command("consume", "--kafka", "127.0.0.1:1", "--topic", "trips", "--topic", "rides")
+    assert ran.code == 2
+    assert "--topic rides: PREDICTIONS_TOPIC is the same topic" in " ".join(ran.err.split())
+
+
+def test_a_topic_of_the_same_name_on_another_cluster_is_another_topic(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_LOCATION", "model/")
+    monkeypatch.setenv("PREDICTIONS_TOPIC", "rides")
+    monkeypatch.setenv("KAFKA_BROKERS", "127.0.0.1:2")
+    ran = command("consume", "--kafka", "127.0.0.1:1", "--topic", "rides")
+    assert ran.code == 1
+    assert "the topic 'rides' cannot be asked for at 127.0.0.1:1" in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize(
