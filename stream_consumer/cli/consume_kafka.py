@@ -132,7 +132,9 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
             start=StartOfGroup(start.position, start.timestamp),
             drain=asked.drain,
             session_seconds=asked.session_timeout,
+            poll_seconds=pace.silence_seconds,
         )
+        hint(f"waiting for partitions of {', '.join(asked.topics)} in the group {asked.group}")
         consume(subscription, member, shutdown, watch.trouble)
 
 

@@ -103,6 +103,11 @@ class Pace:
     commit_again_seconds: float = 1.0
     """How long after a commit that failed the next one is tried."""
 
+    @property
+    def silence_seconds(self) -> float:
+        """How long the group must bear a member that does not poll: a rebalance waits for the batch at hand."""
+        return max(300.0, self.window_seconds + self.timeout_seconds)
+
 
 class Member:
     """

@@ -81,6 +81,14 @@ class Scene:
         return Done(call)
 
 
+@pytest.mark.parametrize(("timeout", "window", "silence"), [(60.0, 5.0, 300.0), (900.0, 30.0, 930.0)])
+def test_the_group_bears_the_silence_of_a_member_at_its_longest_batch(
+    timeout: float, window: float, silence: float
+) -> None:
+    """Else a rebalance that waits for the batch would put the member out, and the batch would come twice."""
+    assert Pace(timeout_seconds=timeout, window_seconds=window).silence_seconds == silence
+
+
 def test_one_batch_is_of_all_partitions_and_each_is_committed_behind_its_last_record() -> None:
     scene = Scene()
     assert scene.member.step() == 6
