@@ -159,7 +159,7 @@ class Member:
         self._uniform = uniform
         self._client: Client | None = None
         self._pending: list[Message] = []
-        """What came while a batch was at work."""
+        """Messages in no batch yet. Callbacks take some out in the midst of a poll, so the list is changed in place."""
         self._at_work: _AtWork | None = None
         self._commit_after = 0.0
         self._measure_at = 0.0
@@ -228,21 +228,20 @@ class Member:
         self._watcher.warned(OUT_OF_RANGE, what=what)
 
     def _gather(self) -> list[Message]:
-        """Return messages for one batch, and those that came meanwhile."""
-        size, pace = self.pace.batch_size, self.pace
-        gathered, self._pending = self._pending, []
-        if not gathered:
-            gathered = self._poll(size, 0.0) or self._poll(1, pace.poll_seconds)
+        """Return messages for one batch."""
+        size, pace, pending = self.pace.batch_size, self.pace, self._pending
+        if not pending:
+            pending.extend(self._poll(size, 0.0) or self._poll(1, pace.poll_seconds))
         until = self._clock() + pace.window_seconds
-        while gathered and len(gathered) < size:
+        while pending and len(pending) < size:
             left = until - self._clock()
-            more = self._poll(size - len(gathered), max(0.0, min(left, pace.poll_seconds)))
-            gathered += more
+            pending.extend(self._poll(size - len(pending), max(0.0, min(left, pace.poll_seconds))))
             self._tick()
             if left <= 0 or self._is_asked():
                 break
-        self._pending += gathered[size:]
-        return gathered[:size]
+        gathered = pending[:size]
+        del pending[:size]
+        return gathered
 
     def _poll(self, most: int, seconds: float) -> list[Message]:
         found: Sequence[Message] = ()
@@ -289,7 +288,7 @@ class Member:
                 return
             if self._clock() - began < self.pace.longest_seconds:
                 self._tick()
-                self._pending += self._poll(1, 0.0)
+                self._pending.extend(self._poll(1, 0.0))
         self._apply(at_work)
 
     def _wait_for(self, at_work: "_AtWork") -> None:
@@ -334,7 +333,7 @@ class Member:
         partition.fail(first, unsettled)
         longest = min(self.pace.backoff_cap_seconds, self.pace.backoff_seconds * 2.0 ** min(partition.failures, 16))
         partition.back_at = self._clock() + self._uniform(0, longest)
-        self._pending = [message for message in self._pending if key_of(message) != partition.key]
+        self._pending[:] = [message for message in self._pending if key_of(message) != partition.key]
         self._try("pause", lambda client: client.pause([_at(partition)]))
 
     def _send_back(self) -> None:
@@ -382,7 +381,7 @@ class Member:
     def _drop(self, keys: Sequence[PartitionKey]) -> None:
         paused = [_at(one) for one in self.partitions.returning() if one.key in keys]
         self.partitions.give_up(keys)
-        self._pending = [message for message in self._pending if key_of(message) not in keys]
+        self._pending[:] = [message for message in self._pending if key_of(message) not in keys]
         if paused:  # librdkafka keeps a pause, so a partition that came back would never be read again
             self._try("resume", lambda client: client.resume(paused))
 

@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, example, given, settings
 
 from tests.group.fakes import CommitFault
 from tests.group.simulation import JOIN, LOSE, REBALANCE, STEP, Action, AtWork, Schedule, World, schedules
+from tests.kafka.fakes import HANG
 from tests.kafka.test_invariants import (
     SCHEDULES,
     every_event_ends_as_it_should_with_its_bytes_intact,
@@ -48,8 +49,17 @@ REFUSED_COMMITS = Schedule(
     records=RIDES, batch_size=2, actions=(*TWO, Action(REBALANCE), *TWO), commits=(CommitFault.REFUSED,) * 3
 )
 
+LOST_BEHIND_A_MESSAGE = Schedule(
+    records=((0, "ride 7"), (0, "ride 7")),
+    batch_size=1,
+    partitions=1,
+    batches=(AtWork(early=False, meanwhile=(Action(STEP), Action(LOSE))),),
+    topic=(HANG,),
+)
+
 
 @example(schedule=REVOKED_IN_MID_BATCH)
+@example(schedule=LOST_BEHIND_A_MESSAGE)
 @example(schedule=LOST_BEHIND_A_WRITE)
 @example(schedule=REFUSED_COMMITS)
 @settings(max_examples=SCHEDULES, phases=PHASES, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -63,6 +73,12 @@ def test_a_member_that_is_lost_in_mid_batch_commits_nothing_of_it() -> None:
     """The batch was written, and another member writes it again: a reader keeps the first of each."""
     world = promise_holds(LOST_BEHIND_A_WRITE)
     assert len(world.run.topic.records) > len(output(world.run)) == len(RIDES)
+
+
+def test_what_came_in_mid_batch_before_the_partition_was_lost_is_not_taken_for_its_beginning() -> None:
+    """Its first record would be committed unseen, and lost."""
+    world = promise_holds(LOST_BEHIND_A_MESSAGE)
+    assert len(output(world.run)) == 2
 
 
 def test_a_rebalance_in_mid_batch_moves_partitions_and_publishes_nothing_twice() -> None:
