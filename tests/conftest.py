@@ -2,6 +2,7 @@
 
 import functools
 import os
+import pickle
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +28,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session", autouse=True)
 def _service_models_parsed_once() -> Iterator[None]:
-    """Each session of boto3 parses the models of its services anew, which takes longer than a test needs them."""
+    """
+    Each session of boto3 parses the models of its services anew, which takes longer than a test needs them.
+
+    Each gets a copy of its own, since a client of S3 changes the paths in its model.
+    """
     load_file = JSONFileLoader.load_file
-    parsed = functools.cache(lambda path: load_file(JSONFileLoader(), path))
+    parsed = functools.cache(lambda path: pickle.dumps(load_file(JSONFileLoader(), path)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", lambda _, path: parsed(path))
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: pickle.loads(parsed(path)))  # noqa: S301 (ours)
         yield
 
 
