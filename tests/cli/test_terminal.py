@@ -114,7 +114,7 @@ def test_training_and_the_demo_tell_the_same_twice(tmp_path: Path) -> None:
     for _ in range(2):
         ran = in_terminal("demo", "--rides", "rides.parquet", "--rate", 0, directory=tmp_path)
         assert ran.code == 0, ran.text
-        assert is_readable(ran, 22)
+        assert is_readable(ran, 32)
         assert rows(ran)["model"] == "ride-duration, version 1, from models:/ride-duration@champion"
         errors.append((rows(ran)["held-out error"].split()[1], rows(ran)["RMSE"].split()[0]))
     assert errors[0] == errors[1]
