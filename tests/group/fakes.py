@@ -215,6 +215,6 @@ class FakeClient:
         elif key in self._positions:
             (self._member.on_revoke if change == "revoked" else self._member.on_lost)(self, where)
             self._positions.pop(key, None)
-            # A member that was lost in the midst of its callback has nothing more to give: what it is told next is newer.
+            # A member that was lost in its callback has nothing more to give: what it is told next is newer.
             if change == "revoked" and ("lost", key) not in self.told:
                 self._group.release(key, self)

@@ -155,7 +155,7 @@ def test_days_without_anything_are_a_page_too_that_needs_nothing_else(folder: Pa
     assert page.paragraphs[0].startswith("There is no verdict: the windows have too few rows or hours")
     assert "No day of the period has a result of `stream-consumer monitor quality`." in page.paragraphs
     assert page.outside == []
-    assert "http" not in text
+    assert "://" not in text
 
 
 def test_windows_of_another_model_are_counted_and_not_added(folder: Path) -> None:
