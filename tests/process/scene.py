@@ -131,7 +131,8 @@ class Scene:
         records = records_from_lambda(json.loads(event))
         predictions, letters = Kept(), Kept()
         Consumer(Decider(self._model), predictions=predictions, dead_letters=letters).process(records)
-        entries = [entry for entry in predictions.items if isinstance(entry, Entry)]
+        # As Kinesis keeps them: the header of a record of Kafka is no part of one.
+        entries = [Entry(kept.partition_key, kept.data) for kept in predictions.items if isinstance(kept, Entry)]
         return Faultless(
             records,
             {decode_prediction(entry.data).event_id: entry for entry in entries},
