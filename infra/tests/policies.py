@@ -51,17 +51,12 @@ def compare(deployed: Sequence[Subject], cases: Sequence[Mapping[str, Any]], too
     Raises:
         CheckFailed: Something is allowed that is not listed, or listed and not allowed, or a case came out otherwise.
     """
-    halves = [deployed[::2], deployed[1::2]]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        first, second = pool.map(lambda half: _simulate(half[0], half[1], tools), zip(halves, (cases, ()), strict=True))
+    results, verdicts = _simulated(deployed, [TRIED_SERVICES] * len(deployed), cases, tools)
     faults, evaluated = [], len(cases)
-    for subject, result in (
-        *zip(halves[0], first["roles"], strict=True),
-        *zip(halves[1], second["roles"], strict=True),
-    ):
-        faults += _faults(subject, {(kind, action) for kind, action in result["allowed"]})
+    for subject, result in zip(deployed, results, strict=True):
+        faults += _faults(subject, _allowed(result))
         evaluated += result["evaluated"]
-    for case, verdict in zip(cases, first["cases"], strict=True):
+    for case, verdict in zip(cases, verdicts, strict=True):
         if verdict != case["expect"]:
             faults.append(f"{case['name']}: {verdict}, not {case['expect']}")
     if faults:
@@ -71,17 +66,12 @@ def compare(deployed: Sequence[Subject], cases: Sequence[Mapping[str, Any]], too
 
 def noticed(mutants: Sequence[Subject], tools: Path) -> list[bool]:
     """Return for each role whether it may do other than operations.json lists, by requests to its own services."""
-    halves = [mutants[::2], mutants[1::2]]
-    services = [[_own_services(mutant) for mutant in half] for half in halves]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(lambda at: _simulate(halves[at], (), tools, services[at]), range(2)))
-    seen = [
-        bool(_faults(mutant, {(kind, action) for kind, action in result["allowed"]}, tried))
-        for half, tries, answer in zip(halves, services, results, strict=True)
-        for mutant, tried, result in zip(half, tries, answer["roles"], strict=True)
+    services = [_own_services(mutant) for mutant in mutants]
+    results, _ = _simulated(mutants, services, (), tools)
+    return [
+        bool(_faults(mutant, _allowed(result), tried))
+        for mutant, result, tried in zip(mutants, results, services, strict=True)
     ]
-    # The halves took every other mutant.
-    return [seen[at // 2 + at % 2 * len(halves[0])] for at in range(len(mutants))]
 
 
 def _own_services(subject: Subject) -> list[str]:
@@ -118,16 +108,31 @@ def _question(subject: Subject, services: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _simulate(
+def _simulated(
     subjects: Sequence[Subject],
+    services: Sequence[Collection[str]],
     cases: Sequence[Mapping[str, Any]],
     tools: Path,
-    services: Sequence[Collection[str]] | None = None,
-) -> dict[str, Any]:
-    """Ask the simulator. *services* are those of each subject, by default all."""
-    tried = services or [TRIED_SERVICES] * len(subjects)
-    asked = [_question(subject, names) for subject, names in zip(subjects, tried, strict=True)]
-    question = {"roles": asked, "cases": list(cases)}
+) -> tuple[list[dict[str, Any]], list[Any]]:
+    """Return the result of each subject, by its own *services*, and of each case. Two processes share the subjects."""
+    questions = [_question(subject, names) for subject, names in zip(subjects, services, strict=True)]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        first, second = pool.map(
+            lambda half: _simulate(half[0], half[1], tools), [(questions[::2], cases), (questions[1::2], ())]
+        )
+    results: list[dict[str, Any]] = [{}] * len(questions)
+    results[::2], results[1::2] = first["roles"], second["roles"]
+    return results, first["cases"]
+
+
+def _allowed(result: Mapping[str, Any]) -> set[tuple[str, str]]:
+    return {(kind, action) for kind, action in result["allowed"]}
+
+
+def _simulate(roles: Sequence[Mapping[str, Any]], cases: Sequence[Mapping[str, Any]], tools: Path) -> dict[str, Any]:
+    question = {"roles": list(roles), "cases": list(cases)}
+    if not any(question.values()):
+        return question
     done = subprocess.run(
         ["node", "simulate.mjs"],  # noqa: S607 (the user's own Node)
         cwd=tools,
