@@ -1,8 +1,8 @@
 """
 Cost and capacity: from a workload to shards, factor, concurrency, iterator age and dollars a month.
 
-The formulae are explained in docs/capacity.md, whose worked example is a test. They describe averages: hot
-shards, cold starts and failing batches are not in them.
+docs/capacity.md explains the formulae, and its worked example is a test. The formulae describe averages. Hot shards,
+cold starts and failing batches are not in them.
 """
 
 import math
@@ -18,17 +18,17 @@ SHARD_BYTES_IN = 1_000_000
 SHARD_BYTES_OUT = 2_000_000
 
 # Source: AWS Lambda developer guide, "Lambda quotas": 6 MB for an event, in which the data is base64 and each record
-# has some 400 bytes of metadata; and "Polling and batching streams" for the factor and the poll.
+# has some 400 bytes of metadata. The factor and the poll: "Polling and batching streams".
 EVENT_BYTES = 6_000_000
 RECORD_METADATA_BYTES = 400
 MAX_FACTOR = 10
 POLL_SECONDS = 1.0
 
 CATCH_UP = 2.0
-"""Capacity asked for, in multiples of the average rate: an outage is then caught up in the time that it lasted."""
+"""Wanted capacity as a multiple of the average rate. At 2, catching up takes as long as the outage lasted."""
 
 LARGEST = 10**9
-"""More of anything than a workload has."""
+"""Upper bound of every field of a workload."""
 
 HOURS_A_MONTH = 730
 SECONDS_A_MONTH = HOURS_A_MONTH * 3600
@@ -39,36 +39,36 @@ class Prices(NamedTuple):
 
     shard_hour: float = 0.015
     put_unit: float = 0.014 / 1e6
-    """A record is billed by the started 25 KB, on provisioned streams."""
+    """Per put unit of a provisioned stream. Each started 25 KB of a record is one unit."""
     on_demand_gigabyte: float = 0.08
-    """A record is billed by the started 1 KB, on on-demand streams."""
+    """Per GB put on an on-demand stream. Each record is rounded up to whole KB."""
     lambda_request: float = 0.20 / 1e6
     lambda_gigabyte_second: float = 0.0000133334
     """arm64."""
     on_demand_hour: float = 0.04
-    """Of an on-demand stream, idle or not."""
+    """Per hour of an on-demand stream, even if idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
     """
-    What comes in and what it costs to score; the two times are measured, by the benchmark or off the dashboard.
+    The incoming events and the time to score them. Take the two times from the benchmark or the dashboard.
 
     Raises:
-        UsageError: Values that make no sense; the message names every one of them.
+        UsageError: At least one value is impossible. The message names all of them.
     """
 
     events_per_second: float
-    """On average, over the month."""
+    """Average over the month."""
     peak_events_per_second: float | None = None
-    """In a burst; None: the average."""
+    """Rate in a burst. None means the average."""
     event_bytes: int = 120
-    """Of a record's data and partition key."""
+    """Size of a record's data and partition key."""
     prediction_bytes: int = 250
     invocation_ms: float = 30.0
-    """Of an invocation, whatever its size: the runtime, a call of the model, a round trip to Kinesis."""
+    """Time of an invocation with an empty batch: the runtime, a call of the model, a round trip to Kinesis."""
     record_us: float = 30.0
-    """Of a record more in a batch."""
+    """Additional time for each record of a batch."""
     batch_size: int = 1000
     window_seconds: float = 1.0
     memory_mb: int = 1769
@@ -76,9 +76,9 @@ class Workload:
     outage_minutes: float = 60.0
     maximum_record_age_seconds: float = 86_400.0
     shards: int | None = None
-    """Of the input stream; None: as many as it takes."""
+    """Shards of the input stream. None means as many as needed."""
     parallelization_factor: int | None = None
-    """None: as many as it takes."""
+    """Parallelization factor. None means as high as needed."""
 
     def __post_init__(self) -> None:
         positive = ("events_per_second", "event_bytes", "prediction_bytes", "invocation_ms", "batch_size", "memory_mb")
@@ -89,7 +89,7 @@ class Workload:
         faults += [
             f"{name} is {getattr(self, name)}, wanted 0 or more" for name in at_least_zero if getattr(self, name) < 0
         ]
-        # nan is at most nothing.
+        # This comparison is false for nan, too.
         given = ((field.name, getattr(self, field.name)) for field in fields(self))
         faults += [
             f"{name} is {value}, wanted at most {LARGEST:,}"
@@ -116,17 +116,17 @@ class Workload:
         return max(1, min(self.batch_size, int(EVENT_BYTES / in_event)))
 
     def batch_seconds(self, records: float) -> float:
-        """How long the function takes for a batch."""
+        """Duration of an invocation with *records*, in seconds."""
         return self.invocation_ms / 1e3 + records * self.record_us / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a disturbance leaves, and how long it lasts; all seconds."""
+    """The delay after a disturbance and the time to catch up, in seconds."""
 
     iterator_age: float
     catch_up: float
-    """``inf`` if the consumer never catches up."""
+    """Time to catch up. ``inf`` if the consumer never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +145,29 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What the workload needs and what it gets."""
+    """What the workload needs, and the performance that it gets."""
 
     input_shards: int
     output_shards: int
     parallelization_factor: int
     concurrency: int
-    """Environments at work when the consumer is behind: reserve as many."""
+    """Environments at work while the consumer catches up. Reserve this many."""
     records_per_batch: float
-    """On average, when the consumer keeps up."""
+    """Average, while the consumer keeps up."""
     batch_ms: float
     capacity: float
-    """Events/s that can be consumed."""
+    """Highest rate of consumption, in events/s."""
     iterator_age: float
-    """Seconds, when the consumer keeps up."""
+    """Seconds, while the consumer keeps up."""
     burst: Backlog
     outage: Backlog
     given_up: bool
-    """Whether the outage ends after the first records were too old for the mapping."""
+    """Whether the outage lasts until its first records are too old for the mapping."""
     cost: Cost
 
 
 def estimate(workload: Workload, prices: Prices | None = None) -> Estimate:
-    """Return what *workload* needs; where shards or factor are given, what it gets with them."""
+    """Return the needs of *workload*, with its own shards and factor if it names them."""
     shards, factor = _size(workload)
     capacity = _capacity(workload, shards, factor)
     lanes = shards * factor
@@ -195,7 +195,7 @@ def _shards_for(rate: float, record_bytes: int) -> int:
 
 
 def _size(workload: Workload) -> tuple[int, int]:
-    """Return the fewest shards, and for them the least factor, that take the peak and catch up in time."""
+    """Return the fewest shards that take the peak and catch up in time, and the least factor for them."""
     wanted = max(workload.peak, CATCH_UP * workload.events_per_second)
     least, most = (workload.parallelization_factor or bound for bound in (1, MAX_FACTOR))
     needed = math.ceil(wanted / _capacity(workload, 1, most))
@@ -217,9 +217,10 @@ def _gathering(workload: Workload) -> float:
 
 def _batch(workload: Workload, lanes: int) -> float:
     """
-    Return the average batch of a lane: what arrives while it gathers, or while the batch before is at work.
+    Return the average batch of a lane: the records that arrive in the batching window or during the batch before.
 
-    With a rate r a lane and a batch of n taking a + n·b, the second is n = r·(a + n·b), so n = r·a / (1 - r·b).
+    A lane gets r records a second, and a batch of n records takes a + n·b. So n = r·(a + n·b) records arrive during
+    the batch before, which gives n = r·a / (1 - r·b).
     """
     rate = workload.events_per_second / lanes
     spare = 1 - rate * workload.record_us / 1e6
@@ -228,7 +229,7 @@ def _batch(workload: Workload, lanes: int) -> float:
 
 
 def _burst(workload: Workload, shards: int, capacity: float) -> Backlog:
-    # Beyond what the shards take the producers wait, not the consumer.
+    # If a burst exceeds the shards' write limit, the producers wait, and the consumer's backlog does not grow.
     accepted = min(workload.peak, shards * SHARD_RECORDS_IN, shards * SHARD_BYTES_IN / workload.event_bytes)
     seconds = workload.burst_minutes * 60
     age = max(0.0, seconds * (1 - capacity / accepted))

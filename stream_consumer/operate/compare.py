@@ -21,15 +21,15 @@ def compare(  # noqa: PLR0913 (two models, the records, and what to tell of them
     progress: Callable[[int], object] = lambda _: None,
 ) -> Comparison:
     """
-    Score the batches of a stretch with both consumers, which must be composed without sinks.
+    Score the batches of a range with both consumers. They must be composed without sinks.
 
     Args:
-        stretch: As ``replay.batches`` yields them.
-        one: The model that the other is held against.
-        other: The other.
-        keep: How many of the largest differences to name.
-        threshold: Numbers that differ by more disagree.
-        progress: Told of each batch's size.
+        stretch: The batches, as ``replay.batches`` yields them.
+        one: The consumer of the reference model.
+        other: The consumer of the compared model.
+        keep: Number of largest differences to name.
+        threshold: Numbers disagree if they differ by more than this.
+        progress: Gets each batch's size.
     """
     running = RunningComparison(threshold=threshold, keep=keep)
     for records in stretch:

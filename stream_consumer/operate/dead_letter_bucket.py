@@ -1,9 +1,9 @@
 """
-Letters: records that were not scored, found again in the bucket.
+Reading dead letters, the records that were not scored, from the bucket.
 
-Two kinds of document hold them: ours, JSON lines under the prefix, and the on-failure documents of mappings of Kinesis
-and of Kafka, with the invocation's whole event as payload. The rule: whatever else lies there is a value,
-:class:`Foreign`, that says why; reading never stops at an object.
+Two kinds of document hold dead letters: the consumer's JSON lines under the prefix, and on-failure documents of event
+source mappings, with the invocation's whole event as payload. The rule: reading never stops at an object. Any other
+object is a value, :class:`Foreign`, with the reason.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ MAPPING_PREFIX = "aws/lambda/"
 # The documents of the largest batch, 6 MB of the smallest events, stay below it.
 MAX_DOCUMENT_BYTES = 256 * 2**20
 
-# Documents are mostly small: what they cost is the round trip.
+# Documents are mostly small, so the round trips take most of the time.
 _READERS = 16
 
 
@@ -45,7 +45,7 @@ class Letter(msgspec.Struct, frozen=True):
     reason: str
     """A dead letter's reason, or the condition under which the mapping gave the record up."""
     path: str
-    """Where the fault is; empty if it was not the record's."""
+    """JSON path of the fault. Empty if the record was not at fault."""
     detail: str
     stream: str | None
     shard: str | None
@@ -55,25 +55,25 @@ class Letter(msgspec.Struct, frozen=True):
     """ISO 8601, UTC, milliseconds."""
     data: bytes
     stream_arn: str | None = None
-    """Names the account and region; None in older dead letters."""
+    """ARN, with account and region. None in older dead letters."""
     kafka: KafkaOrigin | None = None
-    """None unless it came from Kafka. Its stream is a topic then."""
+    """Topic, partition and offset of a record from Kafka, whose stream is a topic. Otherwise None."""
     copy: int = 0
-    """How many letters before it in the document have the same event, in two identical rows, say."""
+    """Number of earlier dead letters in the document with the same event, for example from two identical rows."""
 
     @property
     def is_row(self) -> bool:
-        """Whether it is a row of a file, which came by no stream."""
+        """Whether the record is a row of a file, and came by no stream."""
         return self.event_id is not None and self.stream is None and self.sequence_number is None
 
     @property
     def event(self) -> str:
-        """Its event id or, without one, the SHA-256 of its data."""
+        """Event id or, without one, SHA-256 of the data."""
         return self.event_id or sha256(self.data)
 
     @property
     def identity(self) -> Identity:
-        """The same in every document that holds the record."""
+        """Identity of the event, equal in every document that holds the record."""
         if self.is_row:
             return of_row(self.document, self.event, sha256(self.data), self.copy)
         return of_record(self.stream_arn, self.stream, self.event, self.copy)
@@ -81,7 +81,7 @@ class Letter(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An object that holds letters, at least one, in the order of the shard."""
+    """An object with one dead letter or more, in the order of the shard."""
 
     key: str
     etag: str
@@ -90,7 +90,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """An object that holds no letters, or cannot be read."""
+    """An object that has no dead letters or cannot be read."""
 
     key: str
     why: str
@@ -98,22 +98,23 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which letters are meant; what is empty or None does not restrict."""
+    """A filter of dead letters. A field that is empty or None does not filter."""
 
     event_ids: frozenset[str] = frozenset()
     reasons: frozenset[str] = frozenset()
     shards: frozenset[str] = frozenset()
     since: str | None = None
-    """ISO 8601 as :attr:`Letter.arrival`, inclusive."""
+    """Earliest arrival, inclusive, in the form of :attr:`Letter.arrival`."""
     until: str | None = None
-    """The same, exclusive."""
+    """Latest arrival, exclusive."""
 
     def __contains__(self, letter: Letter) -> bool:
         return (
             (not self.event_ids or letter.event_id in self.event_ids)
             and (not self.reasons or letter.reason in self.reasons)
             and (not self.shards or letter.shard in self.shards)
-            # Of one form and width, these compare as the times they mean. One without an arrival is at no time.
+            # Texts of one form and width compare as the times that they mean. A record without an arrival never
+            # matches.
             and (self.since is None or (letter.arrival is not None and letter.arrival >= self.since))
             and (self.until is None or (letter.arrival is not None and letter.arrival < self.until))
         )
@@ -123,10 +124,10 @@ def letters(
     documents: Iterable[Document | Foreign], selection: Selection, foreign: Callable[[Foreign], object]
 ) -> Iterator[Letter]:
     """
-    Yield the selected letters, each event once, from the first document that holds it; *foreign* gets the rest.
+    Yield the selected dead letters, each event once, from the first document that holds it.
 
-    A redelivery that begins at another record writes another document, and what the mapping gives up on may be a dead
-    letter already, so the same event can lie in several.
+    Several documents can hold the same event. A redelivery that begins at another record writes another document, and a
+    record that the mapping gave up may be a dead letter already. *foreign* gets the other objects.
     """
     seen = Identities()
     for document in documents:
@@ -144,23 +145,23 @@ class DeadLetterBucket:
     """The bucket that holds both kinds of document."""
 
     def __init__(self, s3: "S3Client", name: str, prefix: str) -> None:
-        """*prefix* is that of our own documents."""
+        """*prefix* is the key prefix of the consumer's own documents."""
         self.name = name
         self.prefix = prefix
         self._s3 = s3
 
     def keys(self) -> list[str]:
-        """Return the keys of the documents: ours, which know more about a record, before the mapping's."""
+        """Return the keys of the documents. The consumer's come before the mapping's, which have fewer details."""
         return [key for prefix in (f"{self.prefix}/", MAPPING_PREFIX) for key in self._listed(prefix)]
 
     def documents(self, keys: Sequence[str]) -> Iterator[Document | Foreign]:
-        """Yield what lies under each of *keys*, in their order, some read ahead."""
+        """Yield the object of each of *keys*, in order. Some are read ahead."""
         with ThreadPoolExecutor(_READERS, thread_name_prefix="documents") as pool:
             for first in range(0, len(keys), _READERS):
                 yield from pool.map(self._read, keys[first : first + _READERS])
 
     def delete(self, document: Document) -> bool:
-        """Delete *document* unless it has changed since it was read; whether it was deleted."""
+        """Delete *document* unless it changed since it was read. Return whether it was deleted."""
         try:
             self._s3.delete_object(Bucket=self.name, Key=document.key, IfMatch=document.etag)
         except ClientError as error:
@@ -190,15 +191,15 @@ def _parsed(key: str, etag: str, body: bytes) -> Document | Foreign:
         found = _discarded(key, body) if key.startswith(MAPPING_PREFIX) else _dead_letters(key, body)
     except (ValueError, RecursionError, NotAKinesisEvent, NotAKafkaEvent) as error:
         return Foreign(key, str(error))
-    return Document(key, etag, _numbered(found)) if found else Foreign(key, "no letter in it")
+    return Document(key, etag, _numbered(found)) if found else Foreign(key, "no dead letter in it")
 
 
 def _numbered(letters: Sequence[Letter]) -> list[Letter]:
-    """Return *letters* with their copies numbered: each was a record of its own, whatever they have in common."""
+    """Return *letters* with numbered copies. Each was a record of its own, even if all fields are equal."""
     seen: Counter[Identity] = Counter()
     numbered = []
     for letter in letters:
-        # An older letter without its ARN may be of any stream of its name.
+        # An older dead letter has no ARN and may belong to any stream of that name.
         event = letter.identity._replace(stream_arn=None)
         copy = seen[event]
         seen[event] += 1

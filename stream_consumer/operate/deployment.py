@@ -1,9 +1,9 @@
 """
 The functions of a deployed environment, found by their names.
 
-The rule: AWS itself is asked, never Terraform's state, so an installed wheel without a checkout finds the same
-functions. infra/modules/system names each one ``stream-consumer-<environment>-<consumer>`` and its alias ``live``.
-A function of another name is named by the operator.
+The rule: the answers come from AWS, never from Terraform's state, so an installed wheel without a checkout finds the
+same functions. infra/modules/system names each function ``stream-consumer-<environment>-<consumer>`` and its alias
+``live``. The operator has to name a function that is called differently.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ class EventSource:
     state: str
     stream: str
     result: str
-    """What Lambda says of the last invocations; empty if it says nothing."""
+    """Lambda's result of the last invocations. May be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Function:
     version: str
     """The version behind the alias."""
     canary: Mapping[str, float]
-    """Shares of the invocations that other versions get, by version."""
+    """Shares of the invocations for other versions, by version."""
     published: str
     log_group: str
     variables: Mapping[str, str]
@@ -51,13 +51,13 @@ class Function:
 
     @property
     def dead_letters(self) -> str | None:
-        """Where the function puts dead letters; None: nowhere."""
+        """Location of the function's dead letters, or None."""
         bucket = self.variables.get("DEAD_LETTER_BUCKET")
         return f"s3://{bucket}/{self.variables.get('DEAD_LETTER_PREFIX', 'dead-letters')}/" if bucket else None
 
 
 def prefix_of(environment: str) -> str:
-    """Return what the names of an environment's functions and alarms begin with."""
+    """Return the prefix of the names of an environment's functions and alarms."""
     return f"stream-consumer-{environment}-"
 
 
@@ -66,7 +66,7 @@ def names(clients: "Clients", environment: str) -> list[str]:
     Return the names of the functions of *environment*.
 
     Raises:
-        UsageError: There are none.
+        UsageError: The environment has no functions.
     """
     prefix = prefix_of(environment)
     pages = clients.functions.get_paginator("list_functions").paginate()
@@ -76,17 +76,17 @@ def names(clients: "Clients", environment: str) -> list[str]:
     if not found:
         raise UsageError(
             f"no function in {clients.session.region_name} has a name that begins with {prefix}; name another "
-            "--env, --region or --profile, or the function itself by --function"
+            "--env, --region or --profile, or the function itself with --function"
         )
     return found
 
 
 def function(clients: "Clients", name: str) -> Function:
     """
-    Return the function *name* as its callers meet it: the version behind its alias, or the newest without one.
+    Return the function *name*: the version behind its alias or, without an alias, the newest.
 
     Raises:
-        UsageError: There is no such function.
+        UsageError: The function does not exist.
     """
     client = clients.functions
     try:

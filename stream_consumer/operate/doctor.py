@@ -1,8 +1,8 @@
 """
-What each job of the project needs of the machine and of the AWS account, looked at.
+Checks of the machine and the AWS account for the needs of each job.
 
-A job is a command of the command line or a target of the Makefile. The rule: a check tells what it saw and never
-raises. tests/operate/test_doctor.py holds the table to the Makefile.
+A job is a command of the command line or a target of the Makefile. The rule: a check reports its finding and never
+raises. tests/operate/test_doctor.py compares the table with the Makefile.
 """
 
 import socket
@@ -35,17 +35,17 @@ _CONNECT_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that jobs need."""
+    """A need of jobs, and how to check it."""
 
     subject: str
     jobs: tuple[str, ...]
-    """What needs it; empty: every job."""
+    """The jobs with this need. Empty means every job."""
     look: Callable[[], Seen]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What came of a check."""
+    """The result of a check."""
 
     subject: str
     ok: bool
@@ -65,8 +65,8 @@ def checks(
     """
     Return all checks.
 
-    *connect* makes clients of AWS, *endpoint* is where they go if it is not AWS, *load* loads the model of the
-    environment, and *folder* is where make would work.
+    *connect* makes the AWS clients, *endpoint* is their endpoint URL if it is not AWS, *load* loads the model of the
+    environment, and *folder* is the folder of the checkout.
     """
     engines = ("docker", "podman", "buildah")
     chromium = tools.environ.get("CHROMIUM") or "chromium"
@@ -107,10 +107,10 @@ def jobs_of(checks: list[Check]) -> list[str]:
 
 def examine(checks: list[Check], jobs: list[str]) -> Iterator[Finding]:
     """
-    Yield what comes of the checks that *jobs* need; of all checks without *jobs*.
+    Yield the results of the checks that *jobs* need, or of all checks if *jobs* is empty.
 
     Raises:
-        UsageError: There is no such job.
+        UsageError: A job is unknown.
     """
     unknown = [job for job in jobs if job not in jobs_of(checks)]
     if unknown:
@@ -148,7 +148,7 @@ def _endpoint(url: str | None) -> Seen:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with closing(socket.create_connection((parts.hostname or "", port), _CONNECT_SECONDS)):
             return Seen(f"{url} answers")
-    except (OSError, ValueError) as fault:  # ValueError: it is no URL
+    except (OSError, ValueError) as fault:  # ValueError: not a URL
         remedy = "start it (stream-consumer local up), or change AWS_ENDPOINT_URL"
         return Seen(f"{url} does not answer, {in_one_line(fault)}", remedy)
 
@@ -161,11 +161,11 @@ def _model(load: "Callable[[], Model]", location: str | None) -> Seen:
     try:
         model = load()
     except (StreamConsumerError, BotoCoreError, ClientError, ImportError, OSError) as fault:
-        return Seen(in_one_line(fault), "name another model, or mend what it says: docs/your-model.md")
+        return Seen(in_one_line(fault), "name another model, or correct the fault: docs/your-model.md")
     return Seen(f"{model.name}, version {model.version}, from {location}")
 
 
 def _seen(fault: StreamConsumerError) -> Seen:
-    """Return an error of ours, which ends in its remedy."""
+    """Split the message of an error of ours into the finding and the remedy at its end."""
     seen, _, remedy = str(fault).partition(": ")
     return Seen(seen, remedy or "see the message")

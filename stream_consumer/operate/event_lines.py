@@ -1,7 +1,7 @@
 """
-Lines of JSON → events to put, each as it stands, under the key that a ride's event has: its own identifier.
+Lines of JSON → entries to put. The data is the unchanged line, and the partition key is the event's identifier.
 
-The rule: a line is put whatever it holds. The consumer sorts out what is invalid.
+The rule: every line is put. The consumer sorts out invalid events.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ def event_entries(lines: Iterable[bytes], id_field: str) -> Iterator[Entry]:
     """
     Yield an entry for each line that is not blank.
 
-    Its key is the event's *id_field*. Where the event has none that can be a key, it is the number of the line.
+    The key is the event's *id_field*. If the event has no usable identifier, the key is the line number.
     """
     for number, line in enumerate(lines, start=1):
         data = line.strip(b"\r\n")

@@ -1,8 +1,8 @@
 """
-The log lines of several functions in one order, once or as they come.
+The log lines of several functions in one order, once or continuously.
 
-The rule: a line is given once. CloudWatch makes lines readable seconds late and out of order, so following reads the
-last seconds again and leaves out what it has given.
+The rule: each line is given once. CloudWatch makes lines readable seconds late and out of order. Following therefore
+reads the last seconds again and skips lines that were given.
 """
 
 import heapq
@@ -42,7 +42,7 @@ def _of_group(logs: Any, function: str, group: str, since: int) -> Iterator[Line
 
 
 def follow(read: Callable[[int], Iterator[Line]], since: int, sleep: Callable[[float], None]) -> Iterator[Line]:
-    """Yield what *read* gives from *since* on, then what comes, without end."""
+    """Yield the lines of *read* from *since* on, then new lines, without end."""
     given: dict[str, int] = {}
     newest = since
     while True:

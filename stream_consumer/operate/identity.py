@@ -1,9 +1,9 @@
 """
-What tells one letter's event from another, the same in every document that holds it.
+The identity of a dead letter's event, equal in every document that holds the event.
 
-The rule: two letters that may be two events have two identities, since what counts as the same event as another is
-neither listed nor put back, and its document may be deleted. So the second of two letters in one document that have
-everything in common is the second copy, in every document that holds both.
+The rule: dead letters that may be two events have two identities. Otherwise the second would neither be listed nor put
+back, and its document could be deleted. So if one document has two equal dead letters, the second is copy 1, in every
+document that holds both.
 """
 
 import hashlib
@@ -14,23 +14,23 @@ from stream_consumer.contract.stream_arn import kinesis_stream
 
 
 class Identity(NamedTuple):
-    """An event: its stream or, for a row that came by no stream, its document, and what it is called there."""
+    """An event: its stream, or its document for a row of a file, and its name there."""
 
     stream_arn: str | None
-    """None if it was not kept; the stream's name says it then."""
+    """None if the dead letter has no ARN. Then the stream's name counts."""
     place: str | None
     event: str
     copy: int = 0
 
 
 def of_record(stream_arn: str | None, stream: str | None, event: str, copy: int = 0) -> Identity:
-    """Return the identity of a record that came by a stream, or by a direct invocation."""
+    """Return the identity of a record of a stream or of a direct invocation."""
     known = kinesis_stream(stream_arn) if stream_arn else None
     return Identity(known.arn if known else stream_arn, stream, event, copy)
 
 
 def of_row(document: str, event: str, sha256: str, copy: int = 0) -> Identity:
-    """Return the identity of a file's row: files of one name in two folders give their rows the same event ids."""
+    """Return the identity of a file's row. Files with one name in two folders give their rows the same event ids."""
     return Identity(None, document, f"{event} {sha256}", copy)
 
 
@@ -42,7 +42,7 @@ _ANY = "*"
 
 
 class Identities:
-    """A set of identities. Without its ARN a stream is every stream of its name."""
+    """A set of identities. A stream without an ARN matches every stream of its name."""
 
     def __init__(self, identities: Iterable[Identity] = ()) -> None:
         self._known: set[Identity] = set()

@@ -1,7 +1,7 @@
 """
-What is installed on this machine: tools, Python's packages, and how much disk is free.
+Checks of this machine: tools, Python packages, and free disk space.
 
-The rule: looking never raises, and a tool that hangs is a tool that does not answer.
+The rule: a check never raises. A tool that hangs counts as a tool that does not answer.
 """
 
 import importlib.metadata
@@ -19,14 +19,14 @@ from stream_consumer.contract.printable import printable
 _ANSWER_SECONDS = 20.0
 _PACKAGE = "stream-consumer"
 _DISK_BYTES = 10**9
-"""What `.venv` takes with all that `make test` needs. Source: README.md, "Two commands"."""
+"""Size of `.venv` with everything for `make test`. Source: README.md, "Two commands"."""
 TERRAFORM, NODE = (1, 11), (20,)
 """Sources: infra/envs/*/main.tf, required_version; .ci/node/package-lock.json, engines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a check saw. Without a remedy all is well."""
+    """The finding of a check. An empty remedy means success."""
 
     text: str
     remedy: str = ""
@@ -37,13 +37,13 @@ def python() -> Seen:
 
 
 def pip() -> Seen:
-    """Look for pip, which make installs the locks with."""
+    """Look for pip. Make needs it to install the locks."""
     version = _installed("pip")
     return Seen(version) if version else Seen("not installed", f"{sys.executable} -m ensurepip")
 
 
 def disk(path: Path) -> Seen:
-    """Compare what is free at *path* with what an environment of make takes."""
+    """Compare the free space at *path* with the size of an environment."""
     free = shutil.disk_usage(path).free
     seen = f"{free / 10**9:.1f} GB free in {path}"
     wanted = f"{_DISK_BYTES / 10**9:.1f} GB"
@@ -85,18 +85,18 @@ class Tools:
         return seen if seen.remedy or self._find("npm") else Seen("npm is not installed", "install npm")
 
     def container(self, *tools: str) -> Seen:
-        """Look for one of *tools* that answers: a client without its daemon builds nothing."""
+        """Look for one of *tools* that answers. A client without its daemon cannot build."""
         found = [tool for tool in tools if self._find(tool)]
         for tool in found:
             if self._ask(tool, ["info"]) is not None:
                 return Seen(f"{tool} answers")
         if found:
             silent = f"{found[0]} info fails"
-            return Seen(silent, f"run it to see why: start the daemon of {found[0]}, or give yourself access to it")
+            return Seen(silent, f"run it to see the reason: start the daemon of {found[0]}, or get access to it")
         return Seen("not installed", f"install {' or '.join(tools)}")
 
     def there(self, tool: str, package: str = "") -> Seen:
-        """Look for *tool*, which *package* brings."""
+        """Look for *tool*, a command of *package*."""
         found = self._find(tool)
         return Seen(found) if found else Seen("not installed", f"install {package or tool}")
 
@@ -115,7 +115,7 @@ class Tools:
         return shutil.which(tool, path=self.environ.get("PATH", ""))
 
     def _ask(self, tool: str, arguments: Sequence[str]) -> str | None:
-        """Return what *tool* says; None if it fails or hangs."""
+        """Return the output of *tool*, or None if it fails or hangs."""
         command = [self._find(tool) or tool, *arguments]
         try:
             ran = subprocess.run(  # noqa: S603 (the user's own tools)

@@ -1,8 +1,8 @@
 """
 A mapping's on-failure document → the records that the mapping gave up.
 
-The rule: on S3 a document has the invocation's whole event as its payload, and its records are read from that. What it
-says of the batch beside that only names the records of a document without one.
+The rule: on S3 a document has the invocation's whole event as its payload, and the records come from the payload. The
+document's description of the batch only serves to name the records if there is no payload.
 
 Source: AWS Lambda developer guide, "Retain discarded batch records for a Kinesis Data Streams event source" and
 "Capturing discarded batches for Amazon MSK and self-managed Apache Kafka event sources".
@@ -22,10 +22,10 @@ from stream_consumer.contract.stream_arn import stream_name
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """The records of one document, in order, and what became of them."""
+    """The records of one document in order, and the reason why the mapping gave them up."""
 
     condition: str
-    """Why the mapping gave them up, ``RetryAttemptsExhausted``, say."""
+    """The condition under which the mapping gave them up, for example ``RetryAttemptsExhausted``."""
     invocations: int
     records: Sequence[Record]
 
@@ -45,7 +45,7 @@ class _KinesisBatch(msgspec.Struct):
     def remedy(self) -> str:
         first, last = (f"{self.shardId}:{number}" for number in (self.startSequenceNumber, self.endSequenceNumber))
         return (
-            "until the stream forgets them they are had by: stream-consumer "
+            "while the stream still has them, get them with: stream-consumer "
             f"replay --stream {stream_name(self.streamArn)} --from {first} --until {last}"
         )
 
@@ -64,7 +64,7 @@ class _KafkaBatch(msgspec.Struct):
             for name, found in self.recordsInfo.items()
         ]
         where = f", {', '.join(ranges)}" if ranges else ""
-        return f"until Kafka forgets them they are on the topic{where}; an S3 destination would keep them"
+        return f"the topic has them until its retention ends{where}; an S3 destination would keep them"
 
 
 class _Document(msgspec.Struct):
@@ -81,19 +81,19 @@ _decode_event = msgspec.json.Decoder(dict[str, Any]).decode
 
 def read_on_failure_document(body: bytes) -> GivenUp:
     """
-    Return what the document *body* holds.
+    Return the records of the document *body*.
 
     Raises:
-        ValueError: It is another document, or it carries no records and says how to get them.
-        NotAKinesisEvent: Its payload is the event of neither kind of mapping.
-        NotAKafkaEvent: Its payload is like the event of a Kafka mapping, and is none.
+        ValueError: *body* is another kind of document, or has no records. Then the message says how to get them.
+        NotAKinesisEvent: The payload is the event of neither kind of mapping.
+        NotAKafkaEvent: The payload resembles the event of a Kafka mapping, but is not valid.
     """
     document = _decode(body)
     batch = document.KinesisBatchInfo or document.KafkaBatchInfo
     if batch is None:
-        raise ValueError("it is of a mapping of neither Kinesis nor Kafka")
+        raise ValueError("its mapping is neither of Kinesis nor of Kafka")
     if document.payload is None:
-        raise ValueError(f"it points at records and carries none; {batch.remedy()}")
+        raise ValueError(f"it names records but does not hold them; {batch.remedy()}")
     event = _decode_event(document.payload) if isinstance(document.payload, str) else document.payload
     records = records_from_kafka(event) if is_kafka_event(event) else records_from_lambda(event, unfold=False)
     return GivenUp(document.requestContext.condition, document.requestContext.approximateInvokeCount, records)

@@ -1,9 +1,8 @@
 """
-What becomes of a letter on its way back: the records that it is put back as, or why it stays.
+Preparing a dead letter for redrive: the records to put, or the reason not to.
 
-The rule: a letter goes back on the stream whose ARN it has. Another account's, region's or kind of stream takes it only
-if the operator names that stream. A letter of a Kafka topic never goes on a Kinesis stream because that has its name,
-and none of a stream on a topic.
+The rule: a dead letter goes back on the stream of its ARN. It goes to a stream of another account, region or kind only
+if the operator names that stream. A Kafka topic and a Kinesis stream with the same name are never confused.
 """
 
 from collections.abc import Callable
@@ -32,11 +31,11 @@ _MAX_KEY = 256
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What goes back, and where: one record or, by an edit, several."""
+    """The records to put for a dead letter, and their stream. An edit can make several records."""
 
     letter: Letter
     stream: str
-    """Its ARN or, of an older dead letter, its name. The location of a topic."""
+    """ARN or, for an older dead letter, name of a Kinesis stream. Location of a topic."""
     entries: tuple[Entry, ...]
 
     @property
@@ -50,7 +49,7 @@ def _size(entry: Entry) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A letter that did not go back, and why."""
+    """A dead letter that did not go back, with the reason."""
 
     letter: Letter
     why: str
@@ -58,17 +57,17 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """What becomes of each letter on its way back."""
+    """Prepares dead letters for redrive."""
 
     stream: str | None = None
-    """The stream to put it on, a name or an ARN; by default the one it came from."""
+    """Target stream, a name or an ARN. By default the stream that each dead letter came from."""
     edit: Edit | None = None
     schema: EventSchema | None = None
-    """What the data must be valid by."""
+    """The schema that the data must match."""
     elsewhere: Callable[[str], str | None] = lambda _: None
-    """Why the stream of an ARN cannot be put on from here, None if it can."""
+    """Returns the reason why the stream of an ARN cannot be the target, or None."""
     topics: TopicTarget | None = None
-    """Where letters go on a cluster of Kafka, instead of on streams."""
+    """Target topics of a Kafka cluster, instead of streams."""
 
     def __call__(self, letter: Letter) -> Order | Refused:
         try:
@@ -88,7 +87,7 @@ class Preparation:
         Return the Kinesis stream for *letter*.
 
         Raises:
-            StaysPut: None is known for it.
+            StaysPut: The stream is unknown.
         """
         if self.stream:
             return self.stream
@@ -102,13 +101,13 @@ class Preparation:
             raise StaysPut(f"{elsewhere}; name a stream with --stream")
         stream = _origin(letter)
         if stream is None:
-            raise StaysPut("it came by a direct invocation, so no stream is known: name one with --stream")
+            raise StaysPut("it came by a direct invocation, so its stream is unknown: name a stream with --stream")
         return stream
 
     def _why_not(self, entry: Entry) -> str | None:
         size = _size(entry)
         if size > MAX_ENTRY_BYTES and not self.topics:
-            return f"it has {size:,} bytes with its key, more than the {MAX_ENTRY_BYTES:,} of a put"
+            return f"it has {size:,} bytes with its key; Kinesis takes at most {MAX_ENTRY_BYTES:,}"
         fault = self._fault(entry.data)
         return f"still {fault.reason} at {fault.path}: {fault.detail}" if fault else None
 
@@ -127,9 +126,9 @@ def _key(letter: Letter) -> str:
     Return the partition key of *letter*.
 
     Raises:
-        StaysPut: Kinesis does not take it.
+        StaysPut: Kinesis does not accept the key.
     """
-    # Nothing but its content can stand in for a key that nobody ever gave.
+    # A record without a partition key gets one from its content.
     key = sha256(letter.data) if letter.partition_key is None else letter.partition_key
     if not 1 <= len(key) <= _MAX_KEY:
         raise StaysPut(f"its partition key has {len(key)} characters; Kinesis takes 1 to {_MAX_KEY}")
@@ -142,17 +141,17 @@ def _origin(letter: Letter) -> str | None:
 
 
 class Elsewhere:
-    """Tells why the stream of an ARN is not one that the client's account and region have."""
+    """Tells why the stream of an ARN is not in the client's account and region."""
 
     def __init__(self, kinesis: "KinesisClient") -> None:
         self._kinesis = kinesis
         self._told: dict[str, str | None] = {}
 
     def __call__(self, arn: str) -> str | None:
-        """Return the reason, None if the stream is here. Each stream is asked for once."""
+        """Return the reason, or None if the stream is there. Each stream is described once."""
         if arn not in self._told:
             stream = kinesis_stream(arn)
-            self._told[arn] = self._why(stream) if stream else f"it came from {arn}, which is no Kinesis stream"
+            self._told[arn] = self._why(stream) if stream else f"it came from {arn}, which is not a Kinesis stream"
         return self._told[arn]
 
     def _why(self, stream: KinesisStream) -> str | None:
@@ -162,8 +161,8 @@ class Elsewhere:
         try:
             here = self._kinesis.describe_stream_summary(StreamName=stream.name)
         except ClientError as error:
-            # Without leave to ask, AWS itself holds the put to the account of the ARN.
+            # Without permission to describe the stream, AWS itself checks the account of the ARN at the put.
             denied = error.response["Error"].get("Code") == "AccessDeniedException"
-            return None if denied else f"it came from {stream.arn}, which cannot be asked for: {error}"
+            return None if denied else f"it came from {stream.arn}, which cannot be described: {error}"
         arn = here["StreamDescriptionSummary"]["StreamARN"]
         return None if arn == stream.arn else f"it came from {stream.arn}, and {stream.name} is {arn} here"

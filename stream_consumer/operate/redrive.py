@@ -1,10 +1,11 @@
 """
-Redrive: letters go back on their stream, each once, and what went back is marked.
+Redrive: put dead letters back on their stream, each once, and mark those that went back.
 
-The rule: put, then mark, then perhaps delete, each only when the one before is acknowledged. So nothing is ever lost,
-and the next run goes on behind the last mark. A crash between a put and its mark makes that run put the chunk, at most
-500 records, again. A letter that cannot be put does not keep the others from going back. What is put is a new record
-with a new event id; order is kept among the records of a document, not with what the stream has carried since.
+The rule: put, then mark, then perhaps delete. Each step waits until the step before is acknowledged, so nothing is ever
+lost, and the next run continues behind the last mark. After a crash between a put and its mark, the next run puts that
+chunk of at most 500 records again. A dead letter that cannot be put does not hold up the others. The put makes a new
+record with a new event id. Records of one document keep their order among themselves, but not with newer records of
+the stream.
 """
 
 import hashlib
@@ -33,27 +34,27 @@ if TYPE_CHECKING:
 MARKS_PREFIX = "redriven/"
 
 _SETTLING_SECONDS = 60.0
-# Requests in a row that a stream refuses before the run gives it up. Halving a full chunk down to one letter that is
-# refused takes ten.
+# Refused requests in a row after which the run gives up a stream. Halving a full chunk down to one refused dead letter
+# takes ten.
 _MOST_FAILURES = 32
 
 
 class NotMarked(StreamConsumerError):
-    """Records were put back and that could not be written down, or what was written down cannot be read."""
+    """The marks of redriven records cannot be written or read."""
 
 
 class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One letter that went back."""
+    """One dead letter that went back."""
 
     stream: str | None
     event: str
-    """Its event id or, without one, the SHA-256 of its data."""
+    """Event id or, without one, SHA-256 of the data."""
     document: str
     put_on: str
     at: str
     stream_arn: str | None = None
     sha256: str | None = None
-    """Of a row's data: a row that came by no stream is known by its document, its event id and its content."""
+    """SHA-256 of a row's data. A row of a file is identified by document, event id and content."""
     copy: int = 0
 
     @classmethod
@@ -66,14 +67,14 @@ class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def identity(self) -> Identity:
-        """That of the letter."""
+        """The identity of the dead letter."""
         if self.sha256 is not None:
             return of_row(self.document, self.event, self.sha256, self.copy)
         return of_record(self.stream_arn, self.stream, self.event, self.copy)
 
 
 class Marks:
-    """What was put back, in objects of the same bucket, one a chunk: whole or not there."""
+    """The marks of redriven dead letters: one object per chunk in the same bucket, written whole or not at all."""
 
     def __init__(
         self,
@@ -90,10 +91,10 @@ class Marks:
 
     def load(self) -> Identities:
         """
-        Return the identities of all letters that were put back.
+        Return the identities of all redriven dead letters.
 
         Raises:
-            NotMarked: An object under the prefix is no list of marks; going on could put its letters again.
+            NotMarked: An object under the prefix is not a list of marks. Continuing could put its dead letters again.
         """
         found = Identities()
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=MARKS_PREFIX):
@@ -103,18 +104,18 @@ class Marks:
                     marks = msgspec.json.Decoder(Mark).decode_lines(body)
                 except ValueError as error:
                     raise NotMarked(
-                        f"s3://{self._bucket}/{key} is no list of redriven letters: {error}; restore it, or move it "
-                        f"away if it does not belong under {MARKS_PREFIX}"
+                        f"s3://{self._bucket}/{key} is not a list of redriven dead letters: {error}; restore the "
+                        f"object, or move it away if it does not belong under {MARKS_PREFIX}"
                     ) from None
                 found.update(mark.identity for mark in marks)
         return found
 
     def add(self, orders: Sequence[Order]) -> None:
         """
-        Write down that *orders* were put, trying for a minute.
+        Write a mark for each of *orders*, and retry for a minute.
 
         Raises:
-            NotMarked: It could not be written.
+            NotMarked: The marks could not be written.
         """
         at = iso_milliseconds(self._now())
         marks = [Mark.of(order, at) for order in orders]
@@ -124,8 +125,9 @@ class Marks:
             self._retry.persist(lambda: self._put(key, body), _passes, _SETTLING_SECONDS)
         except (BotoCoreError, ClientError) as error:
             raise NotMarked(
-                f"{len(orders)} letters were put on {orders[0].stream}, from {marks[0].event} to {marks[-1].event}, "
-                f"but s3://{self._bucket}/{key} could not be written, so the next run will put them again: "
+                f"{len(orders)} dead letters were put on {orders[0].stream}, from {marks[0].event} to "
+                f"{marks[-1].event}, but s3://{self._bucket}/{key} could not be written, so the next run will "
+                f"put them again: "
                 f"{error}"
             ) from error
 
@@ -134,47 +136,47 @@ class Marks:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether another try may mend *error*, as one of the connection."""
+    """Whether a retry can succeed after *error*, for example a lost connection."""
     return is_transient(error) if isinstance(error, ClientError) else isinstance(error, BotoCoreError)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run has done."""
+    """The counts and refusals of a run."""
 
     put: int = 0
-    """Letters of which every record was acknowledged."""
+    """Dead letters whose records were all acknowledged."""
     records: int = 0
-    """Records that were acknowledged: an edit may make several of one letter."""
+    """Acknowledged records. An edit may make several from one dead letter."""
     skipped: int = 0
-    """Selected letters that an earlier run had put back."""
+    """Selected dead letters that an earlier run put back."""
     refused: list[Refused] = field(default_factory=list)
     unput: list[Refused] = field(default_factory=list)
-    """Letters that their stream did not take."""
+    """Dead letters that their stream refused."""
     untried: int = 0
-    """Letters of a stream that had taken nothing for too long."""
+    """Dead letters of a stream that the run gave up."""
 
 
 @dataclass(slots=True)
 class Redrive:
-    """Puts letters back, in order, at a rate. A letter that cannot be put does not keep the others from going back."""
+    """Puts dead letters back, in order, at a rate. A dead letter that cannot be put does not hold up the others."""
 
     prepare: Callable[[Letter], Order | Refused]
     sink: Callable[[str], Sink]
-    """The sink of the stream so called."""
+    """Returns the sink of a stream by its name."""
     marks: Marks
     rate: float | None = None
-    """Records a second; None for as fast as the stream takes them."""
+    """Records per second. None means as fast as the stream accepts records."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     _failures: Counter[str] = field(default_factory=Counter, init=False)
-    """Of each stream, the requests since it last took something."""
+    """Number of requests to each stream since the last accepted record."""
 
     def run(self, letters: Iterable[Letter], done: Identities) -> Outcome:
         """
-        Put back those of *letters* that are not *done*, and add to *done* what was put and marked.
+        Put back the dead letters that are not in *done*, and add each to *done* once it is marked.
 
         Raises:
-            NotMarked: Letters were put and not marked.
+            NotMarked: Dead letters were put and not marked.
         """
         outcome, begun = Outcome(), self.retry.clock()
         most = MAX_ENTRIES if self.rate is None else min(MAX_ENTRIES, max(1, round(self.rate)))
@@ -200,9 +202,9 @@ class Redrive:
 
     def _put(self, chunk: Sequence[Order], done: Identities, outcome: Outcome) -> None:
         """
-        Put *chunk*; if the stream refuses all of it, its halves, until what is refused stands alone.
+        Put *chunk*. If the stream refuses all of it, put its halves, until each refused dead letter stands alone.
 
-        What was not sent because another letter is at fault is sent behind it.
+        Dead letters that were not sent because of a refused one are sent after it.
         """
         while chunk:
             if self._given_up(chunk[0].stream):
@@ -226,8 +228,8 @@ class Redrive:
         Put *chunk* once.
 
         Returns:
-            The letters of which the stream took every record, those that it did not take, and those of which nothing
-            was sent because another one is at fault.
+            The dead letters whose records the stream took, the dead letters that it refused, and the dead letters that
+            were not sent because of a refused one.
         """
         stream, begun = chunk[0].stream, self.retry.clock()
         entries = [entry for order in chunk for entry in order.entries]
@@ -238,7 +240,7 @@ class Redrive:
         outcome.records += len(entries) - len(reasons)
         self._failures[stream] = 0 if len(reasons) < len(entries) else self._failures[stream] + 1
         if reasons and self.retry.clock() - begun > _SETTLING_SECONDS / 2:
-            self._failures[stream] = _MOST_FAILURES  # it was tried again all that time
+            self._failures[stream] = _MOST_FAILURES  # the sink has retried until its deadline
         put, left, untried, positions = list[Order](), list[Refused](), list[Order](), iter(range(len(entries)))
         for order in chunk:
             own = set(itertools.islice(positions, len(order.entries)))
@@ -253,7 +255,7 @@ class Redrive:
 
 
 def _chunks(orders: Iterable[Order], most: int) -> Iterator[list[Order]]:
-    """Yield *orders* of one stream together, as many as one request takes of records."""
+    """Yield chunks of *orders*: each chunk has one stream, and at most as many records as one request takes."""
     chunk: list[Order] = []
     size = records = 0
     for order in orders:
@@ -271,7 +273,12 @@ def _chunks(orders: Iterable[Order], most: int) -> Iterator[list[Order]]:
 def delete_redriven(
     bucket: DeadLetterBucket, documents: Iterable[Document | Foreign], done: Identities
 ) -> tuple[int, list[str]]:
-    """Delete the documents whose every letter is *done*: how many, and the keys of those that changed meanwhile."""
+    """
+    Delete the documents whose dead letters are all in *done*.
+
+    Returns:
+        The number of deleted documents, and the keys of documents that changed since they were read.
+    """
     deleted, changed = 0, []
     for document in documents:
         if isinstance(document, Document) and all(letter.identity in done for letter in document.letters):

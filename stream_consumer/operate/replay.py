@@ -1,9 +1,9 @@
 """
-Replay: a stretch of a stream goes once more through the consumer, for a backfill or to see what another model says.
+Replay: consume a range of a stream again, for a backfill or to compare another model.
 
-The rule: the records are those that Lambda delivered, with the same event ids, so a reader that keeps the first of each
-recognises what was there already. One page of one shard is in memory at a time; a shard's records come in order, and
-children after their parents.
+The rule: the records have the event ids under which Lambda delivered them, so a reader that keeps the first of each
+event id recognises repetitions. Memory holds one page of one shard at a time. The records of a shard come in order, and
+child shards come after their parents.
 """
 
 import time
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from types_boto3_kinesis.type_defs import RecordTypeDef
 
 
-# How long a read or a write may fail before the replay does.
+# Time for which a read or a write may fail before the replay fails.
 _READING_SECONDS = 60.0
 
 
 class ReplayStopped(StreamConsumerError):
-    """A record could not be settled; what was published before it stays published."""
+    """A record could not be settled. Earlier records stay published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Stretch:
 
     start: Start
     until: float
-    """Arrival, Unix seconds, exclusive. With a time in the past the stretch has an end, however busy the stream is."""
+    """Arrival, Unix seconds, exclusive. With a time in the past, reading stops even on a busy stream."""
     shard_id: str | None = None
-    """Only this shard; by default all, closed ones included."""
+    """Only this shard. By default all shards, including closed shards."""
     last: str | None = None
     """Sequence number, inclusive."""
 
@@ -60,7 +60,7 @@ def batches(
 
     Raises:
         ReadFailed: A read failed for a minute.
-        StreamUnreadable: There is no such stream or shard, access is denied, or the start is not in it.
+        StreamUnreadable: The stream or shard does not exist, access is denied, or the shard does not have the start.
     """
     retry = retry or RetryPolicy()
     arn = retry.persist(lambda: stream_arn(kinesis, stream), _is_read_failed, _READING_SECONDS)
@@ -71,13 +71,13 @@ def batches(
         for shard_id in ready:
             del waiting[shard_id]
             active[shard_id] = ShardReader(kinesis, arn, shard_id, stretch.start)
-        # The shards take turns, since Kinesis limits how fast each of them is read.
+        # Shards take turns, since Kinesis limits the reads of each.
         for shard_id, reader in list(active.items()):
             page = retry.persist(reader.read, _is_read_failed, _READING_SECONDS)
             inside = [record for record in page.records if stretch.holds(record)]
             if inside:
                 yield _records(arn, shard_id, inside)
-            # Arrival times are approximate: the last of a page decides, not the first that is too late.
+            # Arrival times are approximate: the last record of a page decides, not the first that is too late.
             if page.at_tip or (page.records and not stretch.holds(page.records[-1])):
                 del active[shard_id]
 
@@ -87,7 +87,7 @@ def _is_read_failed(error: Exception) -> bool:
 
 
 def _shards(kinesis: "KinesisClient", arn: str, only: str | None, retry: RetryPolicy) -> dict[str, set[str]]:
-    """Return the shards to read and, for each, the parents to read before it."""
+    """Return the shards to read, each with its parents, which must be read first."""
     shards = retry.persist(lambda: list_shards(kinesis, arn), _is_read_failed, _READING_SECONDS)
     parents = {
         shard["ShardId"]: {shard.get("ParentShardId", ""), shard.get("AdjacentParentShardId", "")} for shard in shards
@@ -121,21 +121,21 @@ def _records(arn: str, shard_id: str, read: "Iterable[RecordTypeDef]") -> list[R
 
 
 class LinesSink:
-    """A sink that is a file: one line an item."""
+    """A sink that writes one line per item to a file."""
 
     def __init__(self, file: IO[bytes], encode: Callable[[Sequence[Any]], bytes]) -> None:
         self._file = file
         self._encode = encode
 
     def write(self, items: Sequence[Any], deadline: float) -> Written:
-        """Write all *items*, whenever that is done."""
+        """Write all *items*, and ignore *deadline*."""
         del deadline
         self._file.write(self._encode(items))
         return Written()
 
 
 class NoSink:
-    """A sink for what is only counted: the dead letters of a replay lie in the bucket since the first time."""
+    """A sink that writes nothing. The dead letters of a replay are in the bucket since the first delivery."""
 
     def write(self, items: Sequence[Any], deadline: float) -> Written:
         del items, deadline
@@ -144,7 +144,7 @@ class NoSink:
 
 @dataclass(slots=True)
 class Tally:
-    """What a replay has done so far."""
+    """The counts of a replay so far."""
 
     records: int = 0
     published: int = 0
@@ -159,7 +159,7 @@ def replay(
     progress: Callable[[int], object] = lambda _: None,
 ) -> Tally:
     """
-    Settle the batches of a stretch with *consumer*, in order; *progress* is told of each batch's size.
+    Settle the batches of a range with *consumer*, in order. *progress* gets each batch's size.
 
     Raises:
         ReplayStopped: A record could not be settled within a minute.
@@ -171,7 +171,7 @@ def replay(
         if result.unsettled:
             raise ReplayStopped(
                 f"the replay stopped at {result.first_unsettled[0].event_id} after {tally.published:,} predictions: "
-                f"{result.cause}; run it again: what was published twice has the same event_id"
+                f"{result.cause}; run it again: predictions that are published twice have the same event_id"
             )
         tally.records += len(records)
         tally.dead_letters += result.dead_letters_by_reason()

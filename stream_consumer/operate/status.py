@@ -1,7 +1,7 @@
 """
-How a deployed environment is doing: alarms, versions, mappings, and the metrics of the last minutes or days.
+The status of a deployed environment: alarms, versions, mappings, and the metrics of the last minutes or days.
 
-The rule: what is asked for is a number of calls that does not grow with the window, and no call changes anything.
+The rule: the number of calls does not grow with the window, and no call changes anything.
 """
 
 import math
@@ -36,7 +36,7 @@ class Alarm:
     state: str
     """ALARM, OK or INSUFFICIENT_DATA."""
     reason: str
-    """What it means and what to do first, as its mail says it."""
+    """Its meaning and the first thing to do, as in the alarm's mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Status:
 
     function: Function
     numbers: Mapping[str, float | None]
-    """By the keys of the metrics; None: CloudWatch has no value. Milliseconds for ``iterator_age``."""
+    """Values by the keys of the metrics. None if CloudWatch has no value. ``iterator_age`` is in milliseconds."""
 
     @property
     def is_reading(self) -> bool:
@@ -55,10 +55,10 @@ class Status:
 
 def statuses(clients: "Clients", names: Sequence[str], window: timedelta, now: datetime) -> list[Status]:
     """
-    Return the status of the functions *names*, with the metrics from *window* before *now* on.
+    Return the status of the functions *names*, with the metrics of the *window* before *now*.
 
     Raises:
-        UsageError: There is no such function.
+        UsageError: A function does not exist.
     """
     functions = [function(clients, name) for name in names]
     numbers = _numbers(clients.cloudwatch, functions, window, now)
@@ -90,7 +90,7 @@ def _numbers(
 
 
 def _metrics(one: Function) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield key, statistic and metric of each number: those of the alias, which is what is invoked."""
+    """Yield key, statistic and metric of each number. The metrics are the alias's, since callers invoke the alias."""
     dimensions = {"FunctionName": one.name} | ({"Resource": f"{one.name}:{ALIAS}"} if one.has_alias else {})
     for key, statistic in _OF_LAMBDA.items():
         yield key, statistic, _metric("AWS/Lambda", _NAMES[key], dimensions)

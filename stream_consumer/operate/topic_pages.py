@@ -1,7 +1,7 @@
 """
-A topic's records, page by page, for ever or up to an end.
+The records of a topic, page by page, forever or up to an end.
 
-The rule: an end is fixed before the first record is read, so a topic that is written to faster than it is read has one.
+The rule: the end is fixed before the first read, so reading stops even if producers write faster than it reads.
 """
 
 import logging
@@ -22,14 +22,14 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def origin(record: Record) -> KafkaOrigin:
-    """Return where *record*, which was read from a topic, stands."""
+    """Return topic, partition and offset of a *record* of a topic."""
     if record.kafka is None:
         raise ValueError(f"{record.event_id} did not come from Kafka")
     return record.kafka
 
 
 def partition_name(topic: str, partition: int) -> str:
-    """Return what Lambda, and so an event id, calls *partition*."""
+    """Return Lambda's name of *partition*, which is part of an event id."""
     return f"{topic}-{partition}"
 
 
@@ -42,12 +42,12 @@ def pages_between(
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[list[Record]]:
     """
-    Yield the records of each partition from its offset in *begin* up to that in *end*, which is not included.
+    Yield the records of each partition from its offset in *begin* to its offset in *end*, exclusive.
 
-    A partition ends sooner at a record that *is_past*.
+    Reading of a partition stops early at a record for which *is_past* is true.
 
     Raises:
-        ReadFailed: Nothing came for a minute.
+        ReadFailed: No record came for a minute.
         StreamUnreadable: As :meth:`TopicReader.read`.
     """
     left = {partition for partition in begin if begin[partition] < end[partition]}
@@ -65,13 +65,13 @@ def pages_between(
         if page.records or page.tips:
             heard = clock()
         elif clock() - heard >= _SILENCE_SECONDS:
-            raise ReadFailed(f"nothing came of partitions {sorted(left)} of {reader.location} for a minute")
+            raise ReadFailed(f"no record came from partitions {sorted(left)} of {reader.location} for a minute")
 
 
 def _inside(
     records: list[Record], end: Mapping[int, int], is_past: Callable[[Record], bool]
 ) -> tuple[list[Record], set[int]]:
-    """Return those of *records* that are before the end of their partitions, and the partitions that have ended."""
+    """Return the *records* before the end of their partitions, and the partitions whose end was reached."""
     inside, ended = list[Record](), set[int]()
     for record in records:
         partition, offset = origin(record).partition, origin(record).offset
@@ -87,18 +87,18 @@ def _inside(
 @dataclass(slots=True)
 class TopicPages:
     """
-    Iterate the pages of a topic. An empty page tells that the topic was asked in vain, so the caller gets a turn.
+    Iterate over the pages of a topic. A page is empty if a read found nothing, so that the caller gets a turn.
 
-    Where *start* is a time, earlier records are left out. Some may stand behind the first record of that time.
+    If *start* is a time, records with earlier timestamps are left out, also behind the first record of that time.
     """
 
     reader: TopicReader
     positions: Positions
-    """The offset behind which to go on, by the name of a partition. The caller moves them."""
+    """The last offset that was read, by the name of a partition. The caller updates it."""
     start: Start
-    """Where to begin in partitions without a position."""
+    """The start in partitions without a position."""
     follow: bool
-    """Go on for ever, in new partitions, too; else stop at what the end is at first."""
+    """True reads on forever, also in new partitions. False stops at the end that the topic has at first."""
     clock: Callable[[], float] = time.monotonic
     poll_seconds: float = _READ_SECONDS
     _fresh: set[int] = field(default_factory=set, init=False)
@@ -136,7 +136,7 @@ class TopicPages:
         if offset is None:
             return None
         if not offset.isdecimal():
-            raise UsageError(f"the checkpoint has the offset {offset!r}, which is no number; name another file")
+            raise UsageError(f"the checkpoint has the offset {offset!r}, which is not a number; name another file")
         if int(offset) >= tip:
             raise UsageError(
                 f"the checkpoint has the offset {offset} of {name}, which ends at {tip}: the topic was deleted and "
@@ -159,11 +159,11 @@ class TopicPages:
                 look = self.clock() + _DISCOVERY_SECONDS
 
     def _discover(self, known: set[int]) -> set[int]:
-        """Read the partitions that the topic has got since."""
+        """Return the partitions that were added to the topic since the last time."""
         try:
             new = set(self.reader.partitions()) - known
         except ReadFailed as error:
-            _LOGGER.warning("following goes on after: %s", error)
+            _LOGGER.warning("still following the topic after an error: %s", error)
             return set()
         if new:
             self.reader.add(dict.fromkeys(new, BEGINNING))

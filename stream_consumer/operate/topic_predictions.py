@@ -1,7 +1,7 @@
 """
 Reading a topic downstream: its records, or its typed predictions, the first of each ``event_id``.
 
-The rule: that of :mod:`stream_consumer.reader`. Nothing is committed, since the reader keeps its own checkpoint.
+The rule is the rule of :mod:`stream_consumer.reader`. The reader keeps its own checkpoint and commits nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ _REMEMBERED = 200_000
 
 
 class TopicPredictionReader(CheckpointedReader):
-    """Iterate the predictions of a topic. Not thread-safe."""
+    """Iterates over the predictions of a topic. Not thread-safe."""
 
     def __init__(  # noqa: PLR0913 (each has a default that fits)
         self,
@@ -34,15 +34,15 @@ class TopicPredictionReader(CheckpointedReader):
         turn: Callable[[], object] = lambda: None,
     ) -> None:
         """
-        Prepare to read; nothing is asked of the topic before the iteration begins.
+        Prepare to read. The first request to the topic comes with the iteration.
 
         Args:
             reader: Of the topic.
-            start: Where to begin in partitions that *checkpoint* does not know; by default at the oldest record.
-            follow: Go on for ever; else stop at what is the end when reading begins.
+            start: The start in partitions that *checkpoint* does not have. By default the oldest record.
+            follow: True reads on forever. False stops at the end that the topic has when reading begins.
             envelope: The names of a prediction's fields.
-            checkpoint: What :meth:`checkpoint` returned earlier; reading goes on behind it. Iterating raises UsageError
-                if it is of another topic.
+            checkpoint: An earlier value of :meth:`checkpoint`. Reading continues behind it. The iteration raises
+                UsageError if it is of another topic.
             turn: Called after each read.
         """
         known = checkpoint or {"shards": {}, "event_ids": []}
@@ -52,11 +52,11 @@ class TopicPredictionReader(CheckpointedReader):
         self._turn = turn
 
     def records(self) -> Iterator[Record]:
-        """Yield the records, whatever they are."""
+        """Yield the records without decoding them."""
         for page in self._pages:
             for record in page:
                 yield record
-                # Only now: a checkpoint made while the caller still works on a record must not be past it.
+                # Only now: a checkpoint must not be past a record on which the caller still works.
                 place = origin(record)
                 self._positions.shards[partition_name(place.topic, place.partition)] = str(place.offset)
             self._turn()
@@ -69,5 +69,5 @@ class TopicPredictionReader(CheckpointedReader):
 
 
 def arrival(record: Record) -> datetime:
-    """Return the time of *record* or, where its timestamp says none, the present."""
+    """Return the timestamp of *record*, or the present if it has none."""
     return datetime.now(UTC) if record.arrival is None else datetime.fromtimestamp(record.arrival, UTC)

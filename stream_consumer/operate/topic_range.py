@@ -1,9 +1,9 @@
 """
-A range of a topic: from one offset or time on, up to another, as records for a replay.
+A range of a topic, by offsets or by times, as records for a replay.
 
-The rule: what the range has is fixed when it is asked for, so that a busy topic has an end. Timestamps are the
-producers', so a range of time has the records whose timestamps lie in it, wherever they stand. The search for them
-stops at the first record that is an hour later than the range.
+The rule: the range is fixed before the first read, so reading stops even on a busy topic. Producers set the timestamps,
+so the records of a range of time can be anywhere in a partition. The search for them stops at the first record that is
+an hour later than the range.
 """
 
 import time
@@ -25,23 +25,23 @@ class TopicRange:
     since: float | None = None
     """Timestamp, Unix seconds, inclusive."""
     until: float | None = None
-    """The same, exclusive; by default everything that is on the topic when the range is read."""
+    """Timestamp, exclusive. By default the range goes to the end that the topic has when reading begins."""
     partition: int | None = None
-    """Only this partition; by default all."""
+    """Only this partition. By default all."""
     first: int | None = None
     """Offset, inclusive."""
     last: int | None = None
     """Offset, inclusive."""
 
     def holds(self, record: Record) -> bool:
-        """Whether the timestamp of *record* lies in the range. One that says no time lies in no range of time."""
+        """Whether the timestamp of *record* is in the range. A record without a timestamp is in no range of time."""
         if self.since is None and self.until is None:
             return True
         at = record.arrival
         return at is not None and (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
     def is_past(self, record: Record) -> bool:
-        """Whether *record* is so much later than the range that the search ends."""
+        """Whether *record* is so much later than the range that the search stops."""
         if self.until is None or record.arrival is None:
             return False
         return record.arrival >= self.until + _DISORDER_SECONDS
@@ -51,11 +51,11 @@ def topic_batches(
     reader: TopicReader, wanted: TopicRange, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[list[Record]]:
     """
-    Yield the records of the range, one read at a time, in order within each partition.
+    Yield the records of the range, one list per read, in order within each partition.
 
     Raises:
         ReadFailed: A read failed for a minute.
-        StreamUnreadable: There is no such partition or offset, or the topic is refused.
+        StreamUnreadable: The partition or offset does not exist, or access to the topic is refused.
     """
     partitions = reader.partitions()
     if wanted.partition is not None:

@@ -1,8 +1,8 @@
 """
-The topics of a Kafka cluster that letters go back on.
+The topics of a Kafka cluster to which dead letters go back.
 
-The rule: a letter goes on the topic that it came from. Whatever came from elsewhere, a Kinesis stream of the topic's
-name or another cluster, goes on a topic only if the operator names that topic. Key, headers and value are as they were.
+The rule: a dead letter goes to the topic that it came from. A dead letter of a Kinesis stream or of another cluster
+goes to a topic only if the operator names that topic. Key, headers and value do not change.
 """
 
 from collections.abc import Sequence
@@ -18,31 +18,31 @@ _URL = "kafka://"
 
 
 class StaysPut(ValueError):
-    """A letter does not go back; the message says why and what to do instead."""
+    """A dead letter does not go back. The message has the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicTarget:
-    """Where on a cluster letters go."""
+    """The target topics of dead letters on a cluster."""
 
     brokers: str
     topic: str | None = None
-    """The topic to put them on; by default the one that each came from."""
+    """The target topic. By default the topic that each dead letter came from."""
     tombstones: bool = False
-    """Whether null values go back. On a compacted topic they delete their keys."""
+    """Whether null values go back. On a compacted topic a null value deletes its key."""
 
     def location(self, letter: Letter) -> str:
         """
         Return the topic for *letter*, with its cluster.
 
         Raises:
-            StaysPut: No topic is known for it.
+            StaysPut: The topic is unknown.
         """
         if self.topic is not None:
             return topic_url(self.brokers, self.topic)
         if letter.kafka is None:
             came_from = letter.stream_arn or letter.stream or "a direct invocation"
-            raise StaysPut(f"it came from {came_from}, and from no Kafka topic; name a topic with --topic")
+            raise StaysPut(f"it came from {came_from}, not from a Kafka topic; name a topic with --topic")
         if self._is_of_another_cluster(letter.stream_arn or ""):
             raise StaysPut(
                 f"it came from {letter.stream_arn}, and --kafka names none of those brokers; name the topic with "
@@ -51,16 +51,16 @@ class TopicTarget:
         return topic_url(self.brokers, letter.kafka.topic)
 
     def _is_of_another_cluster(self, location: str) -> bool:
-        """Return whether no broker is common. The ARN of a cluster does not tell its brokers."""
+        """Return whether the clusters have no broker in common. An ARN does not name brokers."""
         brokers = location.removeprefix(_URL).rpartition("/")[0]
         return location.startswith(_URL) and brokers != "" and not {*brokers.split(",")} & {*self.brokers.split(",")}
 
     def entries(self, letter: Letter, datas: Sequence[bytes], *, edited: bool) -> tuple[Entry, ...]:
         """
-        Return what *letter* is put back as, with *datas* for its value.
+        Return the messages to put for *letter*, with *datas* as values.
 
         Raises:
-            StaysPut: Its value is null, and tombstones do not go back.
+            StaysPut: The value is null, and tombstones do not go back.
         """
         kafka = letter.kafka
         is_tombstone = kafka is not None and kafka.null_value and not edited
@@ -76,13 +76,13 @@ class TopicTarget:
 
 
 class Topic(Sink, Protocol):
-    """A sink that can be asked whether it can be used."""
+    """A sink with a check."""
 
     def check(self) -> None: ...
 
 
 def usable(topic: Topic) -> Sink:
-    """Return *topic* or, if it cannot be used, a sink that refuses everything: letters of other topics go back."""
+    """Return *topic* or, if its check fails, a sink that refuses everything. Dead letters of other topics go back."""
     try:
         topic.check()
     except TopicUnusable as error:

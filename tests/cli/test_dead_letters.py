@@ -210,8 +210,7 @@ def test_an_edit_comes_from_a_file_and_what_it_cannot_mend_is_named(
     (tmp_path / "fix.jq").write_text(f"# text to numbers\n{FIX}\n", encoding="utf-8")
     edit = ("--edit", f"@{tmp_path / 'fix.jq'}", "--reason", "schema", "--reason", "undecodable")
     remedy = (
-        f"not put back: {event_id(1)}: it is not text in UTF-8, which no jq program can edit; "
-        "leave it out, by --reason\n"
+        f"not put back: {event_id(1)}: the data is not UTF-8 text, so jq cannot edit it; leave it out with --reason\n"
     )
     rehearsed = command("dead-letters", "redrive", "--dry-run", *edit)
     assert (rehearsed.code, rehearsed.err) == (1, remedy)

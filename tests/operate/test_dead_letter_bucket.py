@@ -183,7 +183,7 @@ FOREIGN = {
         b'{"event_id":"e","reason":"late"}',
         "Invalid enum value 'late' - at `$.reason`",
     ),
-    "nothing": (f"{OURS}x.jsonl", b"", "no letter in it"),
+    "nothing": (f"{OURS}x.jsonl", b"", "no dead letter in it"),
     "nested without end": (f"{OURS}x.jsonl", b'{"a":' + b"[" * 1_000_000, "while deserializing an object"),
     "half a line": (f"{OURS}x.jsonl", b'{"event_id":"SECRET', "Input data was truncated"),
     "another document of AWS": (f"{MAPPINGS}x", b'{"version":"1.0"}', "missing required field `requestContext`"),
@@ -200,7 +200,7 @@ FOREIGN = {
     "a payload without records": (
         f"{MAPPINGS}x",
         json.dumps({**pointer(), "payload": '{"Records":[]}'}).encode(),
-        "no letter in it",
+        "no dead letter in it",
     ),
 }
 
@@ -223,8 +223,8 @@ def test_a_document_without_the_records_says_how_to_get_them() -> None:
     lay_raw(s3, f"{MAPPINGS}x", json.dumps(pointer()).encode())
     _, [foreign] = found(s3)
     assert foreign.why == (
-        "it points at records and carries none; until the stream forgets them they are had by: stream-consumer replay "
-        f"--stream ride_events --from {event_id(0)} --until {event_id(1)}"
+        "it names records but does not hold them; while the stream still has them, get them with: "
+        f"stream-consumer replay --stream ride_events --from {event_id(0)} --until {event_id(1)}"
     )
 
 

@@ -50,7 +50,7 @@ def test_a_program_may_give_several_values(program: str, data: bytes, expected: 
 
 
 REFUSED = {
-    "no value": ("empty", b"{}", "the jq program gives no value; wanted one at least"),
+    "no value": ("empty", b"{}", "the jq program gives no value; wanted at least one"),
     "values without end": ("repeat(.)", b"{}", "the jq program gives more than 500 values"),
     "one of two values": (
         "select(.a == 1)",
@@ -67,15 +67,19 @@ REFUSED = {
         b'[{"a":1},{"a":2}]',
         "the jq program drops events: JSON value 1 of 1 holds 2, and it gives 1",
     ),
-    "no data": (".", b"", "the jq program gives no value; wanted one at least"),
-    "stopped": ("halt", b"{}", "the jq program gives no value; wanted one at least"),
+    "no data": (".", b"", "the jq program gives no value; wanted at least one"),
+    "stopped": ("halt", b"{}", "the jq program gives no value; wanted at least one"),
     "not JSON": (
         ".",
         b'{"ride',
-        r"jq: parse error: Unfinished .*; mend the program for this kind, or leave it out, by",
+        r"jq: parse error: Unfinished .*; correct the program for such data, or leave it out with",
     ),
-    "an error of the program": (".a.b", b'{"a":1}', r'jq: Cannot index number with string \("b"\); mend the program'),
-    "not UTF-8": (".", b"\xff", r"it is not text in UTF-8, .*; leave it out, by --reason"),
+    "an error of the program": (
+        ".a.b",
+        b'{"a":1}',
+        r'jq: Cannot index number with string \("b"\); correct the program',
+    ),
+    "not UTF-8": (".", b"\xff", r"the data is not UTF-8 text, .*; leave it out with --reason"),
     "an aggregate": (
         ".",
         kpl.fold([kpl.SubRecord("a", b"{}")]),

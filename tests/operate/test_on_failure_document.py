@@ -74,10 +74,10 @@ def test_the_records_are_those_of_the_event(name: str, *, as_text: bool) -> None
 
 def test_a_document_without_a_payload_names_the_offsets() -> None:
     """A queue is sent such documents, and S3 is not."""
-    with pytest.raises(ValueError, match="it points at records") as caught:
+    with pytest.raises(ValueError, match="it names records") as caught:
         read(document())
     assert str(caught.value) == (
-        "it points at records and carries none; until Kafka forgets them they are on the topic, green-rides-0 from 15 "
+        "it names records but does not hold them; the topic has them until its retention ends, green-rides-0 from 15 "
         "to 15, green-rides-12 from 15 to 15; an S3 destination would keep them"
     )
 
@@ -85,12 +85,12 @@ def test_a_document_without_a_payload_names_the_offsets() -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"KafkaBatchInfo": None}, "it is of a mapping of neither Kinesis nor Kafka"),
+        ({"KafkaBatchInfo": None}, "its mapping is neither of Kinesis nor of Kafka"),
         ({"payload": '{"records": [1]}'}, "this is not the event of a Kafka mapping"),
         ({"payload": '{"messages": []}'}, "this is not the event of a Kinesis mapping"),
         ({"payload": "[]"}, "Expected `object`, got `array`"),
         ({"payload": "5"}, "Expected `object`, got `int`"),
-        ({"payload": '{"records": {}}'}, "no letter in it"),
+        ({"payload": '{"records": {}}'}, "no dead letter in it"),
     ],
 )
 def test_what_is_none_is_passed_over_and_says_why(changes: dict[str, Any], why: str) -> None:

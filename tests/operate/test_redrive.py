@@ -157,9 +157,9 @@ FOREIGN = {
     "another region": (ABROAD, f"it came from {ABROAD}, and this is us-east-1: pass --region eu-west-1"),
     "another account": (THEIRS, f"it came from {THEIRS}, and ride_events is {STREAM_ARN} here"),
     "another partition": (CHINAS, f"it came from {CHINAS}, and ride_events is {STREAM_ARN} here"),
-    "another kind of stream": (TABLES, f"it came from {TABLES}, which is no Kinesis stream"),
-    "a topic": (TOPICS, f"it came from {TOPICS}, which is no Kinesis stream"),
-    "no ARN": ("ride_events", "it came from ride_events, which is no Kinesis stream"),
+    "another kind of stream": (TABLES, f"it came from {TABLES}, which is not a Kinesis stream"),
+    "a topic": (TOPICS, f"it came from {TOPICS}, which is not a Kinesis stream"),
+    "no ARN": ("ride_events", "it came from ride_events, which is not a Kinesis stream"),
 }
 
 
@@ -424,7 +424,7 @@ def test_an_edit_mends_what_it_can_and_the_others_are_named() -> None:
         Entry("key-0", b'{"ride":{"PULocationID":130,"DOLocationID":205,"trip_distance":3.66},"ride_id":0}')
     ]
     assert [(refused.letter.event_id, refused.why.partition(";")[0]) for refused in outcome.refused] == [
-        (event_id(1), "it is not text in UTF-8, which no jq program can edit"),
+        (event_id(1), "the data is not UTF-8 text, so jq cannot edit it"),
         (event_id(2), "jq: null (null) cannot be parsed as a number"),
     ]
     assert bench.marked() == [event_id(0)]
@@ -464,10 +464,10 @@ LETTER = Letter("d", "e", "schema", "$", "", "ride_events", SHARD, "1", "k", Non
 @pytest.mark.parametrize(
     ("known", "why"),
     [
-        ({"stream": None}, "it came by a direct invocation, so no stream is known: name one with --stream"),
+        ({"stream": None}, "it came by a direct invocation, so its stream is unknown: name a stream with --stream"),
         ({"partition_key": ""}, "its partition key has 0 characters; Kinesis takes 1 to 256"),
         ({"partition_key": "x" * 257}, "its partition key has 257 characters; Kinesis takes 1 to 256"),
-        ({"data": bytes(2**20)}, "it has 1,048,577 bytes with its key, more than the 1,048,576 of a put"),
+        ({"data": bytes(2**20)}, "it has 1,048,577 bytes with its key; Kinesis takes at most 1,048,576"),
     ],
 )
 def test_what_kinesis_would_refuse_is_refused_before_it_fails_its_request(known: dict[str, Any], why: str) -> None:
@@ -603,8 +603,8 @@ def test_a_mark_that_cannot_be_written_says_what_the_next_run_will_put_again(fau
     lay_many(bench, 3)
     bench.s3.script(*[fault] * 1_000)
     said = (
-        f"3 letters were put on {STREAM_ARN}, from {event_id(0)} to {event_id(2)}, but s3://dead-letters-bucket/redriven/"
-        r".* could not be written, so the next run will put them again: "
+        f"3 dead letters were put on {STREAM_ARN}, from {event_id(0)} to {event_id(2)}, but "
+        r"s3://dead-letters-bucket/redriven/.* could not be written, so the next run will put them again: "
     )
     with pytest.raises(NotMarked, match=said):
         bench.redrive()
@@ -615,7 +615,7 @@ def test_marks_that_cannot_be_read_stop_the_run_before_it_puts_anything() -> Non
     lay_many(bench, 3)
     lay_raw(bench.s3, "redriven/notes.txt", b"mine")
     with pytest.raises(
-        NotMarked, match=r"redriven/notes.txt is no list of redriven letters: JSON is malformed.*move it"
+        NotMarked, match=r"redriven/notes.txt is not a list of redriven dead letters: JSON is malformed.*move it"
     ):
         bench.redrive()
     assert bench.stream == []

@@ -122,7 +122,7 @@ def test_what_is_of_no_topic_never_goes_on_one_of_its_name(letter: DeadLetter) -
     bench = Bench()
     lay_ours(bench.s3, letter)
     [why] = bench.whys()
-    assert why.endswith("and from no Kafka topic; name a topic with --topic")
+    assert why.endswith("not from a Kafka topic; name a topic with --topic")
 
 
 def test_a_letter_of_a_stream_goes_on_a_topic_that_the_operator_names_under_its_partition_key() -> None:

@@ -69,7 +69,9 @@ def test_a_range_of_which_nothing_comes_is_given_up_after_a_minute() -> None:
     topic = Topic()
     topic.log.put(0, b"a")
     topic.log.silent = True
-    with pytest.raises(ReadFailed, match=r"nothing came of partitions \[0\] of kafka://localhost:9092/rides for a min"):
+    with pytest.raises(
+        ReadFailed, match=r"no record came from partitions \[0\] of kafka://localhost:9092/rides for a min"
+    ):
         topic.between({0: 0}, {0: 1})
     assert topic.time.now == 1_060.0
 
@@ -94,7 +96,7 @@ def test_reading_goes_on_behind_a_position() -> None:
     ("positions", "said"),
     [
         (Positions({}, "kafka://other:9092/rides"), "the checkpoint is of kafka://other:9092/rides, not of kafka://lo"),
-        (Positions({"rides-0": "x"}), "the checkpoint has the offset 'x', which is no number"),
+        (Positions({"rides-0": "x"}), "the checkpoint has the offset 'x', which is not a number"),
     ],
 )
 def test_positions_of_something_else_are_refused(positions: Positions, said: str) -> None:
