@@ -1,4 +1,4 @@
-"""The part of the environment that is Kafka's; docs/kafka.md has its table."""
+"""The environment variables about Kafka. docs/kafka.md has their table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ FIELDS = {
         "KAFKA_AUTHENTICATION",
         _authentication,
         Authentication.TLS,
-        "How the function is known to the brokers: `tls` (not at all), `scram-sha-512`, `scram-sha-256`, `plain`, "
+        "Authentication at the brokers: `tls` (server only), `scram-sha-512`, `scram-sha-256`, `plain`, "
         "`iam` (Amazon MSK), `mtls`, or on loopback `plaintext`",
     ),
     "secret_arn": Field(
@@ -51,22 +51,22 @@ FIELDS = {
         "KAFKA_CA_SECRET_ARN",
         _secret,
         None,
-        "Secret with the `certificate` of the authority that signs the brokers' certificates. By default the system's "
-        "authorities are trusted",
+        "Secret with the `certificate` of the authority that signs the brokers' certificates. The default is the "
+        "system's authorities",
     ),
     "partial_response": Field(
         "KAFKA_PARTIAL_RESPONSE",
         boolean,
         default=False,
-        meaning="`true`: the Kafka mapping that invokes the function has `ReportBatchItemFailures`. Otherwise a batch "
-        "that is not settled whole fails as a whole",
+        meaning="`true`: the function's Kafka mapping has `ReportBatchItemFailures`. Otherwise a batch with an "
+        "unsettled record fails as a whole",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSettings:
-    """What the environment asks for of Kafka; the fields are explained in ``FIELDS``."""
+    """The settings about Kafka. ``FIELDS`` explains each field."""
 
     predictions_topic: str | None
     brokers: str | None
@@ -77,7 +77,7 @@ class KafkaSettings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> tuple[Self, list[str]]:
-        """Return the settings of *environ*, and what is wrong with them."""
+        """Return the settings in *environ*, and their faults."""
         values, faults = read(FIELDS, environ)
         return cls(**values), faults or _faults(values, environ)
 

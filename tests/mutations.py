@@ -163,7 +163,7 @@ MUTANTS = (
     # Kafka
     Mutant("no report is no success", "kafka/topic_writer", "if at not in acknowledged and", "if False and"),
     Mutant("a failure ends a write to a topic", "kafka/topic_writer", "(positions) and not failures:", "(positions):"),
-    Mutant("a new write has a new producer", "kafka/topic_writer", "self._session.close()  # which", "pass  # which"),
+    Mutant("a new write has a new producer", "kafka/topic_writer", "self._session.close()  # also", "pass  # also"),
     Mutant(
         "what is refused is isolated",
         "kafka/topic_writer",

@@ -1,8 +1,8 @@
 """
-Messages → a batch: records partition by partition, ascending within each.
+Messages → a batch: records grouped by partition, with ascending offsets in each.
 
-The rule: a message of a partition that the member does not own, or that goes back to an earlier record, is dropped. It
-comes again.
+The rule: messages are dropped if the member does not own their partition, or if their partition goes back to an earlier
+record. They are delivered again.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from stream_consumer.kafka.messages import Message, record_of
 
 
 class Range(NamedTuple):
-    """The offsets that a batch has of a partition; both are among them."""
+    """The first and last offset of a partition in a batch, both inclusive."""
 
     partition: Partition
     first: int
@@ -25,7 +25,7 @@ class Range(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Records that are decided together."""
+    """Records that are scored together."""
 
     records: list[Record] = field(default_factory=list)
     ranges: list[Range] = field(default_factory=list)
@@ -36,7 +36,7 @@ def key_of(message: Message) -> PartitionKey:
 
 
 class _Taken(NamedTuple):
-    """What a batch takes of one partition."""
+    """The part of a batch from one partition."""
 
     partition: Partition
     location: str
@@ -45,7 +45,7 @@ class _Taken(NamedTuple):
 
 
 def make_batch(messages: Iterable[Message], partitions: Partitions, brokers: str) -> Batch:
-    """Return the batch of *messages*, none of which is an error."""
+    """Return the batch of *messages*, which must not be errors."""
     known: dict[tuple[str | None, int | None], _Taken | None] = {}
     for message in messages:
         where = message.topic(), message.partition()
@@ -55,7 +55,7 @@ def make_batch(messages: Iterable[Message], partitions: Partitions, brokers: str
         if taken is None:
             continue
         offset = message.offset() or 0
-        # A partition that was given away and came back begins anew; what came before is from before that.
+        # A partition that was given away and came back starts anew. Its older messages are obsolete.
         if taken.offsets and offset <= taken.offsets[-1]:
             taken.offsets.clear()
             taken.records.clear()

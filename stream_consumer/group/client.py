@@ -1,7 +1,7 @@
 """
-The client of a member: librdkafka's consumer, how it is set up, and where its group starts.
+The client of a member: the configuration of librdkafka's consumer, and the start of its group.
 
-The rule: nothing is committed but what the member commits, and topics are never created.
+The rule: only the member's own commits are made, and topics are never created.
 """
 
 import logging
@@ -21,27 +21,27 @@ _OPTIONS: dict[str, Any] = {
     **OPTIONS,
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
-    # Says when everything is delivered that was there, and where that ends.
+    # Reports when a partition was read to its end, with the offset of the end.
     "enable.partition.eof": True,
-    # A rebalance takes only those partitions away that another member gets.
+    # A rebalance revokes only partitions that another member gets.
     "partition.assignment.strategy": "cooperative-sticky",
-    # Where an offset is not kept any more, what is still there is consumed.
+    # If the wanted offset has expired, reading begins at the oldest record.
     "auto.offset.reset": "earliest",
     "isolation.level": "read_committed",
-    # Warnings, for the sake of one: see _Log.
+    # Warnings, because _Log needs one of them.
     "log_level": 4,
 }
 
 _LOGGER = logging.getLogger("stream_consumer.kafka")
 _SECONDS = 10.0
-"""How long a question to the cluster may take."""
+"""Time limit of a request to the cluster."""
 
 
 class StartOfGroup(NamedTuple):
-    """Where a group begins in partitions of which it has committed no offset."""
+    """The start of a group in partitions without a committed offset."""
 
     position: str = "TRIM_HORIZON"
-    """Or LATEST, or AT_TIMESTAMP."""
+    """TRIM_HORIZON, LATEST or AT_TIMESTAMP."""
     timestamp: float | None = None
     """Unix seconds, with AT_TIMESTAMP."""
 
@@ -61,7 +61,7 @@ def check_topics(connection: Connection, topics: Sequence[str], seconds: float =
 
 
 def _administrator(connection: Connection, on_error: Callable[[KafkaError], None]) -> Any:
-    # Not a producer: to be one may take rights that a reader does not have.
+    # Not a producer, which may need rights that a reader does not have.
     chosen: dict[str, Any] = {**connection.configuration(), **OPTIONS, "error_cb": on_error}
     return AdminClient(chosen, logger=_LOGGER)
 
@@ -70,7 +70,7 @@ class _Log:
     """
     The log of a member's client.
 
-    librdkafka says nowhere else that a partition does not have the offset to read from.
+    librdkafka reports only in its log that a partition does not have the wanted offset.
     """
 
     def __init__(self, on_reset: Callable[[str], None]) -> None:
@@ -88,68 +88,69 @@ def connect(
     connection: Connection, group: str, options: Mapping[str, Any], on_reset: Callable[[str], None]
 ) -> KafkaConsumer:
     """
-    Make a client of *group*, which is none of its members before it subscribes.
+    Make a client for *group*. The client becomes a member when it subscribes.
 
-    *on_reset* is told of a partition that does not have the offset to read from, and is read from its oldest record.
+    *on_reset* gets each partition that does not have the wanted offset, and is read from its oldest record instead.
     """
     chosen = {**connection.configuration(), **_OPTIONS, "group.id": group, **options}
-    log: Any = _Log(on_reset)  # of a logger librdkafka calls this one method
+    log: Any = _Log(on_reset)  # librdkafka calls only this method of a logger
     return KafkaConsumer(chosen, logger=log)
 
 
 def partitions_of(client: KafkaConsumer, topics: Sequence[str]) -> list[PartitionKey]:
     """
-    Return the partitions that *topics* have now.
+    Return the current partitions of *topics*.
 
     Raises:
-        TopicUnusable: The cluster does not say.
+        TopicUnusable: The cluster does not answer.
     """
     try:
         described = [client.list_topics(topic, timeout=_SECONDS).topics[topic] for topic in topics]
     except KafkaException as error:
-        raise _unanswered("which partitions the topics have", error) from None
+        raise _unanswered("the request for the topics' partitions", error) from None
     return [PartitionKey(one.topic, number) for one in described for number in sorted(one.partitions)]
 
 
 def ends_of(client: KafkaConsumer, keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:
     """
-    Return where each of *keys* ends now, without those that are empty.
+    Return the current end of each of *keys*, without empty partitions.
 
     Raises:
-        TopicUnusable: The cluster does not say.
+        TopicUnusable: The cluster does not answer.
     """
     try:
         bounds = {key: client.get_watermark_offsets(TopicPartition(*key), timeout=_SECONDS) for key in keys}
     except KafkaException as error:
-        raise _unanswered("where the partitions end", error) from None
+        raise _unanswered("the request for the ends of the partitions", error) from None
     return {key: high for key, (low, high) in bounds.items() if high > low}
 
 
 def fetched_end(client: KafkaConsumer, key: PartitionKey) -> int:
-    """Return where *key* ends by the last answer that the client has of it; negative if it has none."""
+    """Return the end of *key* by the client's last answer from a broker. Negative without an answer."""
     return client.get_watermark_offsets(TopicPartition(*key), cached=True)[1]
 
 
 def committed_of(client: KafkaConsumer, keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:
     """
-    Return the offset that the group has committed of each of *keys*, without those of which it has none.
+    Return the committed offset of each of *keys*, without partitions that have no commit of the group.
 
     Raises:
-        TopicUnusable: The cluster does not say.
+        TopicUnusable: The cluster does not answer.
     """
     try:
         answers = client.committed([TopicPartition(*key) for key in keys], timeout=_SECONDS)
     except KafkaException as error:
-        raise _unanswered("what the group has committed", error) from None
+        raise _unanswered("the request for the group's committed offsets", error) from None
     return {PartitionKey(one.topic, one.partition): one.offset for one in answers if one.offset >= 0}
 
 
 def begin(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGroup) -> None:
     """
-    Commit where the group begins in those of *keys* of which it has committed nothing.
+    Commit the start of the group in the partitions of *keys* that have no commit.
 
-    Otherwise a member that dies before its first commit would begin later the next time, and what lies between would
-    be lost. A group with members takes no such commit. It has done so before, or begins there with the oldest record.
+    Otherwise a member that dies before its first commit would begin later the next time, and lose the records between.
+    A group with members refuses this commit. Either an earlier member made it, or the group begins with the oldest
+    record.
 
     Raises:
         TopicUnusable: The cluster does not answer.
@@ -159,12 +160,12 @@ def begin(client: KafkaConsumer, keys: Sequence[PartitionKey], start: StartOfGro
     try:
         offsets = _starts(client, sorted(new), start)
     except KafkaException as error:
-        raise _unanswered("where the group is to begin", error) from None
+        raise _unanswered("the request for the start of the group", error) from None
     try:
         client.commit(offsets=offsets, asynchronous=False)
     except KafkaException as error:
         if error.args[0].code() not in {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.ILLEGAL_GENERATION}:
-            raise _unanswered("to begin where it was told", error) from None
+            raise _unanswered("the commit of the group's start", error) from None
         _warn_of(sorted(new - committed_of(client, keys).keys()), start)
 
 
@@ -172,7 +173,7 @@ def _warn_of(late: Sequence[PartitionKey], start: StartOfGroup) -> None:
     if late:
         names = ", ".join(f"{key.topic}-{key.number}" for key in late)
         _LOGGER.warning(
-            "the group has members already and cannot begin at %s in %s: there it begins with the oldest record",
+            "the group has members already, so it cannot begin at %s in %s and begins there with the oldest record",
             start.position,
             names,
         )

@@ -1,7 +1,7 @@
 """
-The port of a member for probes and for Prometheus.
+The HTTP port of a member for probes and for Prometheus.
 
-The rule: it answers from the moment the process starts, whatever the member does, and says nothing of any record.
+The rule: the port answers from the start of the process, also while the member is busy. No answer has data of a record.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from stream_consumer.errors import UsageError
 from stream_consumer.group.metrics import MEDIA_TYPE
 
 _CLIENT_SECONDS = 5.0
-"""How long a client may take to send its request."""
+"""Time limit for a client to send its request."""
 
 
 class Answer(NamedTuple):
-    """What a path is answered with."""
+    """The answer to a request."""
 
     status: HTTPStatus
     body: bytes
@@ -29,7 +29,7 @@ Paths = Mapping[str, Callable[[], Answer]]
 
 
 def probe(is_well: Callable[[], bool]) -> Callable[[], Answer]:
-    """Return what answers 200 for as long as *is_well*, and else 503."""
+    """Return a probe that answers 200 while *is_well* returns true, otherwise 503."""
 
     def answer() -> Answer:
         well = is_well()
@@ -45,10 +45,10 @@ def metrics(text: Callable[[], bytes]) -> Callable[[], Answer]:
 @contextlib.contextmanager
 def serving(host: str, port: int, paths: Paths) -> Iterator[int]:
     """
-    Answer *paths* on *host* from a thread of its own; the port, which is any free one for 0.
+    Answer requests for *paths* on *host* in a thread of its own, and give the port. Port 0 takes any free port.
 
     Raises:
-        UsageError: Nothing can be bound there.
+        UsageError: The port is taken or forbidden.
     """
     try:
         server = _Server((host, port), type("Handler", (_Handler,), {"paths": paths}))
@@ -68,7 +68,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing: a client that is gone is no news."""
+        """Log nothing: clients may leave at any time."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -86,4 +86,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: probes come every few seconds."""
+        """Log nothing: probes come every few seconds."""

@@ -1,7 +1,7 @@
 """
-The loop of a member: steps, until it is asked to stop or everything is settled that was there at the start.
+The loop of a member: steps until a request to stop, or until all records of the start are settled.
 
-The rule: whatever ends the loop, what is settled is committed, and the member leaves its group.
+The rule: however the loop ends, settled records are committed, and the member leaves its group.
 """
 
 import gc
@@ -38,7 +38,7 @@ class Stop(Protocol):
 
 
 class Drain:
-    """The end of a group's work: where each partition ended when it was looked at."""
+    """The end of a group's work: the end of each partition at the start."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class Drain:
         Make the end.
 
         Args:
-            ends: Where each partition ends, without those that are empty.
-            committed: Asks the cluster what the group has committed.
-            fetched_end: Says where a partition ends by what was fetched of it.
+            ends: The end of each partition, without empty partitions.
+            committed: Requests the group's committed offsets from the cluster.
+            fetched_end: Returns the end of a partition by its last fetch.
             clock: The time in seconds.
-            every_seconds: How often the cluster is asked.
+            every_seconds: Seconds between two requests.
         """
         self._ends = dict(ends)
         self._looked: set[PartitionKey] = set()
@@ -67,7 +67,7 @@ class Drain:
         self._ask_at = clock()
 
     def is_over(self, member: Member) -> bool:
-        """Whether the group has settled everything, by *member* or by another one."""
+        """Whether the group has settled everything, by *member* or by other members."""
         if not member.is_idle:
             return False
         others = []
@@ -84,15 +84,15 @@ class Drain:
         self._ask_at = self._clock() + self._every_seconds
         try:
             committed = self._committed(others)
-        except TopicUnusable:  # for now: a group that is being formed does not answer
+        except TopicUnusable:  # a group does not answer while it forms; the next request decides
             return False
         return all(committed.get(key, -1) >= self._ends[key] for key in others)
 
     def _looked_at(self, key: PartitionKey) -> int:
         """
-        Return the end of *key*, looked at once more, since a broker may have told the beginning of the last request.
+        Return the end of *key* after a second look, since a broker may give the start of the last produce request.
 
-        Source: seen with Tansu 0.6.0, whose ListOffsets does.
+        Source: seen with ListOffsets of Tansu 0.6.0.
         """
         if key not in self._looked:
             self._looked.add(key)
@@ -102,31 +102,31 @@ class Drain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What a member reads."""
+    """The topics and limits of a member."""
 
     connection: Connection
     group: str
     topics: Sequence[str]
     start: StartOfGroup = FROM_THE_OLDEST
     drain: bool = False
-    """Whether to end when everything is settled that is there at the start."""
+    """Whether to stop once all records of the start are settled."""
     session_seconds: float = 45.0
-    """How long after its death the group waits for a member."""
+    """Seconds without a heartbeat after which the group counts a member as dead."""
     poll_seconds: float = 300.0
-    """How long a member may not poll; no session may be longer."""
+    """Longest time between two polls. A session may not be longer."""
 
 
 def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[[KafkaError], None]) -> None:
     """
-    Join the group and take steps until *stop* is asked, or everything is drained.
+    Join the group and take steps until *stop* is asked, or until everything is drained.
 
     Raises:
-        TopicUnusable: The cluster cannot be asked, or does not let this client read.
+        TopicUnusable: The cluster does not answer, or refuses this client.
     """
-    # What is there by now stays, as in the function.
+    # Objects that exist by now stay forever, as in the function.
     gc.freeze()
     gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS)
-    # A client of its own asks, since a group's answers wait until a member that joins has joined.
+    # A separate client asks, since the client of a joining member gets no answers until it has joined.
     asking = connect(asked.connection, asked.group, {"error_cb": on_error}, member.on_reset)
     callbacks = {"error_cb": on_error, "on_commit": member.on_commit}
     client: Any = connect(asked.connection, asked.group, {**callbacks, **_session(asked)}, member.on_reset)
@@ -142,7 +142,7 @@ def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[
         while not stop.asked and not (drain and drain.is_over(member)):
             member.step()
     finally:
-        client.close()  # which has the member commit, as of everything that is taken away
+        client.close()  # revokes all partitions, so the member commits
         asking.close()
 
 
@@ -150,7 +150,7 @@ def _session(asked: Subscription) -> dict[str, int]:
     session = int(asked.session_seconds * 1000)
     return {
         "session.timeout.ms": session,
-        # Several in a session, and no further apart than by default.
+        # Several heartbeats in a session, and no further apart than by default.
         "heartbeat.interval.ms": min(3_000, session // 10),
         "max.poll.interval.ms": max(int(asked.poll_seconds * 1000), session),
     }

@@ -1,17 +1,16 @@
 """
-A member of a consumer group: it polls, has the consumer settle batches, and commits behind settled records.
+A member of a consumer group polls, has the consumer settle batches, and commits behind settled records.
 
-The rule: only offsets behind settled records are committed, and only of partitions that the member owns. A batch is of
-all partitions that are owned, the model is called once for it, and each partition is settled by itself. What could not
-be settled is gone back to after a wait, and the other partitions go on meanwhile.
+The rule: the member commits only offsets behind settled records, and only of partitions that it owns. A batch has
+records of all owned partitions and takes one call of the model. Each partition is settled by itself. A partition with
+an unsettled record goes back to that record after a wait, while the other partitions continue.
 
-The batch is at work in another thread. Every call of the client is made in this one, which goes on polling while the
-model is slow: so the member stays in its group, and a rebalance in the midst of a batch is heard of. A partition that
-is taken away is waited for until its batch is settled, and then committed. A partition that is lost is not, since
-another member may own it already.
+A batch is at work in another thread. The member's own thread makes every call of the client, and goes on polling while
+the model is slow. So the member stays in its group and notices a rebalance during a batch. A revoked partition is
+committed once its batch is settled. A lost partition is not, since another member may own it already.
 
-Source: librdkafka, "INTRODUCTION.md", "Consumer groups" and "Incremental rebalance"; a pause would throw away what was
-fetched ahead, so none is made for a batch at work.
+Source: librdkafka, "INTRODUCTION.md", "Consumer groups" and "Incremental rebalance". A pause would discard fetched
+messages, so the member does not pause partitions for a batch at work.
 """
 
 import random
@@ -38,15 +37,15 @@ _REFUSED = frozenset(
         KafkaError._AUTHENTICATION,  # noqa: SLF001 (its name)
     }
 )
-"""Errors that no other try mends."""
+"""Errors for which a retry cannot help."""
 
 
 OUT_OF_RANGE = "offset out of range"
-"""What a watcher is warned of when records may be gone."""
+"""The warning to a watcher that records may be lost."""
 
 
 class Client(Protocol):
-    """What is asked of librdkafka's consumer."""
+    """The part of librdkafka's consumer that a member uses."""
 
     def consume(self, num_messages: int, timeout: float) -> Sequence[Message]: ...
 
@@ -62,58 +61,58 @@ class Client(Protocol):
 
 
 class Decides(Protocol):
-    """What is asked of the consumer."""
+    """The part of the consumer that a member uses."""
 
     def process(self, records: Sequence[Record], deadline: float) -> BatchResult: ...
 
 
 class Watcher(Protocol):
-    """Who is told what a member does."""
+    """Receives the events of a member."""
 
     def decided(self, result: BatchResult, seconds: float, /) -> None: ...
 
     def failed(self, error: Exception, records: int) -> None: ...
 
     def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
-        """Partitions were ``assigned``, ``revoked`` or ``lost``; *owned* is how many there are now."""
+        """Partitions were ``assigned``, ``revoked`` or ``lost``. *owned* is the new number of partitions."""
 
     def behind(self, lags: Mapping[PartitionKey, int]) -> None:
-        """How many records each partition has behind the last settled one, once a second."""
+        """Called once a second with the number of unsettled records of each partition."""
 
     def warned(self, message: str, **fields: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How large batches are, and how long a member waits for what."""
+    """The size of batches and the waits of a member."""
 
     batch_size: int = 100
     window_seconds: float = 0.0
-    """How long a batch is gathered after its first record."""
+    """Seconds to gather a batch after its first record."""
     timeout_seconds: float = 60.0
-    """How long a batch is tried to be settled."""
+    """Deadline to settle a batch, in seconds."""
     poll_seconds: float = 0.5
-    """How long a poll waits for a record, and how often a signal to stop is looked for."""
+    """Seconds that a poll waits for a record. Signals to stop are checked as often."""
     slice_seconds: float = 1.0
-    """How long a batch is at work until the member polls in its midst, and again."""
+    """Seconds between two polls while a batch is at work."""
     longest_seconds: float = 900.0
-    """How long a batch may be at work: after that the member polls no more, and the group gives its partitions away."""
+    """Longest time for a batch. Then the member stops polling, and the group gives its partitions away."""
     backoff_seconds: float = 0.5
     backoff_cap_seconds: float = 30.0
     commit_again_seconds: float = 1.0
-    """How long after a commit that failed the next one is tried."""
+    """Seconds between a failed commit and the next try."""
 
     @property
     def silence_seconds(self) -> float:
-        """How long the group must bear a member that does not poll: a rebalance waits for the batch at hand."""
+        """Longest time without a poll. A rebalance waits for the batch at work."""
         return max(300.0, self.window_seconds + self.timeout_seconds)
 
 
 class Member:
     """
-    One member of a group. The client's callbacks are its methods.
+    One member of a group. Its ``on_…`` methods are the client's callbacks.
 
-    ``step`` does one batch, and is called again and again by one thread.
+    One thread calls ``step``, which does one batch, again and again.
     """
 
     def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
@@ -135,19 +134,19 @@ class Member:
         Args:
             consumer: Settles batches.
             brokers: The cluster.
-            pace: How large batches are, and what waits for how long.
-            watcher: Is told what the member does.
-            start: Starts a batch, in a thread by default.
-            is_asked: Says whether the member is to stop. What is gathered by then is the last batch.
-            is_overdue: Says whether the batch at work is to be given up.
-            clock: The time in seconds, by the same clock as that of *consumer*.
-            uniform: Chooses the wait between two bounds.
+            pace: The size of batches and the waits.
+            watcher: Receives the events of the member.
+            start: Starts a batch, by default in a thread.
+            is_asked: Returns whether the member shall stop after the messages that are gathered by then.
+            is_overdue: Returns whether to give up the batch at work.
+            clock: The time in seconds. The same clock as the *consumer*'s.
+            uniform: Chooses a wait between two bounds.
         """
         self.partitions = Partitions()
         self.assigned = False
-        """Whether the group has ever given this member its share, be it none."""
+        """Whether the group has ever assigned partitions to this member, even an empty set."""
         self.ticked = clock()
-        """When the loop was last known to be alive."""
+        """Last sign of life of the loop."""
         self._consumer = consumer
         self._brokers = brokers
         self.pace = pace
@@ -159,7 +158,7 @@ class Member:
         self._uniform = uniform
         self._client: Client | None = None
         self._pending: list[Message] = []
-        """Messages in no batch yet. Callbacks take some out in the midst of a poll, so the list is changed in place."""
+        """Messages for the next batch. Callbacks remove some during a poll, so the list is changed in place."""
         self._at_work: _AtWork | None = None
         self._commit_after = 0.0
         self._measure_at = 0.0
@@ -169,15 +168,15 @@ class Member:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing that was delivered waits to be decided."""
+        """Whether no delivered message waits for a batch."""
         return not self._pending and not self.partitions.returning()
 
     def step(self) -> int:
         """
-        Gather a batch, have it settled, and commit; how many records it had.
+        Gather a batch, have it settled, and commit. Return its number of records.
 
         Raises:
-            TopicUnusable: The client is not allowed to read.
+            TopicUnusable: The cluster refuses the client.
         """
         self._tick()
         self._send_back()
@@ -190,7 +189,7 @@ class Member:
             self._try("lag", lambda client: self._watcher.behind(self._lags(client)))
         return len(batch.records)
 
-    # The client calls these back, in the midst of a poll.
+    # The client calls these methods during a poll.
 
     def on_assign(self, _client: object, assigned: list[TopicPartition]) -> None:
         self.assigned = True
@@ -218,13 +217,13 @@ class Member:
             failure = error or one.error
             if failure is None:
                 partition.committed = one.offset
-            elif partition.asked == one.offset:  # otherwise a later commit is on its way
+            elif partition.asked == one.offset:  # otherwise a later commit is in flight
                 partition.asked = partition.committed
                 self._commit_after = self._clock() + self.pace.commit_again_seconds
                 self._watcher.warned("commit failed", error=failure.name(), partition=f"{one.topic}-{one.partition}")
 
     def on_reset(self, what: str) -> None:
-        """Learn that a partition does not have the offset to read from, and is read from its oldest record."""
+        """Learn that a partition does not have the wanted offset, and is read from its oldest record."""
         self._watcher.warned(OUT_OF_RANGE, what=what)
 
     def _gather(self) -> list[Message]:
@@ -258,7 +257,7 @@ class Member:
         return messages
 
     def _heed(self, message: Message) -> None:
-        """Take note of *message* if it is none of the topic but the client's own."""
+        """Handle a *message* that is an error or an event of the client."""
         error = message.error()
         if error is None:
             return
@@ -268,7 +267,7 @@ class Member:
                 partition.reached = max(partition.reached or 0, message.offset() or 0)
             return
         self._refuse(error)
-        self._watcher.warned("poll failed", error=f"{error.name()}: {error.str()}")  # which names the topic
+        self._watcher.warned("poll failed", error=f"{error.name()}: {error.str()}")  # the text names the topic
 
     def _refuse(self, error: KafkaError) -> None:
         if error.fatal() or error.code() in _REFUSED:
@@ -292,7 +291,7 @@ class Member:
         self._apply(at_work)
 
     def _wait_for(self, at_work: "_AtWork") -> None:
-        """Wait for a batch of which partitions are taken away, until its deadline."""
+        """Wait until its deadline for a batch with revoked partitions."""
         while not self._is_overdue():
             left = max(0.0, at_work.deadline - self._clock())
             if at_work.work.wait(min(left, self.pace.slice_seconds)):
@@ -302,7 +301,7 @@ class Member:
                 return
 
     def _apply(self, at_work: "_AtWork") -> None:
-        """Settle the partitions of a batch that has ended, once."""
+        """Settle the partitions of a finished batch, once."""
         if self._at_work is not at_work:
             return
         self._at_work = None
@@ -327,7 +326,7 @@ class Member:
         self._watcher.decided(result, seconds)
 
     def _fail(self, partition: Partition, first: int, unsettled: int) -> None:
-        """Have *partition* go back to the offset *unsettled* after a wait, and deliver nothing until then."""
+        """Have *partition* go back to the offset *unsettled* after a wait, and pause it until then."""
         if not self.partitions.owns(partition):
             return
         partition.fail(first, unsettled)
@@ -338,7 +337,7 @@ class Member:
 
     def _send_back(self) -> None:
         for partition in self.partitions.to_send_back(self._clock()):
-            # What is fetched between the two is dropped by the second.
+            # The seek drops messages that were fetched after the resume.
             there = _at(partition, partition.back_to)
             resumed = self._try("resume", lambda client, there=there: client.resume([there]))  # type: ignore[misc]
             if resumed and self._try("seek", lambda client, there=there: client.seek(there)):  # type: ignore[misc]
@@ -357,14 +356,14 @@ class Member:
         return True
 
     def _commit(self) -> None:
-        """Ask for the commit of what is settled; the answer comes in a later poll."""
+        """Request the commit of settled offsets. The answer comes in a later poll."""
         due = self.partitions.to_commit() if self._clock() >= self._commit_after else []
         if due and self._try("commit", lambda client: client.commit(offsets=_settled(due), asynchronous=True)):
             for one in due:
                 one.asked = one.settled
 
     def _commit_now(self, due: Sequence[Partition]) -> None:
-        """Commit what is settled, and wait for the answer."""
+        """Commit settled offsets, and wait for the answer."""
         if due and self._try("commit", lambda client: client.commit(offsets=_settled(due), asynchronous=False)):
             for one in due:
                 one.asked = one.committed = one.settled
@@ -382,7 +381,7 @@ class Member:
         paused = [_at(one) for one in self.partitions.returning() if one.key in keys]
         self.partitions.give_up(keys)
         self._pending[:] = [message for message in self._pending if key_of(message) not in keys]
-        if paused:  # librdkafka keeps a pause, so a partition that came back would never be read again
+        if paused:  # librdkafka keeps a pause, so a partition that comes back would never be read again
             self._try("resume", lambda client: client.resume(paused))
 
     def _tick(self) -> None:

@@ -1,7 +1,7 @@
 """
-What Prometheus reads of a member.
+The metrics of a member for Prometheus.
 
-The rule: a metric that the web interface has too has the same name and meaning.
+The rule: metrics that the web interface also has keep its names and meanings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class GroupMetrics:
             registry=registry,
         )
         self._unsettled = Counter(
-            "stream_consumer_unsettled_items", "Records that were gone back to, once for each time", registry=registry
+            "stream_consumer_unsettled_items", "Records to go back to, counted each time", registry=registry
         )
         self._batches = Counter("stream_consumer_batches", "Batches", ["outcome"], registry=registry)
         self._batch_seconds = Histogram(
@@ -52,9 +52,7 @@ class GroupMetrics:
             ["topic", "partition"],
             registry=registry,
         )
-        self._warnings = Counter(
-            "stream_consumer_warnings", "Warnings by what they say", ["warning"], registry=registry
-        )
+        self._warnings = Counter("stream_consumer_warnings", "Warnings by their text", ["warning"], registry=registry)
         self._model = Gauge(
             "stream_consumer_model_info", "The model that scores", ["name", "version", "digest"], registry=registry
         )
@@ -80,7 +78,7 @@ class GroupMetrics:
         self._partitions.set(owned)
 
     def behind(self, lags: Mapping[PartitionKey, int]) -> None:
-        """Learn how many records each partition has behind the last settled one."""
+        """Learn the number of unsettled records of each partition."""
         self._lag.clear()
         for key, lag in lags.items():
             self._lag.labels(key.topic, str(key.number)).set(lag)

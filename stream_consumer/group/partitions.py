@@ -1,8 +1,8 @@
 """
-How far each partition of a member is.
+The position of each partition of a member.
 
-The rule: a partition whose record could not be settled goes back to that record. Until it is there, nothing that comes
-from it is looked at, and the other partitions go on.
+The rule: a partition with an unsettled record goes back to that record. Until then its messages are ignored, and the
+other partitions continue.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,33 +20,33 @@ class PartitionKey(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Partition:
     """
-    A partition for as long as the member owns it.
+    A partition while the member owns it.
 
-    One that comes back after it was given away is another object, so an older batch cannot settle anything of it.
+    A partition that was given away and comes back is a new object, so an older batch cannot settle its records.
     """
 
     key: PartitionKey
     settled: int | None = None
-    """The offset behind the last settled record; None while the member has settled nothing."""
+    """The offset behind the last settled record. None until the member settles a record."""
     asked: int | None = None
-    """The offset of the last commit that was asked for."""
+    """The offset of the last requested commit."""
     committed: int | None = None
-    """The offset of the last commit that the broker has acknowledged."""
+    """The offset of the last acknowledged commit."""
     reached: int | None = None
-    """The end of the partition, if everything before it has been delivered."""
+    """The end of the partition, if everything before was delivered."""
     failures: int = 0
-    """How often in a row the same record could not be settled."""
+    """Failures in a row for the same record."""
     back_to: int | None = None
-    """The offset of the record to go back to; None while there is none."""
+    """The offset of the record to go back to, or None."""
     back_at: float = 0.0
-    """When to go back to it."""
+    """The time to go back."""
 
     def settle(self, offset: int) -> None:
-        """Everything before *offset* is settled."""
+        """Record that everything before *offset* is settled."""
         self.settled, self.failures = offset, 0
 
     def fail(self, first: int, unsettled: int) -> None:
-        """Of what was delivered from the offset *first* on, everything before the offset *unsettled* is settled."""
+        """Record a failure: of the batch from the offset *first*, only records before *unsettled* are settled."""
         if unsettled > first:
             self.settle(unsettled)
         self.failures += 1
@@ -54,7 +54,7 @@ class Partition:
         self.reached = None
 
     def is_settled_to(self, end: int) -> bool:
-        """Whether every record before the offset *end* is settled; markers of transactions are no records."""
+        """Whether every record before the offset *end* is settled. Transaction markers do not count as records."""
         if self.back_to is not None:
             return False
         return max(self.settled or 0, self.reached or 0) >= end
@@ -76,7 +76,7 @@ class Partitions:
         return self._owned.get(key)
 
     def owns(self, partition: Partition) -> bool:
-        """Whether *partition* is owned still, and was not given away meanwhile."""
+        """Whether *partition* was not given away meanwhile."""
         return self._owned.get(partition.key) is partition
 
     def take(self, keys: Iterable[PartitionKey]) -> None:

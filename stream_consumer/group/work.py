@@ -1,4 +1,4 @@
-"""A batch at work in a thread of its own, so that the member can go on polling while the model is slow."""
+"""A batch at work in a thread of its own, so that the member can poll while the model is slow."""
 
 import threading
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from stream_consumer.consumer import BatchResult
 
 
 class Work(Protocol):
-    """A batch that is being decided and written."""
+    """A batch that is scored and written."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end, for so long at most; whether it has come."""
+        """Wait for the end for at most *seconds*. Return whether it has come."""
 
     def result(self) -> BatchResult:
-        """Return what became of the batch, or raise what ended it."""
+        """Return the result of the batch, or raise its exception."""
 
 
 Start = Callable[[Callable[[], BatchResult]], Work]
@@ -22,9 +22,9 @@ Start = Callable[[Callable[[], BatchResult]], Work]
 
 class WorkThread:
     """
-    Work in a thread that is made once and serves every batch.
+    One thread for the work of every batch.
 
-    The thread is a daemon: a process that is told to end at once does not wait for a batch that hangs.
+    The thread is a daemon, so a process that must stop at once does not wait for a batch that hangs.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class _ThreadWork:
     def run(self) -> None:
         try:
             self._result = self._call()
-        except BaseException as error:  # noqa: BLE001 (it is raised again where the result is asked for)
+        except BaseException as error:  # noqa: BLE001 (``result`` raises it again)
             self._result = error
         self._done.set()
 

@@ -1,7 +1,7 @@
 """
-How a client of a Kafka cluster is connected and authenticated, as librdkafka's configuration.
+The connection and authentication of a client of a Kafka cluster, as librdkafka's configuration.
 
-The rule: secrets are in the configuration and nowhere else. No ``repr``, no message and no log has them.
+The rule: secrets are in the configuration and nowhere else. No ``repr``, message or log has them.
 """
 
 import importlib
@@ -15,22 +15,22 @@ from stream_consumer.loopback import is_loopback
 
 
 class Authentication(StrEnum):
-    """How the client and the brokers know each other."""
+    """How the client and the brokers authenticate."""
 
     PLAINTEXT = "plaintext"
-    """Not at all, and nothing is encrypted: on loopback only."""
+    """Without authentication and encryption. On loopback only."""
     TLS = "tls"
     """The brokers have certificates."""
     PLAIN = "plain"
-    """The client has a user name and a password, which it sends over TLS."""
+    """The client sends a user name and a password over TLS."""
     SCRAM_SHA_256 = "scram-sha-256"
-    """The same, but the password is not sent."""
+    """As PLAIN, but the client does not send the password itself."""
     SCRAM_SHA_512 = "scram-sha-512"
-    """The same; of those with passwords Amazon MSK has no other kind."""
+    """As SCRAM_SHA_256, with a longer hash. The only password authentication of Amazon MSK."""
     IAM = "iam"
-    """The client has a role, over TLS: Amazon MSK only."""
+    """The client has a role of IAM, over TLS. Amazon MSK only."""
     MUTUAL_TLS = "mtls"
-    """The client has a certificate, too."""
+    """The client has a certificate, as the brokers have."""
 
 
 SECRET_FIELDS: Mapping[Authentication, tuple[str, ...]] = {
@@ -40,7 +40,7 @@ SECRET_FIELDS: Mapping[Authentication, tuple[str, ...]] = {
     Authentication.MUTUAL_TLS: ("certificate", "privateKey"),
 }
 """
-What the secret of a kind of authentication holds, by the names that Lambda's own mappings want.
+The fields in the secret of each kind of authentication. The names are those of Lambda's own mappings.
 
 Source: AWS Lambda developer guide, "Configuring cluster authentication methods".
 """
@@ -55,21 +55,21 @@ def hosts(brokers: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A cluster and the way to it."""
+    """A cluster and how to connect to it."""
 
     brokers: str
     """``host:port``, separated by commas."""
     authentication: Authentication
     secret: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """By :data:`SECRET_FIELDS`, and ``privateKeyPassword`` if the key has one."""
+    """Secrets by :data:`SECRET_FIELDS`. Also ``privateKeyPassword`` if the key has a password."""
     authority: str | None = field(default=None, repr=False)
-    """The certificate, in PEM, that the brokers' are signed with; by default one that the system trusts."""
+    """The CA certificate of the brokers, in PEM. By default the system's CA certificates."""
     region: str | None = None
-    """Of Amazon MSK, for IAM."""
+    """Region of Amazon MSK, for IAM."""
 
     def configuration(self) -> dict[str, Any]:
         """
-        Return librdkafka's options; no log may show them.
+        Return librdkafka's options. They hold secrets, so never log them.
 
         Raises:
             SettingsError: The library that signs for IAM is not installed.
@@ -101,7 +101,7 @@ class Connection:
         return {name: value for name, value in chosen.items() if value is not None}
 
     def strangers(self, found: list[str]) -> list[str]:
-        """Return those hosts, of which a broker says that the cluster has them, that nothing may be sent to."""
+        """Return the hosts of *found*, as brokers list them, to which the client must not send anything."""
         if self.authentication is not Authentication.PLAINTEXT:
             return []
         return [host for host in found if not is_loopback(host)]
@@ -109,12 +109,12 @@ class Connection:
 
 def iam_tokens(region: str | None) -> Callable[[str], tuple[str, float]]:
     """
-    Return what librdkafka calls for a token: it gives the token and when that expires, in Unix seconds.
+    Return a callback for librdkafka that gives a token and its expiry in Unix seconds.
 
-    The credentials are the environment's own, and each token is signed with those of its time.
+    The credentials come from the environment. Each token is signed with the credentials of that moment.
 
     Raises:
-        SettingsError: The signer is not installed, or no region is known.
+        SettingsError: The signer is not installed, or the region is unknown.
 
     Source: Amazon MSK developer guide, "Configure clients for IAM access control".
     """

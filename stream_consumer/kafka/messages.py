@@ -1,7 +1,7 @@
 """
 A message of librdkafka → a record, as Lambda would deliver it.
 
-The rule: a record is made of every message. Nothing that a producer chose keeps the record from the consumer.
+The rule: every message becomes a record. No content of a message keeps the record from the consumer.
 """
 
 import logging
@@ -19,15 +19,16 @@ _TIMESTAMP_TYPES: Mapping[int, str] = {
     TIMESTAMP_CREATE_TIME: "CREATE_TIME",
     TIMESTAMP_LOG_APPEND_TIME: "LOG_APPEND_TIME",
 }
-"""By the names of Lambda's events."""
-# Of such headers the library returns a broken list and sets an exception. Python does not look for the exception behind
-# a method that it calls often, and the list ends the process. A call from C always looks.
+"""Timestamp types by their names in Lambda's events."""
+# For unreadable headers the library sets an exception, but returns a broken list instead of NULL. Python does not check
+# for the exception after a method that it calls often, and the broken list crashes the process. A call from C always
+# checks.
 _checked_headers = operator.methodcaller("headers")
 _LOGGER = logging.getLogger(__name__)
 
 
 class Message(Protocol):
-    """What is asked of librdkafka's message."""
+    """The part of librdkafka's message that is used."""
 
     def error(self) -> Any: ...
 
@@ -47,7 +48,7 @@ class Message(Protocol):
 
 
 def record_of(message: Message, location: str) -> Record:
-    """Return the record of *message*, which is no error; *location* is its topic with its cluster."""
+    """Return the record of *message*, which must not be an error. *location* is its topic with its cluster."""
     kind, timestamp = message.timestamp()
     known = _TIMESTAMP_TYPES.get(kind)
     origin = KafkaOrigin(
@@ -64,7 +65,7 @@ def record_of(message: Message, location: str) -> Record:
 
 def _headers(message: Message) -> list[Header]:
     """
-    Return the headers of *message*, or none if the library cannot read them: a name is not UTF-8.
+    Return the headers of *message*, or an empty list if a name is not UTF-8, which the library cannot read.
 
     Source: seen with confluent-kafka 2.16.1; tests/group/test_group_real.py has it.
     """
@@ -72,6 +73,6 @@ def _headers(message: Message) -> list[Header]:
         found = _checked_headers(message)
     except (SystemError, UnicodeDecodeError):
         where = f"{message.topic()}-{message.partition()}:{message.offset()}"
-        _LOGGER.warning("%s goes on without its headers: the name of one is not UTF-8", where)
+        _LOGGER.warning("%s loses its headers: the name of a header is not UTF-8", where)
         return []
     return [Header(encodable(name), value) for name, value in found] if found else []

@@ -1,7 +1,7 @@
 """
-The client of a topic: how it is made, asked for its topic, served, and given up for a new one.
+The client of a topic: making, checking, serving and replacing it.
 
-The rule: an error of the library is never an exception beyond this module, but for what init must refuse.
+The rule: an error of the library leaves this module as an exception only if init must refuse it.
 """
 
 import logging
@@ -17,26 +17,26 @@ from stream_consumer.errors import TopicUnusable
 from stream_consumer.kafka.connection import Connection
 
 LONGEST_SECONDS = 900
-"""Longer than any invocation: the deadline of a write is what ends it."""
+"""Longer than any invocation, so the deadline of a write always comes first."""
 _METADATA_SECONDS = 1.0
 
 OPTIONS: dict[str, Any] = {
     "client.id": "stream-consumer",
     "allow.auto.create.topics": False,
-    # A frozen environment does not notice that its connections are gone. Load balancers drop them after 350 s.
+    # A frozen environment does not notice lost connections. Load balancers drop connections after 350 s.
     "connections.max.idle.ms": 300_000,
     "socket.timeout.ms": 10_000,
     "socket.keepalive.enable": True,
     "reconnect.backoff.max.ms": 1_000,
-    # Errors are told by what could not be written. Only what nobody is told of otherwise is logged.
+    # The library only logs critical messages. Other errors come back as failures.
     "log_level": 2,
 }
-"""Of every client."""
+"""Options of every client."""
 
 _PRODUCER_OPTIONS: dict[str, Any] = {
     **OPTIONS,
     "enable.idempotence": True,
-    # As Java's producers choose it, so that one key is in one partition, whoever writes it.
+    # As Java's producers do, so that a key is in one partition for all producers.
     "partitioner": "murmur2_random",
     "message.timeout.ms": LONGEST_SECONDS * 1000,
 }
@@ -44,18 +44,18 @@ _PRODUCER_OPTIONS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class TopicUse:
-    """What a topic is asked for, in the words of whoever named it: remedies name what can be changed."""
+    """The source of a topic's names and rights, for remedies that name the option or setting to change."""
 
     brokers: str
-    """Where the brokers were named."""
+    """The option or setting of the brokers."""
     network: str
-    """Where the DNS that knows the brokers is."""
+    """The DNS that resolves the brokers."""
     routes: str
-    """What lies between the client and the brokers."""
+    """The network between the client and the brokers."""
     topic: str
-    """Where the topic was named."""
+    """The option or setting of the topic."""
     rights: str
-    """What the cluster must allow."""
+    """The permission that the client needs."""
 
 
 OUTPUT = TopicUse(
@@ -75,7 +75,7 @@ Delivered = Callable[[KafkaError | None, object], None]
 
 
 class TopicClient(Protocol):
-    """What is asked of each client of librdkafka."""
+    """The part of librdkafka's clients that is used."""
 
     def poll(self, timeout: float) -> object: ...
 
@@ -83,7 +83,7 @@ class TopicClient(Protocol):
 
 
 class TopicProducer(TopicClient, Protocol):
-    """What is asked of librdkafka's producer."""
+    """The part of librdkafka's producer that is used."""
 
     def produce(
         self,
@@ -101,10 +101,10 @@ class TopicProducer(TopicClient, Protocol):
 
 
 def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicProducer:
-    """Make a producer, which connects by itself; *on_error* is told what goes wrong with that."""
+    """Make a producer. It connects by itself, and *on_error* gets the errors of the connections."""
     logger = logging.getLogger("stream_consumer.kafka")
     made: Any = Producer({**connection.configuration(), **_PRODUCER_OPTIONS, "error_cb": on_error}, logger=logger)
-    producer: TopicProducer = made  # whose stubs give every argument a default
+    producer: TopicProducer = made  # its stubs give every argument a default
     return producer
 
 
@@ -113,7 +113,7 @@ Client = TypeVar("Client", bound=TopicClient)
 
 
 class TopicSession(Generic[Client]):
-    """A client that is made when it is needed, and anew once it was given up."""
+    """A client that is made on first use, and made anew after ``close``."""
 
     def __init__(
         self,
@@ -127,22 +127,22 @@ class TopicSession(Generic[Client]):
         self.topic = topic
         self._use = use
         self.trouble: KafkaError | None = None
-        """The last error of a connection."""
+        """Last error of a connection."""
         self._connection = connection
         self._connect = connect
         self._clock = clock
         self._client: Client | None = None
 
     def close(self) -> None:
-        """Give the client up: the next call makes a new one."""
+        """Close the client. The next call makes a new client."""
         self._client = None
 
     def client(self) -> Client:
         """
-        Return the client, which is made if there is none.
+        Return the client, and make it first if necessary.
 
         Raises:
-            TopicUnusable: The library takes no such certificate, key or password, or gets no token of IAM.
+            TopicUnusable: The library refuses a certificate, key or password, or gets no token from IAM.
 
         Source: seen with confluent-kafka 2.16.1, which waits 10 s for a token and then raises a SystemError.
         """
@@ -166,15 +166,15 @@ class TopicSession(Generic[Client]):
         )
 
     def _on_error(self, error: KafkaError) -> None:
-        # What says more is kept: that all brokers are down follows from it.
+        # Keep the more precise error. "All brokers down" only follows from it.
         if self.trouble is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 (its name)
             self.trouble = error
 
     def serve(self, wait: Callable[[], object]) -> None:
         """
-        Have the client call back, for as long as *wait* does.
+        Let the client make callbacks while *wait* runs.
 
-        A fatal error is raised from within, and calls of its reports then fail with a SystemError that it causes.
+        The client raises a fatal error during *wait*. Its reports then fail with a SystemError, caused by that error.
         Source: seen with confluent-kafka 2.16.1; tests/kafka/test_topic_writer_real.py has it.
         """
         try:
@@ -187,7 +187,7 @@ class TopicSession(Generic[Client]):
 
     def check(self, seconds: float) -> None:
         """
-        Ask the cluster for the topic, for some *seconds*.
+        Request the topic from the cluster, for up to *seconds*.
 
         Raises:
             TopicUnusable: No broker can be reached, or the client or the topic is refused.
@@ -195,11 +195,11 @@ class TopicSession(Generic[Client]):
         ends = self._clock() + seconds
         while True:
             client = self.client()
-            self.serve(partial(client.poll, 0.0))  # which fetches a token of IAM
+            self.serve(partial(client.poll, 0.0))  # fetches a token of IAM
             try:
                 found = client.list_topics(self.topic, timeout=min(_METADATA_SECONDS, seconds))
             except KafkaException as error:
-                self.serve(partial(client.poll, 0.0))  # which tells of the connections' errors
+                self.serve(partial(client.poll, 0.0))  # reports the connections' errors
                 trouble = self.trouble or error.args[0]
                 if trouble.code() in self._hopeless or self._clock() >= ends:
                     self.close()
@@ -224,7 +224,7 @@ class TopicSession(Generic[Client]):
 
     @property
     def _hopeless(self) -> dict[int, str]:
-        """Errors of a connection that the next try does not mend, and their remedies."""
+        """Connection errors for which a retry cannot help, with their remedies."""
         return {
             KafkaError._AUTHENTICATION: (  # noqa: SLF001 (its name)
                 "look at KAFKA_AUTHENTICATION, at what KAFKA_SECRET_ARN holds or, with IAM, at the role's "

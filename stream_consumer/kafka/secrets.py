@@ -1,7 +1,7 @@
 """
 Secrets by their ARNs.
 
-The rule: no message has a value of one. What botocore says of a call names the secret and never holds it.
+The rule: no message has the value of a secret. Errors of botocore name the secret but do not hold it.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from stream_consumer.errors import SettingsError
 
 def read_secret(client: Any, arn: str, fields: Sequence[str]) -> dict[str, str]:
     """
-    Return what the secret *arn* of AWS Secrets Manager holds: a JSON object of texts, with *fields* at least.
+    Return the secret *arn* of AWS Secrets Manager, a JSON object of texts with at least *fields*.
 
     Raises:
-        SettingsError: It cannot be read, or is of another shape.
+        SettingsError: The secret cannot be read, or has another shape.
     """
     wanted = f"wanted a JSON object of texts with the keys {' and '.join(fields)}"
     try:
@@ -31,13 +31,12 @@ def read_secret(client: Any, arn: str, fields: Sequence[str]) -> dict[str, str]:
         ) from None
     except BotoCoreError as error:
         raise SettingsError(
-            f"the secret {arn} cannot be read: {error}; from within a VPC Secrets Manager needs an endpoint or a NAT "
-            "gateway"
+            f"the secret {arn} cannot be read: {error}; from a VPC, Secrets Manager needs an endpoint or a NAT gateway"
         ) from error
     try:
         held = msgspec.json.decode(text or "", type=dict[str, str])
-    except ValueError:  # whose message may quote the secret
-        raise SettingsError(f"the secret {arn} is of another shape; {wanted}") from None
+    except ValueError:  # its message may quote the secret
+        raise SettingsError(f"the secret {arn} has another shape; {wanted}") from None
     if missing := [name for name in fields if not held.get(name)]:
         raise SettingsError(f"the secret {arn} has no {' and no '.join(missing)}; {wanted}")
     return held

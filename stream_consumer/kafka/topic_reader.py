@@ -1,8 +1,8 @@
 """
-The partitions of a topic are read without a consumer group, from given offsets on, and nothing is committed.
+Reading partitions of a topic from given offsets, without a consumer group and without commits.
 
-The rule: the records of a partition come once each, in order, without a gap. librdkafka itself tries again what fails
-on the way. What no other try mends is ``StreamUnreadable``.
+The rule: the records of a partition come once each, in order, without a gap. librdkafka itself retries. An error for
+which a retry cannot help is ``StreamUnreadable``.
 """
 
 import logging
@@ -30,19 +30,19 @@ from stream_consumer.kafka.messages import record_of
 from stream_consumer.kafka.producer import READ_BY_COMMAND, TopicClient, TopicSession
 
 BEGINNING = OFFSET_BEGINNING
-"""Stands for the offset of the oldest record that a partition still has."""
+"""Means the offset of the oldest record of a partition."""
 
 _ASKING_SECONDS = 10.0
 _MOST_RECORDS = 500
 _OPTIONS: dict[str, Any] = {
     "client.id": "stream-consumer",
-    # librdkafka's consumer must have one. Nothing joins it without a subscription.
+    # Required by librdkafka's consumer. Without a subscription, the client does not join the group.
     "group.id": "stream-consumer-reader",
     "enable.auto.commit": False,
     "enable.partition.eof": True,
     "auto.offset.reset": "error",
     "allow.auto.create.topics": False,
-    # How long a broker waits for records to come. It delays the news that a partition has no more.
+    # Time that a broker waits for new records, before it reports the end of a partition.
     "fetch.wait.max.ms": 100,
     "socket.keepalive.enable": True,
     "reconnect.backoff.max.ms": 1_000,
@@ -60,7 +60,7 @@ Answer = TypeVar("Answer")
 
 
 class TopicConsumer(TopicClient, Protocol):
-    """What is asked of librdkafka's consumer."""
+    """The part of librdkafka's consumer that is used."""
 
     def assign(self, partitions: list[TopicPartition]) -> None: ...
 
@@ -76,25 +76,25 @@ class TopicConsumer(TopicClient, Protocol):
 
 
 def connect(connection: Connection, on_error: Callable[[KafkaError], None]) -> TopicConsumer:
-    """Make a consumer, which connects by itself; *on_error* is told what goes wrong with that."""
+    """Make a consumer. It connects by itself, and *on_error* gets the errors of the connections."""
     logger = logging.getLogger("stream_consumer.kafka")
     made: Any = Consumer({**connection.configuration(), **_OPTIONS, "error_cb": on_error}, logger=logger)
-    consumer: TopicConsumer = made  # whose stubs give every argument a default
+    consumer: TopicConsumer = made  # its stubs give every argument a default
     return consumer
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one read gave."""
+    """The result of a read."""
 
     records: list[Record]
-    """Of any partitions, in order within each."""
+    """Records of any partitions, in order within each."""
     tips: frozenset[int]
-    """Partitions that had no more."""
+    """Partitions that were read to their end."""
 
 
 class TopicReader:
-    """Reads partitions of a topic onwards from the offsets that they are assigned."""
+    """Reads partitions of a topic from assigned offsets on."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class TopicReader:
 
     def check(self, seconds: float = 5.0) -> None:
         """
-        Ask the cluster for the topic, for some *seconds*.
+        Request the topic from the cluster, for up to *seconds*.
 
         Raises:
             TopicUnusable: No broker can be reached, or the client or the topic is refused.
@@ -119,7 +119,7 @@ class TopicReader:
         self._session.check(seconds)
 
     def close(self) -> None:
-        """Leave the cluster: another read begins anew."""
+        """Close the client. Another read begins anew."""
         self._session.client().close()
         self._session.close()
 
@@ -129,7 +129,7 @@ class TopicReader:
 
         Raises:
             ReadFailed: No broker answers.
-            StreamUnreadable: The topic is gone, or the client is refused.
+            StreamUnreadable: The topic is gone, or the cluster refuses the client.
         """
         found = self._asked(partial(self._session.client().list_topics, self.topic, _ASKING_SECONDS)).topics[self.topic]
         if found.error is not None:
@@ -138,9 +138,10 @@ class TopicReader:
 
     def tips(self, partitions: Iterable[int]) -> dict[int, int]:
         """
-        Return the offset behind the last record of each of *partitions*. What was assigned is assigned no more.
+        Return the offset behind the last record of each of *partitions*. Clears the assignment.
 
-        A fetch says so, since Tansu's answer to the request for offsets is that of the last batch's first record.
+        The offsets come from a fetch, since Tansu answers a request for offsets with the first record of the last
+        batch.
 
         Raises:
             ReadFailed, StreamUnreadable: As :meth:`partitions`.
@@ -150,7 +151,7 @@ class TopicReader:
         self.assign(dict.fromkeys(wanted, OFFSET_END))
         while missing := wanted - found.keys():
             if self._clock() >= until:
-                raise ReadFailed(f"{self.location} does not tell where its partitions {sorted(missing)} end")
+                raise ReadFailed(f"{self.location} does not tell the ends of its partitions {sorted(missing)}")
             for message in self._messages(0.05):
                 if self._is_end(message):
                     found[message.partition() or 0] = message.offset() or 0
@@ -158,9 +159,9 @@ class TopicReader:
 
     def at_time(self, partitions: Iterable[int], seconds: float) -> dict[int, int | None]:
         """
-        Return the offset of the first record of each of *partitions* that is not before *seconds* of Unix time.
+        Return the offset of the first record of each of *partitions* at or after *seconds* of Unix time, or None.
 
-        It is None where no record is. The records behind it may be of earlier times.
+        Later records may have earlier times.
 
         Raises:
             ReadFailed, StreamUnreadable: As :meth:`partitions`.
@@ -173,7 +174,7 @@ class TopicReader:
         return {answer.partition: answer.offset if answer.offset >= 0 else None for answer in answers}
 
     def assign(self, offsets: Mapping[int, int]) -> None:
-        """Read these partitions from these offsets on, and no others."""
+        """Read only these partitions, from these offsets on."""
         self._session.client().assign(self._places(offsets))
 
     def add(self, offsets: Mapping[int, int]) -> None:
@@ -181,15 +182,15 @@ class TopicReader:
         self._session.client().incremental_assign(self._places(offsets))
 
     def drop(self, partitions: Iterable[int]) -> None:
-        """Read these partitions no more."""
+        """Stop reading these partitions."""
         self._session.client().incremental_unassign(self._places(dict.fromkeys(partitions, OFFSET_END)))
 
     def read(self, seconds: float) -> Page:
         """
-        Return what comes within *seconds*, which may be nothing.
+        Return the records that come within *seconds*. The page may be empty.
 
         Raises:
-            StreamUnreadable: The topic is gone, the client is refused, or a partition does not have the offset.
+            StreamUnreadable: The topic is gone, the cluster refuses the client, or a partition lacks the offset.
         """
         records: list[Record] = []
         tips: set[int] = set()
@@ -211,10 +212,10 @@ class TopicReader:
 
     def _is_end(self, message: Message) -> bool:
         """
-        Return whether *message* says that its partition has no more.
+        Return whether *message* marks the end of its partition.
 
         Raises:
-            StreamUnreadable: It says that the partition cannot be read.
+            StreamUnreadable: *message* is an error, and the partition cannot be read.
         """
         error = message.error()
         if error is None:
@@ -222,12 +223,12 @@ class TopicReader:
         if error.code() in _FORGOTTEN:
             raise StreamUnreadable(
                 f"{self.topic}-{message.partition()} of {self.location} does not have the record to begin with: "
-                f"{error.str()}; Kafka has forgotten it, or the topic was deleted and made again: begin elsewhere"
+                f"{error.str()}; its retention has ended, or the topic was deleted and made again: begin elsewhere"
             )
         if error.code() in _REFUSED:
             self._refuse(error)
         if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001 (its name)
-            _LOGGER.warning("reading %s goes on after: %s", self.location, error.name())
+            _LOGGER.warning("still reading %s after an error: %s", self.location, error.name())
             return False
         return True
 

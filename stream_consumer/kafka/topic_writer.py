@@ -1,13 +1,13 @@
 """
-Entries are written to a Kafka topic by an idempotent producer.
+Writing entries to a Kafka topic with an idempotent producer.
 
-The rule: entries that were *not* written come back, by position. Until the caller's deadline librdkafka sends again
-what fails on the way, keeps the order of a partition and writes nothing twice. What is not acknowledged then is purged,
-and the producer is given up with it, as after any other failure: the next write begins with a new one.
+The rule: ``write`` returns the entries that were *not* written, by position. librdkafka retries until the caller's
+deadline, keeps the order of a partition and writes nothing twice. Entries without an acknowledgement at the deadline
+are purged. After this, as after any other failure, the producer is given up, and the next write makes a new producer.
 
-A broker that refuses an entry as invalid refuses all that came in one request with it. So what is refused is sent again
-alone, to find the entries at fault. Among the entries of such a request no order is promised. As long as the topic has
-taken nothing, a fault that many entries share is the deployment's, and none of them is at fault.
+A broker that refuses an entry as invalid refuses the entry's whole request. Refused entries are sent again one by one,
+to find the entries at fault. The order among the entries of such a request is not promised. Before the topic has taken
+its first entry, a fault of many entries is the deployment's fault, not theirs.
 """
 
 import time
@@ -32,13 +32,13 @@ from stream_consumer.kafka.producer import (
 from stream_consumer.sinks import NOT_SENT, Entry, TopicEntry, Unwritten, Written
 
 EVENT_ID_HEADER = "event_id"
-"""Header with the event id of a prediction: readers keep the first of each without parsing values."""
+"""Header with the event id of a prediction. Readers can drop repetitions without parsing values."""
 
 OUT_OF_TIME = "the deadline came before an answer"
 
 _PURGING_SECONDS = 0.1
 _MANY = 100
-"""Refused entries before the topic has taken one: the deployment is at fault."""
+"""So many refused entries before the first accepted entry mean that the deployment is at fault."""
 _FULL_QUEUE_SECONDS = 0.05
 
 _INVALID = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_RECORD, KafkaError.RECORD_LIST_TOO_LARGE})
@@ -46,13 +46,13 @@ _PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaE
 
 
 class _Failure(NamedTuple):
-    """Why one entry was not written."""
+    """The reason why an entry was not written."""
 
     reason: str
     invalid: bool = False
-    """Whether the topic refuses what the request holds."""
+    """Whether the topic refuses the content of the request."""
     at_fault: bool = False
-    """Whether it is this very entry that is refused."""
+    """Whether this entry itself is at fault."""
 
 
 class PredictionTopic:
@@ -70,11 +70,11 @@ class PredictionTopic:
         self._session = TopicSession(connection, name, connect, clock, use=use)
         self._clock = clock
         self._accepted = False
-        """Whether the topic has ever taken an entry."""
+        """Whether the topic has ever accepted an entry."""
 
     def check(self, seconds: float = 5.0) -> None:
         """
-        Ask the cluster for the topic, for some *seconds*.
+        Request the topic from the cluster, for up to *seconds*.
 
         Raises:
             TopicUnusable: No broker can be reached, or the client or the topic is refused.
@@ -82,16 +82,16 @@ class PredictionTopic:
         self._session.check(seconds)
 
     def close(self) -> None:
-        """Drop the connections: the next write makes new ones."""
+        """Close the connections. The next write opens them again."""
         self._session.close()
 
     def write(self, items: Sequence[Entry], deadline: float) -> Written:
         """
         Write *items* to the topic until *deadline* (of the clock).
 
-        Nothing is sent behind an entry that is larger than the producer takes, or once it is known that any failed.
+        Sending stops at an entry that is too large for the producer, and at the first known failure.
         """
-        # Half of the time at most: what is found to be at fault must still become a dead letter.
+        # At most half of the time, since an entry at fault must still become a dead letter.
         began = self._clock()
         isolating_until = began + (deadline - began) / 2
         failures, tried = self._send(items, range(len(items)), deadline)
@@ -105,12 +105,12 @@ class PredictionTopic:
 
     def _isolate(self, items: Sequence[Entry], failures: dict[int, _Failure], deadline: float) -> int:
         """
-        Send what was refused as invalid again, entry by entry, until one fails otherwise.
+        Send entries that were refused as invalid again, one by one, until another kind of failure.
 
-        Takes out of *failures* what is written, and marks there what is at fault.
+        Removes written entries from *failures*, and marks the entries at fault there.
 
         Returns:
-            How many entries were sent again.
+            The number of entries that were sent again.
         """
         resent = 0
         for at in sorted(failures):
@@ -130,16 +130,16 @@ class PredictionTopic:
         self, items: Sequence[Entry], positions: Sequence[int], deadline: float
     ) -> tuple[dict[int, _Failure], int]:
         """
-        Send the entries at *positions*, and none behind one that the producer refuses.
+        Send the entries at *positions*, and stop at an entry that the producer refuses.
 
         Returns:
-            Why entries were not written, by position, and how many of *positions* were tried.
+            The failures by position, and how many of *positions* were tried.
         """
         if self._clock() >= deadline:
             return {at: _Failure(OUT_OF_TIME) for at in positions}, len(positions)
         try:
             producer = self._session.client()
-        except TopicUnusable as error:  # for now: there was one at init
+        except TopicUnusable as error:  # temporary, since init had a client
             return {at: _Failure(str(error)) for at in positions}, len(positions)
         acknowledged: set[int] = set()
         failures: dict[int, _Failure] = {}
@@ -149,7 +149,7 @@ class PredictionTopic:
             at = positions[tried]
             try:
                 failure = self._produce(producer, items[at], partial(delivered, at))
-            except BufferError:  # the queue is full: wait until something of it is written
+            except BufferError:  # the queue is full: wait until part of it is written
                 if self._clock() >= deadline:
                     break
                 self._session.serve(partial(producer.poll, min(_FULL_QUEUE_SECONDS, self._left(deadline))))
@@ -168,16 +168,16 @@ class PredictionTopic:
     def _account_for(
         self, positions: Sequence[int], acknowledged: set[int], failures: dict[int, _Failure], deadline: float
     ) -> None:
-        """Put into *failures* all of *positions* that were not acknowledged; give up a producer that failed any."""
-        # Whatever has no report was not acknowledged: reports get lost with a producer that fails.
+        """Add unacknowledged *positions* to *failures*. Close the producer after a failure."""
+        # An entry without a report counts as unacknowledged. A failing producer loses reports.
         unknown = [at for at in positions if at not in acknowledged and at not in failures]
         failures.update({at: _Failure(self._unanswered(deadline)) for at in unknown})
         if not all(failure.invalid for failure in failures.values()):
-            self._session.close()  # which forgets what it has heard of the topic, too
+            self._session.close()  # also drops the cached state of the topic
 
     def _produce(self, producer: TopicProducer, entry: Entry, delivered: Delivered) -> _Failure | None:
         """
-        Hand *entry* to the producer; why the producer refuses it.
+        Hand *entry* to the producer. Return the failure if the producer refuses it.
 
         Raises:
             BufferError: The producer's queue is full.
@@ -204,14 +204,14 @@ class PredictionTopic:
         error: KafkaError | None,
         _message: object,
     ) -> None:
-        """Take the report of the entry at the position *at*."""
+        """Handle the report of the entry at the position *at*."""
         if error is None:
             acknowledged.add(at)
         elif error.code() not in _PURGED:
             failures[at] = self._failure(error)
 
     def _failure(self, error: KafkaError) -> _Failure:
-        # Without the broker's own words, which may quote a record.
+        # Without the broker's message, which may quote a record.
         return _Failure(f"the topic was answered with {error.name()}", error.code() in _INVALID)
 
     def _unanswered(self, deadline: float) -> str:

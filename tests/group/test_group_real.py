@@ -203,7 +203,7 @@ def test_a_header_whose_name_is_not_utf8_keeps_no_record_from_its_prediction(
     produce(cluster.brokers, range(401, 404))
     consume(subscription(cluster.brokers), member(cluster.brokers), Stop(), ignore)
     assert written(cluster.brokers).keys() == all_of(404)
-    assert caplog.messages == ["rides-0:100 goes on without its headers: the name of one is not UTF-8"]
+    assert caplog.messages == ["rides-0:100 loses its headers: the name of a header is not UTF-8"]
 
 
 def test_a_group_whose_offset_the_topic_does_not_have_is_said_and_begins_with_the_oldest(cluster: MockCluster) -> None:

@@ -127,7 +127,7 @@ def test_brokers_that_are_silent_are_not_waited_for_for_ever() -> None:
     time = FakeTime()
     log = FakeLog(silent=True, before_read=lambda: time.sleep(1.0))
     topic = reader(log, time)
-    with pytest.raises(ReadFailed, match="does not tell where its partitions \\[0, 1\\] end"):
+    with pytest.raises(ReadFailed, match="does not tell the ends of its partitions \\[0, 1\\]"):
         topic.tips([0, 1])
     with pytest.raises(ReadFailed, match="does not answer: _TRANSPORT"):
         topic.partitions()
