@@ -1,7 +1,7 @@
 """
-Comparing what two models make of the same records: by how much their numbers differ, and where they disagree.
+Comparing the predictions of two models for the same records: differences of numbers, and disagreements.
 
-The rule: what is kept does not grow with the records. ``replay --compare`` and the challenger both count here.
+The rule: memory does not grow with the number of records. ``replay --compare`` and the challenger share this code.
 """
 
 import heapq
@@ -25,7 +25,7 @@ _NUMBERS = {int, float}
 
 
 class Outcome(NamedTuple):
-    """What a model makes of one record: a predicted JSON value, or the reason why there is none."""
+    """A model's outcome for one record: a predicted JSON value, or a dead letter's reason."""
 
     value: Any = None
     reason: str = ""
@@ -62,52 +62,52 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """Records that the models disagree on: what each says, ``scored``, a label or a dead letter's reason."""
+    """Records on which the models disagree, with the verdict of each: ``scored``, a label or a dead letter's reason."""
 
     one: str
     other: str
     records: int
     example: str
-    """Event id of the first."""
+    """Event id of the first such record."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How two models differ: differences are the other's number less the one's."""
+    """The differences of two models. A difference is the second model's number minus the first model's."""
 
     records: int
     predicted_by_both: int
     disagreeing: int
-    """Of these: labels that are not the same, or a number that differs by more than the threshold."""
+    """Of these: records with different labels, or with numbers that differ by more than the threshold."""
     one_alone: int
-    """Records that the one predicts and the other does not."""
+    """Records that only the first model predicts."""
     scored_by_both: int
-    """Records for which both predicted a number."""
+    """Records for which both models predicted a number."""
     differing: int
-    """Of these: with any difference at all."""
+    """Of these: records with any difference."""
     mean: float
     rms: float
     p50: float
-    """Of the absolute difference, within 1 %, as the next."""
+    """Median of the absolute difference, within 1 %. ``p95`` is the 95th percentile."""
     p95: float
     largest: float
-    """Of the absolute difference."""
+    """Largest absolute difference."""
     largest_differences: Sequence[Difference]
     verdicts: Sequence[Verdicts]
-    """What they disagree on, the most frequent first."""
+    """Disagreements, the most frequent first."""
 
 
 class RunningComparison:
-    """Compares batch after batch."""
+    """Adds up the comparison of batches."""
 
     def __init__(self, *, threshold: float = 0.0, keep: int = 0) -> None:
-        """Numbers that differ by more than *threshold* disagree. *keep* is how many of the largest to name."""
+        """Numbers disagree if they differ by more than *threshold*. *keep* largest differences are named."""
         self._threshold = threshold
         self._records = self._both = self._disagreeing = self._alone = 0
         self._sums, self._verdicts = _Sums(keep), _Disagreements()
 
     def add(self, one: Sequence[Outcome], other: Sequence[Outcome], event_ids: Sequence[str]) -> None:
-        """Compare what the two models make of the same records, in their order."""
+        """Compare the outcomes of the two models for the same records, in order."""
         differences = []
         for first, second, event_id in zip(one, other, event_ids, strict=True):
             self._verdicts.add(first, second, event_id)
@@ -133,7 +133,7 @@ class RunningComparison:
 
 
 def _agree(one: Any, other: Any, threshold: float) -> bool:
-    """Whether two predictions are the same, but for numbers that differ by no more than *threshold*."""
+    """Whether two predictions are equal, except for numbers that differ by at most *threshold*."""
     if type(one) in _NUMBERS and type(other) in _NUMBERS:
         return bool(abs(other - one) <= threshold)
     if isinstance(one, dict) and isinstance(other, dict):
@@ -159,7 +159,7 @@ class _Disagreements:
 
 
 class _Sums:
-    """What is known of the differences so far."""
+    """Sums of the differences so far."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -181,7 +181,7 @@ class _Sums:
         )
 
     def figures(self) -> dict[str, Any]:
-        """Return the fields of :class:`Comparison` that are of numbers."""
+        """Return the fields of :class:`Comparison` about numbers."""
         scored = self._scored
         return {
             "scored_by_both": scored,
@@ -197,13 +197,13 @@ class _Sums:
 
 class _Magnitudes:
     """
-    Quantiles of positive numbers, in buckets 2 % wide: some hundreds of them, however many numbers.
+    Quantiles of positive numbers in buckets 2 % wide. Any quantity of numbers needs only some hundreds of buckets.
 
     Source: Masson et al., "DDSketch", VLDB 2019.
     """
 
     _WIDTH = math.log(1.02)
-    # Less than this is none.
+    # A smaller difference counts as no difference.
     _NOTHING = 1e-9
 
     def __init__(self) -> None:
@@ -217,11 +217,11 @@ class _Magnitudes:
         self._buckets.update(dict(zip(buckets.tolist(), counts.tolist(), strict=True)))
 
     def quantile(self, share: float) -> float:
-        """Return the least number, within 1 %, that *share* of all do not exceed; 0 if there are none."""
+        """Return the least number, within 1 %, that is not exceeded by *share* of all numbers. Without numbers, 0."""
         rank = math.ceil(share * (self._nothing + self._buckets.total()))
         if rank <= self._nothing:
             return 0.0
         buckets = sorted(self._buckets)
         ranks = self._nothing + np.cumsum([self._buckets[bucket] for bucket in buckets])
-        # The bucket of the largest floats ends beyond them.
+        # The bucket of the largest floats reaches beyond them.
         return math.exp(min((buckets[int(np.searchsorted(ranks, rank))] - 0.5) * self._WIDTH, math.log(_LARGEST)))

@@ -1,4 +1,4 @@
-"""Dead letters are written to S3, one object a batch."""
+"""Writing dead letters to S3, one object per batch."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from stream_consumer.sinks import Unwritten, Written
 
 
 class DeadLetters:
-    """Invalid records as JSON lines in S3, one object a batch."""
+    """Invalid records as JSON lines in S3, one object per batch."""
 
     def __init__(self, client: "S3Client", bucket: str, prefix: str, *, retry: RetryPolicy | None = None) -> None:
         self._client = client
@@ -23,7 +23,7 @@ class DeadLetters:
         self._calls = Calls(1, retry or RetryPolicy())
 
     def write(self, items: Sequence[DeadLetter], deadline: float) -> Written:
-        """Write all *items* as one object or none of them; a redelivered batch overwrites its own object."""
+        """Write all *items* as one object, or none. A redelivered batch overwrites its own object."""
         if not items:
             return Written()
         body = encode_dead_letters(items)
@@ -39,12 +39,12 @@ class DeadLetters:
 
 def dead_letter_key(prefix: str, first: DeadLetter, body: bytes) -> str:
     """
-    Return the key of the object that holds *body*, the letters of a batch, of which *first* is the first.
+    Return the key of the object for *body*, the dead letters of a batch. *first* is the first of them.
 
-    The same letters have the same key on every delivery, and other letters another: when two deliveries of different
-    size overlap, the smaller one, ending last, must not overwrite letters that the larger one has settled.
+    Equal dead letters have the same key on every delivery, and different ones have different keys. If two deliveries of
+    different size overlap, the smaller one may finish last, and must not overwrite the object of the larger one.
     """
     digest = hashlib.sha256(body).hexdigest()
-    if first.sequence_number is None:  # a direct invocation has no place in a stream
+    if first.sequence_number is None:  # a direct invocation has no position in a stream
         return f"{prefix}/direct/{digest}.jsonl"
     return f"{prefix}/{first.stream or 'direct'}/{first.shard or 'direct'}/{first.sequence_number}-{digest[:16]}.jsonl"

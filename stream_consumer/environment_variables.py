@@ -1,4 +1,4 @@
-"""How environment variables are read: parsers, fields, and every fault reported at once."""
+"""Reading environment variables: parsers, fields, and a report of all faults at once."""
 
 import importlib
 import re
@@ -30,7 +30,7 @@ def integer(least: int, most: int) -> Callable[[str], int]:
 
 
 def share(text: str) -> float:
-    """Return the share that *text* means, ``5%`` or ``0.05``."""
+    """Return the share in *text*, ``5%`` or ``0.05``."""
     number = re.fullmatch(r"(\d{1,3}(?:\.\d{1,9})?)(%?)", text)
     value = float(number[1]) / (100 if number[2] else 1) if number else -1.0
     if not 0 <= value <= 1:
@@ -54,18 +54,18 @@ def matching(pattern: str, wanted: str) -> Callable[[str], str]:
 
 
 class Field(NamedTuple):
-    """One environment variable: how its text is read, what it is without one, and what it means."""
+    """One environment variable: its parser, its default and its meaning."""
 
     variable: str
     parse: Callable[[str], Any]
     default: Any
     meaning: str
     secret: bool = False
-    """Whether its text must not be shown."""
+    """Whether messages must not show the text."""
     empty: bool = False
     """Whether an empty text is a value; otherwise an empty variable counts as not set."""
     fallback: str = ""
-    """The variable of a platform, which is read where this one is not set."""
+    """A platform's variable, which is read if the field's own is not set."""
 
 
 some_text = matching(r"(?s).+", "some text")
@@ -73,7 +73,7 @@ url = matching(r"https?://[^\s/]+/?\S*", "an http:// or https:// URL")
 
 
 def switch(text: str) -> bool:
-    """Read a boolean as Powertools does, which takes neither an empty text nor white space around it."""
+    """Read a boolean as Powertools does: neither empty nor with white space around."""
     if text.lower() not in _POWERTOOLS_TRUE | _POWERTOOLS_FALSE:
         raise ValueError("wanted true or false")
     return text.lower() in _POWERTOOLS_TRUE
@@ -88,7 +88,7 @@ def fraction(text: str) -> float:
 _level = matching("(?i)|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|NOTSET", "a log level such as INFO")
 
 FOREIGN: Mapping[str, Callable[[str], Any]] = {
-    # Powertools reads most of these when it is imported or first used, which may be after a batch was published.
+    # Powertools reads most of these at import or first use, perhaps after a batch was published.
     # Source: aws_lambda_powertools.shared.constants.
     "POWERTOOLS_DEBUG": switch,
     "POWERTOOLS_DEV": switch,
@@ -107,11 +107,11 @@ FOREIGN: Mapping[str, Callable[[str], Any]] = {
     "AWS_RETRY_MODE": matching("(?i)|legacy|standard|adaptive", "legacy, standard or adaptive"),
     "AWS_MAX_ATTEMPTS": matching("|[1-9][0-9]{0,3}", "a whole number from 1 to 9999"),
 }
-"""The variables of libraries that the functions run with, and how each library reads its text."""
+"""The variables of the functions' libraries, each with a parser that accepts the same texts as the library."""
 
 
 def foreign_faults(environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with the variables of others, which a library would find out at its first use."""
+    """Return the faults of libraries' variables, which a library would find only at its first use."""
     faults = []
     for variable, parse in FOREIGN.items():
         try:
@@ -124,17 +124,17 @@ def foreign_faults(environ: Mapping[str, str]) -> list[str]:
 
 def powertools(environ: Mapping[str, str]) -> Any:
     """
-    Import Powertools once its variables are found right: it reads some of them when it is imported.
+    Check the variables of libraries and import Powertools, which reads some of them at import.
 
     Raises:
-        SettingsError: Names every variable of others that is wrong.
+        SettingsError: A variable is wrong. The message names all of them.
     """
     refuse(foreign_faults(environ))
     return importlib.import_module("aws_lambda_powertools")
 
 
 def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the value of each of *fields* and what is wrong with their variables."""
+    """Return the values of *fields*, and the faults of their variables."""
     values: dict[str, Any] = {}
     faults = []
     for name, field in fields.items():
@@ -152,10 +152,10 @@ def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[
 
 def refuse(faults: Sequence[str]) -> None:
     """
-    Do nothing if there are none.
+    Raise SettingsError if *faults* is not empty.
 
     Raises:
-        SettingsError: Says all of *faults* at once.
+        SettingsError: The message has all of *faults*.
     """
     if faults:
         raise SettingsError("the environment is wrong: " + "; ".join(faults))

@@ -1,7 +1,8 @@
 """
-What libraries log and warn of is escaped: a model or a producer may have written it.
+Escaping the logs and warnings of libraries, since their text may come from a model or a producer.
 
-The rule: only an entry point, a command or a Lambda function, asks for this. The consumer's own logs escape themselves.
+The rule: only an entry point (a command or a Lambda function) turns the escaping on. The consumer's own logs are
+escaped where they are written.
 """
 
 import copy
@@ -12,7 +13,7 @@ from stream_consumer.contract.printable import printable
 
 
 class Escaping(logging.Formatter):
-    """Formats as *formatter* does; nothing in a message or a traceback is obeyed but the traceback's line ends."""
+    """Formats as *formatter* does, and escapes all control characters except a traceback's line feeds."""
 
     def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
@@ -27,8 +28,8 @@ class Escaping(logging.Formatter):
 
 
 def escape_logs() -> None:
-    """Escape what the standard library's loggers and warnings write in this process."""
-    # Without a handler of the root logger, Python writes warnings and errors by the last resort.
+    """Escape the texts of the standard library's loggers and warnings in this process."""
+    # Without a handler of the root logger, Python writes warnings and errors with its handler of last resort.
     last_resort = [logging.lastResort] if logging.lastResort else []
     for handler in logging.getLogger().handlers or last_resort:
         if not isinstance(handler.formatter, Escaping):
@@ -39,6 +40,6 @@ def escape_logs() -> None:
 def _one_line(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
-    """Return a warning without the line of code that *line* may hold."""
+    """Return a warning in one line, without its line of code."""
     del line
     return printable(f"{filename}:{lineno}: {category.__name__}: {message}") + "\n"

@@ -1,4 +1,4 @@
-"""Which hosts are this machine."""
+"""Recognising hosts that are this machine."""
 
 import ipaddress
 

@@ -1,7 +1,7 @@
 """
-What a file is, by its first bytes, where a reader wanted another format.
+The real format of a file with the wrong format, by its first bytes.
 
-The name of a file says its format. This module only names what the bytes are instead, and the remedy.
+The name of a file says its format. If a reader fails, this module names the format of the bytes, and the remedy.
 """
 
 import zlib
@@ -10,7 +10,7 @@ from pathlib import Path
 _HEAD_BYTES = 1_024
 _GZIP = b"\x1f\x8b"
 _TO_UTF8 = "and UTF-8 is wanted; convert it: iconv -f {} -t UTF-8"
-# Source: The Unicode Standard, "Byte Order Mark"; the UTF-32 mark begins with that of UTF-16.
+# Source: The Unicode Standard, "Byte Order Mark". UTF-32 comes first, since its mark begins with UTF-16's.
 _ENCODINGS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -33,9 +33,9 @@ _MARKUP = (b"<!doctype", b"<html", b"<?xml", b"<error")
 
 def not_text(path: Path) -> str | None:
     """
-    Return what the file at *path* is if it is no text in UTF-8, with the remedy; None if it may be.
+    Return the format of the file at *path* and the remedy, or None if the file may be text in UTF-8.
 
-    A file whose name ends in ``.gz`` is looked at decompressed.
+    A file whose name ends in ``.gz`` is decompressed first.
 
     Raises:
         OSError: The file cannot be read.
@@ -55,7 +55,7 @@ def not_text(path: Path) -> str | None:
 
 def not_parquet(path: Path) -> str | None:
     """
-    Return what the file at *path* is if it is another known format, with the remedy; None if it may be Parquet.
+    Return the format of the file at *path* and the remedy, or None if the file may be Parquet.
 
     Raises:
         OSError: The file cannot be read.
@@ -65,7 +65,7 @@ def not_parquet(path: Path) -> str | None:
 
 
 def not_utf8(error: UnicodeDecodeError) -> str:
-    """Return what is wrong with a text that *error* was raised for, and the remedy."""
+    """Return the fault that *error* tells of, and the remedy."""
     byte = error.object[error.start]
     return f"not UTF-8 (byte 0x{byte:02x}), perhaps Latin-1, {_TO_UTF8.format('LATIN1')}"
 
@@ -78,7 +78,7 @@ def _head(path: Path) -> bytes:
 def _decompressed(head: bytes) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
-    except zlib.error:  # the reader says so, in its own words
+    except zlib.error:  # the reader reports this itself
         return b""
 
 

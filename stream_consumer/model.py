@@ -18,59 +18,60 @@ _TOLERANCE = 1e-6
 
 Columns = Sequence[Sequence[Any]]
 """
-One sequence of n values for each column of the signature, in its order; a missing optional value is None.
+One sequence of n values for each column of the signature, in order. A missing optional value is None.
 
-NumPy arrays will do for sequences, although their type does not say so.
+NumPy arrays are allowed as sequences, although the type does not say so.
 """
 
 Predict = Callable[[Columns], Any]
-"""What the model returns for n rows; :func:`values_of` says which shapes are understood."""
+"""The model's return value for n rows. :func:`values_of` describes the accepted shapes."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model. It has predicted its example, unless it has none."""
+    """A loaded model. A model with an example has predicted its example."""
 
     name: str
     version: str
     location: str
     digest: str
-    """SHA-256 of the directory, as MODEL_DIGEST pins it."""
+    """SHA-256 of the directory, the value to pin with MODEL_DIGEST."""
     schema: EventSchema
     predict: Predict
     """Takes columns of n values each, in the signature's order."""
     names: Sequence[str] = ()
-    """Of several outputs: the signature's, or the classes that probabilities are of."""
+    """Names of several outputs: from the signature, or the classes of probabilities."""
     output: Output | None = None
-    """The type of its predictions; None if no row could be predicted at init."""
+    """Type of the predictions. None if no row could be predicted at init."""
     unit: str = ""
-    """Of the prediction, such as minutes; empty if the model does not say."""
+    """Unit of the prediction, such as minutes. Empty if unknown."""
     categories: Mapping[str, frozenset[Any]] = field(default_factory=dict)
-    """Values of a column that training saw."""
+    """Values of categorical columns in the training data."""
     example: Columns = ()
-    """Rows to check it by, by column: the input example, else a row that was made; empty if none could be made."""
+    """Columns of the rows for the check: the input example, or a generated row. Empty if neither is possible."""
     expected: Sequence[Any] = ()
-    """Predictions that training recorded for the example; empty if it did not."""
+    """Predictions for the example, as recorded by training. Empty if training recorded none."""
     reference: str = ""
-    """The profile of what it was trained on and predicted, as its metadata has it; empty without one."""
+    """Profile of training data and predictions, from the metadata. May be empty."""
     concurrent: bool = False
-    """Whether several threads may call :attr:`predict` at once, and get what one thread gets."""
+    """Whether several threads may call :attr:`predict` at once, and get the same results as a single thread."""
 
     def values(self, columns: Columns) -> list[Any]:
         """
-        Return a JSON value for each of n rows, in order; floats may be infinite or NaN.
+        Return a JSON value for each of n rows, in order. Floats may be infinite or NaN.
 
         Raises:
-            Exception: Whatever the model raises, and ValueError for a result of another shape.
+            Exception: Any exception of the model.
+            ValueError: The result has the wrong shape.
         """
         return values_of(self.predict(columns), len(columns[0]), self.names)
 
     def check(self) -> list[Any]:
         """
-        Return what the model predicts for its example; empty if it has none.
+        Return the model's predictions for its example. The list is empty without an example.
 
         Raises:
-            ModelError: It fails, is not finite, or differs from what training recorded.
+            ModelError: The call fails, or a prediction is not finite or differs from the recorded prediction.
         """
         if not self.example:
             return []
@@ -90,13 +91,13 @@ class Model:
         if self.expected and not _alike(values, self.expected):
             raise ModelError(
                 f"the model at {self.location} predicts {values} for its input example, but training "
-                f"recorded {list(self.expected)}; other library versions load it than saved it: train it again"
+                f"recorded {list(self.expected)}; the library versions differ from those of training: train it again"
             )
         return values
 
     def check_another_size(self) -> None:
         """
-        Predict one row of the example, or its only row twice: k outputs could be taken for as many rows.
+        Predict one row of the example, or its only row twice. Otherwise k outputs could be taken for k rows.
 
         Raises:
             ModelError: The shape of the predictions does not follow the number of rows.
@@ -106,14 +107,14 @@ class Model:
         rows = [column[:1] if len(column) > 1 else [*column, *column] for column in self.example]
         try:
             raw = self.predict(rows)
-        except Exception:  # noqa: BLE001 (a model may take batches of one size alone, and those are checked)
+        except Exception:  # noqa: BLE001 (some models take only batches of one size, and check() covers that size)
             return
         try:
             values_of(raw, len(rows[0]), self.names)
         except ValueError as error:
             raise ModelError(
-                f"the model at {self.location} fails on another number of rows than its input example has: {error}, "
-                "however many there are: return an array (n,) or (n, k), a list of n, or a mapping of k columns"
+                f"the model at {self.location} fails if the number of rows differs from its input example: {error}, "
+                "for any number of rows: return an array (n,) or (n, k), a list of n, or a mapping of k columns"
             ) from error
 
 

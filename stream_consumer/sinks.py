@@ -1,7 +1,7 @@
 """
-What a sink is: it takes things in order and returns those it could not write, by position.
+The interface of a sink: ``write`` takes items in order and returns the unwritten items by position.
 
-The rule: an error of the service is never an exception.
+The rule: an error of the service is a return value, never an exception.
 """
 
 from collections.abc import Sequence
@@ -13,51 +13,51 @@ import msgspec
 NOT_SENT = "not sent after a failure"
 
 
-# A struct, which is made in a fifth of a named tuple's time.
+# A struct is made in a fifth of the time of a named tuple.
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One record to put on a stream or a topic."""
 
     partition_key: str
     data: bytes
     event_id: str | None = None
-    """What readers tell duplicates by; a Kafka record has it as a header."""
+    """Event id, by which readers recognise duplicates. A header of a Kafka record."""
 
 
 class TopicEntry(Entry, frozen=True, gc=False, kw_only=True):
-    """One record for a topic that is more than an entry's data under its key."""
+    """One record for a topic, with the parts that an entry for a stream does not have."""
 
     key: bytes | None
-    """As Kafka has it. The partition key says it as text."""
+    """Kafka's key, in bytes. The partition key is its text."""
     headers: tuple[tuple[str, bytes | None], ...] = ()
     is_tombstone: bool = False
-    """Whether the value is null, and not the data."""
+    """Whether to write a null value instead of the data."""
 
 
 class Unwritten(NamedTuple):
-    """One thing that was not written: its position among what was handed over, and the service's last word on it."""
+    """An item that was not written: its position among the items, and the service's last answer."""
 
     position: int
     reason: str
     refused: bool = False
-    """Whether the sink can never take it: the thing itself is at fault, and another try would end alike."""
+    """Whether the item itself is at fault, so that a retry cannot succeed."""
 
     @property
     def untried(self) -> bool:
-        """Whether it was not even sent, because another thing was not written."""
+        """Whether the item was not sent, because an earlier item failed."""
         return self.reason == NOT_SENT
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of a write: empty ``unwritten`` means all of it was acknowledged."""
+    """The result of a write. An empty ``unwritten`` means that all items were acknowledged."""
 
     unwritten: list[Unwritten] = field(default_factory=list)
-    """Ascending by position. What is not listed was acknowledged."""
+    """Ascending by position. All other items were acknowledged."""
     resent: int = 0
-    """How often an entry was sent again."""
+    """Number of entries that were sent again, counted each time."""
 
 
 class Sink(Protocol):
-    """Takes things in order and says which of them it could not write."""
+    """Takes items in order and returns the unwritten items."""
 
     def write(self, items: Sequence[Any], deadline: float) -> Written: ...

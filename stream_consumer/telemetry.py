@@ -1,8 +1,8 @@
 """
-What an operator sees: JSON logs and one line of metrics an invocation.
+An operator's view: JSON logs, and one line of metrics per invocation.
 
-The rule: silence is success, numbers are metrics, no line ever carries a payload, and nothing here can fail a batch.
-When a batch is reported, its predictions are published: an exception would only have them published again.
+The rule: silence is success, numbers are metrics, no line has a payload, and no report can fail a batch. The
+predictions of a reported batch are published already, and an exception would only publish them again.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 # Source: Amazon CloudWatch API reference, "MetricDatum": larger values are refused.
 LARGEST_VALUE = 2.0**360
 
-# A metric for each label costs money, and a metric set holds 100.
+# Each label's metric costs money, and a metric set holds at most 100 metrics.
 _NUMBERS, _LABELS = {int, float}, {bool, str}
 _MOST_LABELS = 20
 _LONGEST_LABEL = 100
 
 _LONGEST_DIMENSION = 1024
 
-# More lines than this say nothing that the dead-letter object does not say better.
+# The dead-letter object tells more than further lines would.
 _DEAD_LETTERS_LOGGED = 20
 
 
@@ -52,8 +52,8 @@ class Metric(Enum):
     """
     Every metric: name, unit and meaning.
 
-    They have one dimension, ``service``, so that an alarm needs to know nothing but POWERTOOLS_SERVICE_NAME. Those of
-    drift have ``column`` besides, those of a judgement ``horizon``, and those of a group's quality ``group``.
+    Metrics have one dimension, ``service``, so an alarm only needs POWERTOOLS_SERVICE_NAME. Metrics of drift also have
+    ``column``, metrics of a judgement ``horizon``, and metrics of a group's quality ``group``.
     """
 
     RECORDS_RECEIVED = ("RecordsReceived", Unit.COUNT, "Records of the batch, KPL aggregates unfolded")
@@ -192,7 +192,7 @@ class Telemetry:
     """Logs and metrics of one environment."""
 
     def __init__(self, logger: "Logger", new_metrics: "Callable[[], EphemeralMetrics]") -> None:
-        """*new_metrics* makes an empty metric set: one invocation's must never leak into the next one's."""
+        """*new_metrics* makes an empty metric set, so that values of one invocation never leak into the next."""
         self._logger = logger
         self._new_metrics = new_metrics
         self._cold = True
@@ -212,7 +212,7 @@ class Telemetry:
         self._logger.error("init failed", extra={"error": type(error).__name__, "remedy": str(error)})
 
     def invoked(self, result: BatchResult, request_id: str | None, now: float) -> None:
-        """Report one batch; *now* is in Unix seconds. Whatever goes wrong with it is no exception."""
+        """Report one batch. *now* is in Unix seconds. A failure of the report is not raised."""
         with self._harmless("metrics"):
             self._measure(result, now)
         with self._harmless("warnings"):
@@ -224,7 +224,7 @@ class Telemetry:
             self._logger.warning("predictions not returned", extra={"error": type(error).__name__})
 
     def challenged(self, challenged: "Challenged") -> None:
-        """Report what a challenger made of a batch, in a line of metrics of its own."""
+        """Report a challenger's outcome of a batch, in a line of metrics of its own."""
         with self._harmless("metrics"):
             self._metrics(_challenger_values(challenged)).flush_metrics()
         with self._harmless("warnings"):
@@ -250,8 +250,8 @@ class Telemetry:
         """Let no exception out: the batch is settled, and its outcome must reach Lambda."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 (whatever it is, see above)
-            with contextlib.suppress(Exception):  # not even that it failed could be told
+        except Exception as error:  # noqa: BLE001 (see above)
+            with contextlib.suppress(Exception):  # even the report of the failure may fail
                 # The name alone: a message or traceback may quote a payload.
                 self._logger.error(  # noqa: TRY400
                     "telemetry failed", extra={"part": what, "error": type(error).__name__}
@@ -303,7 +303,7 @@ class Telemetry:
 
 
 def _partitions(result: BatchResult) -> dict[str, Any]:
-    """Return the first unsettled offset of each Kafka partition, if the batch is one of Kafka."""
+    """Return the first unsettled offset of each Kafka partition. Empty for a batch of Kinesis."""
     offsets = {one.shard: one.kafka.offset for one in result.first_unsettled if one.kafka}
     return {"partitions": offsets} if offsets else {}
 
@@ -346,29 +346,29 @@ def _challenger_values(challenged: "Challenged") -> Iterator[tuple[Metric, float
 
 
 def _labels(predicted: Sequence[Any]) -> Counter[str]:
-    """Count the predictions of each label; nothing where predictions are texts of any kind rather than a few labels."""
+    """Count the predictions of each label. Empty if there are too many different texts to be labels."""
     values = [str(value) for value in predicted if type(value) in _LABELS]
     counts = Counter(printable(value)[:_LONGEST_LABEL] for value in values)
     return counts if len(counts) <= _MOST_LABELS else Counter()
 
 
 def _ascii(value: str) -> str:
-    """Return *value* as a dimension may have it. Source: Amazon CloudWatch API reference, "Dimension"."""
+    """Return *value* in the characters of a dimension. Source: Amazon CloudWatch API reference, "Dimension"."""
     return printable(value).encode("ascii", "backslashreplace").decode()[:_LONGEST_DIMENSION]
 
 
 def _mean(values: Sequence[float]) -> float:
     try:
         return math.fsum(values) / len(values)
-    except OverflowError:  # of the sum, never of the mean
+    except OverflowError:  # only the sum can overflow, never the mean
         return float(sum(map(Fraction, values), Fraction()) / len(values))
 
 
 def telemetry(environ: Mapping[str, str]) -> Telemetry:
     """
-    Make the real thing, and have the logs of libraries escaped.
+    Make the telemetry of a Lambda function, and escape the logs of libraries.
 
-    Powertools reads its own POWERTOOLS_… variables beside the two that have defaults here.
+    Powertools reads its own POWERTOOLS_… variables. Two of them have defaults here.
 
     Raises:
         SettingsError: A variable of Powertools is wrong.

@@ -1,9 +1,10 @@
 """
-Files that appear whole under their name, or not at all.
+Files that are written whole or not at all.
 
-The content is written aside, in the same folder, and renamed. Two writers of one name do not meet: each writes aside
-under a name of its own, and the last rename wins. A pipe or a device is refused: the rename would put a file into its
-place, and ``/dev/null`` would be gone for the whole machine. No I/O but this.
+The content goes into a temporary file in the same folder, which is then renamed. Two writers of one file do not
+conflict: each has a temporary file of its own, and the last rename wins. A pipe or a device is refused, since the
+    rename
+would replace it by a file, and ``/dev/null`` would be gone for the whole machine. This module does no other I/O.
 """
 
 import contextlib
@@ -20,13 +21,13 @@ from typing import IO
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """
-    Give a file that becomes *path* when the context ends without an exception.
+    Give a file that becomes *path* at the end of the context, unless an exception is raised.
 
     Raises:
-        OSError: The file cannot be written. What was at *path* is still there.
+        OSError: The file cannot be written. An older file at *path* is unchanged.
     """
     refuse_other(path)
-    # Short whatever the name: a name may be as long as the file system allows.
+    # A short name, since *path* may have the longest name that the file system allows.
     aside = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with aside.open("wb") as file:
@@ -40,10 +41,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 def refuse_other(path: Path) -> None:
     """
-    Raise if *path*, or what it is a link to, is neither a file nor free.
+    Raise if *path*, or the target of a link, exists and is not a file.
 
     Raises:
-        OSError: It is a folder, a pipe, a socket or a device; or it cannot be looked at.
+        OSError: *path* is a folder, a pipe, a socket or a device, or cannot be looked at.
     """
     with contextlib.suppress(FileNotFoundError):
         mode = path.stat().st_mode
@@ -55,13 +56,13 @@ def refuse_other(path: Path) -> None:
 
 def refuse_unwritable(path: Path) -> None:
     """
-    Raise if no file can be written whole under *path*, before there is anything to write.
+    Raise if a file *path* cannot be written, before there is content to write.
 
     Raises:
-        OSError: As :func:`refuse_other`; or its folder is not there, or takes no file.
+        OSError: As :func:`refuse_other`. Or the folder does not exist or does not allow files.
     """
     refuse_other(path)
-    # Permissions do not tell: root passes all of them, and a file system that is read-only has its own.
+    # Permissions do not answer this: root passes all of them, and a file system may be read-only.
     with tempfile.TemporaryFile(dir=path.parent):
         pass
 
@@ -71,7 +72,7 @@ def read_whole(path: Path) -> bytes:
     Return the content of the file *path*.
 
     Raises:
-        OSError: The file cannot be read, or it is a folder or a pipe, which may never end.
+        OSError: The file cannot be read, or is a folder or a pipe. Reading a pipe may never end.
     """
     refuse_other(path)
     return path.read_bytes()
@@ -79,10 +80,10 @@ def read_whole(path: Path) -> bytes:
 
 def write_whole(path: Path, content: bytes) -> None:
     """
-    Make *content* the content of *path*.
+    Write *content* to the file *path*.
 
     Raises:
-        OSError: The file cannot be written. What was at *path* is still there.
+        OSError: The file cannot be written. An older file at *path* is unchanged.
     """
     with whole_file(path) as file:
         file.write(content)

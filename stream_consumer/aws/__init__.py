@@ -1,1 +1,1 @@
-"""AWS clients and calls: how they are made, retried and bounded in time."""
+"""AWS clients and calls: making clients, retrying calls, and limiting their time."""

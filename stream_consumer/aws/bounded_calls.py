@@ -1,8 +1,8 @@
 """
-Service calls that end by a deadline.
+Service calls with a deadline.
 
-The rule: an error of the service is a value here, never an exception. Its reason is logged, and no log carries a
-payload: a service, or a proxy on the way to it, may quote the request in its answer, so no text of an answer is kept.
+The rule: an error of the service is a value here, never an exception. Logs have the reason but never a payload. The
+text of an answer is discarded, since a service or a proxy may quote the request in its answer.
 """
 
 import re
@@ -27,7 +27,7 @@ from stream_consumer.aws.retry import RetryPolicy, is_invalid, is_transient
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-# Errors of botocore's own whose text names an endpoint or a credential's source, and never a request or an answer.
+# botocore's own errors. Their text names an endpoint or a source of credentials, never a request or an answer.
 _TELLING = (
     BotoConnectionError,
     ConnectionClosedError,
@@ -44,16 +44,16 @@ class Failure(NamedTuple):
     reason: str
     transient: bool
     invalid: bool = False
-    """Whether the service refuses what the request holds."""
+    """Whether the service refuses the content of the request."""
     blames_part: bool = False
-    """Whether it names one of the request's records as what is at fault."""
+    """Whether the service names a record of the request as the fault."""
 
 
 OUT_OF_TIME = "the deadline came before an answer"
 
 
 class Calls:
-    """Service calls in worker threads, so that a hanging one cannot outlive the deadline."""
+    """Service calls in worker threads, so that a hanging call cannot outlive the deadline."""
 
     def __init__(self, in_flight: int, retry: RetryPolicy) -> None:
         self.in_flight = in_flight
@@ -61,7 +61,7 @@ class Calls:
         self._pool: Executor | None = None
 
     def run(self, calls: Sequence[Callable[[], Any]], deadline: float) -> list[Any]:
-        """Return for each call its result or the :class:`Failure` it met, in order; start none after *deadline*."""
+        """Return for each call its result or a :class:`Failure`, in order. No call starts after *deadline*."""
         if self._retry.clock() >= deadline:
             return [Failure(OUT_OF_TIME, transient=False)] * len(calls)
         # Made on first use: a SnapStart snapshot must not hold threads.
@@ -69,17 +69,17 @@ class Calls:
         futures = [self._pool.submit(attempt, call) for call in calls]
         late = self._retry.unfinished(futures, max(0.0, deadline - self._retry.clock()))
         if late:
-            # The abandoned calls end by their own timeouts; the next write must not queue behind them.
+            # Abandoned calls end by their own timeouts. The next write must not queue behind them.
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
         return [Failure(OUT_OF_TIME, transient=False) if call in late else call.result() for call in futures]
 
     def persist(self, call: Callable[[], Any], deadline: float) -> tuple[Any, int]:
         """
-        Make a *call* until it has a result, meets a :class:`Failure` that is not transient, or *deadline* comes.
+        Make a *call* until a result, until a :class:`Failure` that is not transient, or until *deadline*.
 
         Returns:
-            The result or the last failure, and how often the call was made again.
+            The result or the last failure, and the number of retries.
         """
         answer, again = None, 0
         for again in self._retry.attempts(deadline):
@@ -97,7 +97,7 @@ def attempt(call: Callable[[], Any]) -> Any:
         return Failure(_answered(error), is_transient(error), invalid, invalid and _blames_part(error))
     except (BotoConnectionError, HTTPClientError, ResponseParserError) as error:
         return Failure(_named(error), transient=True)
-    except Exception as error:  # noqa: BLE001 (whatever it is, it must not cost us our place)
+    except Exception as error:  # noqa: BLE001 (no exception may lose the position in the stream)
         return Failure(_named(error), transient=False)
 
 

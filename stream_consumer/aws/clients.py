@@ -1,4 +1,4 @@
-"""boto3 clients: those of the command line, by the AWS CLI's rules, and the configuration that the sinks rely on."""
+"""boto3 clients: for the command line by the AWS CLI's rules, and the configuration of clients for the sinks."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LOCAL_REGION = "us-east-1"
 LOCAL_KEY = "test"
-"""Access key and secret: emulators want a signature and check none."""
+"""Access key and secret for emulators, which require a signature but do not check it."""
 
 CONFIG = Config(
     connect_timeout=3,
@@ -35,30 +35,30 @@ CONFIG = Config(
 
 def client(session: boto3.Session, service: Any, **options: Any) -> Any:
     """
-    Return a client of *service*; only here is one made.
+    Return a client of *service*. All clients are made here.
 
     Raises:
-        SettingsError: There is no region, or an endpoint is not a URL.
+        SettingsError: The region is missing, or an endpoint is not a URL.
     """
     try:
         return session.client(service, **options)
-    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is not a URL
         raise SettingsError(
             f"no client of {service} can be made: {error}; look at AWS_REGION and the AWS_ENDPOINT_URL… variables"
         ) from error
 
 
 def default_client(service: Any) -> Any:
-    """Return the client the AWS CLI would make: profile, region and ``AWS_ENDPOINT_URL`` come from the environment."""
+    """Return a client by the AWS CLI's rules, with profile, region and ``AWS_ENDPOINT_URL`` from the environment."""
     return client(default_session(), service)
 
 
 def default_session() -> boto3.Session:
     """
-    Return a session by the environment's own settings.
+    Return a session with the settings of the environment.
 
     Raises:
-        SettingsError: There is no such profile, or a configuration file cannot be read.
+        SettingsError: The profile does not exist, or a configuration file cannot be read.
     """
     try:
         return boto3.Session()
@@ -70,7 +70,7 @@ def default_session() -> boto3.Session:
 
 @dataclass(frozen=True)
 class Clients:
-    """Clients of one account and region, made when first used; each may be shared by threads."""
+    """Clients of one account and region, each made at its first use. Threads may share a client."""
 
     session: boto3.Session
     endpoint_url: str | None
@@ -123,10 +123,10 @@ def connect(
     profile: str | None = None,
 ) -> Clients:
     """
-    Clients by the AWS CLI's rules, and for a loopback endpoint without any credentials or region.
+    Return clients by the AWS CLI's rules. A loopback endpoint needs no credentials and no region.
 
     Raises:
-        UsageError: No such profile, no region, or an endpoint that is no URL.
+        UsageError: The profile does not exist, the region is missing, or the endpoint is not a URL.
     """
     made = session(environ=environ, endpoint_url=endpoint_url, region=region, profile=profile)
     if made.region_name is None:
@@ -142,10 +142,10 @@ def session(
     profile: str | None = None,
 ) -> boto3.Session:
     """
-    Return a session by the rules of :func:`connect`. It may have no region.
+    Return a session by the rules of :func:`connect`. The region may be missing.
 
     Raises:
-        UsageError: No such profile, or an endpoint that is no URL.
+        UsageError: The profile does not exist, or the endpoint is not a URL.
     """
     local = _is_loopback(endpoint_url or environ.get("AWS_ENDPOINT_URL"))
     # Without a profile or keys of the user's own, boto3 would look for an instance's role, for seconds.
@@ -165,7 +165,7 @@ def _is_loopback(endpoint_url: str | None) -> bool:
     try:
         parts = urlsplit(endpoint_url)
         host = parts.hostname if parts.scheme in {"http", "https"} and parts.port != 0 else None
-    except ValueError:  # brackets without an IPv6 address in them, or a port that is none
+    except ValueError:  # brackets without an IPv6 address, or an invalid port
         host = None
     if host is None:
         raise UsageError(f"endpoint {endpoint_url!r} is not a URL such as http://127.0.0.1:4566")
@@ -174,10 +174,10 @@ def _is_loopback(endpoint_url: str | None) -> bool:
 
 def client_config(in_flight: int, **options: Any) -> Config:
     """
-    Return the botocore configuration that the sinks rely on.
+    Return the botocore configuration for clients of the sinks.
 
-    One try a call, since the sinks resend themselves, and timeouts that leave time for a second try: botocore's own
-    60 s are longer than most invocations.
+    botocore makes one try per call, since the sinks retry themselves. The timeouts leave time for a second try.
+    botocore's default of 60 s is longer than most invocations.
     """
     return Config(
         connect_timeout=1,

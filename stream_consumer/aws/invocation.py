@@ -1,8 +1,8 @@
-"""How long an invocation of a Lambda function may still take."""
+"""The remaining time of an invocation of a Lambda function."""
 
 from typing import Any
 
-# A direct invocation outside Lambda has no context to ask.
+# A direct invocation outside Lambda has no context.
 _SECONDS_WITHOUT_CONTEXT = 30.0
 
 

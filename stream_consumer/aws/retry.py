@@ -1,4 +1,4 @@
-"""When a call is tried again: which errors are transient, and how long to wait."""
+"""Retrying calls: transient errors, and the wait between two tries."""
 
 import random
 import threading
@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-# Source: the "Errors" sections of PutRecords, GetRecords, PutObject and ReceiveMessage, "Common Errors" of each, and
-# botocore.retries.standard, whose lists of throttled and transient error codes a test compares with this one.
+# Source: the sections "Errors" and "Common Errors" of PutRecords, GetRecords, PutObject and ReceiveMessage, and
+# botocore.retries.standard. A test compares this list with botocore's throttled and transient error codes.
 _TRANSIENT = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -42,7 +42,7 @@ _SERVER_ERROR = 500
 
 
 def is_transient(error: ClientError) -> bool:
-    """Whether another try can mend *error*; every other one is for an operator."""
+    """Whether a retry can succeed after *error*. All other errors need an operator."""
     code = error.response.get("Error", {}).get("Code")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return code in _TRANSIENT or status in _TRY_AGAIN or status >= _SERVER_ERROR
@@ -62,7 +62,7 @@ _TOO_LARGE = 413
 
 
 def is_invalid(error: ClientError) -> bool:
-    """Whether the service refuses what the request holds, so that a part of it may do."""
+    """Whether the service refuses the content of the request, so that a part of the content may be accepted."""
     code = error.response.get("Error", {}).get("Code")
     return code in _INVALID or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _TOO_LARGE
 
@@ -76,24 +76,24 @@ Answer = TypeVar("Answer")
 
 
 def _unfinished(futures: Collection[Future[Any]], seconds: float) -> set[Future[Any]]:
-    # An infinite deadline is no timeout that a lock can take.
+    # A lock does not accept an infinite timeout.
     return wait(futures, timeout=min(seconds, threading.TIMEOUT_MAX)).not_done
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The clock, the wait, the dice and the workers of a sink; tests bring their own."""
+    """The clock, the wait, the random numbers and the workers of a sink. Tests replace them."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     uniform: Callable[[float, float], float] = random.uniform
     executor: Callable[[int], Executor] = ThreadPoolExecutor
-    """Makes so many workers."""
+    """Makes an executor with a number of workers."""
     unfinished: Callable[[Collection[Future[Any]], float], Collection[Future[Any]]] = _unfinished
-    """Waits for calls, at most so many seconds; those that did not end in time."""
+    """Waits for calls for at most a number of seconds. Returns the unfinished calls."""
 
     def wait(self, attempt: int, deadline: float) -> bool:
-        """Sleep before attempt number *attempt* + 1; False, without sleeping, if the deadline would come first."""
+        """Sleep before attempt number *attempt* + 1. Return False without sleeping if the deadline comes first."""
         delay = self.uniform(0, min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2.0 ** min(attempt, 16)))
         if self.clock() + delay >= deadline:
             return False
@@ -101,7 +101,7 @@ class RetryPolicy:
         return True
 
     def attempts(self, deadline: float) -> Iterator[int]:
-        """Yield the numbers of attempts, from 0: the next one after a wait, none if the deadline would come first."""
+        """Yield the numbers of attempts from 0, with waits between them, until *deadline* comes before the next."""
         attempt = 0
         yield attempt
         while self.wait(attempt, deadline):
@@ -110,10 +110,10 @@ class RetryPolicy:
 
     def persist(self, ask: Callable[[], Answer], passes: Callable[[Exception], bool], seconds: float) -> Answer:
         """
-        Return the answer to *ask*, which is asked again after each error that *passes*, for some *seconds*.
+        Return the answer to *ask*. Retry after each error for which *passes* is true, for up to *seconds*.
 
         Raises:
-            Exception: The last error that passes, and any other at once.
+            Exception: The last error, once *seconds* are over. An error for which *passes* is false, at once.
         """
         failure: Exception | None = None
         for _ in self.attempts(self.clock() + seconds):

@@ -1,4 +1,4 @@
-"""Invocations that ask for nothing but a warm execution environment: every Lambda function answers them itself."""
+"""Invocations that only warm an execution environment up. Every Lambda function answers them itself."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,5 @@
 """
-Monitoring: whether what a model is given and what it predicts is still what it was trained on.
+Monitoring: comparing a model's inputs and predictions with its training data.
 
-The rule: nothing here decides what is published. The consumer does not depend on it.
+The rule: monitoring never affects published predictions, and the consumer does not depend on this package.
 """

@@ -1,7 +1,7 @@
 """
-A batch of records → its tally: decoded with the model's own schema and predicted with the model.
+A batch of records → its tally, with the schema and the predictions of the model.
 
-The rule: verdicts are the consumer's. What becomes a dead letter there is invalid here, and is in no profile.
+The rule: the verdicts are the consumer's. A dead letter of the consumer counts as invalid here, and no profile has it.
 """
 
 import time
@@ -23,7 +23,7 @@ class BatchProfiler:
         Take the *model* that the consumer serves.
 
         Raises:
-            ModelError: The model carries no reference, or one that cannot be read.
+            ModelError: The model has no reference, or its reference cannot be read.
         """
         self.reference, self._profiler = carried_by(model)
         self._schema = model.schema
@@ -31,10 +31,10 @@ class BatchProfiler:
 
     def tally(self, records: Sequence[Record], deadline: float) -> WindowTally:
         """
-        Return the tally of *records*; those that are not predicted by *deadline* (of the clock) are skipped.
+        Return the tally of *records*. Records without a prediction by *deadline* (of the clock) are skipped.
 
         Raises:
-            ModelError: The model fails on its own example: no record is at fault.
+            ModelError: The model fails on its own example, so no record is at fault.
         """
         decoded = [self._schema.decode(record.data) for record in records]
         events = [event for event in decoded if not isinstance(event, InvalidRecord)]

@@ -1,8 +1,8 @@
 """
-The windows of a day → one profile, and the limits that it is judged by.
+The windows of a day → one profile, and the limits to judge it by.
 
-The rule: only windows of one model are added. Those of others are counted. The first few hours of a model, or of a day
-that is not over, are no day: rides of a night differ from those of a noon without any drift, so they do not ring.
+The rule: only windows of one model are added up. Windows of other models are counted. The first hours of a model, or of
+an unfinished day, never ring: rides at night differ from rides at noon, without any drift.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ DAYS_OF_A_WEEK = 7
 
 LEAST_SPAN = timedelta(hours=18)
 """
-From the start of a day's first window to the end of its last one.
+Least span of a day, from the start of its first window to the end of its last.
 
 Of the TLC's green taxis, 12 hours in a row ring in 18 of 1,077 cases by the limits of a day, 16 hours in 1 of 1,285,
 and 18 hours in none.
@@ -33,20 +33,20 @@ class DayProfile:
 
     day: date
     profile: Profile
-    """Of the windows that one model has counted."""
+    """Sum of the windows of one model."""
     windows: int = 0
     records: int = 0
     invalid: int = 0
     skipped: int = 0
     others: int = 0
-    """Windows of other models. They cannot be added."""
+    """Number of windows of other models, which cannot be added."""
     span: timedelta = timedelta()
-    """From the start of the first window to the end of the last one."""
+    """From the start of the first window to the end of the last."""
 
     @classmethod
     def of(cls, day: date, windows: Iterable[WindowProfile], bins: Sequence[Bins], digest: str = "") -> "DayProfile":
         """
-        Add up those of *windows* that the model with the *digest*, or any if it is empty, has counted in *bins*.
+        Add up the *windows* that have the *bins* and the model's *digest*. An empty *digest* matches any model.
 
         Raises:
             ValueError: A window of the model has no profile.
@@ -68,15 +68,15 @@ class DayProfile:
 
 
 def are_a_week(days: Sequence[DayProfile]) -> bool:
-    """Whether seven of *days* have windows; fewer are judged as a day is."""
+    """Whether seven of *days* have windows. Fewer are judged by the limits of a day."""
     return sum(one.windows > 0 for one in days) >= DAYS_OF_A_WEEK
 
 
 def ends_whole(days: Sequence[DayProfile], today: date) -> bool:
     """
-    Whether the last of *days* is whole, however long the stream was silent.
+    Whether the last of *days* is whole, even if the stream was silent for hours.
 
-    It is over *today*, and the model has windows of an earlier day.
+    A day is whole if it is over *today* and the model has windows of an earlier day.
     """
     *earlier, last = days
     return last.day < today and any(one.windows for one in earlier)
@@ -86,7 +86,7 @@ def limits_of(days: Sequence[DayProfile], *, whole: bool) -> Limits:
     """
     Return the limits that ring an alarm for the sum of *days*.
 
-    Days that are not known to be *whole* do not ring before their windows span enough hours.
+    Without *whole*, the days ring only if their windows span enough hours.
     """
     if are_a_week(days):
         return WEEK
@@ -95,5 +95,5 @@ def limits_of(days: Sequence[DayProfile], *, whole: bool) -> Limits:
 
 
 def days_to(last: date, count: int) -> list[date]:
-    """Return *count* days, of which *last* is the last."""
+    """Return *count* days up to and including *last*."""
     return [last - timedelta(days=back) for back in reversed(range(count))]

@@ -22,15 +22,15 @@ from stream_consumer.profiling.profile import Profile
 
 # Pearson's rule for the chi-squared distribution: each bin expects five or more.
 _LEAST_EXPECTED = 5
-# Of a row: what an empty bin counts for, or its logarithm would be infinite.
+# An empty bin counts as this part of a row, since its logarithm would be infinite.
 _PSEUDO_COUNT = 0.5
 
 LEAST_ROWS = 500
-"""Fewer rows do not ring: their verdicts have not been measured."""
+"""Least number of rows that can ring. Verdicts for fewer rows have not been measured."""
 
 LEAST_PER_LABEL = 30
 """
-Rows of a reference for each of its labels. With fewer it has missed many of the labels that there are.
+Least number of rows of a reference for each label. A smaller reference misses many labels.
 
 Then later rows would ring without drift. With 265 zones and a reference of 5,000 rides, 15 of 40 random samples of
 25,000 did. With a reference of 8,000 none did.
@@ -49,35 +49,35 @@ class Limits:
 
 
 WEEK = Limits(z=5.0, size=0.025)
-"""For rows of all hours and weekdays, as the reference has them: those of a week, or a random sample."""
+"""Limits for rows of all hours and weekdays, like the reference: a week, or a random sample."""
 
 DAY = Limits(z=5.0, size=0.2)
-"""For the rows of one day, which are no sample of all days."""
+"""Limits for the rows of one day, which differ from other days."""
 
 NO_LIMITS = Limits(z=math.inf, size=math.inf)
-"""For rows of so few hours that nothing of them rings."""
+"""Limits for rows of too few hours, which never ring."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How the rows of a profile differ from the reference in one column."""
+    """The difference of a profile's rows from the reference in one column."""
 
     bins: Bins
     rows: int
     reference: int
     """Rows of the reference."""
     compared: int
-    """The bins that were compared, after sparse ones were merged."""
+    """The compared bins, after merging sparse bins."""
     psi: float
     """The population stability index: the sum of (p - q) ln(p / q) over shares p of the rows and q of the reference."""
     size: float
-    """The index less what chance is expected to make of it. Without drift it is zero on average."""
+    """The index minus its expected value by chance. Without drift the average is zero."""
     z: float
     """The index in standard deviations of chance: normally distributed without drift, whatever the number of bins."""
 
     @property
     def judged(self) -> bool:
-        """Whether both sides have rows enough for a verdict."""
+        """Whether both sides have enough rows for a verdict."""
         return self.rows >= LEAST_ROWS and not self._is_reference_small
 
     @property
@@ -89,7 +89,7 @@ class Drift:
         return self.judged and self.z >= limits.z and self.size >= limits.size
 
     def verdict(self, limits: Limits) -> str:
-        """Return what a reader is told."""
+        """Return the verdict as text."""
         if self.rows < LEAST_ROWS:
             return "too few rows"
         if self._is_reference_small:
@@ -104,7 +104,7 @@ def drifts(reference: Profile, profile: Profile) -> list[Drift]:
     Compare each column of *profile* with the *reference*, in the order of the columns.
 
     Raises:
-        ValueError: The two have different bins.
+        ValueError: *profile* has other bins than *reference*.
     """
     if reference.bins != profile.bins:
         raise ValueError("the profile has other bins than the reference; wanted a profile of the same model")
@@ -123,10 +123,10 @@ def _drift(bins: Bins, reference: Counts, counts: Counts) -> Drift:
 
 def _merged(reference: Counts, counts: Counts) -> tuple[Counts, Counts]:
     """
-    Return both counts with the sparse bins as one, and without bins that are empty in both.
+    Return both counts without bins that are empty in both, and with the sparse bins merged into one.
 
-    A bin is sparse if the smaller of both, were it drawn from both together, would be expected to have less than five
-    rows in it. The last bins are not merged: a value of a kind that the reference does not have would be lost.
+    A bin is sparse if the smaller of the two samples, drawn from both together, would have fewer than five rows in the
+    bin. The last bins are not merged, since they tell of kinds of values that the reference does not have.
     """
     both = reference + counts
     share = min(reference.sum(), counts.sum()) / both.sum()
@@ -138,7 +138,7 @@ def _merged(reference: Counts, counts: Counts) -> tuple[Counts, Counts]:
 
 
 def population_stability_index(reference: Counts, counts: Counts) -> float:
-    """Return the index of n *counts* to n of the *reference*; a half is added to each, since bins may be empty."""
+    """Return the index of *counts* against *reference*. A half is added to each count, since bins may be empty."""
     shares = [(part + _PSEUDO_COUNT) / (part + _PSEUDO_COUNT).sum() for part in (reference, counts)]
     return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
@@ -146,7 +146,7 @@ def population_stability_index(reference: Counts, counts: Counts) -> float:
 @dataclass(frozen=True, slots=True)
 class Chance:
     """
-    What the index is if *rows* and *reference* are samples of one population, counted in *bins*.
+    The distribution of the index if *rows* and *reference* are samples of one population, counted in *bins*.
 
     To second order the index is a chi-squared statistic with bins - 1 degrees of freedom, times 1/rows + 1/reference.
     """
@@ -167,7 +167,7 @@ class Chance:
         """
         Return the standard normal deviate as likely as *psi*.
 
-        From 0 to 5 it is 0.06 too low at most with twenty degrees of freedom, and 0.34 with one.
+        From 0 to 5 the result is at most 0.06 too low with twenty degrees of freedom, and at most 0.34 with one degree.
 
         Source: Wilson and Hilferty, "The distribution of chi-square", PNAS 17 (1931): its cube root is nearly normal.
         """

@@ -1,8 +1,8 @@
 """
-The judgement of a day, and of the seven days that end with it, by the profiles of their windows.
+The judgement of a day, and of the seven days up to and including this day, by the profiles of their windows.
 
-The rule: a window never rings, only the sum of a day's or a week's does. A judgement changes nothing, so the same day
-can be judged again. What cannot be read is raised: Lambda tries again, and ``Errors`` shows it.
+The rule: only the sum of a day or a week rings, never a single window. A judgement changes nothing, so a day can be
+judged again. An unreadable profile is raised. Then Lambda retries, and ``Errors`` counts the failure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from stream_consumer.telemetry import Metric, Telemetry
 
 YESTERDAY = "yesterday"
 HORIZONS: Mapping[str, int] = {"day": 1, "week": DAYS_OF_A_WEEK}
-"""The values of the dimension ``horizon``, and how many days they are."""
+"""The values of the dimension ``horizon``, each with its number of days."""
 
 
 class _Asked(msgspec.Struct):
@@ -35,19 +35,19 @@ class _Asked(msgspec.Struct):
 
 
 def asks_for_judgement(event: Any) -> bool:
-    """Whether *event* is ``{"judge": …}`` rather than that of a mapping."""
+    """Whether *event* is ``{"judge": …}``, not the event of a mapping."""
     return isinstance(event, Mapping) and "judge" in event
 
 
 def day_of(event: Mapping[str, Any], now: datetime) -> date:
     """
-    Return the day, in UTC, that *event* asks to judge.
+    Return the day to judge, in UTC.
 
-    ``{"judge": "2026-11-26"}`` names it. ``{"judge": "yesterday"}`` is the day before ``scheduled_time``, as
-    EventBridge Scheduler gives it, or before *now*. So an invocation that comes again late judges the same day.
+    ``{"judge": "2026-11-26"}`` names the day. ``{"judge": "yesterday"}`` is the day before ``scheduled_time`` of
+    EventBridge Scheduler, or else before *now*. So a late retry of an invocation judges the same day.
 
     Raises:
-        UsageError: The event is of another shape.
+        UsageError: *event* has another shape.
     """
     try:
         asked = msgspec.convert(event, _Asked)
@@ -69,10 +69,10 @@ class Judge:
 
     def judge(self, day: date, today: date, deadline: float) -> dict[str, Any]:
         """
-        Report *day* and the week that ends with it, as of *today*, and return what rings by horizon.
+        Report *day* and the week up to *day*, as of *today*. Return the ringing columns by horizon.
 
         Raises:
-            ProfileUnreadable: The windows of a day could not be read by *deadline*. Nothing is reported then.
+            ProfileUnreadable: The windows of a day could not be read by *deadline*. Then there is no report.
         """
         # Day by day: the windows of a week need not be in memory at once.
         days = [

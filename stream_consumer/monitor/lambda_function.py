@@ -1,10 +1,10 @@
 """
 The monitoring Lambda function: profiles the windows of the input stream, and judges the drift of a day and of a week.
 
-The rule: it can fail only itself. It has a mapping of its own on the input stream, so the consumer neither waits for it
-nor sees it. Whatever goes wrong with records or with S3 is counted and said, never raised: a batch that came again
-would hold up the windows behind it. What is raised is the mapping's or the deployment's fault, and a small
-MaximumRetryAttempts keeps that from holding up the shard. A judgement is no mapping's invocation, so it may raise.
+The rule: a failure of this function affects no other function. It has its own mapping on the input stream, and the
+consumer does not wait for it. Failures of records or of S3 are counted and logged, never raised, since a redelivered
+batch would hold up later windows. Only faults of the mapping or the deployment are raised, and a small
+MaximumRetryAttempts keeps them from holding up the shard. A judgement may raise, since no mapping invokes it.
 """
 
 import functools
@@ -55,7 +55,7 @@ class Handler:
         Compose a handler.
 
         Raises:
-            ModelError: The model carries no reference profile.
+            ModelError: The model has no reference profile.
         """
         self._model = model
         self._profiler = BatchProfiler(model, monotonic)
@@ -73,9 +73,9 @@ class Handler:
         ``{"judge": "2026-11-26"}`` judges a day instead.
 
         Raises:
-            NotAKinesisEvent: The event is of another shape: its mapping has no tumbling window.
-            UsageError: The event asks for a judgement of no day.
-            ProfileUnreadable: The windows to be judged cannot be read.
+            NotAKinesisEvent: The event has another shape, because its mapping has no tumbling window.
+            UsageError: The event asks for a judgement but does not name a day.
+            ProfileUnreadable: The windows of the day cannot be read.
         """
         seconds = seconds_left(context) - self._margin_seconds
         now = self._monotonic()
@@ -83,7 +83,7 @@ class Handler:
             today = self._now()
             return self._judge.judge(day_of(event, today), today.astimezone(UTC).date(), now + seconds)
         window, records = window_from_lambda(event), records_from_lambda(event)
-        # Half of the time: a final invocation that brings records must still write its profile.
+        # Half of the time, since a final invocation with records must still write its profile.
         tally = self._resumed(window) + self._tally(records, now + seconds / 2)
         if not (window.is_final or window.is_terminated_early):
             return {"state": tally.state(), "batchItemFailures": []}
@@ -92,7 +92,7 @@ class Handler:
 
     def renew(self) -> None:
         """
-        Renew what must not come out of a SnapStart snapshot: connections and dice, lest all environments wait alike.
+        Renew connections and random numbers after SnapStart. Otherwise all restored environments would wait alike.
 
         Source: AWS Lambda developer guide, "Handling uniqueness with Lambda SnapStart".
         """
@@ -113,7 +113,7 @@ class Handler:
             return empty
         try:
             return self._profiler.tally(records, deadline)
-        except Exception as error:  # noqa: BLE001 (whatever it is, see above)
+        except Exception as error:  # noqa: BLE001 (see above)
             self._report.warned("batch not profiled", error=type(error).__name__, records=len(records))
             return WindowTally(empty.profile, records=len(records), skipped=len(records))
 
@@ -158,10 +158,10 @@ class Handler:
 
 def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
     """
-    Build the handler that *environ* asks for.
+    Build the handler for the settings in *environ*.
 
     Raises:
-        InitError: The environment or the model is wrong, or the model carries no reference profile.
+        InitError: The environment or the model is wrong, or the model has no reference profile.
     """
     settings = MonitorSettings.of(environ)
     consumer, session = settings.consumer, default_session()

@@ -1,7 +1,7 @@
 """
 Profiles of windows in S3, one object for each window of a shard.
 
-The rule: a window's final invocation may come twice, so its key says which window it is of, and nothing else.
+The rule: the key depends only on the window, since a window's final invocation may come twice.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +27,11 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class ProfileUnreadable(StreamConsumerError):
-    """The windows of a day cannot be read, or an object is no profile of a window."""
+    """The windows of a day cannot be read, or an object is not a profile of a window."""
 
 
 class ColumnDrift(msgspec.Struct, frozen=True):
-    """How far one column is from the reference; see :class:`stream_consumer.monitor.drift.Drift`."""
+    """The drift of one column from the reference. See :class:`stream_consumer.monitor.drift.Drift`."""
 
     column: str
     psi: float
@@ -40,7 +40,7 @@ class ColumnDrift(msgspec.Struct, frozen=True):
 
 
 class WindowProfile(msgspec.Struct, frozen=True):
-    """What is kept of a window."""
+    """The stored profile of a window."""
 
     stream: str
     """ARN."""
@@ -62,7 +62,7 @@ class WindowProfile(msgspec.Struct, frozen=True):
         """
         The end of the object's key: ``2026-11-21/shardId-000000000000-20261121T010000Z.json``.
 
-        The date is that on which the window began, in UTC.
+        The date and time are the start of the window, in UTC.
         """
         return f"{self.start:%Y-%m-%d}/{self.shard}-{self.start:%Y%m%dT%H%M%SZ}.json"
 
@@ -76,28 +76,28 @@ class WindowProfile(msgspec.Struct, frozen=True):
     @classmethod
     def decode(cls, content: bytes) -> "WindowProfile":
         """
-        Return what :meth:`encode` has written.
+        Return the profile that :meth:`encode` has written.
 
         Raises:
-            ValueError: *content* is of another shape.
+            ValueError: *content* has another shape.
         """
         return msgspec.json.decode(content, type=cls)
 
 
 def window_of(name: str, content: bytes) -> WindowProfile:
     """
-    Return the window whose *content* is kept as *name*.
+    Return the window in *content*, which was stored as *name*.
 
     Raises:
-        ProfileUnreadable: It is something else, or a window that has another name.
+        ProfileUnreadable: *content* is not a window, or its window belongs under another name.
     """
     try:
         window = WindowProfile.decode(content)
         window.counts()
     except (ValueError, RecursionError) as error:
-        raise ProfileUnreadable(f"{name} is no profile of a window: {error}; take it out of the folder") from None
-    if not name.endswith(f"/{window.key}"):  # it would be counted twice
-        raise ProfileUnreadable(f"{name} is a copy of the window {window.key}; take it out of the folder")
+        raise ProfileUnreadable(f"{name} is not a profile of a window: {error}; move it out of the folder") from None
+    if not name.endswith(f"/{window.key}"):  # the window would be counted twice
+        raise ProfileUnreadable(f"{name} is a copy of the window {window.key}; move it out of the folder")
     return window
 
 
@@ -112,7 +112,7 @@ class ProfileArchive:
         self._calls = Calls(READS_IN_FLIGHT, self._retry)
 
     def write(self, window: WindowProfile, deadline: float) -> str:
-        """Put the profile of *window*; returns why S3 did not take it by *deadline*, or an empty text."""
+        """Put the profile of *window* by *deadline*. Return an empty text, or the reason for a failure."""
         key, body = f"{self._prefix}/{window.key}", window.encode()
         answer, _ = self._calls.persist(lambda: self._put(key, body), deadline)
         return answer.reason if isinstance(answer, Failure) else ""
@@ -122,7 +122,7 @@ class ProfileArchive:
         Return the windows that began on *day*, by key.
 
         Raises:
-            ProfileUnreadable: S3 has not given all of them by *deadline*, or an object is no profile of a window.
+            ProfileUnreadable: Reading runs past *deadline*, or an object is not a profile of a window.
         """
         folder = f"{self._prefix}/{day}/"
         [keys] = self._answers([partial(self._list, folder)], folder, deadline)
@@ -130,11 +130,11 @@ class ProfileArchive:
         return [window_of(f"s3://{self._bucket}/{key}", body) for key, body in zip(keys, bodies, strict=True)]
 
     def drop_connections(self) -> None:
-        """Close what must not come out of a snapshot; the next call opens it anew."""
+        """Close connections, which must not be in a snapshot. The next call opens them again."""
         self._client.close()
 
     def _answers(self, calls: Sequence[Callable[[], Any]], folder: str, deadline: float) -> list[Any]:
-        """Return what each of *calls* has returned; a transient failure is no answer."""
+        """Return the results of *calls*, and retry after transient failures."""
         answers: dict[int, Any] = {}
         due = list(range(len(calls)))
         for _ in self._retry.attempts(deadline):

@@ -1,4 +1,4 @@
-"""The monitoring function's own part of the environment; the model is named as the consumer's is."""
+"""The monitoring function's own settings. The settings of the model are the consumer's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ FIELDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorSettings:
-    """What the environment asks of the monitoring function; the fields are explained in ``FIELDS``."""
+    """The settings of the monitoring function. ``FIELDS`` explains each field."""
 
     consumer: Settings
     bucket: str
@@ -33,7 +33,7 @@ class MonitorSettings:
         Read *environ*.
 
         Raises:
-            SettingsError: Names every variable that is wrong, its value and what is wanted.
+            SettingsError: A variable is wrong. The message has each wrong variable, its value and the value wanted.
         """
         values, faults = environment_variables.read(FIELDS, environ)
         if values["bucket"] is None:

@@ -1,7 +1,7 @@
 """
-What a window's records come to so far: the state that Lambda carries from one invocation to the next.
+The tally of a window's records so far. Lambda carries it as state from one invocation to the next.
 
-The rule: a tally adds up over batches, and its state is far below the 1 MB that Lambda carries, whatever the model.
+The rule: a tally adds up over batches. For any model its state is far below Lambda's limit of 1 MB.
 """
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ class _State(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class WindowTally:
-    """Records of a window, and the profile of those that were counted in it."""
+    """The numbers of a window's records, and the profile of the counted records."""
 
     profile: Profile
     records: int = 0
     invalid: int = 0
-    """Records without a prediction's input: the consumer makes dead letters of them."""
+    """Records that the consumer turns into dead letters."""
     skipped: int = 0
-    """Valid records that are not in the profile: the monitor failed, or had no time for them."""
+    """Valid records that are not in the profile, because the monitor failed or had no time."""
 
     def __add__(self, other: "WindowTally") -> "WindowTally":
         return WindowTally(
@@ -51,10 +51,10 @@ class WindowTally:
     @classmethod
     def of(cls, state: Any, bins: Sequence[Bins]) -> "WindowTally":
         """
-        Return the tally that *state* carries, or an empty one for an empty object, which begins a window.
+        Return the tally in *state*. An empty object begins a window and gives an empty tally.
 
         Raises:
-            ValueError: The state is not a tally, or its profile has other bins: another model has begun the window.
+            ValueError: *state* is not a tally, or has the bins of another model, which has begun the window.
         """
         if state == {}:
             return cls(Profile.empty(bins))

@@ -233,7 +233,7 @@ UNUSABLE: dict[str, tuple[Change, str]] = {
     "pyfunc": (lambda content: content["flavors"].pop("sklearn"), "can run code from its files; if you trust it, pin"),
     "other predictions than training recorded": (
         with_metadata({"example_predictions": [1.0, 2.0]}),
-        "but training recorded [1.0, 2.0]; other library versions load it than saved it",
+        "but training recorded [1.0, 2.0]; the library versions differ from those of training",
     ),
     "fewer predictions than training recorded": (with_metadata({"example_predictions": [1.0]}), "recorded [1.0]"),
 }

@@ -252,7 +252,7 @@ def test_an_object_that_is_no_profile_is_named_with_the_remedy(metrics: Metrics)
     monitor = Monitor(a_day(YESTERDAY))
     monitor.s3.objects["profiles/2026-11-22/x.json"] = b"{}"
     with pytest.raises(
-        ProfileUnreadable, match=r"profiles/2026-11-22/x\.json is no profile.*; take it out of the fold"
+        ProfileUnreadable, match=r"profiles/2026-11-22/x\.json is not a profile.*; move it out of the fold"
     ):
         monitor.judge()
     assert metrics() == {}
@@ -263,7 +263,7 @@ def test_a_window_whose_times_have_no_zone_is_no_profile(end: str, metrics: Metr
     monitor = Monitor(a_day(YESTERDAY))
     key, content = next(iter(monitor.s3.objects.items()))
     monitor.s3.objects[key] = json.dumps(json.loads(content) | {"end": end}).encode()
-    with pytest.raises(ProfileUnreadable, match=r"is no profile of a window: .* at `\$\.end`"):
+    with pytest.raises(ProfileUnreadable, match=r"is not a profile of a window: .* at `\$\.end`"):
         monitor.judge()
     metrics()
 

@@ -172,7 +172,7 @@ def test_an_object_that_is_no_profile_is_named(folder: Path) -> None:
     path = folder / "profiles" / str(TODAY) / "x.json"
     path.parent.mkdir(parents=True)
     path.write_text("{}")
-    with pytest.raises(ProfileUnreadable, match=r"x\.json is no profile of a window: .*; take it out of the folder"):
+    with pytest.raises(ProfileUnreadable, match=r"x\.json is not a profile of a window: .*; move it out of the folder"):
         found(folder)
 
 
