@@ -1,5 +1,5 @@
 """
-Archives of streams: what came onto a stream, as files by the hour.
+Archives of streams: the records of a stream, as files by the hour.
 
-The rule: an archive has the layout that Amazon Data Firehose gives, so it does not matter who wrote it.
+The rule: the layout is that of Amazon Data Firehose, so its archives and ours are interchangeable.
 """

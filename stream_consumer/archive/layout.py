@@ -1,8 +1,8 @@
 """
-The layout of an archive: ``<location>/yyyy/mm/dd/hh/<name>.gz``, in each a record's data a line.
+The layout of an archive: ``<location>/yyyy/mm/dd/hh/<name>.gz``, with one line per record.
 
-The hour is that of the arrival, in UTC. The rule: this is what Amazon Data Firehose writes with its default prefix,
-GZIP and the processor ``AppendDelimiterToRecord``.
+The hour is the hour of arrival, in UTC. The rule: Amazon Data Firehose writes this layout with its default prefix, GZIP
+and the processor ``AppendDelimiterToRecord``.
 
 Source: Amazon Data Firehose developer guide, "Amazon S3 object name format".
 """
@@ -29,14 +29,14 @@ class ArchiveUnreadable(StoreFailed):
 
 def archive_at(text: str) -> Location:
     """
-    Return the location of the archive that *text* names: a folder or the URL of a prefix.
+    Return the location of an archive: a folder or the URL of a prefix.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: *text* is neither.
     """
     location = Location.parse(text)
     if location.kind is Kind.DATABASE or not text.strip("/") or text == "s3://":
-        raise UsageError(f"{location} is no archive; name a folder or s3://bucket/prefix")
+        raise UsageError(f"{location} is not an archive; name a folder or s3://bucket/prefix")
     return location
 
 
@@ -47,7 +47,7 @@ def within(folder: Location, *names: str) -> Location:
 
 def hour_of(moment: datetime) -> str:
     """
-    Return the part of a key that says the hour.
+    Return the part of a key with the hour.
 
     >>> hour_of(datetime(2026, 11, 21, 1, 59, tzinfo=UTC))
     '2026/11/21/01'
@@ -56,7 +56,7 @@ def hour_of(moment: datetime) -> str:
 
 
 def objects(stores: Stores, archive: Location, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Location]]:
-    """Give the objects of the hours from *begin* on and before *end*, by hour and name, with the hour of each."""
+    """Yield the objects of the hours from *begin* to before *end*, by hour and name, each with its hour."""
     day = begin.replace(hour=0)
     while day < end:
         folder = within(archive, f"{day:%Y/%m/%d}")
@@ -77,19 +77,19 @@ def _hour(location: Location) -> datetime | None:
 
 def lines(stores: Stores, location: Location) -> Iterator[bytes]:
     """
-    Give the lines of the object at *location*, but for empty ones; its name says whether it is compressed.
+    Yield the lines of the object at *location*, without empty lines. The suffix of its name tells the compression.
 
     Raises:
-        UnusableInput: There is no such object.
-        StoreFailed: It cannot be read.
-        ArchiveUnreadable: It is damaged.
+        UnusableInput: The object does not exist.
+        StoreFailed: The object cannot be read.
+        ArchiveUnreadable: The object is damaged.
     """
     store = stores.at(location)
-    store.version(location)  # which tells what is missing, and what is no file
+    store.version(location)  # raises if the object is missing or not a file
     content = io.BytesIO(store.read(location) or b"")
     try:
         for line in GzipFile(fileobj=content) if location.text.endswith(".gz") else content:
             if stripped := line.strip(b" \t\r\n"):
                 yield stripped
     except (BadGzipFile, EOFError, zlib.error) as error:
-        raise ArchiveUnreadable(f"{location} is damaged: {error}; write it again, or take it out") from error
+        raise ArchiveUnreadable(f"{location} is damaged: {error}; write it again, or move it away") from error

@@ -1,9 +1,9 @@
 """
-``archive``: a stream's records into files of the hour in which they arrived.
+``archive``: writing a stream's records to files by their hour of arrival.
 
-The rule: no record is lost, and none is there twice, wherever a run ends. An object is named for its first record, and
-how far a shard has come is kept only when its objects are there. A run that ended between the two makes the same
-objects again, over those that are there. One run at a time writes the archive of a stream.
+The rule: the archive has every record once, even if a run ends early. An object is named after its first record. The
+position of a shard is saved only after its objects. If a run ends between the two, the next run writes the same objects
+again, over the old ones. Only one run at a time may write the archive of a stream.
 """
 
 import gzip
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types_boto3_kinesis.type_defs import RecordTypeDef
 
 CHECKPOINTS = "checkpoints"
-"""The folder, beside the years, that says how far each stream has been archived."""
+"""The folder beside the years with the archived position of each stream."""
 
 _MOST_RECORDS = 20_000
 _MOST_BYTES = 32 << 20
@@ -41,7 +41,7 @@ class _Kept(msgspec.Struct):
 
 @dataclass(slots=True)
 class _Waiting:
-    """What is not yet in the archive, of one shard."""
+    """Records of one shard that are not in the archive yet."""
 
     since: float
     records: "list[RecordTypeDef]" = field(default_factory=list)
@@ -69,21 +69,21 @@ class StreamArchive:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        Look how far *stream*, a name or ARN, has been archived.
+        Read the archived positions of *stream*.
 
         Args:
-            stores: Where the archive is.
-            archive: Its location.
-            stream: The stream.
-            seconds: How long a record waits for others of its object.
+            stores: Has the store of the archive.
+            archive: Location of the archive.
+            stream: Name or ARN of the stream.
+            seconds: Time that a record waits for further records of its object.
             clock: Seconds that never go back.
 
         Raises:
-            UsageError: What is kept of that cannot be read.
+            UsageError: The saved positions cannot be read.
             StoreFailed: The archive cannot be read.
         """
         self.records = 0
-        """Records that are in the archive, aggregates unfolded."""
+        """Number of archived records, aggregates unfolded."""
         self.objects = 0
         self._stores = stores
         self._archive = archive
@@ -93,7 +93,7 @@ class StreamArchive:
         self._waiting: dict[str, _Waiting] = {}
         self._checkpoint = within(archive, CHECKPOINTS, f"{self._name}.json")
         self.positions = self._kept()
-        """How far each shard is in the archive."""
+        """The archived position of each shard."""
 
     def _kept(self) -> Positions:
         content = self._stores.at(self._checkpoint).read(self._checkpoint)
@@ -102,11 +102,11 @@ class StreamArchive:
         try:
             kept = msgspec.json.decode(content, type=_Kept)
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{self._checkpoint} is no checkpoint of an archive: {error}; remove it") from None
+            raise UsageError(f"{self._checkpoint} is not a checkpoint of an archive: {error}; remove it") from None
         return Positions(kept.shards, kept.stream_arn)
 
     def take(self, shard_id: str, page: Page) -> None:
-        """Take the next *page* of a shard, and write what is due."""
+        """Take the next *page* of a shard, and write due records."""
         now = self._clock()
         if page.records:
             self._waiting.setdefault(shard_id, _Waiting(now)).add(page.records)
@@ -115,7 +115,7 @@ class StreamArchive:
                 self._write(shard)
 
     def flush(self) -> None:
-        """Write all that waits."""
+        """Write all waiting records."""
         for shard_id in list(self._waiting):
             self._write(shard_id)
 
@@ -131,7 +131,7 @@ class StreamArchive:
     def _put(self, hour: str, shard_id: str, records: "list[RecordTypeDef]") -> None:
         name = f"{self._name}-{shard_id}-{records[0]['SequenceNumber']}.gz"
         parts = [part for record in records for part in unfolded(record["Data"])]
-        # Without a time in it, so that the same records are the same bytes.
+        # Without a timestamp, so that equal records give equal bytes.
         self._put_content(within(self._archive, hour, name), gzip.compress(b"".join(map(_line, parts)), mtime=0))
         self.records += len(parts)
         self.objects += 1
@@ -144,5 +144,5 @@ class StreamArchive:
 
 
 def _line(data: bytes) -> bytes:
-    """Return *data* as a line. JSON has line ends only where a space means the same."""
+    """Return *data* as a line. In JSON, a space can replace any line break."""
     return data.replace(b"\n", b" ").replace(b"\r", b" ") + b"\n"

@@ -1,1 +1,1 @@
-"""The challenger: a second model that scores each batch after the champion, and can change nothing."""
+"""The challenger: a second model, which scores each batch after the champion and cannot change anything."""

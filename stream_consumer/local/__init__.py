@@ -1,1 +1,1 @@
-"""The local platform: what AWS does around the function, on one machine, for developing, testing and demonstrating."""
+"""The local platform: the parts of AWS around the function, on one machine, for development, tests and demos."""

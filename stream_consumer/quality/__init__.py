@@ -1,6 +1,6 @@
 """
-Quality: how far predictions are from what came true, a day at a time, from the archives of both streams.
+Quality: the errors of a day's predictions against their outcomes, from the archives of both streams.
 
-The rule: nothing is joined as it streams. A day is judged once its outcomes are there, so the errors of a day do not
-depend on when they are asked for.
+The rule: the join is not a streaming job. A day is judged once its outcomes are there, so its errors do not depend on
+the time of the judgement.
 """

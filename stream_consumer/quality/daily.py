@@ -1,7 +1,8 @@
 """
 The daily run: the predictions of one day, from the archives, against their outcomes.
 
-The rule: memory is bounded whatever the day. Lines go to parts on disk by identifier, and one part at a time is joined.
+The rule: memory is bounded for any size of a day. Lines go to parts on disk by identifier, and parts are joined one at
+a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ MOST_GROUPS = 10_000
 
 _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 
-# How long outcomes are looked for that came too late. A run in time finds none of these hours.
+# Time after the deadline in which late outcomes are still read, to count them. A punctual run finds no such hours.
 _LATE = timedelta(days=7)
 
 _FILES = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
@@ -41,30 +42,30 @@ class NothingPredicted(StreamConsumerError):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a day is read from."""
+    """The sources of a day."""
 
     predictions: Location
     outcomes: Location
     """An archive, or a file of outcomes."""
     events: Location | None = None
-    """The archive of the input stream, which has the groups."""
+    """The archive of the input stream, for the groups."""
     group: str = ""
-    """The input column whose values are the groups."""
+    """The input column with the groups."""
     envelope: Envelope = Envelope()  # noqa: RUF009 (frozen)
     wait: timedelta = _DAY
-    """How long after the end of the day an outcome is in time."""
+    """Time after the end of the day in which an outcome is in time."""
 
 
 Registry = Callable[[str, str], Registered | None]
-"""Returns what a model version was registered with, by its model and version."""
+"""Returns the registered errors of a model version."""
 
 
 def judge(stores: Stores, sources: Sources, day: date, registered: Registry) -> DayQuality:
     """
-    Return the result of *day*, without what rings.
+    Return the result of *day*, without its ringing versions.
 
     Raises:
-        NothingPredicted: There is no prediction of the day.
+        NothingPredicted: The archive has no prediction of the day.
         StoreFailed: An archive cannot be read, or scratch is full.
         UsageError: The groups are too many.
     """
@@ -100,7 +101,7 @@ class _Run:
             )
 
     def _read_predictions(self) -> int:
-        """Return how many there are. The hour before is read, too: what came again may be of an event of it."""
+        """Return the number of predictions. The hour before is read too, to recognise repetitions of its events."""
         count = 0
         for hour, line in self._lines(self._sources.predictions, self._begin - _HOUR, self._begin + _DAY):
             earlier = hour < self._begin
@@ -110,7 +111,7 @@ class _Run:
                 self._malformed_predictions += not earlier
                 continue
             count += not earlier
-            # Without an event id each is an event of its own.
+            # A prediction without an event id counts as an event of its own.
             event_id = one.event_id or f"direct {count} {hour}"
             self._predictions.add(_key(one.id), event_id, one.model, one.version, *comparable(one.value), earlier)
         return count
@@ -176,12 +177,12 @@ class _Run:
 
 
 def _key(identifier: Any) -> str:
-    """Return what tells an identifier from others. A number and its digits as a string are two."""
+    """Return the key of an identifier. A number and its digits as a string have different keys."""
     return msgspec.json.encode(identifier).decode()
 
 
 def _grouped(line: bytes, sources: Sources) -> tuple[str, str] | None:
-    """Return the key and the group of an event, None if it has none: it is a dead letter, and has no prediction."""
+    """Return the key and the group of an event. None without a group, since such an event is a dead letter."""
     envelope = sources.envelope
     try:
         event = msgspec.json.decode(line)

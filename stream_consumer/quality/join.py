@@ -1,8 +1,8 @@
 """
 The join of one part of a day: predictions, their outcomes and the groups of their events, by identifier.
 
-The rule: of what came twice, the first counts. Of a prediction the first of its event id, of an outcome the first of
-its identifier. Sums alone leave this module, so they add up over parts.
+The rule: the first of several copies counts: the first prediction of an event id, and the first outcome of an
+identifier. Only sums leave this module, so they add up over parts.
 """
 
 import pyarrow as pa
@@ -19,17 +19,17 @@ PREDICTIONS = pa.schema(
         "earlier": pa.bool_(),
     }
 )
-"""Predictions. Those that are ``earlier`` are of the day before, and only tell which event ids have been seen."""
+"""Predictions. ``earlier`` marks predictions of the day before, which only give the event ids already seen."""
 
 OUTCOMES = pa.schema({"id": pa.string(), "number": pa.float64(), "label": pa.string(), "late": pa.bool_()})
-"""Outcomes, those in time first."""
+"""Outcomes. Outcomes in time come first."""
 
 EVENTS = pa.schema({"id": pa.string(), "group": pa.string()})
-"""Events, with the group that each is in."""
+"""Events with their groups."""
 
 KEYS = ["model", "version", "group"]
 SUMS = ["predictions", "missing", "late", "numbers", "error", "absolute", "square", "labels", "right", "judged"]
-"""What is counted and summed of the predictions that have the same :data:`KEYS`."""
+"""Counts and sums of the predictions with equal :data:`KEYS`."""
 
 
 def first_of_each(rows: pa.Table, column: str) -> pa.Table:
@@ -41,12 +41,12 @@ def first_of_each(rows: pa.Table, column: str) -> pa.Table:
 
 def joined(predictions: pa.Table, outcomes: pa.Table, events: pa.Table) -> tuple[pa.Table, int, int]:
     """
-    Return the sums of a part, and the predictions and outcomes in it that came again.
+    Return the sums of a part, and its numbers of repeated predictions and outcomes.
 
     Args:
         predictions: Rows of the schema :data:`PREDICTIONS`.
         outcomes: Rows of :data:`OUTCOMES`.
-        events: Rows of :data:`EVENTS`; an event without any is in the group with the empty name.
+        events: Rows of :data:`EVENTS`. A prediction without an event is in the group with the empty name.
     """
     first = first_of_each(predictions, "event_id")
     own = first.filter(pc.invert(first["earlier"])).drop_columns(["earlier"])

@@ -4,11 +4,11 @@ from stream_consumer.quality.result import DayQuality, Errors
 from stream_consumer.telemetry import Metric, Telemetry
 
 MOST_GROUPS = 20
-"""Groups with metrics of their own, those with the most predictions: each costs money. The result has all."""
+"""Number of groups with metrics of their own, since metrics cost money. The result has all groups."""
 
 
 def measure(result: DayQuality, report: Telemetry) -> None:
-    """Report *result*: a line of metrics, and one for each of the largest groups."""
+    """Report *result*: a line of metrics for the day, and a line for each of the largest groups."""
     excesses = [one.excess for one in result.versions if one.excess is not None]
     values: list[tuple[Metric, float]] = [
         (Metric.QUALITY_MISSING, result.errors.missing),

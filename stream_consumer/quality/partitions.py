@@ -1,7 +1,7 @@
 """
 Rows on disk in parts, so that a day of any size is joined in bounded memory.
 
-The rule: rows of one key are in one part, in the order in which they were added.
+The rule: all rows of a key are in one part, in the order of their addition.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ import pyarrow as pa
 
 PARTS = 64
 
-# Rows of a part that are in memory before they are on disk.
+# Number of a part's rows in memory before they go to disk.
 _ROWS = 1_024
 
 
 class Partitions:
-    """Rows of one schema, whose first column is the key; a context, behind which :meth:`table` reads."""
+    """Context manager for rows of a schema with the key in the first column. :meth:`table` reads after the context."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         folder.mkdir()

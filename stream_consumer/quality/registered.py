@@ -1,4 +1,4 @@
-"""What model versions were registered with, by the file ``champion.json`` or by the word of the user."""
+"""The registered errors of model versions, from the file ``champion.json`` or from the user."""
 
 from stream_consumer.models.champion import Champion
 from stream_consumer.quality.daily import Registry
@@ -6,7 +6,7 @@ from stream_consumer.quality.result import Registered
 
 
 def registered_in(champion: Champion) -> Registry:
-    """Return what *champion* and the champions before it were registered with."""
+    """Return the registered errors of *champion* and of the champions before."""
     known: dict[str, Registered] = {}
     one: Champion | None = champion
     while one:
@@ -16,6 +16,6 @@ def registered_in(champion: Champion) -> Registry:
 
 
 def registered_as(rmse: float | None, accuracy: float | None) -> Registry:
-    """Return these errors for any version; without one, no version is registered."""
+    """Return these errors for any version. Without errors, no version is registered."""
     said = Registered(rmse, accuracy) if rmse is not None or accuracy is not None else None
     return lambda _model, _version: said

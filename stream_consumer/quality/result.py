@@ -15,45 +15,45 @@ import msgspec
 from stream_consumer.errors import StreamConsumerError
 
 EXCESS = 1.15
-"""How many times the registered error is too large."""
+"""An error rings from this multiple of the registered error on."""
 
 LEAST_JUDGED = 500
-"""Of fewer predictions, the error of a day is chance more than anything else."""
+"""Least number of predictions. The error of fewer predictions is mostly chance."""
 
 
 class ResultUnreadable(StreamConsumerError):
-    """A file is no result of a day."""
+    """A file is not a result of a day."""
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
-    """Predictions against their outcomes. An error is the prediction less the outcome; None where nothing has one."""
+    """Predictions against their outcomes. An error is the prediction minus the outcome. None without any error."""
 
     predictions: int
     judged: int
-    """Predictions with an outcome in time that can be compared."""
+    """Predictions with a comparable outcome in time."""
     missing: int
     """Predictions without an outcome."""
     late: int
-    """Predictions whose outcome came too late to be judged."""
+    """Predictions with a late outcome, which are not judged."""
     rmse: float | None
     mae: float | None
     bias: float | None
-    """The mean error: above zero, predictions are too large."""
+    """The mean error. Above zero, predictions are too large."""
     accuracy: float | None
-    """The share of the labels that came true, from 0 to 1."""
+    """The share of correct labels, from 0 to 1."""
 
     @property
     def coverage(self) -> float:
-        """The share of the predictions that are judged, from 0 to 1."""
+        """The share of judged predictions, from 0 to 1."""
         return self.judged / self.predictions if self.predictions else 0.0
 
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> "Errors":
-        """Return the errors of sums as :func:`stream_consumer.quality.join.joined` returns them, added up."""
+        """Return the errors from the sums of :func:`stream_consumer.quality.join.joined`."""
         rows = list(rows)
 
         def total(name: str) -> float:
-            # Not fsum, which raises where a sum is too large for a float.
+            # Not fsum, which raises if a sum is too large for a float.
             return sum(row[name] or 0.0 for row in rows)
 
         def mean(name: str, of: str) -> float | None:
@@ -77,19 +77,19 @@ class GroupErrors(msgspec.Struct, frozen=True):
 
 
 class Registered(msgspec.Struct, frozen=True):
-    """What a model version was registered with: its errors on the rides of its test; None where it has none."""
+    """The registered errors of a model version, from its test. None if unknown."""
 
     rmse: float | None = None
     accuracy: float | None = None
 
     def excess(self, errors: Errors) -> float | None:
         """
-        Return how many times the registered error that of *errors* is, None if they cannot be compared.
+        Return the error of *errors* as a multiple of the registered error, or None if they cannot be compared.
 
-        The error of labels is the share that did not come true.
+        The error of labels is the share of wrong labels.
         """
         if self.rmse and errors.rmse is not None:
-            # JSON has no infinity, and the day after reads how large the error was.
+            # JSON has no infinity, and the next day's run reads this value.
             return min(errors.rmse / self.rmse, sys.float_info.max)
         if self.accuracy is not None and self.accuracy < 1 and errors.accuracy is not None:
             return (1 - errors.accuracy) / (1 - self.accuracy)
@@ -104,7 +104,7 @@ class VersionErrors(msgspec.Struct, frozen=True):
     errors: Errors
     registered: Registered | None = None
     excess: float | None = None
-    """How many times the registered error it is."""
+    """The error as a multiple of the registered error."""
 
     @property
     def is_too_large(self) -> bool:
@@ -116,24 +116,24 @@ class VersionErrors(msgspec.Struct, frozen=True):
 
 
 class DayQuality(msgspec.Struct, frozen=True, kw_only=True):
-    """What the predictions of a day came to."""
+    """The result of a day."""
 
     day: date
     """In UTC, by the arrival of the predictions."""
     errors: Errors
     versions: tuple[VersionErrors, ...]
     groups: tuple[GroupErrors, ...]
-    """By the predictions in them, most first; none if events were not grouped."""
+    """Groups with the most predictions first. Empty if events were not grouped."""
     duplicate_predictions: int
-    """Predictions that came again: of an event that has one."""
+    """Repeated predictions of an event."""
     duplicate_outcomes: int
     malformed_predictions: int
     malformed_outcomes: int
     rings: tuple[str, ...] = ()
-    """Versions whose error is too large, on this day and on the day before."""
+    """Versions with too large an error on this day and on the day before."""
 
     def ringing(self, before: "DayQuality | None") -> "DayQuality":
-        """Return this result with what rings after the day *before*."""
+        """Return this result with the ringing versions, given the day *before*."""
         known = {one.name for one in before.versions if one.is_too_large} if before else set()
         rings = tuple(one.name for one in self.versions if one.is_too_large and one.name in known)
         return msgspec.structs.replace(self, rings=rings)
@@ -147,9 +147,9 @@ def decode_day(content: bytes, location: object) -> DayQuality:
     Return the result in the file at *location*.
 
     Raises:
-        ResultUnreadable: It is no result of a day.
+        ResultUnreadable: *content* is not a result of a day.
     """
     try:
         return msgspec.json.decode(content, type=DayQuality)
     except (ValueError, RecursionError) as error:
-        raise ResultUnreadable(f"{location} is no result of `monitor quality`: {error}; remove it") from None
+        raise ResultUnreadable(f"{location} is not a result of `monitor quality`: {error}; remove it") from None

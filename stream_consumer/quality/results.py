@@ -21,11 +21,11 @@ class Results:
 
     def of(self, day: date) -> DayQuality | None:
         """
-        Return the result of *day*, None if there is none.
+        Return the result of *day*, or None.
 
         Raises:
-            ResultUnreadable: The file of the day is something else.
-            StoreFailed: It cannot be read.
+            ResultUnreadable: The file of the day is not a result.
+            StoreFailed: The file cannot be read.
         """
         file = self._file(day)
         content = self._stores.at(file).read(file)
@@ -38,7 +38,7 @@ class Results:
                 yield result
 
     def keep(self, result: DayQuality) -> Location:
-        """Write *result* over what was there of its day, and return where it is."""
+        """Write *result* over an older result of its day, and return its location."""
         file = self._file(result.day)
         with self._stores.scratch() as scratch:
             made = Path(scratch) / "result.json"

@@ -1,7 +1,7 @@
 """
-Values that can be compared: numbers by their difference, labels by being the same.
+Comparable values: numbers by difference, labels by equality.
 
-The rule: an integer is both, and a boolean is a label.
+The rule: an integer is both a number and a label. A boolean is a label.
 """
 
 from typing import Any
@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 Comparable = tuple[float | None, str | None]
-"""The number and the label that a value is; None where it is not."""
+"""A value as a number and as a label, each None if impossible."""
 
 NEITHER: Comparable = (None, None)
 
 
 def comparable(value: Any) -> Comparable:
     """
-    Return the number and the label that a predicted *value* is.
+    Return a predicted *value* as a number and as a label.
 
     >>> comparable(2.0), comparable(2), comparable("late"), comparable(True), comparable({"a": 1})
     ((2.0, None), (2.0, '2'), (None, '"late"'), (None, 'true'), (None, None))
@@ -30,7 +30,7 @@ def comparable(value: Any) -> Comparable:
 
 def comparable_outcome(value: Any) -> Comparable:
     """
-    Return the same of an outcome, whose whole numbers may be written as floats.
+    Return an outcome as a number and as a label. Whole numbers may be written as floats.
 
     >>> comparable_outcome(2.0), comparable_outcome(2.5)
     ((2.0, '2'), (2.5, None))

@@ -1,5 +1,5 @@
 """
-What monitoring has found, for a reader: a page of some days, and the state of now.
+The findings of monitoring for a reader: a page about some days, and the current state.
 
-The rule: nothing is judged here. Profiles and results say what they say.
+The rule: this package makes no judgements of its own. It shows profiles and results.
 """

@@ -1,4 +1,4 @@
-"""What is found of some days: profiles and results, read from where they are kept."""
+"""Reading the profiles and results of some days from their locations."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -16,12 +16,12 @@ def collect(  # noqa: PLR0913 (each is an option of the command)
     stores: Stores, model: Model, days: Sequence[date], profiles: Location, results: Location | None, *, today: date
 ) -> Findings:
     """
-    Return what there is of *days*, as of *today*.
+    Return the findings of *days*, as of *today*.
 
     Raises:
-        ModelError: The model carries no reference.
+        ModelError: The model has no reference.
         StoreFailed: A location cannot be read.
-        ProfileUnreadable, ResultUnreadable: An object there is something else.
+        ProfileUnreadable, ResultUnreadable: An object is not a profile or a result.
     """
     reference, _ = carried_by(model)
     return Findings(

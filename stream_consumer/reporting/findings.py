@@ -1,4 +1,4 @@
-"""What the page tells, as values: the drift of each day and of all, the errors of each day, and the worst groups."""
+"""The content of the page as values: the drift by day and in all, the errors by day, and the worst groups."""
 
 import math
 from collections import defaultdict
@@ -14,21 +14,21 @@ from stream_consumer.profiling.profile import Profile
 from stream_consumer.quality.result import DayQuality, Errors
 
 LEAST_JUDGED = 100
-"""Groups with fewer judged predictions are not called the worst: chance would make them so."""
+"""Least number of judged predictions of a worst group. The error of a smaller group is mostly chance."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Some days of one model."""
+    """The findings about some days of one model."""
 
     model: str
     reference: Profile
     days: Sequence[DayProfile]
     """Every day of the period, also those without a window."""
     results: Sequence[DayQuality]
-    """Those of the days that have one."""
+    """Results of the days that have a result."""
     today: date
-    """Which of the days is not over."""
+    """The day that is not over yet."""
 
     @property
     def first(self) -> date:
@@ -40,32 +40,32 @@ class Findings:
 
     @cached_property
     def profile(self) -> Profile:
-        """Of all days."""
+        """Profile of all days."""
         return reduce(add, (one.profile for one in self.days))
 
     @cached_property
     def limits(self) -> Limits:
-        """Those for the days that have windows: seven are a week, fewer are judged as a day is."""
+        """Limits for the days with windows: seven days are a week, and fewer are judged like a day."""
         return limits_of(self.days, whole=ends_whole(self.days, self.today))
 
     @cached_property
     def daily_limits(self) -> list[Limits]:
-        """Those for each day."""
+        """Limits for each day."""
         return [limits_of([one], whole=ends_whole(self.days[: at + 1], self.today)) for at, one in enumerate(self.days)]
 
     @cached_property
     def drifts(self) -> list[Drift]:
-        """Of all days, by column."""
+        """Drift of all days, by column."""
         return drifts(self.reference, self.profile)
 
     @cached_property
     def daily(self) -> list[list[Drift]]:
-        """Of each day, by column."""
+        """Drift of each day, by column."""
         return [drifts(self.reference, one.profile) for one in self.days]
 
     @property
     def rings(self) -> list[str]:
-        """What rings, in sentences."""
+        """Everything that rings, in sentences."""
         columns = [one.bins.title for one in self.drifts if one.rings(self.limits)]
         said = [f"{column} drifts over the period." for column in columns]
         for day, found, limits in zip(self.days, self.daily, self.daily_limits, strict=True):
@@ -76,7 +76,7 @@ class Findings:
 
     @property
     def are_judged(self) -> bool:
-        """Whether there is enough for a verdict, so that silence means something."""
+        """Whether there is enough data for a verdict. Otherwise silence has no meaning."""
         return bool(self.results) or (self.limits != NO_LIMITS and any(one.judged for one in self.drifts))
 
     @property
@@ -92,14 +92,14 @@ class Findings:
 
 
 def size_of(errors: Errors) -> float:
-    """Return the RMSE, or, of labels, the share that did not come true; 0 without either."""
+    """Return the RMSE or, for labels, the share of wrong labels. 0 without either."""
     if errors.rmse is not None:
         return errors.rmse
     return 1 - errors.accuracy if errors.accuracy is not None else 0.0
 
 
 def together(parts: Sequence[Errors]) -> Errors:
-    """Return the errors of several days as those of one."""
+    """Return the sum of the errors of several days."""
 
     def mean(values: Sequence[float | None]) -> float | None:
         weighted = [(value, one.judged) for value, one in zip(values, parts, strict=True) if value is not None]

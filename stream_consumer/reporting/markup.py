@@ -1,7 +1,7 @@
 """
-Parts of a page: tables, bars and lines, which are text and SVG in the colours of the page.
+Parts of a page: tables, bars and lines, as text and SVG in the colours of the page.
 
-The rule: whatever is drawn stands beside it as text, and all text is escaped.
+The rule: every drawing has its values as text beside it, and all text is escaped.
 """
 
 import html
@@ -43,7 +43,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 10, 10, 22
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """Return a whole page, which needs nothing else."""
+    """Return a whole page, which needs no other files."""
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
@@ -61,7 +61,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], marked: Iterable[str] = ()) -> str:
-    """Return a table that scrolls where it is too wide. Rows with a name in *marked* stand out."""
+    """Return a table. Too wide a table scrolls. Rows with a name in *marked* stand out."""
     bad = set(marked)
     heads = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{_cells(row, bad=row[0] in bad)}</tr>" for row in rows)
@@ -78,7 +78,7 @@ def _cells(row: Sequence[str], *, bad: bool) -> str:
 
 
 def bars(caption: str, rows: Sequence[tuple[str, float, float]], names: tuple[str, str]) -> str:
-    """Return a table of two shares by name, with a bar for each of the two."""
+    """Return a table of two shares by name, with a bar for each share."""
     largest = max((max(one, other) for _, one, other in rows), default=0.0) or 1.0
     keys = zip(names, ("other", "one"), strict=True)
     heads = "".join(f"<th scope='col'>{html.escape(name)}<span class='bar {kind}'></span></th>" for name, kind in keys)
@@ -96,7 +96,7 @@ def bars(caption: str, rows: Sequence[tuple[str, float, float]], names: tuple[st
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line over days: a value for each, None where there is none, and a limit to compare with."""
+    """A line over days: a value or None for each day, and a limit to compare with."""
 
     title: str
     days: Sequence[str]
@@ -105,7 +105,7 @@ class Line:
 
 
 def chart(line: Line) -> str:
-    """Return *line* as a figure. Its label tells the range and the last value, and a table should tell the rest."""
+    """Return *line* as a figure. The label has the range and the last value. A table should have the rest."""
     known = [value for value in line.values if value is not None]
     if not known:
         return ""

@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs nothing else."""
+"""The report: one HTML page without other files."""
 
 from collections.abc import Iterator
 
@@ -148,7 +148,7 @@ _NAMES = ("reference", "period")
 
 
 def _shares(names: list[str], reference: Counts, counts: Counts) -> list[tuple[str, float, float]]:
-    """Return the shares of the bins in their order; of many bins those that are not empty and differ most."""
+    """Return the shares of the bins in order. With many bins, only those that are not empty and differ most."""
     both = [part / max(int(part.sum()), 1) for part in (reference, counts)]
     some = np.flatnonzero(both[0] + both[1])
     differing = some[np.argsort(-np.abs(both[0] - both[1])[some], kind="stable")][:_BARS]

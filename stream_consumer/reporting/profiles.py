@@ -1,4 +1,4 @@
-"""The profiles of windows, read from where they are kept: ``<location>/yyyy-mm-dd/<shard>-<start>.json``."""
+"""Reading the profiles of windows: ``<location>/yyyy-mm-dd/<shard>-<start>.json``."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -13,11 +13,11 @@ from stream_consumer.profiling.bins import Bins
 
 def day_profile(stores: Stores, location: Location, day: date, bins: Sequence[Bins], digest: str = "") -> DayProfile:
     """
-    Return the windows of *day* at *location*, of which those of one model are added up; see :meth:`DayProfile.of`.
+    Return the windows of *day* at *location*. Windows of one model are added up, as in :meth:`DayProfile.of`.
 
     Raises:
-        StoreFailed: They cannot be read.
-        ProfileUnreadable: An object is no profile.
+        StoreFailed: The location cannot be read.
+        ProfileUnreadable: An object is not a profile.
     """
     folder = within(location, f"{day}")
     windows = [_window(stores, one) for one in stores.at(folder).list(folder) if one.text.endswith(".json")]

@@ -1,1 +1,1 @@
-"""The queue's worker: a message that names a file becomes a batch run."""
+"""The queue's worker: a message with the name of a file becomes a batch run."""

@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_stream_is_refused(world: World) -> None:
     with pytest.raises(UsageError, match="the checkpoint is of arn:aws:kinesis:eu-west-1:210987654321:stream/rides"):
         world.run()
     path.write_text("{}")
-    with pytest.raises(UsageError, match=r"rides\.json is no checkpoint of an archive"):
+    with pytest.raises(UsageError, match=r"rides\.json is not a checkpoint of an archive"):
         world.run()
 
 
@@ -192,11 +192,11 @@ def test_a_damaged_object_is_named(world: World) -> None:
     path = Path(world.archive.text) / name
     for damaged in (b"no gzip", path.read_bytes()[:-6], gzip.compress(b"x")[:12] + b"\xff" * 9):
         path.write_bytes(damaged)
-        with pytest.raises(StoreFailed, match=r"-\d+.gz is damaged: .*; write it again, or take it out"):
+        with pytest.raises(StoreFailed, match=r"-\d+.gz is damaged: .*; write it again, or move it away"):
             world.records()
 
 
 @pytest.mark.parametrize("text", ["", "/", "s3://", "postgresql://x/y"])
 def test_what_is_no_archive_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"no archive|no name"):
+    with pytest.raises(UsageError, match=r"not an archive|no name"):
         archive_at(text)

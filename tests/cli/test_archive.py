@@ -23,4 +23,7 @@ def test_a_stream_is_archived_once_however_often_the_command_runs(mocked_aws: Cl
 
 def test_what_is_no_archive_is_refused(mocked_aws: Clients, command: Command) -> None:  # noqa: ARG001 (AWS)
     ran = command("archive", "--to", "postgresql://user:secret@db/x")
-    assert (ran.code, ran.err) == (2, "error: postgresql://db/x is no archive; name a folder or s3://bucket/prefix\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "error: postgresql://db/x is not an archive; name a folder or s3://bucket/prefix\n",
+    )

@@ -72,7 +72,7 @@ def test_each_shard_changes_its_version_at_a_record_of_its_own() -> None:
         ([*GOOD[:3], *GOOD[4:]], "1 of 7 records are lost"),
         ([*GOOD[:3], GOOD[2], *GOOD[4:]], "1 of 7 records are lost"),
         ([*GOOD, GOOD[5]], "7 predictions came of 6 rides"),
-        ([GOOD[1], GOOD[0], *GOOD[2:]], "1 predictions were published before that of an earlier record"),
+        ([GOOD[1], GOOD[0], *GOOD[2:]], "1 predictions were published after the one of a later record"),
         ([*GOOD[:5], predicted(5, "c")], "version c was refused, and has predicted"),
         (
             [GOOD[0], predicted(1, "b"), predicted(2, "a"), *GOOD[3:]],
@@ -88,6 +88,6 @@ def test_a_fault_is_named(received: list[Received], fault: str) -> None:
 def test_dead_letters_that_are_missing_or_of_another_reason_are_named() -> None:
     assert audit(GOOD, dead_letters={}).faults == ["1 of 7 records are lost"]
     assert audit(GOOD, dead_letters={Reason.SCHEMA: 1, Reason.BOUNDS: 2}).faults == [
-        "2 dead letters are bounds, 0 were to be"
+        "2 dead letters are bounds, 0 were expected"
     ]
     assert audit(GOOD, discarded=3).faults == ["the event source mapping gave up on 3 records"]

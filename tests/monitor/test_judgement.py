@@ -274,7 +274,7 @@ def test_a_copy_of_a_window_is_not_counted_again(name: str, metrics: Metrics) ->
     key, content = next(iter(monitor.s3.objects.items()))
     copy = f"profiles/{name.format(name=key.rsplit('/', 1)[1])}"
     monitor.s3.objects[copy] = content
-    with pytest.raises(ProfileUnreadable, match=rf"{copy} is a copy of the window 2026-11-26/shardId-.*; take it out"):
+    with pytest.raises(ProfileUnreadable, match=rf"{copy} is a copy of the window 2026-11-26/shardId-.*; move it out"):
         monitor.judge()
     metrics()
 

@@ -244,5 +244,5 @@ def test_an_outcome_of_another_kind_than_its_prediction_is_not_judged(world: Wor
 
 
 def test_what_is_no_result_is_named() -> None:
-    with pytest.raises(ResultUnreadable, match=r"x is no result of `monitor quality`: .*; remove it"):
+    with pytest.raises(ResultUnreadable, match=r"x is not a result of `monitor quality`: .*; remove it"):
         decode_day(b"{}", "x")

@@ -1,15 +1,15 @@
-"""Work in a thread of its own, whose error is raised where the work is waited for."""
+"""Work in a thread of its own. The waiting thread raises the work's error."""
 
 import threading
 from collections.abc import Callable
 
 
 class Stopped(Exception):
-    """The work has been asked to end."""
+    """Somebody asked the work to stop."""
 
 
 class Background:
-    """Runs *work*, which waits by ``pause``, in a daemon thread."""
+    """Runs *work* in a daemon thread. The work must use ``pause`` to wait."""
 
     def __init__(self, name: str, work: Callable[[], object]) -> None:
         self._work = work
@@ -25,26 +25,26 @@ class Background:
             self._work()
         except Stopped:
             pass
-        except BaseException as error:  # noqa: BLE001 (raised again where it is waited for)
+        except BaseException as error:  # noqa: BLE001 (``check`` raises it again)
             self._error = error
 
     def pause(self, seconds: float) -> None:
         """
-        Wait so long, on the thread itself.
+        Wait for *seconds*, in the thread of the work.
 
         Raises:
-            Stopped: The work has been asked to end.
+            Stopped: Somebody asked the work to stop.
         """
         if self._stop.wait(seconds):
             raise Stopped
 
     def running(self, seconds: float) -> bool:
-        """Wait at most so long for the end; return whether the work goes on."""
+        """Wait at most *seconds* for the end. Return whether the work is still running."""
         self._thread.join(seconds)
         return self._thread.is_alive()
 
     def check(self) -> None:
-        """Raise what ended the work, if anything did."""
+        """Raise the exception that ended the work, if any."""
         if self._error:
             raise self._error
 

@@ -1,4 +1,4 @@
-"""The demo's consumer: the streams and the bucket, the mapping from one to a function, and the dead letters."""
+"""The demo's consumer: the streams, the bucket, the mapping to a function, and the dead letters."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ def function_environment(model_location: str) -> dict[str, str]:
 def mapping_to(
     function: "Function", clients: "Clients", observer: Observer, *, batch_size: int = 500
 ) -> EventSourceMapping:
-    """Return the mapping of the input stream to *function*, which gives up nothing without a document in the bucket."""
+    """Return the mapping of the input stream to *function*. Given-up records get a document in the bucket."""
     config = MappingConfig(
         stream_name=INPUT_STREAM,
         batch_size=batch_size,
@@ -55,7 +55,7 @@ def mapping_to(
 
 
 class Watch(Tally):
-    """Counts, and keeps what the function last failed with."""
+    """Counts events, and keeps the function's last error."""
 
     last_error = ""
 
@@ -75,7 +75,7 @@ class Consuming:
         self.check = self._background.check
 
     def drain(self, meanwhile: Callable[[], None]) -> None:
-        """Wait until everything on the stream has been consumed."""
+        """Wait until the whole stream is consumed."""
         self._mapping.drain()
         while self._background.running(0.1):
             meanwhile()
@@ -89,7 +89,7 @@ class Consuming:
 def dead_letters(clients: "Clients") -> list[Letter]:
     """Return the dead letters that the function wrote."""
     bucket = DeadLetterBucket(clients.s3, BUCKET, DEAD_LETTER_PREFIX)
-    # An object that holds no letters leaves the counts short, which is a fault of its own.
+    # An object without dead letters makes the counts differ, and the outcome reports the difference.
     found = letters(bucket.documents(bucket.keys()), Selection(), lambda _: None)
-    # What the mapping gave up on is counted where it did.
+    # The mapping's observer counts the given-up records.
     return [letter for letter in found if not letter.document.startswith(MAPPING_PREFIX)]

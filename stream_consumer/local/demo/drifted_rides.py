@@ -1,7 +1,7 @@
 """
-Rides as they are after a producer has changed: the drifts of ``demo --drift``.
+Rides after a change of a producer: the drifts of ``demo --drift``.
 
-The rule: durations stay, so the error shows what a drift costs.
+The rule: durations do not change, so the error shows the cost of a drift.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ _EVERY = 20
 
 
 class Drifted(StrEnum):
-    """What a producer may have changed."""
+    """A change of a producer."""
 
     KILOMETRES = "kilometres"
     """Distances in kilometres instead of miles."""

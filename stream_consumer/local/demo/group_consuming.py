@@ -18,7 +18,7 @@ GROUP = "stream-consumer-demo"
 
 
 class BatchTally:
-    """Counts what a member does, and keeps what it last failed with."""
+    """Counts the batches of a member, and keeps its last error."""
 
     def __init__(self, report: Telemetry) -> None:
         self.batches = 0
@@ -37,10 +37,10 @@ class BatchTally:
         self.last_error = f"{type(error).__name__}: {error}"
 
     def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
-        """Take no notice: the demo has one member."""
+        """Ignore this event: the demo has one member."""
 
     def behind(self, lags: Mapping[PartitionKey, int]) -> None:
-        """Take no notice: the end of the demo says what is left."""
+        """Ignore this event: the end of the demo shows unsettled records."""
 
     def warned(self, message: str, **fields: object) -> None:
         self.last_error = f"{message}: {fields}"
@@ -50,13 +50,13 @@ class BatchTally:
 
 
 class GroupConsuming:
-    """Runs a member, from when the group has given it the topic until it is stopped."""
+    """Runs a member, from the assignment of the topic to the stop."""
 
     def __init__(
         self, composed: Composition, connection: Connection, topic: str, tally: BatchTally, batch_size: int
     ) -> None:
         self.asked = False
-        """Whether it has been asked to stop, which its loop looks at."""
+        """Whether the loop shall stop."""
         self._topic = topic
         self._member = Member(composed.consumer, connection.brokers, Pace(batch_size=batch_size), tally)
         subscription = Subscription(connection=connection, group=GROUP, topics=[topic])
@@ -79,6 +79,6 @@ class GroupConsuming:
         return owned is not None and owned.is_settled_to(end)
 
     def stop(self) -> None:
-        """End at the next step, having committed, and leave the group."""
+        """Commit, leave the group and end at the next step."""
         self.asked = True
         self._background.stop()

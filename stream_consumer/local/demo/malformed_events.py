@@ -1,7 +1,7 @@
 """
-Malformed ride events of every kind, each with the verdict that it must get.
+Malformed ride events of every kind, each with its expected verdict.
 
-They stand for what producers really send by mistake; ``demo --malformed`` mixes them in.
+They are typical mistakes of producers. ``demo --malformed`` adds them to the rides.
 """
 
 import gzip
@@ -47,17 +47,17 @@ KINDS: dict[str, tuple[bytes, Reason]] = {
 
 
 UNDECODABLE = {name: kind for name, kind in KINDS.items() if kind[1] is Reason.UNDECODABLE}
-"""The kinds that are malformed whatever the events of a stream are."""
+"""The kinds that are malformed for any format of events."""
 
 
 def mixed_in(
     entries: Sequence[Entry], share: float, seed: int, kinds: Mapping[str, tuple[bytes, Reason]] = KINDS
 ) -> tuple[list[Entry], dict[Reason, int]]:
     """
-    Add malformed entries in random places until they are *share* (0 to 1, less than 1) of all.
+    Add malformed entries at random positions until they are *share* (0 to less than 1) of all.
 
     Returns:
-        The entries, the good ones in their order, and how many of the bad ones must get each verdict.
+        All entries, the good ones in their order, and the number of bad ones by expected verdict.
     """
     dice = random.Random(seed)  # noqa: S311 (repeatable, not secret)
     count = round(len(entries) * share / (1 - share))

@@ -1,7 +1,7 @@
 """
-A file of anybody's events → records to put, each with the verdict that it must get.
+A file of a user's events → records to put, each with its expected verdict.
 
-The rule: an event goes as it stands. Only a bare row, which has no object of the model's input, is put into one.
+The rule: an event is put unchanged. Only a bare row is wrapped: the row becomes the object with the model's input.
 """
 
 import codecs
@@ -30,20 +30,20 @@ _SUFFIXES = {**SUFFIXES, ".json": Format.NDJSON}
 _Open = Callable[[Path, Wanted, str, str], AbstractContextManager[Input]]
 _TABLES: Mapping[Format, _Open] = {Format.PARQUET: parquet, Format.CSV: csv}
 _LARGEST_WHOLE = 1 << 26
-"""Bytes of a file of JSON that may be an array, which is read whole. A larger one is read by lines."""
+"""Largest size of a JSON array, which is read whole. A larger file is read by lines."""
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def own_events(path: Path, schema: EventSchema, limit: int | None = None) -> list[Entry]:
     """
-    Return the events of a file, in order and no more than *limit*, in the envelope of *schema*.
+    Return up to *limit* events of a file, in order and in the envelope of *schema*.
 
-    NDJSON and a JSON array hold events or bare rows. A row of a CSV or Parquet file is a bare row. A bare row that has
-    no identifier gets its number.
+    NDJSON and a JSON array hold events or bare rows. A row of a CSV or Parquet file is a bare row. A bare row without
+    an identifier gets its number.
 
     Raises:
-        UsageError: The file cannot be read, its name tells no format, or it is empty.
+        UsageError: The file cannot be read, its name has no known suffix, or it is empty.
         UnusableInput: A table lacks a required column.
     """
     ending = next((known for known in _SUFFIXES if path.name.lower().endswith(known)), None)
@@ -60,10 +60,10 @@ def own_events(path: Path, schema: EventSchema, limit: int | None = None) -> lis
 
 
 def verdicts(entries: list[Entry], schema: EventSchema) -> Counter[Reason]:
-    """Return how many of *entries* are invalid before the model sees them, by reason."""
+    """Return the number of *entries* that are invalid before the model's call, by reason."""
     decoded = (schema.decode(entry.data) for entry in entries)
     found = Counter(event.reason for event in decoded if isinstance(event, InvalidRecord))
-    # Only the model itself can tell which rows it refuses.
+    # The rows that the model refuses are not known here.
     return Counter({reason: found[reason] for reason in Reason if reason is not Reason.UNSCORABLE})
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """What is asked of a reader of predictions, of a stream or of a topic."""
+    """The part of a reader of predictions that the demo uses, for a stream or a topic."""
 
     @property
     def duplicates(self) -> int: ...
@@ -25,13 +25,13 @@ class Reader(Protocol):
 
 
 Pause = Callable[[float], None]
-"""Waits so many seconds, and ends the reader's work if that has been asked for."""
+"""Waits a number of seconds. Ends the reader's work after a request to stop."""
 OpenReader = Callable[[Pause | None, Mapping[str, Any] | None], Reader]
-"""Opens a reader behind a checkpoint: one that follows, with a pause at each turn, or one that stops at the end."""
+"""Opens a reader behind a checkpoint. With a pause the reader follows, and pauses each turn. Otherwise it stops."""
 
 
 def stream_reader(clients: "Clients", envelope: Envelope) -> OpenReader:
-    """Return what opens readers of the output stream."""
+    """Return a function that opens readers of the output stream."""
 
     def opened(pause: Pause | None, checkpoint: Mapping[str, Any] | None) -> Reader:
         return PredictionReader(
@@ -48,10 +48,10 @@ def stream_reader(clients: "Clients", envelope: Envelope) -> OpenReader:
 
 
 class Reading:
-    """Reads predictions in a thread of its own, so that latency is measured while records are still put."""
+    """Reads predictions in a thread of its own, to measure latency during the puts."""
 
     def __init__(self, open_reader: OpenReader, count: Callable[[Received], object]) -> None:
-        """*count* is told of each prediction, from the reader's thread."""
+        """*count* gets each prediction, in the reader's thread."""
         self.received: list[tuple[Received, float]] = []
         self.duplicates = 0
         self._open = open_reader
@@ -68,7 +68,7 @@ class Reading:
             self._count(received)
 
     def finish(self) -> None:
-        """Read what is left and end."""
+        """Read the remaining predictions and stop."""
         self.stop()
         self.check()
         rest = self._open(None, self._reader.checkpoint())

@@ -1,4 +1,4 @@
-"""A run's report: one HTML file that needs nothing else, with the numbers and what they look like."""
+"""A run's report: one HTML file without other files, with numbers and plots."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ _NEXT = (
 def render(
     outcome: Outcome, about: Iterable[tuple[str, str]], rows: Iterable[tuple[str, str]], drift: Iterable[str]
 ) -> str:
-    """Return the report: *about* says what was run, *rows* are the summary's, *drift* is HTML."""
+    """Return the report. *about* describes the run, *rows* are the summary's rows, and *drift* is HTML."""
     verdict = [markup.paragraph(fault, "bad") for fault in outcome.faults] or [
         markup.paragraph("Every record that was put came out as a prediction or as a dead letter.", "good")
     ]

@@ -1,4 +1,4 @@
-"""Rides → what to put, the dead letters that must come of it, and the durations that were to be predicted."""
+"""Rides → the entries to put, the expected dead letters, and the true durations."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def ride_plan(
 
 def limits_of(rides: Rides) -> Limits:
     """
-    Return the limits that the drift of *rides* is judged by.
+    Return the limits for the drift of *rides*.
 
     Synthetic rides are the same at any hour. Trip records are a random sample of some days. Only seven days have all
     hours and weekdays. Days with few rides, of taxis with a wrong clock, do not count.

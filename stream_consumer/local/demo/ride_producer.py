@@ -1,7 +1,7 @@
 """
-Rides → records on a stream, as producers of the lineage put them: JSON events, one record a ride.
+Rides → records on a stream, one JSON event per ride, as producers of the MLOps Zoomcamp reference solution put them.
 
-The rule: what is counted as put was acknowledged. What the stream rejects is put again until it is.
+The rule: only acknowledged records count as put. Rejected records are put again until they are acknowledged.
 """
 
 import itertools
@@ -16,16 +16,16 @@ from stream_consumer.kinesis.stream_writer import MAX_ENTRIES
 from stream_consumer.sinks import Entry, Sink
 from stream_consumer.training.rides import Rides
 
-# How long one chunk may be rejected before the producer gives up.
+# Time after which the producer gives up a rejected chunk.
 _WRITING_SECONDS = 60.0
 
 
 class NotPut(StreamConsumerError):
-    """The stream would not take records, for as long as a producer waits."""
+    """The stream rejected records for longer than the producer waits."""
 
 
 def ride_events(rides: Rides) -> Iterator[Entry]:
-    """Yield a ride event for each ride, keyed by ride_id so that the shards share the load."""
+    """Yield an event for each ride. The partition key is ride_id, so that the shards share the load."""
     encode = msgspec.json.Encoder().encode
     columns = (rides.ride_id, rides.PULocationID, rides.DOLocationID, rides.trip_distance)
     for ride_id, pickup, dropoff, distance in zip(*(column.tolist() for column in columns), strict=True):
@@ -39,24 +39,24 @@ class Producer:
 
     stream: Sink
     rate: float | None = None
-    """Records a second; None for as fast as the stream takes them."""
+    """Records per second. None means as fast as the stream accepts records."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def put(self, entries: Iterable[Entry], progress: Callable[[Sequence[Entry], float], None]) -> int:
         """
-        Put all *entries*, which may have no end.
+        Put all *entries*. The iterable may be endless.
 
-        *progress* gets each acknowledged chunk and when (on the clock) its put began.
+        *progress* gets each acknowledged chunk, and the time (of the clock) at which its put began.
 
         Returns:
-            How often an entry had to be put again.
+            Number of entries that were put again, counted each time.
 
         Raises:
-            NotPut: A chunk was still not acknowledged after a minute; what progress was told of is on the stream.
+            NotPut: A chunk was not acknowledged within a minute. The stream has the chunks that *progress* got.
         """
         begun, resent = self.clock(), 0
-        # At a low rate a chunk is what falls due in a tenth of a second, so that the flow is even.
+        # At a low rate a chunk has the records of a tenth of a second, so that the flow is even.
         size = min(MAX_ENTRIES, max(1, round(self.rate / 10))) if self.rate else MAX_ENTRIES
         to_put, first = iter(entries), 0
         while chunk := list(itertools.islice(to_put, size)):

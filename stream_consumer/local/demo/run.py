@@ -1,8 +1,8 @@
 """
-The main job on one machine: events in, predictions out, everything counted.
+A complete run on one machine: put events, read predictions, and count everything.
 
-The rule: nothing is taken on trust. What came out is read back from the output stream and the bucket, and compared with
-what was put.
+The rule: nothing is taken on trust. The run reads all results back from the output stream and the bucket, and compares
+them with the events that it put.
 """
 
 import time
@@ -35,25 +35,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run."""
+    """The input of a run, and the results to expect."""
 
     entries: Sequence[Entry]
-    """What to put, in this order."""
+    """Entries to put, in order."""
     expected: Mapping[Reason, int]
-    """How many of them must become dead letters, by reason."""
+    """Number of entries that must become dead letters, by reason."""
     actual: Mapping[str, float] = field(default_factory=dict)
-    """True values by the text of the id of the event, where they are known."""
+    """Known true values, by the text of the event's id."""
     envelope: Envelope = field(default_factory=Envelope)
     rate: float | None = None
-    """Records put a second; None for as fast as they go."""
+    """Records to put per second. None means as fast as possible."""
     batch_size: int = 500
     limits: Limits = DAY
-    """What the drift of the entries is judged by."""
+    """Limits for the drift of the entries."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is; read by whoever shows it, written by the run's threads."""
+    """The progress of a run. The run's threads write it, and the terminal shows it."""
 
     to_put: int
     to_read: int
@@ -63,7 +63,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run came to; every count was read back from a stream or the bucket."""
+    """The results of a run. Every count was read back from a stream or the bucket."""
 
     put: int
     put_again: int
@@ -72,31 +72,31 @@ class Outcome:
     dead_letters: Mapping[Reason, int]
     expected_dead_letters: Mapping[Reason, int]
     discarded: int
-    """Records that the mapping gave up on and handed to its on-failure destination."""
+    """Records that the mapping gave up and sent to its on-failure destination."""
     seconds: float
-    """From the first put to the last prediction."""
+    """Seconds from the first put to the last prediction."""
     invocations: int
     failed_invocations: int
     last_error: str
-    """What the function last failed with; empty if it never did."""
+    """The function's last error. Empty if it never failed."""
     metrics: Mapping[str, float]
     """Sums of the function's own metrics."""
     fault: str
-    """Commonest fault of the dead letters and its remedy; of those that are JSON, if any is."""
+    """Commonest fault of the dead letters, and its remedy. JSON data goes first."""
     predictions: Sequence[Prediction] = field(repr=False)
-    """In the order in which they were read."""
+    """Predictions in the order of reading."""
     actual: NDArray[np.float64] = field(repr=False)
-    """True values of the same events, shape (predicted,); empty if they are not known."""
+    """True values of the same events, shape (predicted,). Empty if unknown."""
     latencies: NDArray[np.float64] = field(repr=False)
-    """Seconds from the put of an event to the read of its prediction, for events whose id no other one has."""
+    """Seconds from the put of an event to the read of its prediction, for events with a unique id."""
     read_at: NDArray[np.float64] = field(repr=False)
-    """Seconds after the first put at which each of these predictions was read."""
+    """Time at which each of these predictions was read, in seconds after the first put."""
     out_of_order: int | None = None
-    """Predictions that came behind that of a later event of their key; None where no order is promised."""
+    """Predictions that came after that of a later event with the same key. None without a promise of order."""
 
     @property
     def faults(self) -> list[str]:
-        """What does not add up; empty if everything does."""
+        """Differences between the expected and the actual counts."""
         dead = sum(self.dead_letters.values())
         faults = []
         if self.put != self.predicted + dead + self.discarded:
@@ -105,12 +105,12 @@ class Outcome:
                 f"{self.discarded} discarded records came out"
             )
         faults += [
-            f"{expected} dead letters were to be {reason.value}, {self.dead_letters.get(reason, 0)} are"
+            f"{expected} dead letters were expected to be {reason.value}, {self.dead_letters.get(reason, 0)} are"
             for reason, expected in self.expected_dead_letters.items()
             if expected != self.dead_letters.get(reason, 0)
         ]
         if self.out_of_order:
-            faults.append(f"{self.out_of_order} predictions came behind that of a later event of their key")
+            faults.append(f"{self.out_of_order} predictions came after the one of a later event with the same key")
         return faults
 
     @property
@@ -128,7 +128,7 @@ class Outcome:
 
 
 class Counted(NamedTuple):
-    """What the consumer has done."""
+    """The consumer's own counts."""
 
     discarded: int
     invocations: int
@@ -137,7 +137,7 @@ class Counted(NamedTuple):
 
 
 class Platform(Protocol):
-    """Where a run takes place: what takes events, what consumes them, and what has the predictions."""
+    """The platform of a run: a sink of events, a consumer, and readers of predictions."""
 
     @property
     def sink(self) -> Sink:
@@ -148,10 +148,10 @@ class Platform(Protocol):
         """Opens readers of the predictions."""
 
     def start(self) -> None:
-        """Begin to consume. What that takes is over when it returns."""
+        """Begin to consume. Returns when the consumer is ready."""
 
     def drain(self, meanwhile: Callable[[], None]) -> None:
-        """Wait until everything that was put has been consumed."""
+        """Wait until all put events are consumed."""
 
     def stop(self) -> None:
         """End consuming."""
@@ -159,11 +159,11 @@ class Platform(Protocol):
     def counted(self) -> Counted: ...
 
     def out_of_order(self, predictions: Sequence[Prediction]) -> int | None:
-        """Return how many came behind that of a later event of their key; None where no order is promised."""
+        """Count predictions that came after that of a later event with their key. None without a promise of order."""
 
 
 class StreamPlatform:
-    """The two streams, and the mapping from one of them to a function."""
+    """The two streams, and the mapping from the input stream to a function."""
 
     def __init__(self, plan: Plan, clients: "Clients", function: "Function") -> None:
         """
@@ -195,7 +195,7 @@ class StreamPlatform:
         return Counted(counts.records_discarded, counts.invocations, counts.errors, self._watch.last_error)
 
     def out_of_order(self, predictions: Sequence[Prediction]) -> None:
-        """Tell nothing: a request that Kinesis rejects in part keeps no order."""
+        """Return None: a request that Kinesis rejects in part keeps no order."""
 
 
 def run(
@@ -206,14 +206,14 @@ def run(
     show: Callable[[Progress], None],
 ) -> Outcome:
     """
-    Put the plan's entries on the input stream, have *function* consume them, and count what comes out.
+    Put the plan's entries on the input stream, have *function* consume them, and count the results.
 
     Args:
-        plan: What to run.
-        clients: Of an endpoint that has the two streams and the bucket, empty.
-        function: The consumer, publishing to the output stream of the same endpoint.
+        plan: The input.
+        clients: Clients of an endpoint with the two streams and the bucket, all empty.
+        function: The consumer, which publishes to the output stream of the same endpoint.
         metrics: Gets the function's log lines.
-        show: Called now and then with how far the run is.
+        show: Called now and then with the progress.
 
     Raises:
         LocalPlatformError: The function does not start.
@@ -224,7 +224,7 @@ def run(
 def run_on(
     platform: Platform, plan: Plan, clients: "Clients", metrics: MetricsTally, show: Callable[[Progress], None]
 ) -> Outcome:
-    """Do as :func:`run` on *platform*; *clients* have the bucket of the dead letters."""
+    """Do as :func:`run` on *platform*. *clients* have the bucket of the dead letters."""
     entries = plan.entries
     progress = Progress(len(entries), len(entries) - sum(plan.expected.values()))
     put_at: dict[str, float] = {}
@@ -269,7 +269,7 @@ def _measures(
     plan: Plan, received: Sequence[tuple[Received, float]], put_at: Mapping[str, float], begun: float
 ) -> dict[str, Any]:
     predictions = [one.prediction for one, _ in received]
-    # A prediction without an id of its own has a partition key that nothing was put under.
+    # A prediction without an id of its own has a partition key that no event has.
     puts = Counter(entry.partition_key for entry in plan.entries)
     timed = [(one.prediction.partition_key, when) for one, when in received if puts[one.prediction.partition_key] == 1]
     return {

@@ -41,7 +41,7 @@ def consumer_environment(model_location: str, brokers: str) -> dict[str, str]:
 
 
 class TopicPlatform:
-    """Context manager: inside it a run takes place on the topics of a cluster on loopback."""
+    """Context manager for a run on the topics of a cluster on loopback."""
 
     def __init__(self, plan: Plan, brokers: str, composed: Composition, report: Telemetry) -> None:
         self._connection = Connection(brokers, Authentication.PLAINTEXT)
@@ -91,7 +91,7 @@ class TopicPlatform:
         return Counted(0, self._tally.batches, self._tally.failed_batches, self._tally.last_error)
 
     def out_of_order(self, predictions: Sequence[Prediction]) -> int:
-        """Return how many came behind that of a later event of their key: a key is in one partition of each topic."""
+        """Return the predictions that came after that of a later event with their key. Each key has one partition."""
         last: dict[str, int] = {}
         found = 0
         for prediction in predictions:

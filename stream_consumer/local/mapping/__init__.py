@@ -1,1 +1,1 @@
-"""A local event source mapping for Kinesis that follows AWS's rules."""
+"""A local event source mapping for Kinesis by AWS's rules."""

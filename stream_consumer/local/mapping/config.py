@@ -19,7 +19,7 @@ STARTING_POSITIONS = ("TRIM_HORIZON", "LATEST", "AT_TIMESTAMP")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MappingConfig:
     """
-    The parameters of a mapping that apply to Kinesis.
+    The parameters of a mapping for Kinesis.
 
     Raises:
         UsageError: Values are outside AWS's limits. The message names all of them.
@@ -82,7 +82,7 @@ class Pace:
     """The waits that AWS chooses for its customers, in seconds."""
 
     poll_seconds: float = 1.0
-    """Between reads at a shard's tip. AWS reads once a second. A shard that is behind is read five times a second."""
+    """Between reads at a shard's tip. AWS reads once a second. A lagging shard is read five times a second."""
     retry_seconds: float = 1.0
     """Before the first retry of a failed or throttled invocation. Doubles up to ``retry_limit_seconds``."""
     retry_limit_seconds: float = 60.0

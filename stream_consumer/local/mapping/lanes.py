@@ -20,7 +20,7 @@ class Executor(Protocol):
 
 
 class LaneThreads:
-    """Daemon threads, so that a function that never returns cannot keep the process alive."""
+    """Daemon threads, so that a hanging function cannot keep the process alive."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count

@@ -1,7 +1,7 @@
 """
-The loop, act by act: what happened, the numbers, and the verdict in the registry's words.
+The loop, act by act: a sentence, the numbers, and the registry's verdict.
 
-The rule: the loop goes on only if each act came to what it was to come to.
+The rule: the loop continues only if each act has its expected result.
 """
 
 import math
@@ -33,19 +33,19 @@ _CHALLENGER_TIMEOUT_MS = 10_000
 
 
 class NotAsMeant(StreamConsumerError):
-    """An act came to something else than it was to come to."""
+    """An act had an unexpected result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopOptions:
-    """How much the loop does."""
+    """The size of the loop."""
 
     handler: str
     seed: int = 42
     rate: float = 400
-    """Records put a second."""
+    """Records to put per second."""
     records: int = 2_000
-    """Predictions that a version makes before the loop goes on."""
+    """Number of predictions of a version before the loop continues."""
     malformed: float = 0.01
     """Share of malformed events, from 0 to less than 1."""
     shards: int = 2
@@ -53,7 +53,7 @@ class LoopOptions:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act: a sentence and what it came to."""
+    """One act: a sentence and its results."""
 
     title: str
     facts: Mapping[str, str | int | float] = field(default_factory=dict)
@@ -64,7 +64,7 @@ Working = Callable[[], AbstractContextManager[Progress]]
 
 
 class Loop:
-    """The acts, in their order; each says what it came to."""
+    """The acts, in order. Each reports its results."""
 
     def __init__(self, aws: "EmbeddedAws", rides: LoopRides, options: LoopOptions, say: Say, working: Working) -> None:
         self._rides = rides
@@ -96,7 +96,7 @@ class Loop:
             refused = self._refuse(better)
             self._roll_back(first)
             with self._working() as progress:
-                progress("consuming and reading what is left")
+                progress("consuming and reading the rest")
                 return self._audit(refused)
 
     def _train(self, title: str, rides: "Rides", *, promoted: bool = True) -> "Entry":
@@ -125,7 +125,7 @@ class Loop:
         return entry
 
     def _release(self, title: str, entry: "Entry") -> None:
-        """Release what ``champion.json`` names, and wait until it predicts."""
+        """Release the model in ``champion.json``, and wait until it predicts."""
         before, least = self._service.predicted(entry.version), self._service.on_each_shard(entry.version)
         with self._working() as progress:
             progress("releasing a version of the function")
@@ -146,13 +146,13 @@ class Loop:
         )
 
     def _wait(self, version: str, predictions: int) -> None:
-        """Wait until *version* has made so many predictions on each shard."""
+        """Wait until *version* has made this number of *predictions* on each shard."""
         self._service.wait_for(
             f"predictions of version {version}", lambda: self._service.on_each_shard(version) >= predictions
         )
 
     def _challenge(self, champion: "Entry") -> None:
-        """Let the new champion of the registry challenge the one that is served, in the same invocations."""
+        """Let the registry's new champion challenge the served model, in the same invocations."""
         challenger = {
             "CHALLENGER_LOCATION": self._registry.champion_file,
             "CHALLENGER_THRESHOLD": str(_THRESHOLD_MINUTES),
@@ -183,7 +183,7 @@ class Loop:
         now, before = self._registry.rollback()
         if now != first.version:
             raise NotAsMeant(f"the rollback from version {before} led to {now}; wanted {first.version}")
-        self._release(f"The champion {before} is rolled back, and the one before it released.", first)
+        self._release(f"The champion {before} is rolled back, and the previous champion released.", first)
 
     def _audit(self, refused: "Entry") -> Audit:
         reading = self._service.finish()
@@ -201,7 +201,7 @@ class Loop:
 
 
 def _challenged(metrics: "MetricsTally") -> dict[str, int | float]:
-    """Return the challenger's metrics, each with the statistic that says most."""
+    """Return the challenger's metrics, each with its most useful statistic."""
     sums, averages = metrics.sums(), metrics.averages()
     return {
         "ChallengerCompared": int(sums["ChallengerCompared"]),

@@ -1,8 +1,8 @@
 """
-What came of the loop, compared with what was put and released.
+Comparing the results of the loop with its events and releases.
 
-The rule: nothing is taken on trust. Each ride has a number of its own and each prediction the position of its record,
-so a lost or overtaken one is found by name.
+The rule: nothing is taken on trust. Each ride has a number and each prediction has the position of its record, so every
+lost or overtaken prediction is found.
 """
 
 import itertools
@@ -30,18 +30,18 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What was put, and what came out."""
+    """The events that were put, and the results."""
 
     rides: int
-    """Rides put, which are numbered from 0 on."""
+    """Number of rides that were put. They are numbered from 0."""
     malformed: Mapping[Reason, int]
-    """Events put that must become dead letters, by reason."""
+    """Number of events that must become dead letters, by reason."""
     released: Sequence[str]
-    """Model versions in the order of their release; none is released twice in a row."""
+    """Model versions in the order of their release. Two consecutive versions differ."""
     durations: NDArray[np.float64]
-    """True minutes of ride n at n modulo their number."""
+    """True durations in minutes. Ride n has the duration at n modulo the length."""
     received: Sequence[Received]
-    """Predictions without duplicates, each output shard's in its order."""
+    """Predictions without duplicates, in the order of each output shard."""
     duplicates: int
     dead_letters: Mapping[Reason, int]
     discarded: int
@@ -55,13 +55,13 @@ class Audit:
 
     @property
     def lost(self) -> int:
-        """Records that came out neither as a prediction nor as a dead letter."""
+        """Records without a prediction and without a dead letter."""
         letters = sum(max(0, count - self.dead_letters.get(reason, 0)) for reason, count in self.malformed.items())
         return len(set(range(self.rides)) - {one.prediction.id for one in self.received}) + letters
 
     @property
     def phases(self) -> list[Phase]:
-        """The predictions of each release; empty if a shard has seen other releases than were made."""
+        """The predictions of each release. Empty if a shard has other releases or another order."""
         shards = [_runs(predictions) for predictions in self._by_shard().values()]
         if not shards or any([version for version, _ in runs] != list(self.released) for runs in shards):
             return []
@@ -73,11 +73,11 @@ class Audit:
 
     @property
     def faults(self) -> list[str]:
-        """What does not add up; empty if everything does."""
+        """Differences from the expected results."""
         found = [
             (self.lost, f"{self.lost:,} of {self.put:,} records are lost"),
             (self.discarded, f"the event source mapping gave up on {self.discarded:,} records"),
-            (self.overtaken, f"{self.overtaken:,} predictions were published before that of an earlier record"),
+            (self.overtaken, f"{self.overtaken:,} predictions were published after the one of a later record"),
             (not self.phases, f"the shards have not seen the model versions {', '.join(self.released)} in this order"),
             (
                 len(self.received) > self.rides,
@@ -89,7 +89,7 @@ class Audit:
             ),
         ]
         reasons = [
-            f"{count} dead letters are {reason.value}, {self.malformed.get(reason, 0)} were to be"
+            f"{count} dead letters are {reason.value}, {self.malformed.get(reason, 0)} were expected"
             for reason, count in self.dead_letters.items()
             if count != self.malformed.get(reason, 0)
         ]
@@ -97,7 +97,7 @@ class Audit:
 
     @property
     def overtaken(self) -> int:
-        """Predictions that stand behind one of a later record of the same shard, on their own shard."""
+        """Predictions after the prediction of a later record of the same input shard, by output shard."""
         latest: dict[tuple[str, str], int] = {}
         count = 0
         for one in self.received:
@@ -108,7 +108,7 @@ class Audit:
         return count
 
     def _by_shard(self) -> dict[str, list[Prediction]]:
-        """Return the predictions by the input shard of their records, in the order of these."""
+        """Return the predictions by the input shard of their records, in the order of the records."""
         ordered = sorted((one.prediction for one in self.received), key=_position)
         return {shard: list(made) for shard, made in itertools.groupby(ordered, key=lambda one: _position(one)[0])}
 
@@ -123,6 +123,6 @@ def _runs(made: Sequence[Prediction]) -> list[tuple[str, list[Prediction]]]:
 
 
 def _position(prediction: Prediction) -> tuple[str, int]:
-    """Return the shard and the sequence number of the record that was predicted."""
+    """Return the shard and the sequence number of the prediction's record."""
     shard, _, number = (prediction.event_id or "").rpartition(":")
     return shard, int(number)

@@ -1,4 +1,4 @@
-"""The rides of the loop: those known at the beginning, those that arrive, and those of a producer that is mistaken."""
+"""The rides of the loop: known rides, arriving rides, and the rides of a faulty producer."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,17 @@ from stream_consumer.training.synthetic import synthetic_rides
 
 KILOMETRES = 1.609344
 _ROADWORKS_FROM = 24
-"""The first champion is trained on January's first four fifths, so it knows no ride of these days."""
+"""The first champion is trained on January's first four fifths, so its training has no ride of these days."""
 _MALFORMED = list(KINDS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class LoopRides:
     """
-    All rides, and the time from which on they arrive during the loop.
+    All rides, and the time from which rides arrive during the loop.
 
-    That is the beginning of the last full month, which ``train`` holds out: no model of the loop is fitted on it.
+    This time is the start of the last full month. ``train`` holds this month out, so no model of the loop is fitted on
+    it.
     """
 
     everything: Rides
@@ -43,7 +44,7 @@ class LoopRides:
 
     @property
     def in_kilometres(self) -> Rides:
-        """All rides, the distances of the known ones in kilometres, as from a producer that has changed its unit."""
+        """All rides. The distances of known rides are in kilometres, as from a producer that changed the unit."""
         rides = self.everything
         factor = np.where(rides.pickup_time < self.arriving_from, KILOMETRES, 1.0)
         origin = f"{rides.origin}, distances before {self.arriving_from} in kilometres"
@@ -51,7 +52,7 @@ class LoopRides:
 
 
 def loop_rides(sources: Sequence[str], count: int, seed: int, progress: Progress) -> LoopRides:
-    """Return the rides of *sources* or, without any, *count* synthetic ones that drift from 25 January on."""
+    """Return the rides of *sources*. Without sources, return *count* synthetic rides that drift from 25 January on."""
     if sources:
         rides = load_rides(sources, bounded=False, progress=progress)
     else:
@@ -60,7 +61,7 @@ def loop_rides(sources: Sequence[str], count: int, seed: int, progress: Progress
 
 
 def shuffled(rides: Rides, seed: int) -> Rides:
-    """Return *rides* in a random order: the errors of models that predict one part each are comparable."""
+    """Return *rides* in a random order, so that the errors of models for different parts are comparable."""
     order = np.random.default_rng(seed).permutation(len(rides))
     columns = ("ride_id", *FEATURES, "duration", "pickup_time")
     return replace(rides, **{column: getattr(rides, column)[order] for column in columns})
@@ -68,9 +69,9 @@ def shuffled(rides: Rides, seed: int) -> Rides:
 
 def endless_events(rides: Rides, malformed: float) -> Iterator[Entry]:
     """
-    Yield *rides* again and again, each with an identifier of its own, 0, 1, 2 and so on.
+    Yield *rides* again and again, each with its own identifier, 0, 1, 2 and so on.
 
-    A share of *malformed* events, evenly spread, lies between them. Their partition keys are not numbers.
+    Between the rides is an evenly spread share of *malformed* events. Their partition keys are not numbers.
     """
     spoiled = itertools.count()
     share = malformed / (1 - malformed)
@@ -84,6 +85,6 @@ def endless_events(rides: Rides, malformed: float) -> Iterator[Entry]:
 
 
 def verdict_of(entry: Entry) -> Reason | None:
-    """Return why an event of ``endless_events`` must become a dead letter, None if it is a ride."""
+    """Return the reason why an event of ``endless_events`` must become a dead letter, or None for a ride."""
     name, _, number = entry.partition_key.partition("malformed-")
     return None if name else _MALFORMED[int(number) % len(_MALFORMED)][1]

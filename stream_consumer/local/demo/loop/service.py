@@ -1,8 +1,8 @@
 """
-A stream of rides and the function that predicts them, whose version changes while both run.
+A stream of rides, and a function that predicts them. The function's version changes while both run.
 
-The rule: a release is Lambda's. A new version of the function has its own environment and is initialised before the
-alias points to it. The version before ends what it has begun.
+The rule: a release works as on Lambda. A new version of the function has its own environment and is initialised before
+the alias points to it. The previous version finishes its invocations.
 """
 
 import os
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 
 WAIT_SECONDS = 180.0
-"""How long the stream may take for what takes it seconds."""
+"""Time limit for steps that normally take seconds."""
 
 
 @dataclass(slots=True)
 class Put:
-    """What was put: rides, and malformed events by the reason that they must get."""
+    """Counts of put events: rides, and malformed events by their expected reason."""
 
     rides: int = 0
     malformed: Counter[Reason] = field(default_factory=Counter)
@@ -64,7 +64,7 @@ class _Running:
 
 
 class Service:
-    """Context manager: inside it, after the first release, records are put, predicted and read."""
+    """Context manager in which records are put, predicted and read, from the first release on."""
 
     def __init__(self, aws: "EmbeddedAws", handler: str, events: Iterable[Entry], *, rate: float, shards: int) -> None:
         self.clients = aws.clients()
@@ -96,15 +96,15 @@ class Service:
 
     @property
     def versions(self) -> int:
-        """Versions of the function released so far, which is the number of the last one."""
+        """Number of released versions, which is also the number of the last version."""
         return len(self._functions)
 
     def release(self, model: str, challenger: Mapping[str, str] | None = None) -> MetricsTally:
         """
-        Let a new version of the function, with *model*, take over; return what its log lines measure.
+        Let a new version of the function, with *model*, take over. Return the metrics of its log lines.
 
         Raises:
-            LocalPlatformError: It does not start. The version before goes on.
+            LocalPlatformError: The new version does not start. The previous version continues.
         """
         metrics = MetricsTally()
         config = FunctionConfig(self._handler, name="demo-loop", version=str(self.versions + 1))
@@ -128,11 +128,11 @@ class Service:
         self._producing.start()
 
     def predicted(self, version: str | None = None) -> int:
-        """Return how many predictions were read so far, of a model version or in all."""
+        """Return the number of predictions read so far, of a model version or in all."""
         return sum(self._of(version))
 
     def on_each_shard(self, version: str) -> int:
-        """Return how many predictions of a model version were read so far on the shard with the fewest."""
+        """Return the least number of predictions of a model version read so far on any shard."""
         counts = self._of(version)
         return min(counts) if len(counts) == self._shards else 0
 
@@ -141,7 +141,7 @@ class Service:
 
     def wait_for(self, what: str, done: Callable[[], bool]) -> None:
         """
-        Wait until *done*, while the stream runs.
+        Wait until *done* returns true, while the stream runs.
 
         Raises:
             LocalPlatformError: *what* did not happen in time.
@@ -155,7 +155,7 @@ class Service:
             time.sleep(POLL_SECONDS)
 
     def finish(self) -> Reading:
-        """Put no more, consume and read what is left, and return the reader."""
+        """Stop putting, consume and read the rest, and return the reader."""
         if self._running is None:
             raise LocalPlatformError("nothing was released")
         self._producing.stop()
@@ -179,4 +179,4 @@ class Service:
 
 
 _SETTINGS = frozenset(field.variable for field in FIELDS.values())
-"""What is set for a consumer of the user's own says nothing of this one."""
+"""Variables for the user's own consumer, which do not apply here."""
