@@ -27,7 +27,7 @@ RUN /opt/venv/bin/python trim.py --aside /doors \
  && /opt/venv/bin/python added.py "${ADDED}" \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
-# What the doors need beside these. pip does not install again what is there; the proof runs where both are together.
+# What the full image needs beside these. pip does not install again what is there; the proof runs where both are together.
 FROM packages AS packages-doors
 ARG DOORS_PACKAGES=.ci/locks/doors.txt
 COPY ${DOORS_PACKAGES} ./doors.txt
@@ -59,7 +59,7 @@ RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
 FROM packages AS build
 COPY infra/container/entry.py /var/task/
 COPY stream_consumer /var/task/stream_consumer
-# The rooms that the Lambda path does not enter, import-linter sees to that, are the doors'.
+# The rooms that the Lambda path does not enter, import-linter sees to that, are in the full image only.
 RUN mkdir -p /rooms/var/task/stream_consumer \
  && for room in __main__.py archive arrow.py batch cli group local magic_bytes.py operate quality reporting training web worker; do \
       mv "/var/task/stream_consumer/$room" /rooms/var/task/stream_consumer || exit 1; \

@@ -186,7 +186,7 @@ image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the im
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SKLEARN),--scikit-learn $(SKLEARN)) \
 	  $(foreach package,$(EXTRA),--extra '$(package)')
 
-image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean and with doors, as Lambda does, look into it, scan it
+image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean and full, as Lambda does, look into it, scan it
 	@$(BIN)/python -m pytest integration_tests/image
 
 # LocalStack wants versions of its own, and Python 3.11 or 3.12.

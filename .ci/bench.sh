@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The benchmark in short; the web door's part needs wrk.
+# The benchmark in short; the web interface's part needs wrk.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/install.sh

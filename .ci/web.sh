@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The web door for real: schemathesis against the running server, and its page in a headless Chromium.
+# The web interface for real: schemathesis against the running server, and its page in a headless Chromium.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . .ci/install.sh

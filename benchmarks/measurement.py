@@ -34,7 +34,7 @@ class Extent:
     platform_seconds: int
     """0 leaves the local platform out."""
     file_rows: int
-    """Of the file that the batch door scores."""
+    """Of the file that the batch interface scores."""
     file_rounds: int
     web_rounds: int
     web_seconds: int

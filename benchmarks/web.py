@@ -1,5 +1,5 @@
 """
-The web door under load, beside MLflow's own server and a plain Flask application with the same model.
+The web interface under load, beside MLflow's own server and a plain Flask application with the same model.
 
 The rule: a server of one process has one core and wrk another; one of two processes has two, and on a machine of two
 cores shares one of them with wrk. Servers take turns. Each request is one ride; before the load every server has to

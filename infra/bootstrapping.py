@@ -1,12 +1,12 @@
 """
-``make bootstrap``: make what an environment stands on and keeps, from nothing but its name.
+``make bootstrap``: make the permanent resources of an environment from its name.
 
-That is the bucket of Terraform's state, the key, the bucket of models and training data, and three repositories of
-images. A repository on GitHub gets a role that its workflows deploy with. The account is the caller's, the region the
-profile's (AWS_PROFILE, AWS_REGION).
+They are the bucket of Terraform's state, the key, the bucket of models and training data, and three repositories of
+images. A repository on GitHub gets a role for the deployments of its workflows. Account and region come from the
+caller's credentials and profile (AWS_PROFILE, AWS_REGION).
 
-The rule: what is there under the environment's names is taken over, whoever made it and wherever a run was cut off.
-So a second run changes nothing, and one from another clone finds everything.
+The rule: resources that exist under the environment's names are taken over, also after an interrupted run. So a second
+run changes nothing, and a run from another clone finds everything.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from infra.taking_over import NAME, exists, found, makes_provider, tainted
 
 _ORIGIN = re.compile(r"(?:^|[/@])github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?$")
 _EPILOG = """\
-It asks before it changes anything; APPROVE=1 asks nothing. A key of yours, another GitHub repository or a permissions
-boundary stand in infra/envs/<environment>/bootstrap.tfvars; infra/envs/prod has an example. For an environment of
-another name, such as uat, copy main.tf, outputs.tf and variables.tf of infra/envs/dev, and nothing else, into
-infra/envs/uat. Then write uat for dev into three lines of its main.tf: key, Environment and environment.
+The command asks before it changes anything. With APPROVE=1 it does not ask. Write a key of your own, another GitHub
+repository or a permissions boundary into infra/envs/<environment>/bootstrap.tfvars (infra/envs/prod has an example).
+To add an environment, such as uat, copy only main.tf, outputs.tf and variables.tf of infra/envs/dev into
+infra/envs/uat. Then replace dev by uat in three lines of its main.tf: key, Environment and environment.
 """
 _OWN_NAME = re.compile(r'^\s*(key|Environment|environment)\s*=\s*"([^"]*)"', re.MULTILINE)
 _WRITTEN = ("backend.hcl", "bootstrap.auto.tfvars.json", ".terraform/terraform.tfstate")
@@ -44,7 +44,7 @@ _NAMED = re.compile(rf"\b{NAME}(?:-([a-z0-9]+)-(?:state|models)-\d{{12}}|/([a-z0
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """The bootstrap of one environment, in the account and region that it is for."""
+    """The bootstrap of one environment in its account and region."""
 
     infra: Path
     environment: str
@@ -59,7 +59,7 @@ class Bootstrap:
 
     @property
     def settings(self) -> Path:
-        """The folder of the environment, which what was made is written to."""
+        """The folder of the environment, for the files that the bootstrap writes."""
         return self.infra / "envs" / self.environment
 
     @property
@@ -83,11 +83,11 @@ class Bootstrap:
 
 def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
     """
-    Make what is missing, see that the state is in the bucket, and write what an environment has to know.
+    Make missing resources, move the state into the bucket, and write the settings for the environment.
 
     Args:
-        target: What for.
-        origin: Repository on GitHub, owner/name, whose workflows may deploy, unless state or user name another.
+        target: The environment.
+        origin: Repository on GitHub, owner/name, whose workflows may deploy. State or user may name another.
 
     Returns:
         The outputs of ``infra/bootstrap``.
@@ -98,7 +98,7 @@ def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
     """
     refuse_a_copy(target.settings)
     _refuse_misspelt(target)
-    _same_place(target)
+    _refuse_another_account(target)
     is_in_bucket = exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
     (_use_bucket if is_in_bucket else _use_local)(target, "-reconfigure")
     shown = json.loads(output(["terraform", "show", "-json"], target.root))
@@ -115,32 +115,32 @@ def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
     return made
 
 
-def _same_place(target: Bootstrap) -> None:
+def _refuse_another_account(target: Bootstrap) -> None:
     known = read_settings(target.settings)
     for name, here in (("account_id", target.account_id), ("region", target.region)):
         if known.get(name, here) != here:
             raise ReleaseFailed(
-                f"{target.environment} stands in {name} {known[name]}, and you are in {here}: take the profile of the "
+                f"{target.environment} is in {name} {known[name]}, and you are in {here}: use the profile of the "
                 f"first, or delete {_settings_file(target.settings)} to make {target.environment} anew, with a state "
-                "of its own; the old one stays where it is"
+                "of its own; the old state is not changed"
             )
 
 
 def refuse_a_copy(folder: Path) -> None:
     """
-    See that the environment in *folder* is that of the folder's name, and not still the one it was copied from.
+    Refuse a *folder* that is a copy and still names the original environment.
 
     Raises:
-        ReleaseFailed: A line of main.tf or a file that was copied along says another name.
+        ReleaseFailed: A line of main.tf or a copied file has another name.
     """
     name, main = folder.name, folder / "main.tf"
     said = _OWN_NAME.findall(main.read_text(encoding="utf-8")) if main.exists() else []
-    wrong = [f'{place} = "{value}"' for place, value in said if name not in re.split(r"[/.]", value)]
+    wrong = [f'{key} = "{value}"' for key, value in said if name not in re.split(r"[/.]", value)]
     copied = [file for file in _WRITTEN if (folder / file).exists() and _names_another(folder / file, name)]
     remedies = [f"write {name} into its main.tf, which says {', '.join(wrong)}"] if wrong else []
     remedies += [f"delete {', '.join(copied)} there"] if copied else []
     if remedies:
-        raise ReleaseFailed(f"{folder} is a copy of another environment, which it would change: {'; '.join(remedies)}")
+        raise ReleaseFailed(f"{folder} is a copy of another environment and would change it: {'; '.join(remedies)}")
 
 
 def _names_another(file: Path, name: str) -> bool:
@@ -174,7 +174,7 @@ def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) 
         "environment": target.environment,
         "account_id": target.account_id,
         "region": target.region,
-        "github_repository": known or origin,  # a fork's clone does not take the role away from whom it was made for
+        "github_repository": known or origin,  # a fork's clone does not take the role from the first repository
         "makes_github_provider": makes_provider(target.aws, shown),
         "found": dict(found(target.aws, target.environment, target.account_id)),
     }
@@ -185,7 +185,7 @@ def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) 
 
 
 def _refuse_misspelt(target: Bootstrap) -> None:
-    """Terraform drops an attribute that it does not know: a boundary would be missing, and nobody told."""
+    """Terraform drops unknown attributes in silence. A misspelt boundary would be missing."""
     file, declared = target.settings / "bootstrap.tfvars", target.root / "variables.tf"
     if not file.exists():
         return
@@ -224,7 +224,7 @@ def _write(target: Bootstrap, made: Mapping[str, Any]) -> None:
 
 
 def _is_of_another_account(target: Bootstrap, backend: str) -> bool:
-    """Whether a bootstrap wrote *backend*, for an account that the environment has left."""
+    """Whether a bootstrap wrote *backend* for an earlier account of the environment."""
     return target.bucket not in backend and bool(re.search(rf'"{re.escape(target.prefix)}-state-\d{{12}}"', backend))
 
 
@@ -233,7 +233,7 @@ def _settings_file(environment: Path) -> Path:
 
 
 def read_settings(environment: Path) -> dict[str, Any]:
-    """Return what the bootstrap wrote into the folder of an *environment*; empty before it."""
+    """Return the settings that the bootstrap wrote into the folder of an *environment*. Empty before a bootstrap."""
     file = _settings_file(environment)
     settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     return settings
@@ -249,18 +249,18 @@ def github_origin(directory: Path) -> str | None:
 
 def caller() -> tuple[str, str]:
     """
-    Return the account and the region that the caller's credentials are for.
+    Return the account and the region of the caller's credentials.
 
     Raises:
-        ReleaseFailed: There are none, or no region.
+        ReleaseFailed: The credentials or the region are missing.
     """
     region = os.environ.get("AWS_REGION") or boto3.Session().region_name  # boto3 itself does not read AWS_REGION
     if not region:
-        raise ReleaseFailed("AWS has many regions, and none is named: export AWS_REGION=eu-west-1, or another")
+        raise ReleaseFailed("no AWS region is set: export AWS_REGION=eu-west-1, or another")
     try:
         return boto3.client("sts", region_name=region).get_caller_identity()["Account"], region
     except (BotoCoreError, ClientError) as error:
-        raise ReleaseFailed(f"AWS does not know you: {error}; log in, or name a profile with AWS_PROFILE") from error
+        raise ReleaseFailed(f"AWS refuses the credentials: {error}; log in, or set AWS_PROFILE") from error
 
 
 def _told(target: Bootstrap, made: Mapping[str, Any]) -> str:
@@ -276,7 +276,7 @@ def _told(target: Bootstrap, made: Mapping[str, Any]) -> str:
         f"  GitHub  {role} for {made['github_repository']}" if role else "  GitHub  no repository there, so no role",
     ]
     if target.bucket not in backend.read_text(encoding="utf-8"):
-        lines.append(f"{folder}/backend.hcl is yours and stays: the environment's own state is where it says")
+        lines.append(f"{folder}/backend.hcl is your own file and stays: the environment's own state is in its bucket")
     lines.append(f"Commit {folder}/backend.hcl and {folder}/bootstrap.auto.tfvars.json; neither holds a secret.")
     lines.append(f"Next: make deploy ENV={target.environment} MODEL=<folder, s3://… or models:/name@alias>")
     return "\n".join(lines)
@@ -286,7 +286,7 @@ def main(arguments: Sequence[str]) -> int:
     """Bootstrap the environment that the command line names; return the exit code."""
     wrapped = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("make bootstrap", description=__doc__, epilog=_EPILOG, formatter_class=wrapped)
-    parser.add_argument("environment", type=named, help="a folder of infra/envs, by which everything is named")
+    parser.add_argument("environment", type=named, help="a folder of infra/envs; the resources get its name")
     name: str = parser.parse_args(arguments).environment
     try:
         target = Bootstrap(INFRA, name, *caller(), approve=bool(os.environ.get("APPROVE")))

@@ -1,13 +1,13 @@
 """
-Give a new image to a share of the batches first, and to all of them if it proves itself.
+Give a share of the batches to a new image first, and all batches after it passes.
 
-The rule: a canary passes if no alarm went off, both versions were given enough batches, and the new one's predictions,
-dead letters and unseen categories are within bounds (:mod:`infra.canary_bounds`). Otherwise the versions that were live
-are live again before the command fails. The first deployment has no version to fall back on and is released at once.
-The batch and web interfaces have no canary: a new image reaches them last.
+The rule: a canary passes if no alarm went off, both versions got enough batches, and the new version's predictions,
+dead letters and unseen categories are within bounds (:mod:`infra.canary_bounds`). Otherwise the earlier versions are
+live again before the command fails. The first deployment has no version to fall back on and is released at once. The
+batch and web interfaces have no canary, and get a new image last.
 
-A share is given for a limited time, which the record names. A schedule of EventBridge takes the share away then, so a
-canary whose driver died ends all the same (infra/modules/canary).
+A share has a time limit, which the record names. Then a schedule of EventBridge takes the share away, so a canary also
+ends if its driver died (infra/modules/canary).
 
 Source: AWS Lambda developer guide, "Implement Lambda canary deployments using a weighted alias".
 """
@@ -28,9 +28,9 @@ from infra.publish import ReleaseFailed
 _LOOK_SECONDS = 30
 _MORE_MINUTES = 20  # with an hour of canary, and a build, within the two hours of a workflow's credentials
 _TO_APPLY = timedelta(minutes=30)
-"""How long the two applies around a canary may take: with SnapStart Lambda publishes a version for minutes."""
+"""Time for the two applies around a canary. With SnapStart, Lambda takes minutes to publish a version."""
 _TO_GO_BACK = timedelta(minutes=10)
-"""How long before the share ends by itself the canary goes back, so that no canary passes without its share."""
+"""Time between going back and the share's own end, so that no canary passes without its share."""
 
 
 def _now() -> datetime:
@@ -39,44 +39,44 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Challenger:
-    """The model that was live, which the new version of a consumer is to ask about each batch."""
+    """The model that was live. The new version of a consumer asks it about each batch."""
 
     location: str
     digest: str | None = None
     consumer: str | None = None
-    """None: the only one."""
+    """None means the only consumer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """How much of the batches a new version gets, for how long, and what it must show meanwhile."""
+    """The share and the time of a new version, and its test meanwhile."""
 
     percent: int
     minutes: float
     batches: int = 20
-    """Each version must be given so many at least."""
+    """Least number of batches for each version."""
     longest: float | None = None
-    """Minutes that are waited for *batches* at most; None: 20 more than *minutes*."""
+    """Longest wait for *batches*, in minutes. None means 20 more than *minutes*."""
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     challenger: Challenger | None = None
     connect: Callable[[Mapping[str, Any]], Aws] = clients
-    """Makes the clients, for the outputs of modules/system."""
+    """Makes the clients for the outputs of modules/system."""
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], datetime] = _now
 
     def __post_init__(self) -> None:
         if self.batches < FEWEST:
-            raise ReleaseFailed(f"BATCHES={self.batches}: a canary compares {FEWEST} batches of each version at least")
+            raise ReleaseFailed(f"BATCHES={self.batches}: a canary compares at least {FEWEST} batches of each version")
 
     def roll_out(self, environment: Environment, release: Mapping[str, Any]) -> str | None:
         """
-        Apply *release* to a share of the batches, and to all of them if the canary passes.
+        Apply *release* to a share of the batches, and to all batches if the canary passes.
 
         Returns:
-            Why the versions before are live again; None: *release* is applied.
+            None if *release* is applied. Otherwise the reason why the earlier versions are live again.
 
         Raises:
-            ReleaseFailed: The challenger is for no consumer, or for one of several.
+            ReleaseFailed: The challenger's consumer does not exist, or is not named although there are several.
         """
         before = environment.outputs()
         if before.get("consumers"):
@@ -85,7 +85,7 @@ class Canary:
         return None
 
     def _tried(self, environment: Environment, release: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
-        """Apply *release* to a share of the batches, then to all; return why the versions *before* are live again."""
+        """Apply *release* to a share, then to all. Return the reason if the versions *before* are live again."""
         challengers = self._challengers(before["consumers"])
         doors = {"doors_image_digest": before["doors_image_digest"]} if before.get("doors_image_digest") else {}
         trial = {**release, **doors, **({"challengers": challengers} if challengers else {})}
@@ -105,7 +105,7 @@ class Canary:
             if not reason:
                 environment.apply(release)
                 return None
-        except BaseException as fault:  # nobody watches the share any more, and the schedule may have lost its end
+        except BaseException as fault:  # nobody watches the share now, and the schedule may lack the end of the share
             if sides is not None or not isinstance(fault, NotConfirmed):
                 environment.apply(back)
             raise
@@ -124,14 +124,14 @@ class Canary:
         name = self.challenger.consumer or next(iter(consumers))
         if name not in consumers or (self.challenger.consumer is None and len(consumers) > 1):
             raise ReleaseFailed(
-                f"CHALLENGER={self.challenger.location}: CHALLENGER_OF names the consumer that it was live in, one of "
+                f"CHALLENGER={self.challenger.location}: set CHALLENGER_OF to the model's consumer, one of "
                 f"{', '.join(consumers)}"
             )
         digest = {"digest": self.challenger.digest} if self.challenger.digest else {}
         return {name: {"location": self.challenger.location, **digest}}
 
     def _sides(self, logs: Any, outputs: Mapping[str, Any], challengers: Mapping[str, Any]) -> list[Side]:
-        """Return the consumers that have a new version."""
+        """Return the consumers with a new version."""
         began = round(self.now().timestamp() * 1000)
         return [
             Side(
@@ -148,7 +148,7 @@ class Canary:
         ]
 
     def _fault(self, alarms: "_Alarms", sides: list[Side], until: datetime) -> str | None:
-        """Return what speaks against the new versions; None: nothing, or no consumer has a new version."""
+        """Return the fault of the new versions, or None if there is no fault or no new version."""
         began = self.now()
         passes, ends = began + timedelta(minutes=self.minutes), began + timedelta(minutes=self._longest)
         ends = min(ends, until - _TO_GO_BACK)
@@ -169,22 +169,22 @@ class Canary:
             if self.now() >= ends:
                 return "; ".join(thin) or (
                     f"{passed:g} of {self.minutes:g} minutes had passed {_TO_GO_BACK.seconds // 60} minutes before the "
-                    "share ends by itself: the plan waited too long to be applied"
+                    "share ends by itself: the plan was applied too late"
                 )
         return None
 
 
 class _Alarms:
-    """The alarms of the consumers that went off since this was made."""
+    """The alarms of the consumers that went off since this object was made."""
 
     def __init__(self, cloudwatch: Any, consumers: Mapping[str, Mapping[str, str]]) -> None:
         self._cloudwatch = cloudwatch
         self._functions = [consumer["function_name"] for consumer in consumers.values()]
-        self._known = self._ringing()  # an alarm that rings already says nothing of the new image
+        self._known = self._ringing()  # an alarm that rings already is not the new image's fault
         self.new: set[str] = set()
 
     def look(self) -> set[str]:
-        """Return the alarms that ring now and did not before."""
+        """Return the alarms that ring now and did not ring before."""
         self.new = self._ringing() - self._known
         return self.new
 

@@ -1,9 +1,9 @@
 """
-Whether the predictions of two versions differ by more than a canary may.
+Comparing the predictions of two versions with the bounds of a canary.
 
-The rule: a difference counts if it is large in its own unit, and clear of chance. A large number of batches makes any
-difference clear, so clear alone is not enough. Where the new version has the live model as its challenger, both have
-scored the same records, and nothing is left to chance. A number that cannot be compared is a fault, never a pass.
+The rule: a difference counts if it is large in its own unit, and clear of chance. With many batches any difference is
+clear of chance, so this alone is not enough. If the live model is the new version's challenger, both have scored the
+same records, and chance plays no part. A number that cannot be compared is a fault, never a pass.
 """
 
 import math
@@ -17,16 +17,16 @@ from infra.publish import ReleaseFailed
 from stream_consumer.telemetry import LARGEST_VALUE
 
 FEWEST = 2
-"""A variance takes two batches."""
+"""A variance needs two batches."""
 CLEAR = 4.0
-"""Standard errors: chance alone exceeds four once in 15,000 times, where batch means are spread normally."""
+"""Standard errors. With normally distributed batch means, chance alone exceeds four once in 15,000 times."""
 _LABEL = "Predictions."
 _BOUND = re.compile(r"(\w+)=(\d+(?:\.\d+)?)(%?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """The largest difference that passes: in the measure's own unit, or as a share of a prediction's size."""
+    """The largest difference that passes, in the measure's unit or as a share of a prediction's size."""
 
     amount: float
     relative: bool
@@ -48,18 +48,18 @@ _SHARES = {"labels", "disagreement", "unseen", "deadletters"}
 
 def parse_bounds(text: str) -> dict[str, Bound]:
     """
-    Return the bounds that *text* names, such as ``mean=5% p95=12 unseen=1%``.
+    Return the bounds in *text*, such as ``mean=5% p95=12 unseen=1%``.
 
     Raises:
-        ReleaseFailed: A bound has no such name or form.
+        ReleaseFailed: The name or the form of a bound is wrong.
     """
     bounds = {}
     for word in text.replace(",", " ").split():
         found = _BOUND.fullmatch(word)
         if not found or found[1] not in DEFAULTS:
             raise ReleaseFailed(
-                f"BOUNDS={text!r}: {word!r} is none; wanted {', '.join(DEFAULTS)}, each as mean=10% of a prediction's "
-                "size or mean=2 in its unit"
+                f"BOUNDS={text!r}: {word!r} is not a bound; wanted {', '.join(DEFAULTS)}, each as mean=10% of a "
+                "prediction's size or mean=2 in its unit"
             )
         percent = found[3] == "%"
         bounds[found[1]] = Bound(float(found[2]) / (100 if percent else 1), percent and found[1] not in _SHARES)
@@ -68,13 +68,13 @@ def parse_bounds(text: str) -> dict[str, Bound]:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A measure of both versions; *live* is None where the measure is itself a difference of the two."""
+    """A measure of both versions. *live* is None if the measure is itself a difference of the two versions."""
 
     measure: str
     new: float
     live: float | None
     bound: float | None
-    """None: the measure is no number that a bound could be for."""
+    """None for a measure without a bound."""
     exceeded: bool
 
     def __str__(self) -> str:
@@ -88,14 +88,14 @@ def findings(
     new: Sequence[Line], live: Sequence[Line], compared: Sequence[Line] | None, given: Mapping[str, Bound]
 ) -> list[Finding]:
     """
-    Hold the batches of the *new* version against those of the *live* one.
+    Compare the batches of the *new* version with those of the *live* version.
 
     Args:
         new: The batches of the new version.
-        live: Those of the live version in the same minutes.
-        compared: Of the batches that the new version's challenger has scored too; it is the live model. None: there
-            is no such challenger, and the batches' own means are compared.
-        given: Bounds in place of the defaults.
+        live: The batches of the live version in the same minutes.
+        compared: The challenger's lines, if the new version has the live model as its challenger. None without a
+            challenger. Then the batches' own means are compared.
+        given: Bounds to replace the defaults.
     """
     if no_numbers := [*_no_numbers("new", [*new, *(compared or ())]), *_no_numbers("live", live)]:
         return no_numbers
@@ -110,14 +110,14 @@ def findings(
 
 
 def _no_numbers(side: str, lines: Sequence[Line]) -> Iterator[Finding]:
-    """Yield the metrics that are NaN or infinite, or larger than a metric can be."""
+    """Yield the metrics that are NaN, infinite, or larger than a metric can be."""
     found = {name: value for line in lines for name, value in line.items() if not abs(value) <= LARGEST_VALUE}
     for name, value in found.items():
         yield Finding(f"the metric {name} of the {side} version", value, None, None, exceeded=True)
 
 
 def _unpredicted(new: Sequence[Line], live: Sequence[Line], bound: float) -> Iterator[Finding]:
-    """Compare the shares of records without a prediction; with no live batches, every such record counts."""
+    """Compare the shares of records without a prediction. Without live batches, every such record counts."""
     measure = "the share of dead letters and unsettled records"
     mine, theirs = ([_unpredicted_share(line) for line in side if line["RecordsReceived"]] for side in (new, live))
     if mine and len(theirs) < FEWEST:
@@ -132,7 +132,7 @@ def _unpredicted_share(line: Line) -> float:
 
 
 def _size(batches: Sequence[Line]) -> float:
-    """Return how large a prediction is: its mean or its 95th percentile, so that a mean near zero does not matter."""
+    """Return the size of a prediction: mean or 95th percentile, so that a mean near zero does no harm."""
     return max((abs(_mean(batches, name)) for name in ("PredictionMean", "PredictionP95")), default=0.0)
 
 
@@ -146,7 +146,7 @@ def _paired(
 ) -> Iterator[Finding]:
     numbers = [line for line in compared if "ChallengerDifferenceMean" in line]
     if numbers:
-        # The challenger is the live model: what it predicts less, the new version predicts more.
+        # The challenger is the live model, so the sign of its difference is reversed.
         mean, p95 = -_weighted(numbers, "ChallengerDifferenceMean"), _weighted(numbers, "ChallengerDifferenceP95")
         for measure, name, value in (
             ("the mean difference of the new predictions from the live ones", "mean", mean),
@@ -157,7 +157,7 @@ def _paired(
     total = sum(line["ChallengerCompared"] for line in compared)
     share = sum(line.get("ChallengerDisagreements", 0.0) for line in compared) / total
     bound = bounds["disagreement"].amount
-    # Two numbers disagree by CHALLENGER_THRESHOLD, which is 0 by default: so for numbers only if it is asked for.
+    # Two numbers disagree beyond CHALLENGER_THRESHOLD, by default 0. So numbers count only if a threshold is set.
     decides = not numbers or numbers_disagree
     yield Finding("the share of records on which the versions disagree", share, None, bound, decides and share > bound)
 
@@ -218,7 +218,7 @@ def _compared(
 
 
 def _is_clear(difference: float, new: Sequence[float], live: Sequence[float]) -> bool:
-    """Whether the difference of two means of batches is clear of chance; of a single batch nobody can tell."""
+    """Whether the difference of two means of batches is clear of chance. With a single batch, false."""
     if min(len(new), len(live)) < FEWEST:
         return False
     error = math.sqrt(variance(new) / len(new) + variance(live) / len(live))

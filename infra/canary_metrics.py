@@ -1,9 +1,9 @@
 """
-What each version of a function says of its batches, read off its log group.
+The metrics of each version of a function, from its log group.
 
-The rule: nothing is added to what the function writes. CloudWatch's metrics do not tell versions apart, but Lambda
-names each log stream after the version that writes it: ``YYYY/MM/DD/[8]…``, and ``YYYY/MM/DD/function[8]…`` in a log
-group that was chosen for the function. The day in the name is the environment's first, so no prefix finds a version.
+The rule: the function's normal logs are enough. CloudWatch's metrics do not distinguish versions, but Lambda names each
+log stream after its version: ``YYYY/MM/DD/[8]…``, or ``YYYY/MM/DD/function[8]…`` in a log group of the user's own. The
+day in the name is the environment's first day, so no prefix finds all streams of a version.
 
 Sources: AWS Lambda operator guide, "How CloudWatch structures logs". AWS Lambda developer guide, "Configuring
 CloudWatch log groups".
@@ -18,16 +18,16 @@ Line = Mapping[str, float]
 """The metrics of one EMF line, by name."""
 
 _VERSION = re.compile(r"\[(\d+)\]")
-_LATE_MS = 120_000  # how much later than others a line may become readable
+_LATE_MS = 120_000  # a line may become readable so much later than its successors
 _EMF = '"CloudWatchMetrics"'
 _MAIN, _OF_CHALLENGER = "RecordsReceived", "ChallengerCompared"
 
 
 class MetricLines:
-    """The metrics lines of one function, as far as they have been read."""
+    """The metrics lines of one function that were read so far."""
 
     def __init__(self, logs: Any, function_name: str, began_ms: int) -> None:
-        """Read with the client *logs* what was written since *began_ms*, in Unix milliseconds."""
+        """Read lines from *began_ms* (Unix milliseconds) on, with the client *logs*."""
         self._logs = logs
         self._group = f"/aws/lambda/{function_name}"
         self._began = self._newest = began_ms
@@ -35,7 +35,7 @@ class MetricLines:
         self._lines: dict[str, list[tuple[int, Line]]] = {}
 
     def read(self) -> None:
-        """Read what has been written since the last time."""
+        """Read the lines since the last call."""
         pages = self._logs.get_paginator("filter_log_events").paginate(
             logGroupName=self._group, startTime=max(self._began, self._newest - _LATE_MS), filterPattern=_EMF
         )
@@ -47,11 +47,11 @@ class MetricLines:
                 self._lines.setdefault(version[1], []).append((event["timestamp"], _metrics(event["message"])))
 
     def batches(self, version: str, since_ms: int = 0) -> list[Line]:
-        """Return the line of each batch that *version* was given since *since_ms*."""
+        """Return the line of each batch of *version* since *since_ms*."""
         return [line for at, line in self._lines.get(version, ()) if _MAIN in line and at >= since_ms]
 
     def compared(self, version: str) -> list[Line]:
-        """Return the lines of the challenger of *version*, of the batches that it was shown."""
+        """Return the lines of the challenger of *version* with compared records."""
         return [line for _, line in self._lines.get(version, ()) if line.get(_OF_CHALLENGER)]
 
     def challenges(self, version: str) -> list[Line]:
@@ -59,7 +59,7 @@ class MetricLines:
         return [line for _, line in self._lines.get(version, ()) if _OF_CHALLENGER in line]
 
     def first(self, version: str) -> int:
-        """Return when *version* wrote its first line, in Unix milliseconds; the beginning, if it has written none."""
+        """Return the time of the first line of *version*, in Unix milliseconds. Without a line, the beginning."""
         return min((at for at, _ in self._lines.get(version, ())), default=self._began)
 
 

@@ -1,4 +1,4 @@
-"""What a canary has seen of a consumer: a line at each look, and a table at the end."""
+"""The report of a canary: a line of progress at each look, and a table at the end."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _ABOUT_CHALLENGER = ("ChallengerCompared", "ChallengerDisagreements", "Challenge
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A consumer with two versions side by side: the *new* one and the *live* one."""
+    """A consumer with two versions side by side, *new* and *live*."""
 
     name: str
     lines: MetricLines
@@ -22,7 +22,7 @@ class Side:
     has_challenger: bool
     """Whether the new version has the live model as its challenger."""
     least: int
-    """How many batches each version must be given, or the challenger must have compared."""
+    """Least number of batches for each version, or of compared batches for the challenger."""
 
     @property
     def new_batches(self) -> list[Line]:
@@ -30,19 +30,19 @@ class Side:
 
     @property
     def pairs(self) -> list[Line] | None:
-        """The batches that the challenger compared; None: there is no challenger."""
+        """The batches that the challenger compared, or None without a challenger."""
         return self.lines.compared(self.new) if self.has_challenger else None
 
     @property
     def live_batches(self) -> list[Line]:
-        """Those of the live version since the new version's first."""
+        """Batches of the live version since the new version's first batch."""
         return self.lines.batches(self.live, since_ms=self.lines.first(self.new))
 
     def findings(self) -> list[Finding]:
         return findings(self.new_batches, self.live_batches, self.pairs, self.bounds)
 
     def exceeded(self) -> list[Finding]:
-        """Return what is beyond its bound, as far as there are enough batches to tell."""
+        """Return the findings beyond their bounds, if there are enough batches to tell."""
         pairs, others = self.pairs, self.live_batches
         if len(self.new_batches) < self.least or (pairs is None and len(others) < self.least):
             return []
@@ -50,7 +50,7 @@ class Side:
         return [one for one in findings(self.new_batches, others, enough, self.bounds) if one.exceeded]
 
     def too_thin(self, minutes: float) -> str:
-        """Return why what *minutes* have shown proves too little; empty: it is enough."""
+        """Return the reason if *minutes* gave too few batches to decide, otherwise an empty text."""
         given, live, pairs = len(self.new_batches), len(self.live_batches), self.pairs
         if given < self.least:
             return (
@@ -88,7 +88,7 @@ class Side:
 
 
 def progress(side: Side, since: timedelta) -> str:
-    """Return a line that says how far the canary of *side* is."""
+    """Return a line about the progress of *side*."""
     new, live, pairs = side.new_batches, side.live_batches, side.pairs
     compared = "" if pairs is None else f", {len(pairs)} of them compared with the live model"
     return (
@@ -98,7 +98,7 @@ def progress(side: Side, since: timedelta) -> str:
 
 
 def table(sides: Iterable[Side], alarms: Collection[str]) -> str:
-    """Return what was seen of each of *sides*."""
+    """Return the table of the findings about *sides*."""
     lines = [f"canary: alarms that went off: {', '.join(sorted(alarms)) or 'none'}"]
     for side in sides:
         rows = [(side.name, f"version {side.new}", f"version {side.live}", "bound"), *_counts(side)]

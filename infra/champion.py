@@ -1,8 +1,8 @@
 """
 The model that a release bakes in.
 
-The rule: ``champion.json`` is read once for a release. What it names is then known by its digest, so both images of a
-deployment hold the same model, whoever is promoted meanwhile.
+The rule: ``champion.json`` is read once per release. From then on the model is known by its digest, so both images of a
+deployment have the same model, even if another model is promoted meanwhile.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,15 +20,15 @@ class Chosen:
     """A model to bake in."""
 
     location: str = ""
-    """Of its files; empty: none is baked in."""
+    """Digest of the model's files. Empty without a model."""
     champion: Champion | None = None
-    """What ``champion.json`` says of it; None: the location is that of no such file."""
+    """The model's entry in ``champion.json``. None if the location is not such a file."""
     challenger: Challenger | None = None
-    """The champion before it, which predicts beside it during a canary; None: there is none."""
+    """The previous champion, which also predicts during a canary, or None."""
 
     @property
     def version(self) -> ModelVersion | None:
-        """The champion without those before it."""
+        """The champion without its predecessors."""
         known = self.champion
         return known and ModelVersion(
             version=known.version, digest=known.digest, metrics=known.metrics, trained_on=known.trained_on
@@ -37,7 +37,7 @@ class Chosen:
 
 def chosen(model: str, digest: str = "", s3: Callable[[], Any] = default_s3) -> Chosen:
     """
-    Return the model that *model* names; of a ``champion.json`` the one with *digest*, or with none the champion.
+    Return the model at *model*. In a ``champion.json``, return the champion, or the entry with *digest*.
 
     Raises:
         ModelError: The file cannot be read.

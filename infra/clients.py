@@ -1,4 +1,4 @@
-"""The clients of AWS's services that a deployment is looked at with."""
+"""The clients of AWS's services for looking at a deployment."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -11,7 +11,7 @@ Aws = Callable[[str], Any]
 
 
 def clients(outputs: Mapping[str, Any]) -> Aws:
-    """Return what makes the clients of the region that the system of *outputs* runs in."""
+    """Return a function that makes clients in the region of the system of *outputs*."""
     make: Any = boto3.client
 
     def client(service: str) -> Any:

@@ -1,7 +1,7 @@
 """
 ``make deploy``, ``make plan``, ``make promote``, ``make publish``, ``make rollback`` and ``make smoke``.
 
-Those of a release too: ``make release``, ``make release-due``, ``make releases`` and ``make release-token``.
+Also the commands of a release: ``make release``, ``make release-due``, ``make releases`` and ``make release-token``.
 """
 
 import argparse
@@ -35,27 +35,27 @@ _SHOWN = 20
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line names; return the exit code."""
+    """Run the command and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=sorted(_COMMANDS))
     parser.add_argument("environment", type=named)
     parser.add_argument(
-        "--architecture", choices=sorted(ARCHITECTURES), help="what to build for; default: what runs, or this machine's"
+        "--architecture", choices=sorted(ARCHITECTURES), help="default: the deployed one, or this machine's"
     )
-    parser.add_argument("--source", type=named, metavar="ENVIRONMENT", help="promote what runs there")
-    parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches that the image gets first")
-    parser.add_argument("--minutes", type=float, default=10, help="how long the canary runs; default: %(default)s")
-    parser.add_argument("--batches", type=int, default=20, help="batches it must be given; default: %(default)s")
-    parser.add_argument("--longest", type=float, help="minutes it waits for them; default: 20 more than --minutes")
+    parser.add_argument("--source", type=named, metavar="ENVIRONMENT", help="environment whose images to promote")
+    parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches for the new image")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the canary; default: %(default)s")
+    parser.add_argument("--batches", type=int, default=20, help="least batches per version; default: %(default)s")
+    parser.add_argument("--longest", type=float, help="longest wait for them in minutes; default: --minutes + 20")
     parser.add_argument(
         "--bounds", default="", help="largest differences that pass, such as mean=10%% p95=12 unseen=1%%"
     )
-    parser.add_argument("--challenger", metavar="LOCATION", help="model that was live, to compare with in the canary")
-    parser.add_argument("--challenger-digest", metavar="SHA256", help="its digest, obligatory for a pickled model")
-    parser.add_argument("--challenger-of", metavar="CONSUMER", help="where it was live; default: the only consumer")
-    parser.add_argument("--consumer", help="roll back or test this one only: a consumer, web or batch")
+    parser.add_argument("--challenger", metavar="LOCATION", help="live model, for the comparison in the canary")
+    parser.add_argument("--challenger-digest", metavar="SHA256", help="its digest, required for a pickled model")
+    parser.add_argument("--challenger-of", metavar="CONSUMER", help="its consumer; default: the only consumer")
+    parser.add_argument("--consumer", help="part to roll back or test: a consumer, web or batch")
     parser.add_argument(
-        "--to", help="roll back to this version, or batch to this image (sha256:…), not to the one before"
+        "--to", help="version to roll back to, or image (sha256:…) for batch; default: the previous one"
     )
     options = parser.parse_args(arguments)
     try:
@@ -76,7 +76,7 @@ def _environment(name: str) -> Environment:
 def _canary(options: argparse.Namespace) -> Canary | None:
     if not options.canary:
         if options.challenger:
-            raise ReleaseFailed("CHALLENGER is compared in a canary alone: add CANARY=10, a share in percent")
+            raise ReleaseFailed("CHALLENGER needs a canary: add CANARY=10, a share in percent")
         return None
     challenger = None
     if options.challenger:
@@ -99,13 +99,13 @@ def _deploy(environment: Environment, options: argparse.Namespace) -> None:
 
 
 def _kinds() -> dict[str, bool]:
-    """Return which images are wanted beside the lean one."""
+    """Return the wanted images beside the lean image."""
     return {kind: bool(os.environ.get(kind.upper())) for kind in ("doors", "training")}
 
 
 def _look_first(environment: Environment, options: argparse.Namespace) -> None:
     if not passes(Deployment(environment.root, options.architecture, os.environ.get("MODEL", "")), os.environ):
-        raise ReleaseFailed("nothing was deployed: the lines above that begin with STOP say what to do first")
+        raise ReleaseFailed("nothing was deployed: first follow the lines above that begin with STOP")
 
 
 def _promote(environment: Environment, options: argparse.Namespace) -> None:
@@ -138,14 +138,14 @@ def _publish(environment: Environment, options: argparse.Namespace) -> None:
 
 
 def _tell_workflow(where: str, text: str) -> None:
-    """Add *text* to the file that the variable *where* names, if this is a step of a workflow."""
+    """Add *text* to the file in the variable *where*, if this is a step of a workflow."""
     if file := os.environ.get(where):
         with Path(file).open("a", encoding="utf-8") as opened:
             opened.write(text)
 
 
 def _order(options: argparse.Namespace) -> Order:
-    """Return what the command line and the variables ask for. The workflow sets those of the event."""
+    """Return the order in the command line and the variables. The workflow sets the variables of the event."""
     given = os.environ.get
     return Order(
         cause=Cause(
@@ -165,7 +165,7 @@ def _order(options: argparse.Namespace) -> Order:
 
 
 def _due(environment: Environment, options: argparse.Namespace) -> None:
-    """Say whether the event asks for anything new; in a workflow, set it as an output of the step."""
+    """Print whether the event asks for a new release. In a workflow, also set an output of the step."""
     environment.init()
     reason = not_due(environment, _order(options), Records.of(environment, default_s3()))
     print(f"nothing to release: {reason}" if reason else "a release is due")

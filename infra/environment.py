@@ -1,8 +1,8 @@
 """
-One environment of ``infra/envs``, driven as an operator drives it.
+One environment of ``infra/envs``, with the commands of an operator.
 
-The rule: Terraform's state holds the record of what is deployed. ``release.auto.tfvars.json`` is the rendering of that
-record for the next plan, and every command writes it anew.
+The rule: Terraform's state has the record of the deployment. ``release.auto.tfvars.json`` is a copy of this record for
+the next plan, and every command writes it anew.
 """
 
 import json
@@ -26,7 +26,7 @@ _RECORD = (
 
 
 class NotConfirmed(ReleaseFailed):
-    """The operator did not say yes, so nothing was changed."""
+    """The operator did not agree, so nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Environment:
 
     def init(self) -> None:
         """
-        Initialise anew: a folder does not show that its init failed halfway. Then render the record.
+        Initialise anew, since an earlier init may have failed halfway unseen. Then write the record.
 
         Raises:
             ReleaseFailed: The environment is a copy of another or has not been bootstrapped, or Terraform failed.
@@ -65,7 +65,7 @@ class Environment:
 
     def models_bucket(self) -> str:
         """
-        Return the bucket of models, which keeps the records of releases too.
+        Return the bucket of models, which also has the records of releases.
 
         Raises:
             ReleaseFailed: The environment has not been bootstrapped.
@@ -80,7 +80,7 @@ class Environment:
         return made
 
     def outputs(self) -> dict[str, Any]:
-        """Return the outputs of modules/system; empty before the first apply."""
+        """Return the outputs of modules/system. Empty before the first apply."""
         shown = {
             name: item["value"]
             for name, item in json.loads(output(["terraform", "output", "-json"], self.root)).items()
@@ -89,7 +89,7 @@ class Environment:
 
     def plan(self) -> None:
         """
-        Show what the tfvars would change of what is deployed.
+        Show the changes of the tfvars to the deployment.
 
         Raises:
             ReleaseFailed: Nothing is deployed, so there is no image to plan with.
@@ -102,21 +102,21 @@ class Environment:
 
     def apply(self, release: Mapping[str, Any]) -> None:
         """
-        Show what *release* changes, and apply exactly that; the state then holds it as the record.
+        Show the changes of *release*, and apply exactly these. The state then has *release* as the record.
 
         Raises:
-            NotConfirmed: The operator does not want it, so nothing was changed.
-            ReleaseFailed: Terraform failed, perhaps when a part was changed.
+            NotConfirmed: The operator did not agree, so nothing was changed.
+            ReleaseFailed: Terraform failed, perhaps after some changes.
         """
         self._write(release)
         self.terraform("plan", "-input=false", "-out=release.tfplan")
         if not self.approve and not confirmed("Apply this plan? Only 'yes' is accepted: ", "yes"):
             self._render()
-            raise NotConfirmed("not applied: what is deployed is as it was")
+            raise NotConfirmed("not applied: the deployment is unchanged")
         self.terraform("apply", "-input=false", "release.tfplan")
 
     def _render(self) -> None:
-        """Write the record; a state without ``releases`` is older than the record, so its file stays as it is."""
+        """Write the record. A state without ``releases`` is older than the record, so its file stays unchanged."""
         outputs = self.outputs()
         if "releases" in outputs:
             self._write(recorded(outputs))
@@ -136,15 +136,15 @@ def confirmed(question: str, wanted: str) -> bool:
     try:
         return input(question) == wanted
     except EOFError:
-        raise NotConfirmed("nobody is there to answer: APPROVE=1 asks nothing") from None
+        raise NotConfirmed("there is no terminal to ask: set APPROVE=1 to apply without a question") from None
 
 
 def recorded(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables of the release that *outputs* describe; empty before the first apply."""
+    """Return the variables of the release in *outputs*. Empty before the first apply."""
     return {name: outputs[name] for name in _RECORD if outputs.get(name) is not None}
 
 
 def doors_held(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the releases that a rollback holds and that are no consumer's: those of the web interface."""
+    """Return the held release of the web interface, after a rollback."""
     held: Mapping[str, Any] = outputs.get("releases") or {}
     return {name: release for name, release in held.items() if name not in outputs.get("consumers", {})}

@@ -1,14 +1,14 @@
-"""The names of the environments, which are the folders of ``infra/envs``."""
+"""The names of the environments: the folders of ``infra/envs``."""
 
 from infra.publish import INFRA
 
 
 def named(text: str) -> str:
     """
-    Return the environment that a command line names by *text*.
+    Return the environment *text* of a command line.
 
     Raises:
-        SystemExit: There is none of that name. The message is all that its user needs, without argparse's usage.
+        SystemExit: The environment does not exist. The message is enough, without argparse's usage.
     """
     names = sorted(path.name for path in (INFRA / "envs").iterdir() if path.is_dir())
     if text in names:

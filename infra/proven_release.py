@@ -1,8 +1,8 @@
 """
-Release, prove, write down, or go back: ``make release``, which the workflow of GitHub runs too.
+Release, test, record, or go back: ``make release``, which the workflow of GitHub also runs.
 
-The rule: what the canary or the smoke test refuses does not stay. What was live is live again before the command fails,
-and the record says why. A release never writes ``champion.json``, so it never asks for another release.
+The rule: if the canary or the smoke test fails, the previous release is live again before the command fails, and the
+record has the reason. A release never writes ``champion.json``, so it never causes another release.
 """
 
 import contextlib
@@ -27,37 +27,37 @@ from stream_consumer.errors import StreamConsumerError
 
 _FORESEEN = (ReleaseFailed, SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError)
 _LOOKED_BACK = 20
-"""A dispatch comes again within a day, if at all."""
+"""A repeated dispatch comes within a day."""
 
 Prove = Callable[[Mapping[str, Any], str], Iterator[Result]]
-"""Yields the results of the smoke test of what the outputs describe, whose images have the model at a location."""
+"""Runs the smoke test of a deployment and yields the results. Takes the outputs and the location of the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be released, and what asked for it."""
+    """The wanted release and its cause."""
 
     cause: Cause
     model: str = ""
     """Location of the model to bake in."""
     digest: str = ""
-    """Which champion of a ``champion.json``; empty: the one of now."""
+    """Digest of a champion of a ``champion.json``. Empty means the current champion."""
     source: Environment | None = None
-    """Whose images are released; None: that of this commit is built."""
+    """Environment whose images are released. None builds the image of this commit."""
     architecture: str | None = None
     doors: bool = False
     training: bool = False
     challenger_of: str | None = None
-    """The consumer in which the champion before was live; None: the only one."""
+    """The consumer of the previous champion. None means the only consumer."""
     commit: str = ""
 
 
 def not_due(environment: Environment, order: Order, records: Records) -> str:
     """
-    Return why a dispatch asks for nothing new; empty: the release is due. Whoever asks by hand always gets one.
+    Return the reason why a dispatch needs no release, or an empty text. A manual order is always due.
 
     Raises:
-        ModelError: There is no champion.
+        ModelError: The champion does not exist.
     """
     cause = order.cause
     if not cause.champion:
@@ -80,12 +80,12 @@ def _is_live(outputs: Mapping[str, Any], digest: str, *, doors: bool) -> bool:
 
 
 class _Ended(NamedTuple):
-    """How a part of a release ended."""
+    """The end of a part of a release."""
 
     reason: str = ""
     """Why it failed."""
     fault: BaseException | None = None
-    """What is to be raised once it is written down: it is none of the faults that a release has by itself."""
+    """An unexpected exception, to raise after the record is written."""
 
     @classmethod
     def by(cls, fault: BaseException) -> "_Ended":
@@ -94,7 +94,7 @@ class _Ended(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Releaser:
-    """What an environment is released to with."""
+    """Releases to an environment."""
 
     environment: Environment
     records: Records
@@ -104,23 +104,23 @@ class Releaser:
 
     def release(self, order: Order) -> Record:
         """
-        Release what *order* says, and keep a record of it.
+        Release *order*, and keep a record.
 
         Returns:
-            The record. If the canary or the smoke test failed, what was live before is live, and the record says why.
+            The record. After a failed canary or smoke test, the previous release is live and the record tells why.
 
         Raises:
             ReleaseFailed: Nothing was applied: the environment has not been bootstrapped, or there is nothing to
                 promote.
             ContainerError: The image cannot be built here.
             ModelError: The model cannot be read.
-            BaseException: Whatever else ended it, Ctrl-C too, once there is a record that says so.
+            BaseException: Any other exception, also Ctrl-C, after the record is written.
         """
         self.environment.init()
         before = self.environment.outputs()
         images, model = self._images(order)
         said, seen = _Heard(), list[Result]()
-        with contextlib.redirect_stdout(said):  # Terraform writes past it, so this is the canary
+        with contextlib.redirect_stdout(said):  # Terraform writes to the process's own stdout, so this is the canary
             canary = _challenged(self.canary, model, before, order.challenger_of)
             ended = self._refused(images, canary)
         if not ended.reason:
@@ -145,7 +145,7 @@ class Releaser:
         return record
 
     def _images(self, order: Order) -> tuple[Mapping[str, Image], Chosen]:
-        """Get the images into the registry; return them, and the model that is in them."""
+        """Get the images into the registry. Return the images and their model."""
         if order.source:
             images = promoted_images(order.source, self.environment)
             return images, _known(order.model, images["lean"].model)
@@ -161,20 +161,20 @@ class Releaser:
         return images, model
 
     def _refused(self, images: Mapping[str, Image], canary: Canary | None) -> _Ended:
-        """Put the images live; return why they are not."""
+        """Put the images live. Return the reason if they are not."""
         try:
             put_live(self.environment, images, canary)
         except ReleaseFailed as fault:
             return _Ended(str(fault))
-        except BaseException as fault:  # noqa: BLE001 (it is raised once it is written down)
+        except BaseException as fault:  # noqa: BLE001 (raised after the record is written)
             return _Ended(f"it was stopped before the smoke test: {fault!r}", fault)
         return _Ended()
 
     def _unproven(self, before: Mapping[str, Any], model: Chosen, seen: list[Result]) -> _Ended:
-        """Return why what is live failed the smoke test and is not live any more."""
+        """Go back to the previous release after a failed smoke test. Return the reason."""
         try:
             told(_kept(self.prove(self.environment.outputs(), model.location), seen))
-        except BaseException as fault:  # noqa: BLE001 (whatever it is, what was applied is live and not proven)
+        except BaseException as fault:  # noqa: BLE001 (after any exception, the applied release is live and not proven)
             failed = _Ended.by(fault)
         else:
             return _Ended()
@@ -183,25 +183,25 @@ class Releaser:
         except BaseException as fault:  # noqa: BLE001 (as above)
             stayed = _Ended.by(fault)
             return _Ended(
-                f"the smoke test failed, and what was live before is not live again, {stayed.reason}; make rollback "
-                f"ENV={self.environment.root.name} goes back: {failed.reason}",
+                f"the smoke test failed, and the previous release is not live again, {stayed.reason}; go back with "
+                f"make rollback ENV={self.environment.root.name}: {failed.reason}",
                 failed.fault or stayed.fault,
             )
         return _Ended(f"{back}: {failed.reason}", failed.fault)
 
 
 def _challenged(canary: Canary | None, model: Chosen, before: Mapping[str, Any], consumer: str | None) -> Canary | None:
-    """Return *canary* with the champion before as its challenger, unless it has one, or several consumers run."""
+    """Return *canary* with the previous champion as challenger, if it has no challenger and one consumer runs."""
     if not canary or canary.challenger or not model.challenger:
         return canary
     if consumer is None and len(before.get("consumers", {})) > 1:
-        print(f"no challenger: CHALLENGER_OF names the consumer that {model.challenger.location} was live in")
+        print(f"no challenger: set CHALLENGER_OF to the consumer in which {model.challenger.location} was live")
         return canary
     return replace(canary, challenger=replace(model.challenger, consumer=consumer))
 
 
 class _Heard(io.StringIO):
-    """What is printed, which is printed all the same."""
+    """A copy of the printed text, which is also printed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -218,7 +218,7 @@ class _Heard(io.StringIO):
 
 
 def _known(model: str, digest: str) -> Chosen:
-    """Return what *model* says of the model with *digest*, which another environment built: perhaps nothing."""
+    """Return the entry in *model* of the model with *digest* from another environment. May be unknown."""
     try:
         return chosen(model, digest) if digest else Chosen(model)
     except ReleaseFailed:
@@ -232,16 +232,16 @@ def _kept(results: Iterator[Result], seen: list[Result]) -> Iterator[Result]:
 
 
 def _back(environment: Environment, before: Mapping[str, Any]) -> str:
-    """Make live again what ran *before*, and say so."""
+    """Make the release *before* live again, and return a sentence about it."""
     if not before.get("consumers"):
         return "the smoke test failed, and there is no release to go back to"
     environment.apply(undone(before, environment.outputs()))
     live = ", ".join(f"{name} on version {function['live_version']}" for name, function in versioned(before).items())
-    return f"the smoke test failed, and what was live before is live again, {live}"
+    return f"the smoke test failed, and the previous release is live again, {live}"
 
 
 def undone(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the variables of the release by which an environment at *after* runs what it ran at *before*."""
+    """Return the variables of a release that take an environment from *after* back to *before*."""
     held = before.get("releases") or {}
     live = {name: held.get(name, {"version": it["live_version"]}) for name, it in versioned(before).items()}
     record = {**recorded(after), "releases": live}

@@ -1,7 +1,7 @@
 """
 Get this commit's image into the registry.
 
-The rule: a tag never moves, so it names all that an image is made from: kind, commit, model and architecture.
+The rule: a tag never moves, so it names all sources of an image: kind, commit, model and architecture.
 """
 
 import base64
@@ -25,29 +25,29 @@ from stream_consumer.models.files import default_s3, directory_digest, model_dir
 INFRA = Path(__file__).resolve().parent
 
 _ASKED = ("EXTRA", "SKLEARN", "PYTHON_IMAGE")
-"""Variables of ``make image`` by which an operator asks for another image of the same commit."""
+"""Variables of ``make image`` that give another image of the same commit."""
 
 Push = Callable[[Any, str, str, str, Path | None], None]
-"""Gets an ECR client, the reference to push to, kind and architecture, and the folder of a model to bake in, if any."""
+"""Takes an ECR client, the reference to push to, kind and architecture, and the folder of a model or None."""
 
 
 class ReleaseFailed(Exception):
-    """Nothing was released, or not all; the message says what to do."""
+    """The release failed, wholly or in part. The message has a remedy."""
 
 
 def published(
     url: str, architecture: str, build_and_push: Push, *, kind: str = "lean", model: Path | None = None
 ) -> str:
     """
-    Return the digest of this commit's image, built and pushed unless it is there.
+    Return the digest of this commit's image. Build and push the image if the registry does not have it.
 
     Args:
         url: The registry's repository.
-        architecture: What the image is for.
-        build_and_push: Puts it there.
-        kind: ``lean``, ``doors``, which has batch and web too, or ``training``. The lifecycle rules count each by how
-            its tags begin.
-        model: The folder of the model that is baked in, see :func:`fetched`; None: nothing is.
+        architecture: The image's architecture.
+        build_and_push: Builds and pushes the image.
+        kind: ``lean``, ``doors`` (with batch and web) or ``training``. The lifecycle rules count each kind by the
+            prefix of its tags.
+        model: The folder of the model to bake in, see :func:`fetched`. None means no model.
     """
     repository, ecr = url.partition("/")[2], _client(url)
     tag = _tag(kind, architecture, model)
@@ -60,12 +60,12 @@ def published(
 @contextlib.contextmanager
 def fetched(model: str) -> Iterator[Path | None]:
     """
-    Give the files of *model* as a local folder: a folder, ``s3://…`` or ``models:/name@alias``; None: it is empty.
+    Give the files of *model* (a folder, ``s3://…`` or ``models:/name@alias``) as a local folder. None if it is empty.
 
-    They are fetched once for all images: an alias that moved meanwhile would put another model under a tag.
+    The files are fetched once for all images. Otherwise an alias that moves would put another model under a tag.
 
     Raises:
-        ModelError: There is no such model, or it cannot be fetched.
+        ModelError: The model does not exist or cannot be fetched.
     """
     if not model:
         yield None
@@ -85,7 +85,7 @@ def _tag(kind: str, architecture: str, model: Path | None) -> str:
 
 
 def mark_deployed(url: str, digest: str, *, kind: str) -> None:
-    """Give the image a tag by which the registry keeps it, however many images are pushed after it."""
+    """Give the image a tag that protects it from the registry's lifecycle rules."""
     repository, ecr = url.partition("/")[2], _client(url)
     tag = f"deployed-{kind}-{digest.removeprefix('sha256:')[:12]}"
     if not _digests(ecr, repository, imageTag=tag):
@@ -96,10 +96,10 @@ def mark_deployed(url: str, digest: str, *, kind: str) -> None:
 
 def copied(source: str, target: str, digest: str, *, kind: str) -> None:
     """
-    Copy the image of *digest* from the repository *source* to *target* byte for byte, unless it is there.
+    Copy the image of *digest* from the repository *source* to *target* byte for byte, if *target* lacks it.
 
     Raises:
-        ReleaseFailed: skopeo failed; the lines that it printed say why.
+        ReleaseFailed: skopeo failed. Its output has the reason.
     """
     clients = {url: _client(url) for url in (source, target)}
     if _digests(clients[target], target.partition("/")[2], imageDigest=digest):
@@ -115,15 +115,15 @@ def copied(source: str, target: str, digest: str, *, kind: str) -> None:
 
 def make_image(ecr: Any, reference: str, kind: str, architecture: str, model: Path | None) -> None:
     """
-    Build the image with ``make image`` and push it with the container tool that builds it.
+    Build the image with ``make image`` and push it with the same container tool.
 
     Raises:
-        ContainerError: None works here.
+        ContainerError: No container tool works here.
         ReleaseFailed: The build, the login or the push failed.
     """
     tool = find_engine(os.environ).tool
     named = [f"TAG={reference}", f"PLATFORM={ARCHITECTURES[architecture]}"]
-    # Each is said, empty too: what the operator's shell has of them is meant for the whole deployment.
+    # Each variable is set, even if empty, since the operator's shell may have values for the whole deployment.
     finish = [f"{name.upper()}={'1' if kind == name else ''}" for name in ("doors", "training")]
     run(["make", "image", *named, *finish, f"MODEL={model or ''}"], INFRA.parent)
     password = base64.b64decode(_token(ecr)).partition(b":")[2]
@@ -138,7 +138,7 @@ def _client(url: str) -> Any:
 
 
 def _token(ecr: Any) -> str:
-    """Return what a registry's client sends as its basic authentication."""
+    """Return the basic authentication for a registry's client."""
     token: str = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     return token
 
@@ -161,10 +161,10 @@ def output(command: Sequence[str], directory: Path) -> str:
 
 def _finished(command: Sequence[str], directory: Path, stdin: bytes | None, stdout: int | None) -> bytes:
     """
-    Wait until *command* has ended, and return what it said.
+    Wait until *command* has ended, and return its output.
 
-    The terminal's Ctrl-C reaches the command too, which ends in order: Terraform writes down what it has made, and
-    gives its lock back. A command that is killed meanwhile does neither.
+    The terminal's Ctrl-C also reaches the command, which then ends properly: Terraform saves its state and releases its
+    lock. A killed command does neither.
     """
     pipe = subprocess.PIPE if stdin is not None else None
     interruption = None

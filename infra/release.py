@@ -1,7 +1,7 @@
 """
-Which image runs in an environment, and which version of it the mapping invokes.
+Changing the image of an environment, and the version that the mapping invokes.
 
-Terraform's state holds the record of what is deployed (:mod:`infra.environment`).
+Terraform's state has the record of the deployment (:mod:`infra.environment`).
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from infra.rollback import rolled_back
 from stream_consumer.models.files import directory_digest
 
 _DIGESTS = {"lean": "image_digest", "doors": "doors_image_digest", "training": "training_image_digest"}
-"""The variable of the release, by the kind of image."""
+"""The variables of the release, by the kind of image."""
 
 # Source: Amazon SageMaker API reference, "ResourceConfig": no instance type of training jobs has a Graviton processor.
 _TRAINING_ARCHITECTURE = "x86_64"
@@ -31,7 +31,7 @@ class Image:
     digest: str
     architecture: str
     model: str = ""
-    """Digest of the model in it; empty: it has none, or nobody knows."""
+    """Digest of the model in the image. Empty if there is no model, or the model is unknown."""
 
 
 def deploy(  # noqa: PLR0913 (the options of the command)
@@ -48,17 +48,17 @@ def deploy(  # noqa: PLR0913 (the options of the command)
     Build and push the images, and apply them by digest.
 
     Args:
-        environment: Where to.
-        architecture: What the image is for, arm64 or x86_64; None: what runs there, or this machine's.
-        build_and_push: Puts the image of an architecture where a reference says.
-        doors: Whether the doors get an image too, with batch and web (``DOORS=1``); else doors that run keep theirs.
-        training: Whether the image that trains is built too (``TRAINING=1``); else jobs keep theirs.
-        model: What is baked in; empty: nothing.
-        canary: The share of the batches that the image gets first; None: all of them at once.
+        environment: The target.
+        architecture: arm64 or x86_64. None means the deployed architecture, or this machine's.
+        build_and_push: Builds and pushes the image of an architecture.
+        doors: Whether to build the image of batch and web too (``DOORS=1``). Otherwise they keep their image.
+        training: Whether to build the image that trains too (``TRAINING=1``). Otherwise jobs keep their image.
+        model: Location of the model to bake in. Empty means no model.
+        canary: The canary with the first share of the batches. None gives all batches at once.
 
     Raises:
-        ContainerError: Nothing runs there yet, and Lambda has no machines like this one.
-        ReleaseFailed: The environment has not been bootstrapped, or doors that run would be left with an image of
+        ContainerError: Nothing is deployed yet, and Lambda does not have this machine's architecture.
+        ReleaseFailed: The environment has not been bootstrapped, or batch and web would be left with an image of
             another architecture, or the canary failed.
     """
     images = publish(environment, architecture, build_and_push, doors=doors, training=training, model=model)
@@ -75,9 +75,9 @@ def publish(  # noqa: PLR0913 (the options of the command)
     model: str = "",
 ) -> dict[str, Image]:
     """
-    Get the images of this commit into the registry of *environment*, as :func:`deploy` does before it applies.
+    Get the images of this commit into the registry of *environment*, like the first step of :func:`deploy`.
 
-    The model is fetched once, so that all of them hold the same.
+    The model is fetched once, so that all images have the same model.
     """
     repositories = environment.repositories()
     wanted = ["lean", *(["doors"] if doors else []), *(["training"] if training else [])]
@@ -103,17 +103,17 @@ def publish(  # noqa: PLR0913 (the options of the command)
 
 def promote(source: Environment, target: Environment, canary: Canary | None = None) -> None:
     """
-    Release in *target* the images that *source* runs, by the same digests; nothing is built.
+    Release in *target* the images of *source*, by the same digests, without a build.
 
     Raises:
-        ReleaseFailed: *source* does not run its newest release alone, or *target* would be left with doors of another
-            architecture, or the canary failed.
+        ReleaseFailed: *source* runs more than its newest release, or batch and web of *target* would be left with an
+            image of another architecture, or the canary failed.
     """
     put_live(target, promoted_images(source, target), canary)
 
 
 def promoted_images(source: Environment, target: Environment) -> dict[str, Image]:
-    """Get the images that *source* runs into the registry of *target*, as :func:`promote` does before it applies."""
+    """Get the images of *source* into the registry of *target*, like the first step of :func:`promote`."""
     for environment in (source, target):
         environment.init()
     release = recorded(source.outputs())
@@ -121,7 +121,7 @@ def promoted_images(source: Environment, target: Environment) -> dict[str, Image
         raise ReleaseFailed(f"nothing is deployed in {source.root.name}, so there is nothing to promote")
     if held := release.get("releases"):
         raise ReleaseFailed(
-            f"{', '.join(held)} of {source.root.name} does not run the newest version only: deploy there what is meant"
+            f"{', '.join(held)} of {source.root.name} does not run the newest version only: deploy there first"
         )
     if "doors_image_digest" not in release:
         _refuse_to_leave_doors_behind(target.outputs(), release["architecture"])
@@ -138,15 +138,15 @@ def promoted_images(source: Environment, target: Environment) -> dict[str, Image
 
 def _refuse_to_leave_doors_behind(outputs: Mapping[str, Any], architecture: str) -> None:
     if outputs.get("doors_image_digest") and architecture != outputs["architecture"]:
-        raise ReleaseFailed(f"the doors run on {outputs['architecture']}: to bring them to {architecture}, add DOORS=1")
+        raise ReleaseFailed(f"batch and web run on {outputs['architecture']}: add DOORS=1 for {architecture}")
 
 
 def put_live(environment: Environment, images: Mapping[str, Image], canary: Canary | None) -> None:
     """
-    Apply the *images*, by their kinds; without one for them doors and training jobs keep theirs.
+    Apply the *images* by their kinds. Batch, web and training jobs without a new image keep their image.
 
     Raises:
-        ReleaseFailed: The canary failed, or Terraform did.
+        ReleaseFailed: The canary or Terraform failed.
     """
     outputs = environment.outputs()
     before = {name: outputs.get(name) for name in _DIGESTS.values()}
@@ -155,8 +155,8 @@ def put_live(environment: Environment, images: Mapping[str, Image], canary: Cana
     models = {kind: digest for kind, digest in {**kept, **model_digests_of(images)}.items() if digest}
     record = {**before, **digests, "model_digests": models or None, "architecture": images["lean"].architecture}
     release = {**recorded(record), "releases": {} if "doors" in images else doors_held(outputs)}
-    # Before it runs, so that no interruption leaves what runs unmarked. Of a canary that fails the mark stays:
-    # its version remains the function's newest, and the next apply asks for its image.
+    # Mark the images before they run, so that no interruption leaves a running image unmarked. The mark stays after
+    # a failed canary: its version remains the function's newest, and the next apply asks for its image.
     for kind, image in images.items():
         mark_deployed(image.url, image.digest, kind=kind)
     if not canary:
@@ -170,7 +170,7 @@ def model_digests_of(images: Mapping[str, Image]) -> dict[str, str]:
 
 
 def rollback(environment: Environment, only: str | None, to: str | None) -> None:
-    """Go back to the release before the live one, or to *to*: every part of the system, or *only* one of them."""
+    """Take every part of the system, or *only* one part, back to the previous release or to *to*."""
     environment.init()
     outputs = environment.outputs()
     environment.apply({**recorded(outputs), **rolled_back(clients(outputs), outputs, only, to)})

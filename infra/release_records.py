@@ -1,8 +1,8 @@
 """
-What was released, when and why: a file for each release, beside the models.
+The records of releases: a file for each release, beside the models.
 
-The rule: a record is written once and never changed. What is deployed stands in Terraform's state; the records say how
-it came to be. They lie in ``releases/<environment>/`` of the bucket of models.
+The rule: a record is written once and never changed. Terraform's state has the current deployment, and the records
+have its history. Their location is ``releases/<environment>/`` in the bucket of models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,22 +18,21 @@ from infra.publish import ReleaseFailed
 from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.models.champion import ModelVersion
 
-# Source: Amazon S3 API reference, "PutObject": 412 if there is such an object, 409 if another request ran at the same
-# time.
+# Source: Amazon S3 API reference, "PutObject": 412 if the object exists, 409 if another request ran at the same time.
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a release was asked for by."""
+    """The cause of a release."""
 
     event: str = "desk"
     """``push``, ``workflow_dispatch`` or ``repository_dispatch`` of GitHub, or ``desk``."""
     champion: str = ""
-    """Location of the ``champion.json`` that was written; empty: another event."""
+    """Location of the new ``champion.json``. Empty for other events."""
     version: str = ""
     """S3's version of that file."""
     run: str = ""
-    """Address of the workflow's run."""
+    """URL of the workflow's run."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,20 +43,20 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: str
     """``released`` or ``failed``."""
     reason: str = ""
-    """Why it failed."""
+    """Reason of a failure."""
     cause: Cause
     commit: str
     images: Mapping[str, str]
     """Digests, by kind."""
     model_digests: Mapping[str, str] = {}
-    """Of the models in the images, by kind."""
+    """Digests of the models in the images, by kind."""
     model: ModelVersion | None = None
-    """What ``champion.json`` says of the model: version, digest, metrics and rides."""
+    """The model's entry in ``champion.json``: version, digest, metrics and rides."""
     challenger: str = ""
     canary: Sequence[str] = ()
-    """What the canary said, the challenger's numbers among it."""
+    """The output of the canary, with the challenger's numbers."""
     smoke: Sequence[str] = ()
-    """What the smoke test saw, by part."""
+    """The results of the smoke test, by part."""
 
     def summary(self) -> str:
         """Return the record as a table of Markdown."""
@@ -97,7 +96,7 @@ class Records:
         return f"releases/{self.environment}/"
 
     def write(self, record: Record) -> str:
-        """Keep *record*, and return where. The second record of a millisecond has ``_2`` behind its time."""
+        """Write *record* and return its location. The second record of a millisecond has ``_2`` behind its time."""
         content = msgspec.json.format(msgspec.json.encode(record)) + b"\n"
         key, number = f"{self.prefix}{record.at}.json", 1
         while not self._put(key, content):
@@ -106,7 +105,7 @@ class Records:
         return f"s3://{self.bucket}/{key}"
 
     def _put(self, key: str, content: bytes) -> bool:
-        """Return whether *content* is at *key* now, where nothing was before."""
+        """Write *content* to *key* unless *key* exists. Return whether it was written."""
         to = {"Bucket": self.bucket, "Key": key}
         try:
             self.s3.put_object(**to, Body=content, ContentType="application/json", IfNoneMatch="*")
@@ -121,7 +120,7 @@ class Records:
         Return the *most* recent records, the newest first.
 
         Raises:
-            ReleaseFailed: One of them is no record.
+            ReleaseFailed: An object is not a record.
         """
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
         keys = sorted(item["Key"] for page in pages for item in page.get("Contents", ()))
@@ -132,4 +131,4 @@ class Records:
         try:
             return msgspec.json.decode(content, type=Record)
         except msgspec.MsgspecError as fault:
-            raise ReleaseFailed(f"s3://{self.bucket}/{key} is no record of a release: {fault}; remove it") from None
+            raise ReleaseFailed(f"s3://{self.bucket}/{key} is not a record of a release: {fault}; remove it") from None

@@ -1,8 +1,8 @@
 """
-Which releases come before those that run.
+Finding the previous releases of the running parts.
 
-The rule: a function goes back to an earlier version of its own, which holds code, settings and model location together.
-The tasks of the batch interface have no versions: their image goes back, and their settings stay.
+The rule: a function goes back to an earlier version of its own, which has code, settings and model location together.
+The tasks of the batch interface have no versions. Their image goes back, and their settings stay.
 """
 
 import re
@@ -23,18 +23,18 @@ class _NothingBefore(ReleaseFailed):
 
 def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str | None) -> dict[str, Any]:
     """
-    Return what the record says of *only*, or of every part, once it is back: ``releases`` and perhaps an image.
+    Return the record after the rollback of *only*, or of every part: ``releases`` and perhaps an image.
 
-    A part without an earlier release stays, unless no part has one. Of a part with a canary only that goes.
+    A part without an earlier release does not change. A part with a canary only loses the canary.
 
     Args:
         aws: Makes the clients.
-        outputs: Those of modules/system.
-        only: A consumer, ``web`` or ``batch``; None: all, or with *to* all consumers.
-        to: The version, or for ``batch`` the digest of the image; None: the one before.
+        outputs: The outputs of modules/system.
+        only: A consumer, ``web`` or ``batch``. None means all parts, or with *to* all consumers.
+        to: The version, or for ``batch`` the digest of the image. None means the previous one.
 
     Raises:
-        ReleaseFailed: There is no such part, or no earlier release.
+        ReleaseFailed: The part does not exist, or no part has an earlier release.
     """
     functions, held = versioned(outputs), outputs.get("releases") or {}
     before: dict[str, str] = {}
@@ -55,7 +55,7 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
     for why in stays:
         print(f"{why}, and stays")
     image = _image(outputs, before.pop(BATCH)) if BATCH in before else {}
-    # An image that goes back becomes the newest version of the web interface, whose live one must not change by that.
+    # An older image becomes the newest version of the web interface. This must not change its live version.
     kept = {
         name: function["live_version"]
         for name, function in functions.items()
@@ -65,13 +65,13 @@ def rolled_back(aws: Aws, outputs: Mapping[str, Any], only: str | None, to: str 
 
 
 def _image(outputs: Mapping[str, Any], digest: str) -> dict[str, Any]:
-    """Return the variables by which the doors get the image *digest*: nobody knows which model is in it."""
+    """Return the variables that give batch and web the image *digest*. Its model is unknown."""
     known = {kind: of for kind, of in (outputs.get("model_digests") or {}).items() if kind != "doors"}
     return {"doors_image_digest": digest, **({"model_digests": known} if outputs.get("model_digests") else {})}
 
 
 def versioned(outputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return what has versions, by name: the consumers and the web interface."""
+    """Return the parts with versions, by name: the consumers and the web interface."""
     web = {WEB: outputs[WEB]} if outputs.get(WEB) else {}
     return {**outputs.get("consumers", {}), **web}
 
@@ -106,9 +106,9 @@ def _version_before(functions: Any, function_name: str, live: str) -> str:
 
 def _image_before(ecs: Any, batch: Mapping[str, Any], running: str) -> str:
     """
-    Return the image that the worker's tasks had before they first had the *running* one.
+    Return the image of the worker's tasks before their first use of the *running* image.
 
-    Images in the order of their first use: so a second rollback goes further back, and not to where the first began.
+    Images are ordered by first use, so a second rollback goes further back and not to the start of the first.
     """
     family, _, newest = batch["task_definitions"]["worker"].rpartition("/")[2].rpartition(":")
     images: list[str] = []
@@ -130,7 +130,7 @@ def _running_image(ecs: Any, batch: Mapping[str, Any]) -> str:
 
 
 def _image_of(ecs: Any, task_definition: str) -> str:
-    """Return the digest of the image. A revision that Terraform replaced is inactive, and can still be described."""
+    """Return the digest of the image. A revision that Terraform replaced is inactive but can still be described."""
     definition = ecs.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
     image: str = definition["containerDefinitions"][0]["image"]
     return image.rpartition("@")[2]

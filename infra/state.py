@@ -1,4 +1,4 @@
-"""What Terraform shows of a plan or a state."""
+"""Reading plans and states of Terraform."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Resource:
 
 
 def resources(shown: Mapping[str, Any]) -> Iterator[Resource]:
-    """Yield every resource of what ``terraform show -json`` printed: none, if nothing has been applied."""
+    """Yield every resource in the output of ``terraform show -json``. Empty before the first apply."""
     modules = [(shown.get("planned_values") or shown.get("values") or {"root_module": {}})["root_module"]]
     while modules:
         module = modules.pop()

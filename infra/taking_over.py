@@ -1,7 +1,7 @@
 """
-What a bootstrap finds: resources under the environment's names, and what an earlier run left half made.
+Finding resources for a bootstrap: under the environment's names, and half-made by an earlier run.
 
-The rule: what exists is taken over and mended, never replaced, for it holds what nobody else has.
+The rule: existing resources are taken over and repaired, never replaced, since they hold data.
 """
 
 import re
@@ -21,7 +21,7 @@ _GITHUB = "token.actions.githubusercontent.com"
 
 def found(aws: Aws, environment: str, account_id: str) -> Iterator[tuple[str, str]]:
     """
-    Yield what exists under the names that will be made: the kind, and what Terraform imports it by.
+    Yield the existing resources: the kind, and the id for Terraform's import.
 
     Raises:
         ReleaseFailed: Several keys could be the environment's.
@@ -45,7 +45,7 @@ def found(aws: Aws, environment: str, account_id: str) -> Iterator[tuple[str, st
 
 
 def _key(aws: Aws, environment: str) -> Iterator[tuple[str, str]]:
-    """Yield alias and key. A run that was cut off between them left a key that only its tags name."""
+    """Yield alias and key. An interrupted run may have left a key without an alias, found by its tags."""
     kms, name = aws("kms"), f"alias/{NAME}-{environment}"
     pages = kms.get_paginator("list_aliases").paginate()
     for alias in (alias for page in pages for alias in page["Aliases"]):
@@ -62,13 +62,13 @@ def _key(aws: Aws, environment: str) -> Iterator[tuple[str, str]]:
     if len(keys) > 1:
         raise ReleaseFailed(
             f"the keys {', '.join(keys)} all have the tags of {environment}, and none has the alias {name}: give it "
-            f"to the right one by aws kms create-alias --alias-name {name} --target-key-id <key>"
+            f"to the right one with aws kms create-alias --alias-name {name} --target-key-id <key>"
         )
     yield from (("key", key) for key in keys)
 
 
 def _is_usable(kms: Any, key: str) -> bool:
-    """Whether the key is there and stays: Terraform counts one that will be deleted as gone."""
+    """Whether the key exists and stays. Terraform counts a key with a scheduled deletion as gone."""
     state: str = kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
     return state in {"Enabled", "Disabled"}
 
@@ -84,7 +84,7 @@ def exists(look: Callable[..., Any], **what: Any) -> bool:
 
 
 def makes_provider(aws: Aws, shown: Mapping[str, Any]) -> bool:
-    """Whether GitHub's identity provider is this environment's, or nobody's yet: an account has one."""
+    """Whether GitHub's identity provider is this environment's or does not exist. An account has one provider."""
     if any(resource.kind == "aws_iam_openid_connect_provider" for resource in resources(shown)):
         return True
     held = aws("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
@@ -92,7 +92,7 @@ def makes_provider(aws: Aws, shown: Mapping[str, Any]) -> bool:
 
 
 def tainted(module: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the addresses of a state's *module* that Terraform would replace, for their making was cut off."""
+    """Yield the addresses of a state's *module* that Terraform would replace after an interrupted run."""
     yield from (item["address"] for item in module.get("resources", ()) if item.get("tainted"))
     for child in module.get("child_modules", ()):
         yield from tainted(child)

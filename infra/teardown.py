@@ -1,8 +1,9 @@
 """
-``make destroy``: take an environment down, and leave what holds data whole.
+``make destroy``: take an environment down, and keep its data.
 
-The rule: a bucket that is not empty stays with all that belongs to it, unless the environment is disposable. It leaves
-Terraform's state before anything is destroyed. What ``make bootstrap`` made stays anyway, and with it the key.
+The rule: a bucket that is not empty stays with everything that belongs to it, unless the environment is disposable. The
+bucket leaves Terraform's state before anything is destroyed. The resources of ``make bootstrap`` always stay, and so
+does the key.
 """
 
 import argparse
@@ -23,10 +24,10 @@ from infra.state import Resource, resources
 
 def destroy(environment: Environment, confirmed: Callable[[], bool]) -> None:
     """
-    Name what goes and what stays, and destroy the rest if that is *confirmed*.
+    Print what will be destroyed and what stays. Destroy if *confirmed*.
 
     Raises:
-        ReleaseFailed: It was not confirmed, or Terraform failed.
+        ReleaseFailed: The operator did not agree, or Terraform failed.
     """
     environment.init()
     found = list(resources(json.loads(output(["terraform", "show", "-json"], environment.root))))
@@ -35,18 +36,18 @@ def destroy(environment: Environment, confirmed: Callable[[], bool]) -> None:
     full = [resource for resource in found if _stays(resource)]
     beside = [item for item in found if any(_belongs(item, holder) for holder in full)]
     markers = [item for item in found if "terraform_data.kept[" in item.address]
-    for line in [*_streams(found), *(f"stays, for it is not empty: {holder.values['id']}" for holder in full)]:
+    for line in [*_streams(found), *(f"stays, since it is not empty: {holder.values['id']}" for holder in full)]:
         print(line)
     if not confirmed():
         raise ReleaseFailed("nothing was destroyed")
     if aside := sorted({item.address for item in (*beside, *markers)}):
         environment.terraform("state", "rm", *aside)
     environment.terraform("destroy", "-auto-approve", "-input=false", *_stand_ins(environment))
-    print("what make bootstrap made stays: state, key, models and images, about $1 a month")
+    print("the resources of make bootstrap stay: state, key, models and images, about $1 a month")
 
 
 def _stand_ins(environment: Environment) -> list[str]:
-    """Return values for the variables of the release where a first apply failed before it could record them."""
+    """Return values for variables of the release that a failed first apply did not record."""
     missing = {"image_digest", "doors_image_digest"} - recorded(environment.outputs()).keys()
     return [f"-var={name}=sha256:{'0' * 64}" for name in sorted(missing)]
 
@@ -60,7 +61,7 @@ def _streams(found: Iterable[Resource]) -> list[str]:
 
 
 def _belongs(item: Resource, holder: Resource) -> bool:
-    """Whether both are in one module: that of a bucket holds what belongs to it and nothing else."""
+    """Whether both are in one module. The module of a bucket has only the bucket's own resources."""
     return item.address.startswith(holder.address.removesuffix(f"{holder.kind}.this"))
 
 
@@ -74,7 +75,7 @@ def _stays(resource: Resource) -> bool:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Destroy the environment that the command line names; return the exit code."""
+    """Destroy the environment and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("environment", type=named)
     name: str = parser.parse_args(arguments).environment
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str]) -> int:
         print(fault, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped: what was destroyed is gone, and make destroy goes on with the rest", file=sys.stderr)
+        print("\nstopped: destroyed resources are gone, and make destroy continues with the rest", file=sys.stderr)
         return 130
     return 0
 

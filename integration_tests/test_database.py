@@ -1,4 +1,4 @@
-"""The batch door on a real PostgreSQL: streamed out of it, and into it in one transaction."""
+"""The batch interface on a real PostgreSQL: streamed out of it, and into it in one transaction."""
 
 import contextlib
 import functools

@@ -161,9 +161,7 @@ def test_a_backend_of_the_users_stays(target: Bootstrap) -> None:
 @pytest.mark.parametrize(("account", "region"), [("999999999999", REGION), (ACCOUNT, "us-east-1")])
 def test_an_environment_is_not_made_a_second_time_elsewhere(target: Bootstrap, account: str, region: str) -> None:
     bootstrap(target, None)
-    with pytest.raises(
-        ReleaseFailed, match=r"take the profile of the first, or delete .*bootstrap\.auto\.tfvars\.json"
-    ):
+    with pytest.raises(ReleaseFailed, match=r"use the profile of the first, or delete .*bootstrap\.auto\.tfvars\.json"):
         bootstrap(Bootstrap(target.infra, "dev", account, region, approve=True), None)
 
 
@@ -198,7 +196,7 @@ def test_a_copied_environment_is_refused_until_it_is_itself(target: Bootstrap) -
     assert "delete backend.hcl, bootstrap.auto.tfvars.json there" in str(refused.value)
     main_tf = copy.settings / "main.tf"
     main_tf.write_text(main_tf.read_text().replace('"dev"', '"uat"').replace("/dev.", "/uat."))
-    with pytest.raises(ReleaseFailed, match=r"another environment, which it would change: delete backend\.hcl"):
+    with pytest.raises(ReleaseFailed, match=r"another environment and would change it: delete backend\.hcl"):
         bootstrap(copy, None)
     for file in ("backend.hcl", "bootstrap.auto.tfvars.json"):
         (copy.settings / file).unlink()
@@ -360,4 +358,4 @@ def test_what_the_caller_lacks_is_said_with_its_remedy(
     assert "export AWS_REGION" in capsys.readouterr().err
     monkeypatch.setenv("AWS_REGION", REGION)
     assert main(["dev"]) == 1
-    assert "Unable to locate credentials; log in, or name a profile with AWS_PROFILE" in capsys.readouterr().err
+    assert "Unable to locate credentials; log in, or set AWS_PROFILE" in capsys.readouterr().err

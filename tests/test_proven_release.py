@@ -102,7 +102,7 @@ def test_what_the_smoke_test_refuses_does_not_stay(desk: Desk) -> None:
         done = desk.release(Cause(event="push"))
         assert done.outcome == "failed"
         assert done.reason == (
-            "the smoke test failed, and what was live before is live again, rides on version 1: no prediction"
+            "the smoke test failed, and the previous release is live again, rides on version 1: no prediction"
         )
         assert desk.environment.outputs()["consumers"]["rides"]["live_version"] == "1"
         assert desk.environment.state.newest == int(name) - 6
@@ -123,7 +123,7 @@ def test_a_smoke_test_that_ends_otherwise_goes_back_and_is_written_down(desk: De
     done = desk.records.newest(1)[0]
     assert (done.outcome, done.reason) == (
         "failed",
-        f"the smoke test failed, and what was live before is live again, rides on version 1: {fault!r}",
+        f"the smoke test failed, and the previous release is live again, rides on version 1: {fault!r}",
     )
 
 
@@ -149,8 +149,8 @@ def test_a_release_that_cannot_go_back_is_written_down(
     said = "terraform ended with 1" if isinstance(fault, ReleaseFailed) else "KeyboardInterrupt()"
     assert done.outcome == "failed"
     assert done.reason == (
-        f"the smoke test failed, and what was live before is not live again, {said}; make rollback ENV=dev goes back: "
-        "no prediction"
+        f"the smoke test failed, and the previous release is not live again, {said}; go back with make "
+        "rollback ENV=dev: no prediction"
     )
 
 
@@ -285,7 +285,7 @@ def test_going_back_keeps_what_a_rollback_held_and_gives_the_doors_their_image()
 
 def test_a_record_that_is_none_is_named(desk: Desk) -> None:
     desk.s3.put_object(Bucket="models", Key="releases/dev/2026.json", Body=b"{}")
-    with pytest.raises(ReleaseFailed, match=r"s3://models/releases/dev/2026\.json is no record of a release"):
+    with pytest.raises(ReleaseFailed, match=r"s3://models/releases/dev/2026\.json is not a record of a release"):
         desk.records.newest(1)
 
 

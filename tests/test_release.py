@@ -453,7 +453,7 @@ def test_later_deployments_keep_what_runs_unless_asked(
 def test_doors_are_not_left_behind_on_another_architecture(builds: Builds) -> None:
     """Terraform has one for all functions and tasks: theirs would not start."""
     environment = deployed(doors_image_digest="sha256:abcd")
-    with pytest.raises(publish.ReleaseFailed, match="the doors run on arm64: to bring them to x86_64, add DOORS=1"):
+    with pytest.raises(publish.ReleaseFailed, match="batch and web run on arm64: add DOORS=1 for x86_64"):
         deploy(environment, "x86_64", builds)
     assert (environment.records, builds.tags) == ([], [])
 
@@ -501,7 +501,7 @@ def test_nothing_is_deployed_that_the_preflight_stops(
     monkeypatch.setattr(commands, "deploy", lambda *_, **__: seen.append("deployed"))
     monkeypatch.setattr(commands, "passes", lambda *_: False)
     assert (commands.main(["deploy", "dev"]), seen) == (1, [])
-    assert "the lines above that begin with STOP say what to do first" in capsys.readouterr().err
+    assert "first follow the lines above that begin with STOP" in capsys.readouterr().err
 
 
 def test_a_web_interface_that_was_rolled_back_stays_when_only_the_consumers_get_an_image(builds: Builds) -> None:

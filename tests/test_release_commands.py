@@ -69,7 +69,7 @@ def test_nothing_is_released_that_the_preflight_stops(
 ) -> None:
     monkeypatch.setattr(commands, "passes", lambda *_: False)
     assert commands.main(["release", "dev"]) == 1
-    assert "the lines above that begin with STOP say what to do first" in capsys.readouterr().err
+    assert "first follow the lines above that begin with STOP" in capsys.readouterr().err
     assert (desk.builds.tags, desk.environment.state.applied) == ([], [])
 
 

@@ -145,7 +145,7 @@ def test_a_model_that_refuses_its_own_example_fails_at_once() -> None:
 
 
 def test_a_model_without_an_example_is_not_tested() -> None:
-    with pytest.raises(Untestable, match="its model has no input example that an event can say"):
+    with pytest.raises(Untestable, match="its model has no input example that fits into an event"):
         Web(model=ServedModel(example=())).through()
 
 

@@ -1,7 +1,7 @@
 """
-``python -m infra.container build``: build the image, weigh it, time its init; over budget fails.
+``python -m infra.container build``: build the image, measure its size and its init, and fail if it is over budget.
 
-The rule: without a model to fetch it needs the standard library only, so a bare python3 builds the image.
+The rule: without a model, only the standard library is needed, so a bare python3 can build the image.
 """
 
 import argparse
@@ -50,14 +50,14 @@ def _parser() -> argparse.ArgumentParser:
     finishes = build.add_mutually_exclusive_group()
     for finish, what in {"doors": "with batch, worker, serve and the other commands", "training": "with train"}.items():
         finishes.add_argument(f"--{finish}", dest="finish", action="store_const", const=finish, default="", help=what)
-    build.add_argument("--extra", action="append", default=[], help="a package more, as pip takes it")
+    build.add_argument("--extra", action="append", default=[], help="an additional package, as for pip")
     build.add_argument("--scikit-learn", default="", help="another minor version of scikit-learn, such as 1.5")
     return parser
 
 
 @contextlib.contextmanager
 def _contents(wanted: argparse.Namespace) -> Iterator[tuple[dict[str, str], Sequence[str]]]:
-    """Give the build arguments that name the model and its packages, and the names of packages that it adds."""
+    """Give the build arguments of the model and its packages, and the names of the added packages."""
     if not (wanted.model or wanted.extra or wanted.scikit_learn):
         yield {}, ()
         return
@@ -84,7 +84,7 @@ def _contents(wanted: argparse.Namespace) -> Iterator[tuple[dict[str, str], Sequ
 
 
 def _revision() -> str:
-    """Return the commit, if this is a work tree and git is there to ask."""
+    """Return the commit, if this is a work tree and git is installed."""
     with contextlib.suppress(OSError):
         answer = subprocess.run(  # noqa: S603
             ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"],  # noqa: S607
@@ -97,7 +97,7 @@ def _revision() -> str:
 
 
 def _accept(engine: Engine, image: str, budget: Budget, added: Sequence[str], unmeasured: str) -> None:
-    """Hold *image* to *budget*; *unmeasured* says why init is not timed, if it is not."""
+    """Compare *image* with *budget*. *unmeasured* is the reason why init is not timed, or empty."""
     with tempfile.TemporaryDirectory() as scratch:
         archive = Path(scratch) / "image.tar"
         engine.save(image, archive)

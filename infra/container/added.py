@@ -1,8 +1,7 @@
 """
-Run in the build by the image's interpreter: make what a model needed beside the locked packages work, and prove it.
+Run in the build by the image's interpreter: make a model's additional packages work, and prove it.
 
-``python added.py 'NAME …'`` imports the packages of these names. Without any it does nothing, so the usual image stays
-as it is.
+``python added.py 'NAME …'`` imports the packages of these names. Without names, the image does not change.
 """
 
 import ctypes
@@ -14,8 +13,7 @@ import sysconfig
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# LightGBM's wheel asks for the system's OpenMP, which a slim base has not. scikit-learn brings one of its own, under a
-# name of its own.
+# LightGBM's wheel needs the system's OpenMP, which a slim base lacks. scikit-learn brings its own, under another name.
 _OPENMP = "libgomp.so.1"
 _BUNDLED = "scikit_learn.libs/libgomp-*.so*"
 
@@ -40,17 +38,17 @@ def wants_openmp(packages: Path) -> bool:
 
 def lend_openmp(packages: Path) -> None:
     """
-    Let the linker find scikit-learn's OpenMP by the system's name: a copy of that name, loaded when Python starts.
+    Copy scikit-learn's OpenMP to the system's name, and load the copy when Python starts.
 
     Raises:
-        ImportError: scikit-learn does not bring one.
+        ImportError: scikit-learn has no OpenMP.
     """
     bundled = next(packages.glob(_BUNDLED), None)
     if bundled is None:
         raise ImportError(f"{_OPENMP} is not in the base image, and scikit-learn brings none")
     own, wanted = bundled.name.encode(), _OPENMP.encode()
     copy = packages / _OPENMP
-    # A loaded library answers to the name that stands in it, whatever its file is called.
+    # The linker knows a loaded library by the name inside the file, not by the file's own name.
     named = bundled.read_bytes().replace(b"\0" + own + b"\0", b"\0" + wanted.ljust(len(own), b"\0") + b"\0")
     copy.write_bytes(named)
     (packages / "openmp.pth").write_text(f"import ctypes; ctypes.CDLL({str(copy)!r})\n", encoding="ascii")

@@ -1,7 +1,7 @@
 """
 Run in the build by the image's interpreter: put the model of the build context into the image, if it loads there.
 
-``python bake.py FOLDER DIGEST``; with an empty FOLDER the image has no model and reads MODEL_LOCATION at init.
+``python bake.py FOLDER DIGEST``. With an empty FOLDER the image has no model and reads MODEL_LOCATION at init.
 """
 
 import shutil
@@ -18,13 +18,13 @@ BAKED = Path("/opt/model")
 
 def bake(folder: str, digest: str, *, context: Path, baked: Path) -> str:
     """
-    Copy the model *folder* of *context* to *baked* and load the copy as init will.
+    Copy the model *folder* of *context* to *baked*, and load the copy as init will.
 
     Returns:
-        What is in the image, for the log of the build.
+        A line about the model, for the log of the build.
 
     Raises:
-        ModelError: There is no such model, it is not the one that *digest* names, or it does not load here.
+        ModelError: The model does not exist, has another digest than *digest*, or does not load here.
     """
     baked.mkdir(exist_ok=True)
     if not folder:

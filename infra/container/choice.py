@@ -1,7 +1,7 @@
 """
-What an image is to have beside the locked packages: what its model needs, and what was asked for.
+The packages of an image beside the locked ones: for its model, and as ordered.
 
-The rule: whatever is added is said, with its reason, before anything is built.
+The rule: every additional package is printed with its reason before the build.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,35 +19,35 @@ from infra.container.packages import LOCKS, Target, default_base, for_processors
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for on the command line."""
+    """The wishes on the command line."""
 
     extra: Sequence[str] = ()
-    """Requirements, as pip takes them."""
+    """Requirements in the form of pip."""
     scikit_learn: str = ""
     """A minor version."""
     base: str = ""
-    """The base image; empty for the Dockerfile's."""
+    """The base image. Empty means the Dockerfile's."""
     architecture: str = "amd64"
     doors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """What the Dockerfile is told of packages."""
+    """The arguments of the Dockerfile about packages."""
 
     arguments: dict[str, str] = field(default_factory=dict)
     added: Sequence[str] = ()
-    """Names of those that the usual image has not."""
+    """Names of the packages that the usual image does not have."""
 
 
 @contextmanager
 def chosen(root: Path, order: Order, model: Path | None, location: str) -> Iterator[Packages]:
     """
-    Resolve what the image needs, for one build; the usual image when it needs nothing more.
+    Resolve the packages of the image for one build. Without additional packages, give the usual image's.
 
     Raises:
-        ContainerError: A package cannot be had, or the model wants another Python.
-        ModelError: The model's files do not tell what it needs.
+        ContainerError: A package is not available, or the model needs another Python.
+        ModelError: The model's files do not tell its needs.
     """
     if model:
         _check_python(order.base or default_base(root / "Dockerfile"), python_of_code(model, location), location)
@@ -64,7 +64,8 @@ def chosen(root: Path, order: Order, model: Path | None, location: str) -> Itera
     with ExitStack() as stack:
         lock = stack.enter_context(resolved(root, requirements, target))
         asked = {canonicalize_name(Requirement(one).name) for one in [*requirements, *for_processors(requirements)]}
-        # Only these are imported for proof: a dependency may want what nothing here asks of it, as GitPython wants git.
+        # Only these are imported as proof. A dependency may need tools that are not needed here, as GitPython needs
+        # git.
         proven = sorted(asked & {*lock.added, *lock.moved})
         arguments = {"PACKAGES": str(lock.path), "ADDED": " ".join(proven)}
         if order.doors:
@@ -76,7 +77,7 @@ def chosen(root: Path, order: Order, model: Path | None, location: str) -> Itera
 
 
 def _check_python(base: str, saved: str, location: str) -> None:
-    """Refuse bytecode of another Python: running it ends the process, or worse."""
+    """Refuse bytecode of another Python, which would crash the process or worse."""
     if saved and saved != python_of(base):
         raise ContainerError(
             f"functions in the model at {location} are bytecode of Python {saved}, and {base} has {python_of(base)}; "
@@ -86,10 +87,10 @@ def _check_python(base: str, saved: str, location: str) -> None:
 
 def merged(order: Order, needs: Sequence[Need]) -> list[Need]:
     """
-    Return what is needed once by name; what was asked for comes before what was found out.
+    Return one need per name. The user's wishes go before the model's needs.
 
     Raises:
-        ContainerError: What was asked for is no requirement.
+        ContainerError: A wish is not a requirement.
     """
     asked = [Need(f"scikit-learn=={order.scikit_learn}.*", "SKLEARN")] if order.scikit_learn else []
     asked += [Need(requirement, "EXTRA") for requirement in order.extra]

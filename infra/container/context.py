@@ -1,7 +1,7 @@
 """
 The model of a build: fetched on this machine, put under ``.image/`` for the build's context, and named by its digest.
 
-The rule: what is baked in is what was fetched, byte for byte; the build checks the digest again inside the image.
+The rule: the fetched model is baked in byte for byte. The build checks the digest again inside the image.
 """
 
 import contextlib
@@ -33,11 +33,11 @@ def staged(location: str, context: Path) -> Iterator[StagedModel]:
     Keep the model at *location* (a folder, ``s3://…`` or ``models:/name@alias``) in *context* for one build.
 
     Raises:
-        ModelError: There is none, or it cannot be fetched.
+        ModelError: The model does not exist or cannot be fetched.
     """
     with model_directory(location, s3=lambda: boto3.session.Session().client("s3")) as fetched:
         digest = directory_digest(fetched)
-        folder = context / STAGE / digest[:12]  # by content, so that the tool's cache knows it again
+        folder = context / STAGE / digest[:12]  # by content, so that the tool's cache recognises it
         shutil.copytree(fetched, folder, dirs_exist_ok=True)
     try:
         yield StagedModel(folder.name, digest, folder)

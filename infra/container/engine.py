@@ -1,8 +1,8 @@
 """
-The container tool of this machine: docker, podman or buildah, whichever is there and works.
+The container tool of this machine: the first of docker, podman and buildah that works.
 
-The rule: nothing here knows what it builds. Flags that only this machine needs (a proxy's certificates, an isolation
-mode) come from CONTAINER_BUILD_FLAGS and CONTAINER_RUN_FLAGS.
+The rule: this module knows nothing about the image. Flags that only this machine needs (a proxy's certificates, an
+isolation mode) come from CONTAINER_BUILD_FLAGS and CONTAINER_RUN_FLAGS.
 """
 
 import os
@@ -18,7 +18,7 @@ _PROBE_SECONDS = 30
 
 
 class ContainerError(Exception):
-    """The image cannot be built, run or accepted; the message says why and what to do."""
+    """The image cannot be built, run or accepted. The message has the reason and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,10 @@ class Engine:
         self, context: Path, tag: str, arguments: Mapping[str, str], platform: str | None, target: str = ""
     ) -> None:
         """
-        Build the Dockerfile of *context* up to its stage *target*; the tool's own output is shown.
+        Build the Dockerfile of *context* up to its stage *target*, and show the tool's own output.
 
         Raises:
-            ContainerError: It failed; the reason is in what the tool printed.
+            ContainerError: The build failed. The tool's output has the reason.
         """
         command = [self.tool, "build", "--tag", tag, *self.build_flags]
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
@@ -72,7 +72,7 @@ class Engine:
         return [self.tool, "run", "--rm", *self.run_flags, *options, image, *arguments]
 
     def call(self, *arguments: str) -> str:
-        """Run the tool and return what it printed; an error of the tool is a :class:`ContainerError`."""
+        """Run the tool and return its output. An error of the tool is a :class:`ContainerError`."""
         return self._answer(*arguments)
 
     def _answer(self, *arguments: str) -> str:
@@ -84,10 +84,10 @@ class Engine:
 
 def find_engine(environ: Mapping[str, str]) -> Engine:
     """
-    Return the first tool that works, or the one that CONTAINER_ENGINE names.
+    Return the first tool that works, or the tool in CONTAINER_ENGINE.
 
     Raises:
-        ContainerError: None does; the message has each one's own reason.
+        ContainerError: No tool works. The message has the reason of each.
     """
     wanted = environ.get("CONTAINER_ENGINE")
     if wanted and wanted not in _TOOLS:
@@ -105,7 +105,7 @@ def find_engine(environ: Mapping[str, str]) -> Engine:
 
 
 def _fault(tool: str) -> str | None:
-    """Say why *tool* cannot be used; a client without its daemon answers, but not for the server."""
+    """Return the reason why *tool* cannot be used, or None. A client without its daemon does not count."""
     if shutil.which(tool) is None:
         return "not installed"
     question = [tool, "images", "--quiet"]

@@ -1,9 +1,9 @@
 """
-The image's entry point: what it is told to run decides which of its doors it is.
+The image's entry point. Its arguments choose between a Lambda handler, a command and a training job.
 
-The rule: a name with a dot is a Lambda handler and goes to Lambda's runtime interface client, as if that were the entry
-point; anything else is a command of stream-consumer, if this image has them. ``train`` alone, beside the files of a
-training job, is SageMaker's.
+The rule: a name with a dot is a Lambda handler and goes to Lambda's runtime interface client. Any other name is a
+command of stream-consumer, if this image has the commands. ``train`` alone, beside the files of a training job, is a
+job of SageMaker.
 """
 
 import importlib.util
@@ -19,10 +19,10 @@ _USAGE = 2
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """
-    Become what *arguments* ask for.
+    Run the handler, the command or the job in *arguments*.
 
     Raises:
-        SystemExit: It has ended, or cannot be.
+        SystemExit: The command has ended, or cannot run.
     """
     if arguments and _HANDLER.fullmatch(arguments[0]):
         if "AWS_LAMBDA_RUNTIME_API" not in environ:
@@ -36,9 +36,9 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         return
     if importlib.util.find_spec("stream_consumer.cli") is None:
         _refuse(
-            f"this image has no command {' '.join(arguments[:1])!r}: it is the lean one, which answers Lambda's events "
-            "of a Kinesis stream; `make image DOORS=1` builds one with batch, worker, serve and the other commands, "
-            "TRAINING=1 one that trains"
+            f"this image has no command {' '.join(arguments[:1])!r}: it is the lean image, which only answers Lambda's "
+            "events of a Kinesis stream; build one with `make image DOORS=1` for batch, worker, serve and the other "
+            "commands, or with TRAINING=1 for training"
         )
     from stream_consumer.cli.app import main as run  # noqa: PLC0415 (as above)
     from stream_consumer.training.sagemaker import is_job  # noqa: PLC0415 (as above)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     if list(arguments) == ["train"] and is_job():
         arguments = ["training-job"]
 
-    # As process 1 of a container it would otherwise not even be ended by it.
+    # Otherwise the signal would not end process 1 of a container.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.argv = ["stream-consumer", *arguments]
     run()

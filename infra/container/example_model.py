@@ -1,8 +1,8 @@
 """
-A small ride-duration model, saved as MLflow saves one, made with nothing but what the image carries.
+A small ride-duration model in MLflow's format, made only with the packages of the image.
 
-The image's init is measured with it where no model is baked in, and the tests of the image bake it in. Its rides are
-made up, so its predictions mean nothing.
+The model measures the init of an image without a model, and the tests of the image bake it in. Its rides are made up,
+so its predictions have no meaning.
 """
 
 import json
@@ -26,9 +26,9 @@ def write_example_model(
     folder: Path, *, minutes_per_mile: float = 4.0, scikit_learn: str = sklearn.__version__, name: str = "ride-duration"
 ) -> None:
     """
-    Write a model of the usual size, whose *minutes_per_mile* tells it from another, into *folder*.
+    Write a model of the usual size into *folder*. *minutes_per_mile* distinguishes it from another.
 
-    *scikit_learn* is the version that it claims to have been saved by.
+    *scikit_learn* is the version in the model's description.
     """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(20210101)
@@ -36,7 +36,7 @@ def write_example_model(
     miles = random.gamma(2.0, 1.5, size=5_000)
     minutes = 3.0 + minutes_per_mile * miles + 0.01 * zones[:, 0]
     estimator = HistGradientBoostingRegressor(categorical_features=[0, 1], max_iter=100, random_state=1)
-    with threadpool_limits(limits=1):  # threads spin for each other where others use the cores
+    with threadpool_limits(limits=1):  # on busy cores, threads would spin while they wait for each other
         estimator.fit(np.column_stack([zones, miles]), minutes)
     skops.io.dump(estimator, folder / "model.skops")
     example = {"columns": list(_BOUNDS), "data": _EXAMPLE}

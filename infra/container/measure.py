@@ -1,8 +1,8 @@
 """
-What an image weighs and how long its init takes, against the budget.
+The size and the init time of an image, compared with the budget.
 
-The rule: sizes are summed over all layers, as a registry stores and Lambda fetches them, so deleting a file in a later
-layer gains nothing.
+The rule: sizes are summed over all layers, as a registry stores and Lambda fetches them. Deleting a file in a later
+layer therefore gains nothing.
 """
 
 import json
@@ -26,7 +26,7 @@ LAMBDA_INIT_SECONDS = 10.0
 # Source: AWS Lambda developer guide, "Configure Lambda function memory": at 1,769 MB a function has one vCPU.
 ONE_VCPU = ("--cpus", "1", "--memory", "1769m")
 
-# What Lambda sets and init cannot do without.
+# Variables that Lambda sets and init requires.
 _LAMBDA = ("--env", "AWS_DEFAULT_REGION=us-east-1", "--env", "AWS_ACCESS_KEY_ID=-", "--env", "AWS_SECRET_ACCESS_KEY=-")
 
 HANDLER = "stream_consumer.lambda_function.lambda_handler"
@@ -36,7 +36,7 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of an archive; what a registry keeps of it is gzip's doing."""
+    """One layer of an archive. Registries store layers compressed with gzip."""
 
     name: str
     unpacked: int
@@ -45,7 +45,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the layers of an image may weigh together."""
+    """The limits of an image: total size of the layers, and init time."""
 
     unpacked: int
     compressed: int
@@ -53,9 +53,9 @@ class Budget:
 
     def with_packages(self, unpacked: int, compressed: int) -> "Budget":
         """
-        Return the budget of an image with packages of that size more.
+        Return the budget of an image with additional packages of these sizes.
 
-        Importing them takes what it takes, within Lambda's own limit.
+        Their import may take any time within Lambda's own limit.
         """
         total = min(self.unpacked + unpacked, LAMBDA_UNPACKED)
         return Budget(total, self.compressed + compressed, LAMBDA_INIT_SECONDS)
@@ -70,11 +70,11 @@ DOORS = Budget(580_000_000, 200_000_000)
 TRAINING = Budget(730_000_000, 240_000_000)
 
 BUDGETS = {"": LEAN, "doors": DOORS, "training": TRAINING}
-"""By the stage of the Dockerfile that an image is built up to."""
+"""Budgets by the stage of the Dockerfile."""
 
 
 def weigh(archive: Path) -> list[Layer]:
-    """Return the layers of an archive in docker's format, the base's first."""
+    """Return the layers of an archive in docker's format. The base's layers come first."""
     with tarfile.open(archive) as image:
         [description] = json.load(_member(image, "manifest.json"))
         return [_layer(image, name) for name in description["Layers"]]
@@ -99,7 +99,7 @@ def _layer(image: tarfile.TarFile, name: str) -> Layer:
 
 
 def weigh_packages(archive: Path, names: Sequence[str]) -> dict[str, int]:
-    """Return the bytes, unpacked, of each of the distributions *names* in an archive, with their bytecode."""
+    """Return the unpacked size in bytes of each of the distributions *names*, with their bytecode."""
     wanted = {_normal(name): name for name in names}
     sizes = dict.fromkeys(names, 0)
     with tarfile.open(archive) as image:
@@ -123,7 +123,7 @@ _RECORD = re.compile(r"(.*/site-packages)/([^/]+)-[^-/]+\.dist-info/RECORD")
 
 
 def _distributions(layer: tarfile.TarFile) -> Iterator[tuple[str, str, set[str]]]:
-    """Yield where each distribution of *layer* is, its name and the folders that it has there."""
+    """Yield the location of each distribution of *layer*, its name and its folders."""
     for member in layer.getmembers():
         if found := _RECORD.fullmatch(member.name):
             text = _member(layer, member.name).read().decode()
@@ -140,7 +140,7 @@ def init_seconds(engine: Engine, image: str, options: Sequence[str] = ()) -> flo
     Return the quickest of a few inits at one vCPU, read-only and without privileges.
 
     Raises:
-        ContainerError: Init fails; the message has what the image said.
+        ContainerError: Init fails. The message has the image's output.
     """
     jail = ["--read-only", "--cap-drop", "all", "--tmpfs", "/tmp", "--user", "1234:1234", *ONE_VCPU]  # noqa: S108
     ours = ["--mount", f"type=bind,source={Path(__file__).parent},target=/probe/infra/container,readonly"]
@@ -157,7 +157,7 @@ def _probed(command: Sequence[str]) -> float:
 
 
 def over_budget(layers: Sequence[Layer], seconds: float | None, budget: Budget = LEAN) -> list[str]:
-    """Return a line for each limit that is passed."""
+    """Return a line for each exceeded limit."""
     unpacked, compressed = (sum(sizes) for sizes in zip(*((at.unpacked, at.compressed) for at in layers), strict=True))
     faults = []
     if unpacked > budget.unpacked:

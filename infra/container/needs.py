@@ -1,8 +1,8 @@
 """
-What a model needs of the image beside the locked packages, read off its files.
+The packages that a model needs in the image beside the locked ones, by its files.
 
-The rule: nothing of the model is loaded, and a package comes from what MLflow wrote into the file MLmodel or into the
-model's own ``requirements.txt``. No name that a pickle alone mentions is ever installed.
+The rule: no part of the model is loaded. Packages come from MLflow's entries in MLmodel or in the model's
+``requirements.txt``. A name that only a pickle mentions is never installed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +19,10 @@ from stream_consumer.models.description import describe
 from stream_consumer.models.files import regular_file
 from stream_consumer.models.flavours import FLAVOURS, flavour_of
 
-# The fact in which MLflow keeps the version of a flavour's library. Source: mlflow.xgboost, … of 3.17, ``save_model``.
+# MLmodel's entries for the version of a flavour's library. Source: mlflow.xgboost, … of 3.17, ``save_model``.
 _VERSIONS = {"xgboost": "xgb_version", "lightgbm": "lgb_version", "catboost": "catboost_version"}
 
-# Packages whose module has another name.
+# Packages with modules of another name.
 _PACKAGES = {"imblearn": "imbalanced-learn", "sklearn": "scikit-learn"}
 
 
@@ -31,16 +31,16 @@ class Need:
     """A package that an image must have."""
 
     requirement: str
-    """As pip takes it."""
+    """In the form of pip."""
     reason: str
 
 
 def needs_of(directory: Path, location: str, locked: Mapping[str, str]) -> list[Need]:
     """
-    Return what the model in *directory* needs beside the *locked* packages, versions by name.
+    Return the needs of the model in *directory* beside the *locked* packages (versions by name).
 
     Raises:
-        ModelError: A file cannot be read, or the model has no flavour that is served.
+        ModelError: A file cannot be read, or the model has no supported flavour.
     """
     flavours = describe(directory, location).flavours
     # Its library need not be on this machine.
@@ -61,7 +61,7 @@ def needs_of(directory: Path, location: str, locked: Mapping[str, str]) -> list[
 
 def python_of_code(directory: Path, location: str) -> str:
     """
-    Return the Python whose bytecode is in the model's files, such as ``3.11``; empty if there is none in them.
+    Return the Python version of bytecode in the model's files, such as ``3.11``. Empty without bytecode.
 
     Raises:
         ModelError: A file cannot be read.
@@ -75,7 +75,7 @@ def python_of_code(directory: Path, location: str) -> str:
 
 
 def _of_python_function(stated: Mapping[str, Requirement]) -> list[Need]:
-    """Return all of the model's own requirements: only MLflow knows how it is loaded."""
+    """Return all of the model's own requirements, since only MLflow can load it."""
     reason = "the flavour python_function is loaded by mlflow"
     mlflow = stated.get("mlflow") or stated.get("mlflow-skinny") or Requirement(f"mlflow=={version('mlflow')}")
     needs = [Need(f"mlflow-skinny{mlflow.specifier}", reason)]
@@ -98,7 +98,7 @@ def _of_scikit_learn(saved: str, locked: Mapping[str, str]) -> list[Need]:
 
 
 def _of_code(code: SavedCode, stated: Mapping[str, Requirement], directory: Path, there: set[str]) -> Iterator[Need]:
-    """Yield the packages of the modules that a saved estimator names, and pandas where its steps may call it."""
+    """Yield the packages of a saved estimator's modules, and pandas if its steps may call pandas."""
     travelling = {path.stem for path in directory.glob("code/**/*")}
     named = {module: canonicalize_name(_PACKAGES.get(module, module)) for module in code.modules - travelling}
     for module, package in sorted(named.items()):
@@ -118,7 +118,7 @@ def _stated(directory: Path, location: str) -> dict[str, Requirement]:
     Return the model's own requirements by name.
 
     Raises:
-        ModelError: A line is an option, a path or an address, which a lock with hashes cannot have.
+        ModelError: A line is an option, a path or a URL, which a lock with hashes cannot have.
     """
     if not (directory / "requirements.txt").is_file():
         return {}

@@ -1,7 +1,7 @@
 """
-One complete lock, with hashes, of what an image needs beside ``.ci/locks/runtime.txt``.
+A complete lock with hashes for an image with additional packages, based on ``.ci/locks/runtime.txt``.
 
-The rule: a package that need not move keeps the version of the project's lock, and there are wheels for all of them.
+The rule: a package keeps the version of the project's lock if possible, and all packages are wheels.
 """
 
 import importlib.util
@@ -21,25 +21,25 @@ from infra.container.engine import ContainerError
 
 LOCKS = Path(".ci") / "locks"
 
-# Models are saved with their own versions of these. Everything else is the code's.
+# Models are saved with their own versions of these packages. All other versions are the code's.
 _MODELS_OWN = frozenset({"numpy", "scikit-learn"})
 
 # Without 469 MB of libraries for graphics cards, which Lambda does not have.
 _WITHOUT_GPU = {"xgboost": "xgboost-cpu"}
 
-# Trixie has a newer libc. Hardly any wheel asks for more than this one.
+# Trixie has a newer libc. Hardly any wheel needs more than this version.
 _PLATFORMS = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 _PYTHONS = ("3.14", "3.13", "3.12", "3.11")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the packages are for."""
+    """The platform of the packages."""
 
     python: str
     """The interpreter of the base image: ``3.13``."""
     architecture: str
-    """As container tools name it: ``amd64`` or ``arm64``."""
+    """The container tools' name: ``amd64`` or ``arm64``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class Lock:
 
     path: Path
     added: Sequence[str]
-    """Names of the packages that the project's lock has not."""
+    """Names of the packages that the project's lock does not have."""
     moved: Sequence[str]
-    """Names of those that it has in another version."""
+    """Names of the packages with another version than in the project's lock."""
 
 
 def pins(lock: Path, python: str = "3.13") -> dict[str, str]:
-    """Return the versions by name that *lock* has for Linux and an interpreter."""
+    """Return the versions in *lock* by name, for Linux and an interpreter."""
     environment = {"python_full_version": f"{python}.99", "python_version": python, "sys_platform": "linux"}
     lines = re.findall(r"^(\S+==[^\\\n]+?)(?: \\)?$", lock.read_text(encoding="utf-8"), re.MULTILINE)
     return {
@@ -73,13 +73,13 @@ def resolved(
 
     Args:
         root: The project.
-        needs: Requirements, as pip takes them.
-        target: What they are for.
-        extra: The optional dependencies of the project that are wanted too.
-        after: A lock that this one agrees with.
+        needs: Requirements in the form of pip.
+        target: The platform.
+        extra: Optional dependencies of the project to add.
+        after: A lock with versions to keep.
 
     Raises:
-        ContainerError: uv is not there, or a package cannot be had; the message has uv's reason and the remedy.
+        ContainerError: uv is missing, or a package is not available. The message has uv's reason and the remedy.
     """
     if importlib.util.find_spec("uv") is None:
         raise ContainerError("resolving packages needs uv, and it is not installed here; use `make image EXTRA=…`")
@@ -88,7 +88,7 @@ def resolved(
     own = root / LOCKS / f"{extra or 'runtime'}.txt"
     path = Path(".image") / f"{extra or 'runtime'}-{target.python}-{target.architecture}.txt"
     (root / path).parent.mkdir(exist_ok=True)
-    # uv keeps the versions of the file that it writes to where it can.
+    # uv keeps the versions of the output file if possible.
     (root / path).write_bytes(own.read_bytes())
     options = ["--output-file", str(root / path), *(["--constraint", str(root / after)] if after else [])]
     try:
@@ -102,9 +102,9 @@ def resolved(
 
 def wanted(root: Path, needs: Sequence[str], extra: str = "") -> list[str]:
     """
-    Return the project's dependencies and *needs*, which replace those that are a model's own.
+    Return the project's dependencies and *needs*. A need replaces the project's version of the same package.
 
-    Without *extra* these are the lean image's, which does without the dependencies in ``not-in-lambda``.
+    Without *extra*, the dependencies are those of the lean image, without ``not-in-lambda``.
     """
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     project, not_in_lambda = pyproject["project"], pyproject["tool"]["stream-consumer"]["not-in-lambda"]
@@ -130,11 +130,11 @@ def _resolve(requirements: Sequence[str], target: Target, options: Sequence[str]
         if other
         else "change their versions by EXTRA or SKLEARN, or train the model again with newer ones"
     )
-    raise ContainerError(f"there are not all packages as wheels for Python {target.python}; {remedy}\n{fault}")
+    raise ContainerError(f"some packages have no wheels for Python {target.python}; {remedy}\n{fault}")
 
 
 def for_processors(requirements: Sequence[str]) -> list[str]:
-    """Return *requirements* with the packages that do without a graphics card."""
+    """Return *requirements* with the packages for machines without a graphics card."""
     return [
         one.replace(Requirement(one).name, _WITHOUT_GPU[_name(one)], 1) if _name(one) in _WITHOUT_GPU else one
         for one in requirements
@@ -142,7 +142,7 @@ def for_processors(requirements: Sequence[str]) -> list[str]:
 
 
 def command(target: Target, options: Sequence[str]) -> list[str]:
-    """Return uv's command for requirements on its standard input; no index address gets into the lock."""
+    """Return uv's command for requirements on standard input. The lock has no URL of an index."""
     return [
         *[sys.executable, "-m", "uv", "pip", "compile", "-", "--generate-hashes", "--no-header", "--no-annotate"],
         *["--no-emit-index-url", "--only-binary", ":all:", "--quiet", "--python-version", target.python],
@@ -151,7 +151,7 @@ def command(target: Target, options: Sequence[str]) -> list[str]:
 
 
 def compiled(requirements: Sequence[str], target: Target, options: Sequence[str]) -> str:
-    """Return why there is no lock, or nothing."""
+    """Return the reason why there is no lock, or an empty text."""
     answer = subprocess.run(  # noqa: S603 (our own arguments)
         command(target, options), input="\n".join(requirements), capture_output=True, text=True, check=False
     )
@@ -160,10 +160,10 @@ def compiled(requirements: Sequence[str], target: Target, options: Sequence[str]
 
 def python_of(image: str) -> str:
     """
-    Return the Python that the name of a base image tells.
+    Return the Python version in the name of a base image.
 
     Raises:
-        ContainerError: It tells none.
+        ContainerError: The name has no version.
     """
     found = re.search(r"python:(3\.\d+)", image)
     if not found:

@@ -1,7 +1,7 @@
 """
-The platforms that this machine can build images for: its own, and those that it emulates.
+The platforms for which this machine can build images: its own, and emulated ones.
 
-The rule: who runs the build is asked. The kernel of this machine counts only where the build is its own.
+The rule: the answer comes from the machine that runs the build. This may be a virtual machine of the container tool.
 """
 
 import json
@@ -11,11 +11,11 @@ from pathlib import Path
 from infra.container.engine import ContainerError, Engine
 
 ARCHITECTURES = {"arm64": "linux/arm64", "x86_64": "linux/amd64"}
-"""Lambda's word for an architecture to the container tools' word for its platform."""
+"""Platforms in the container tools' words, by architecture in Lambda's words."""
 
 _MACHINES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
-# Which machine a program is for, the two bytes at 18 of an ELF file. Source: elf.h, EM_X86_64 and EM_AARCH64.
+# The machine of a program: two bytes at 18 of an ELF file. Source: elf.h, EM_X86_64 and EM_AARCH64.
 _ELF_MACHINES = {"3e00": "linux/amd64", "b700": "linux/arm64"}
 _MACHINE_DIGITS = slice(2 * 18, 2 * 20)
 
@@ -25,12 +25,12 @@ def own_architecture() -> str:
     Return Lambda's word for the architecture of this machine.
 
     Raises:
-        ContainerError: Lambda has no such machines.
+        ContainerError: Lambda does not have this architecture.
     """
     machine = platform.machine()
     if machine not in _MACHINES:
         raise ContainerError(
-            f"this machine is {machine!r}, and Lambda runs {' and '.join(ARCHITECTURES)} only: say which by ARCH=…"
+            f"this machine is {machine!r}, and Lambda runs {' and '.join(ARCHITECTURES)} only: choose one with ARCH=…"
         )
     return _MACHINES[machine]
 
@@ -43,9 +43,9 @@ def own_platform() -> str:
 
 def emulated(binfmt: Path = BINFMT) -> frozenset[str]:
     """
-    Return the platforms whose programs the kernel hands to an emulator, in containers too.
+    Return the platforms that the kernel emulates, also in containers.
 
-    Only a handler with the flag F works in a container, which has not the emulator's file.
+    Only a handler with the flag F works in a container, which does not have the emulator's file.
 
     Source: Linux, Documentation/admin-guide/binfmt-misc.
     """
@@ -55,7 +55,7 @@ def emulated(binfmt: Path = BINFMT) -> frozenset[str]:
 
 
 def _handled(entry: Path) -> str | None:
-    """Return the platform that a handler is for. Its files are `status`, `register` and one for each handler."""
+    """Return the platform of a handler. The folder has the files `status`, `register` and one for each handler."""
     if entry.name in {"register", "status"}:
         return None
     lines = entry.read_text(encoding="ascii", errors="replace").splitlines()
@@ -66,22 +66,22 @@ def _handled(entry: Path) -> str | None:
 
 
 def buildable(engine: Engine, binfmt: Path = BINFMT) -> frozenset[str]:
-    """Return the platforms that *engine* builds for."""
-    if engine.tool == "docker":  # its daemon may run elsewhere, in a machine of Docker Desktop's for one
+    """Return the platforms for which *engine* builds."""
+    if engine.tool == "docker":  # its daemon may run elsewhere, for example in Docker Desktop's virtual machine
         server = _answer(engine, "version", "--format={{.Server.Os}}/{{.Server.Arch}}")
         return _of_buildx(engine) or frozenset({server}) | emulated(binfmt)
     return _of_host(engine) | emulated(binfmt)
 
 
 def _of_buildx(engine: Engine) -> frozenset[str]:
-    """Return the platforms of the builder; it is started, as the build would start it."""
+    """Return the platforms of the builder, which is started as for a build."""
     lines = _answer(engine, "buildx", "inspect", "--bootstrap").splitlines()
     listed = [line.partition(":")[2] for line in lines if line.lstrip().startswith("Platforms:")]
     return frozenset(name.strip(" *[]") for names in listed for name in names.split(","))
 
 
 def _of_host(engine: Engine) -> frozenset[str]:
-    """Return the platforms that podman or buildah names: its host's, which may be a virtual machine."""
+    """Return the platforms of podman's or buildah's host, which may be a virtual machine."""
     asked = ["info"] if engine.tool == "buildah" else ["info", "--format=json"]
     try:
         host = json.loads(_answer(engine, *asked)).get("host", {})
@@ -92,7 +92,7 @@ def _of_host(engine: Engine) -> frozenset[str]:
 
 
 def _answer(engine: Engine, *arguments: str) -> str:
-    """Return what the tool said; nothing where it does not know the question."""
+    """Return the tool's answer. Empty if the tool does not know the question."""
     try:
         return engine.call(*arguments).strip()
     except ContainerError:
@@ -104,7 +104,7 @@ def refuse_unbuildable(engine: Engine, wanted: str, binfmt: Path = BINFMT) -> No
     Raise before a build that would fail at its first command.
 
     Raises:
-        ContainerError: *engine* does not build for the platform *wanted*; the message says what to install.
+        ContainerError: *engine* does not build for the platform *wanted*. The message has a remedy.
     """
     known = buildable(engine, binfmt)
     if wanted in known:

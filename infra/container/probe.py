@@ -1,8 +1,8 @@
 """
-Run inside the image: start its entry point as Lambda does and print how long init took.
+Run inside the image: start its entry point as Lambda does, and print the time of init.
 
-It needs nothing but the image itself. Its Runtime API listens on loopback and answers nothing: a client that asks for
-its first invocation has finished init. An image without a model is given the example.
+The probe needs only the image itself. Its Runtime API listens on loopback and never answers: a client that requests its
+first invocation has finished init. An image without a model gets the example model.
 """
 
 import os
@@ -23,7 +23,7 @@ def probe(handler: str) -> float:
     """
     Return the seconds from the start of the client's process to its first request.
 
-    What it waited for a processor is taken off: Lambda's vCPU has no neighbours, a build machine has.
+    Time spent waiting for a processor is subtracted, since a build machine is shared and Lambda's vCPU is not.
     """
     with socket.create_server(("127.0.0.1", 0)) as server, tempfile.TemporaryFile() as output:
         server.settimeout(_INIT_LIMIT_SECONDS)
@@ -53,13 +53,13 @@ def probe(handler: str) -> float:
 
 def _waited(pid: int) -> float:
     """
-    Return the seconds in which the main thread could have run and was not let.
+    Return the seconds in which the main thread was ready but had no processor.
 
     Source: Linux, Documentation/scheduler/sched-stats.
     """
     try:
         return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except OSError:  # a kernel that does not say
+    except OSError:  # a kernel without this file
         return 0.0
 
 
@@ -67,6 +67,6 @@ if __name__ == "__main__":
     if not os.environ.get("MODEL_LOCATION"):
         os.environ["MODEL_LOCATION"] = tempfile.mkdtemp()
         write_example_model(Path(os.environ["MODEL_LOCATION"]))
-        # Another scikit-learn has types of other names, which are loaded under a pin only.
+        # Another scikit-learn has types with other names, which load only with a pin.
         os.environ["MODEL_DIGEST"] = directory_digest(Path(os.environ["MODEL_LOCATION"]))
     print(f"{probe(sys.argv[1]):.3f}")

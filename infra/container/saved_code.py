@@ -1,7 +1,7 @@
 """
-The code that a saved estimator asks for: which modules, and whether they read DataFrames.
+The code that a saved estimator needs: its modules, and whether they read DataFrames.
 
-The rule: nothing of the file is run. A pickle is read with inert objects in the place of everything that it names.
+The rule: no code of the file runs. A pickle is read with inert objects instead of the classes and functions in it.
 """
 
 import io
@@ -20,20 +20,20 @@ _SCHEMA = "schema.json"
 _SUBIMPORT = "subimport"
 """The function by which cloudpickle names a module that code in the pickle imports. Source: cloudpickle 3.1."""
 _CONFIGURED = "_sklearn_output_config"
-"""Where ``set_output`` keeps its choice. Source: sklearn.utils._set_output of 1.9."""
+"""The attribute with the choice of ``set_output``. Source: sklearn.utils._set_output of 1.9."""
 _NAMED = "feature_names_in_"
 
 
 @dataclass(frozen=True, slots=True)
 class SavedCode:
-    """What a file of an estimator refers to."""
+    """The references of an estimator's file."""
 
     modules: frozenset[str]
-    """Top-level names of the modules, without those of Python itself."""
+    """Top-level names of modules, without Python's own."""
     has_own_code: bool
-    """Whether functions or classes of the user are in the file or travel with it."""
+    """Whether the user's functions or classes are in the file or beside it."""
     has_bytecode: bool
-    """Whether functions are in the file itself, which only the Python that saved them runs."""
+    """Whether functions are in the file itself. Only the Python version that saved them can run them."""
     wants_dataframes: bool
     """Whether ``set_output`` made a part return DataFrames of pandas."""
     knows_names: bool
@@ -42,7 +42,7 @@ class SavedCode:
 
 def saved_code(path: Path) -> SavedCode:
     """
-    Read what the estimator in *path*, a pickle or a file of skops, refers to.
+    Read the references of the estimator in *path*, a pickle or a file of skops.
 
     Raises:
         ModelError: The file is neither.
@@ -70,7 +70,7 @@ def saved_code(path: Path) -> SavedCode:
 
 
 class _Found:
-    """What was seen so far."""
+    """The references so far."""
 
     def __init__(self) -> None:
         self.modules: set[str] = set()
@@ -101,7 +101,7 @@ class _Reader(pickle.Unpickler):
 
 
 class _Inert:
-    """Takes whatever a pickle does to an object, and does nothing but note it."""
+    """Accepts every operation of a pickle, and only records it."""
 
     found: _Found
 
@@ -129,7 +129,7 @@ class _Inert:
 
 
 def _read_schema(schema: Any, found: _Found) -> None:
-    """Read the tree that skops keeps beside the arrays."""
+    """Read skops' tree of the objects beside the arrays."""
     for node in _nodes(schema):
         if isinstance(module := node.get("__module__"), str):
             found.modules.add(module)

@@ -1,8 +1,8 @@
 """
-Run in the build by the image's interpreter: remove from its packages what no invocation reads, then prove it.
+Run in the build by the image's interpreter: remove files that no invocation reads from its packages, and prove it.
 
-The rule: what goes is named by kind and with a reason; the proof is that every estimator of scikit-learn and every
-client that the functions use can still be made. Metadata and licences stay, for the SBOM is read off them.
+The rule: removed files are listed by kind, with a reason. As proof, every estimator of scikit-learn and every client of
+the functions is made. Metadata and licences stay, since the SBOM is made from them.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-# Test suites: 33 MB. NumPy keeps one module of its own in one, which numpy.testing and so scikit-learn import.
+# Test suites: 33 MB. One of NumPy's has a module that numpy.testing and therefore scikit-learn import.
 _TEST_FOLDERS = ("tests", "test")
 _IMPORTED_BY_NUMPY_TESTING = "numpy/_core/tests"
 _NATYPE = "_natype.py"
@@ -22,19 +22,19 @@ _NATYPE = "_natype.py"
 # For compilers and type checkers: 6 MB.
 _SOURCES = frozenset({".a", ".c", ".cpp", ".f90", ".h", ".hpp", ".pxd", ".pyi", ".pyx", ".tp"})
 
-# Models of the 430 other AWS services: 25 MB. These are the functions' own and what botocore may ask for credentials.
+# Models of 430 other AWS services: 25 MB. The listed services are the functions' and those of botocore's credentials.
 _SERVICES = frozenset({"kinesis", "s3", "secretsmanager", "sqs", "sso", "sso-oidc", "signin", "sts"})
 
-# Only the starter of worker tasks asks it, and only an image with doors has a starter.
+# Only the starter of worker tasks uses ECS, and only the stage `doors` has the starter.
 _DOORS_SERVICES = frozenset({"ecs"})
 
-# What PyArrow can do beside reading and writing Parquet and CSV here: Flight, other services and formats (33 MB),
-# headers (6 MB). Its own library is linked against Substrait's.
+# PyArrow's parts beside local Parquet and CSV: Flight, other services and formats (33 MB), headers (6 MB). Substrait
+# stays, since PyArrow's own library is linked against it.
 _PYARROW_PARTS = re.compile(
     r"(lib|_)(arrow_)?(python_)?(azurefs|dataset_orc|flight|gandiva|gcsfs|hdfs|orc|pyarrow_cpp_tests)\b.*"
     r"|include|includes|src"
 )
-# The linker asks for libarrow.so.2500 and nothing else; a wheel has no links, so the other names are copies (5 MB).
+# The linker only needs libarrow.so.2500. Wheels have no links, so the other names are copies (5 MB).
 _PYARROW_COPIES = re.compile(r"lib\w+\.so(\.\d+\.\d+\.\d+)?")
 
 
@@ -61,7 +61,7 @@ def _is_superfluous(name: str) -> bool:
 
 
 def remove(packages: Path) -> int:
-    """Remove what is superfluous and return how many bytes that was."""
+    """Remove superfluous files and return their total size in bytes."""
     freed = 0
     for path in list(superfluous(packages)):
         if not path.exists():  # its folder went
@@ -77,7 +77,7 @@ def remove(packages: Path) -> int:
 
 def prove() -> None:
     """
-    Import all that a model or the functions may need.
+    Import all packages that a model or the functions may need.
 
     Raises:
         ImportError: Too much was removed.
@@ -94,7 +94,7 @@ def prove() -> None:
 
 
 def set_aside(packages: Path, doors: Path) -> None:
-    """Copy what only an image with doors has of *packages*, to where its layer will have it."""
+    """Copy the parts of *packages* that only the stage ``doors`` has to the location in its layer."""
     for service in _DOORS_SERVICES:
         folder = packages / "botocore" / "data" / service
         shutil.copytree(folder, doors / folder.relative_to("/"))
@@ -102,10 +102,9 @@ def set_aside(packages: Path, doors: Path) -> None:
 
 def gather(packages: Path, layer: Path) -> Path:
     """
-    Put what pip installed under *layer* where its version does not matter, and have *packages* find it.
+    Move pip's packages under *layer* to a path without Python's version, and add this path to *packages*.
 
-    It comes last on the path, so nothing of it can stand before a package of the lean image. The name of *layer* is the
-    folder's below /opt.
+    The path comes last, so the packages of the lean image go first. The name of *layer* is the folder's below /opt.
     """
     prefix = layer / "opt" / layer.name
     gathered = prefix / "packages"
@@ -121,7 +120,7 @@ def gather(packages: Path, layer: Path) -> Path:
 
 def prove_doors() -> None:
     """
-    Write and read Parquet and CSV, and make the clients that only the doors use.
+    Write and read Parquet and CSV, and make the clients that only the stage ``doors`` uses.
 
     Raises:
         ImportError: Too much was removed.
@@ -135,7 +134,7 @@ def prove_doors() -> None:
 
 def prove_training() -> None:
     """
-    Read tables, draw a plot, and import what a model is saved with.
+    Read tables, draw a plot, and import the packages that save a model.
 
     Raises:
         ImportError: Too much was removed.
@@ -178,10 +177,10 @@ def prove_tables() -> None:
 
 
 def main() -> None:
-    """Trim the packages of this interpreter; or, asked to, those of another layer."""
+    """Trim the packages of this interpreter or, on request, of another layer."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--aside", type=Path, help="keep what the doors need there")
-    parser.add_argument("--gather", type=Path, help="gather and trim what pip installed for another layer there")
+    parser.add_argument("--aside", type=Path, help="folder for the files that only the stage doors has")
+    parser.add_argument("--gather", type=Path, help="folder of another layer, to gather and trim")
     parser.add_argument("--prove-doors", dest="prove", action="store_const", const=prove_doors)
     parser.add_argument("--prove-training", dest="prove", action="store_const", const=prove_training)
     wanted, packages = parser.parse_args(), Path(sysconfig.get_path("purelib"))
@@ -191,7 +190,7 @@ def main() -> None:
     if wanted.aside:
         set_aside(packages, wanted.aside)
     freed = remove(gather(packages, wanted.gather) if wanted.gather else packages)
-    print(f"trimmed {freed / 1e6:.0f} MB of tests, sources, other services' models and what PyArrow need not do")
+    print(f"trimmed {freed / 1e6:.0f} MB of tests, sources, other services' models and unused parts of PyArrow")
     if not wanted.gather:
         prove()
 

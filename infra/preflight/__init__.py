@@ -1,1 +1,1 @@
-"""What a deployment needs, looked at before it: ``make preflight ENV=dev``."""
+"""Checks of a deployment's needs before it: ``make preflight ENV=dev``."""

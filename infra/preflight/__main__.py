@@ -1,4 +1,4 @@
-"""``make preflight ENV=dev``: look at what a deployment needs, and exit with 1 if one of it would stop it."""
+"""``make preflight ENV=dev``: check the needs of a deployment, and exit with 1 if it would fail."""
 
 import argparse
 import os
@@ -12,10 +12,10 @@ from infra.publish import INFRA
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the findings of the environment that the command line names; return the exit code."""
+    """Print the findings about the environment and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infra.preflight", description=__doc__)
     parser.add_argument("environment", type=named)
-    parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), help="what the image would be built for")
+    parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), help="architecture of the image")
     options = parser.parse_args(arguments)
     root = INFRA / "envs" / options.environment
     return not passes(Deployment(root, options.architecture, os.environ.get("MODEL", "")), os.environ)

@@ -1,7 +1,7 @@
 """
-Checks of the AWS account: who asks, Lambda's concurrency, the bucket of Terraform's state.
+Checks of the AWS account: the caller's identity, Lambda's concurrency, the bucket of Terraform's state.
 
-The rule: a permission that only the preflight needs stops nothing. Terraform will say what it may not do.
+The rule: a missing permission that only the preflight needs is not a fault. Terraform reports its own.
 """
 
 import re
@@ -23,7 +23,7 @@ from infra.preflight.finding import Finding, stop
 from infra.preflight.variables import Asked
 
 UNRESERVED = 100
-"""What Lambda keeps for functions without a reservation. Source: AWS Lambda developer guide, "Reserved concurrency"."""
+"""Lambda's minimum for functions without reservation. Source: AWS Lambda developer guide, "Reserved concurrency"."""
 _QUOTA = "Concurrent executions (L-B99A9384) in Service Quotas"
 _EXPIRED = (SSOTokenLoadError, TokenRetrievalError, UnauthorizedSSOTokenError)
 _EXPIRED_CODES = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -40,7 +40,7 @@ def region(environments: str | None, profiles: str | None) -> Finding:
 
 
 def identity(sts: Any, asked: Asked) -> Finding:
-    """Ask AWS whose credentials these are, and compare the account with the environment's."""
+    """Ask AWS for the identity of the credentials, and compare the account with the environment's."""
     try:
         account: str = sts.get_caller_identity()["Account"]
     except NoCredentialsError:
@@ -56,7 +56,7 @@ def identity(sts: Any, asked: Asked) -> Finding:
 
 
 def concurrency(functions: Any, asked: Asked) -> Finding:
-    """Compare what the functions take out of the account's concurrency with what Lambda gives away."""
+    """Compare the functions' reserved and provisioned concurrency with the account's quota."""
     if not asked.concurrency:
         return Finding("concurrency", "none is reserved or provisioned")
     try:
@@ -78,7 +78,7 @@ def concurrency(functions: Any, asked: Asked) -> Finding:
 
 
 def _held(functions: Any, name: str) -> int:
-    """Return what the function *name* has reserved already."""
+    """Return the current reservation of the function *name*."""
     try:
         return int(functions.get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions", 0))
     except functions.exceptions.ResourceNotFoundException:
@@ -86,7 +86,7 @@ def _held(functions: Any, name: str) -> int:
 
 
 def state(root: Path, s3_in: Callable[[str | None], Any] | None) -> Finding:
-    """Look whether the bucket of Terraform's state is there; *s3_in* makes a client, None: nobody can ask."""
+    """Check that the bucket of Terraform's state exists. *s3_in* makes a client. None without credentials."""
     bootstrap = f"make bootstrap ENV={root.name}"
     file = root / "backend.hcl"
     text = file.read_text(encoding="utf-8") if file.exists() else ""
@@ -104,7 +104,7 @@ def state(root: Path, s3_in: Callable[[str | None], Any] | None) -> Finding:
         if _code(error) != "403":
             return stop("state", f"{bucket}: {_line(error)}", f"look at bucket and region in {file.name}")
         denied = stop("state", f"access to {bucket} is denied", "use credentials that may read it (AWS_PROFILE)")
-        # Terraform may go there by another role or profile, which this check does not take.
+        # Terraform may use another role or profile, which this check does not.
         return replace(denied, blocks=not _DELEGATED.search(text))
     return Finding("state", f"bucket {bucket}")
 

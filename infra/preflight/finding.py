@@ -1,4 +1,4 @@
-"""What a check has seen, and what to do about it."""
+"""The finding of a check, and its remedy."""
 
 from dataclasses import dataclass
 
@@ -19,5 +19,5 @@ class Finding:
 
 
 def stop(subject: str, seen: str, remedy: str) -> Finding:
-    """Return the finding of a fault that would make the deployment fail."""
+    """Return the finding for a fault that would make the deployment fail."""
     return Finding(subject, seen, remedy, blocks=True)

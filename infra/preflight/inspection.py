@@ -1,4 +1,4 @@
-"""All checks of a deployment, in the order in which it would meet their faults."""
+"""All checks of a deployment, in the order in which their faults would appear."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from stream_consumer.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What would be deployed."""
+    """The wanted deployment."""
 
     root: Path
     architecture: str | None
-    """What is asked for; None: what runs, or this machine's."""
+    """Architecture. None means the deployed architecture, or this machine's."""
     model: str
-    """What is to be baked in; empty: nothing."""
+    """Location of the model to bake in. Empty means no model."""
 
 
 def findings(deployment: Deployment, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what each check finds; one that another's fault makes pointless is left out."""
+    """Yield the finding of each check. A check that an earlier fault makes pointless is left out."""
     yield (terraform := machine.terraform(deployment.root))
     yield machine.container(deployment.root, deployment.architecture, environ)
     if terraform.blocks:
@@ -36,7 +36,7 @@ def findings(deployment: Deployment, environ: Mapping[str, str]) -> Iterator[Fin
         wanted = asked(deployment.root)
         session = default_session()
     except VariablesUnreadable as fault:
-        yield stop("variables", str(fault), f"mend the values in {deployment.root.name}'s tfvars")
+        yield stop("variables", str(fault), f"correct the values in {deployment.root.name}'s tfvars")
     except SettingsError as fault:
         yield stop("identity", str(fault), "look at ~/.aws/config and AWS_PROFILE")
     else:
@@ -59,12 +59,12 @@ def _of_account(deployment: Deployment, wanted: Asked, session: boto3.Session) -
 
 
 def _client(session: boto3.Session, service: str, region: str | None) -> Any:
-    anywhere = "us-east-1"  # who asks can be told without a region
+    anywhere = "us-east-1"  # the identity does not depend on the region
     return client(session, service, region_name=region or anywhere, config=CONFIG)
 
 
 def passes(deployment: Deployment, environ: Mapping[str, str]) -> bool:
-    """Print every finding, one a line; return whether none of them stops the deployment."""
+    """Print every finding in a line. Return whether the deployment can go on."""
     found = list(findings(deployment, environ))
     print(*found, sep="\n", flush=True)
     return not any(finding.blocks for finding in found)

@@ -1,4 +1,4 @@
-"""Checks of this machine: Terraform, and a container tool that can build for the function's architecture."""
+"""Checks of this machine: Terraform, and a container tool for the function's architecture."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _REQUIRED = re.compile(r'required_version = ">= ([\d.]+)"')
 
 
 def terraform(root: Path) -> Finding:
-    """Compare the version of Terraform with the one that the environment requires."""
+    """Compare the version of Terraform with the required version of the environment."""
     [required] = _REQUIRED.findall((root / "main.tf").read_text(encoding="utf-8"))
     try:
         said = subprocess.run(["terraform", "version", "-json"], capture_output=True, text=True, check=True).stdout  # noqa: S607 (the user's own)
@@ -32,10 +32,10 @@ def _numbers(version: str) -> list[int]:
 
 def architecture_of(root: Path, wanted: str | None) -> str:
     """
-    Return what the image will be built for: what is *wanted*, what runs, or this machine's own architecture.
+    Return the architecture of the image: *wanted*, or the deployed one, or this machine's own.
 
     Raises:
-        ContainerError: Lambda has no such machines.
+        ContainerError: Lambda does not have this machine's architecture.
     """
     record = root / "release.auto.tfvars.json"
     running = json.loads(record.read_text(encoding="utf-8")).get("architecture") if record.exists() else None

@@ -1,7 +1,7 @@
 """
-Checks of the models: there is one for each function, and it loads as the function would load it.
+Checks of the models: each function has a model, and the model loads as in the function.
 
-The rule: a package that only this machine misses stops nothing, for the image gets what its model needs.
+The rule: a package that is missing only on this machine is not a fault, since the image gets its model's packages.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def models(asked: Mapping[str, Model], baked: str, s3: Callable[[], Any] | None) -> Iterator[Finding]:
-    """Yield a finding for each model: the one that is baked in (MODEL), and those on S3; *s3* None: nobody can ask."""
+    """Yield a finding for each model: baked in (MODEL), or on S3. *s3* is None without credentials."""
     bare = sorted(name for name, model in asked.items() if not model.location)
     if bare and not baked:
         yield stop("model", f"none for {', '.join(bare)}", "name it by MODEL=…, or as model.location in the tfvars")
@@ -47,7 +47,7 @@ def _loads(location: str, model: Model, s3: Callable[[], Any] | None, *, pinned:
 
 def _loads_from(directory: Path, location: str, model: Model, *, pinned: bool) -> Finding:
     digest = directory_digest(directory)
-    pin = {"MODEL_DIGEST": model.digest or digest} if pinned else {}  # the image pins what is baked into it
+    pin = {"MODEL_DIGEST": model.digest or digest} if pinned else {}  # the image pins its own model
     settings = Settings.of({**model.environment, "MODEL_LOCATION": location, **pin})
     try:
         load_directory(directory, location, settings.choice)

@@ -1,8 +1,8 @@
 """
-What the variables of an environment ask for, before anything was planned.
+Reading the variables of an environment before a plan.
 
-The rule: Terraform itself reads them. Its console answers in a folder that holds only the declarations and the values,
-so it takes no provider, no backend, no credentials and no init, and every form of a value counts in Terraform's order.
+The rule: Terraform itself reads the variables. Its console runs in a folder with only the declarations and the values.
+So it needs no provider, backend, credentials or init, and all sources of values count in Terraform's order.
 """
 
 import json
@@ -19,41 +19,41 @@ _DECLARED = re.compile(r'^variable "(\w+)"', re.MULTILINE)
 _VALUES = ("*.tfvars", "*.tfvars.json")
 _NAME = "stream-consumer"
 WEB_RESERVED, STARTER_RESERVED = 10, 1
-"""Defaults of modules/web and modules/batch. `make infra-test` compares what follows with its plans."""
+"""Defaults of modules/web and modules/batch. `make infra-test` compares their effects with its plans."""
 
 
 _UNDECLARED = re.compile(r'does not declare a variable named "(\w+)"')
 
 
 class VariablesUnreadable(Exception):
-    """Terraform cannot read the variables; the message is Terraform's."""
+    """Terraform cannot read the variables. The message is Terraform's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model of a function, as its variables name it."""
+    """The model in a function's variables."""
 
     location: str | None = None
     digest: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Settings that may change how the model is read."""
+    """Settings that may affect reading the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an environment asks for."""
+    """The needs of an environment."""
 
     account: str | None
     region: str | None
     concurrency: Mapping[str, int]
-    """By function, what it takes out of the account's concurrency: reserved, or else provisioned."""
+    """Reserved or else provisioned concurrency, by function."""
     models: Mapping[str, Model]
-    """By consumer or interface; a challenger has an entry of its own."""
+    """Models by consumer or interface. A challenger has an entry of its own."""
 
 
 def asked(root: Path) -> Asked:
     """
-    Return what the environment in *root* asks for.
+    Return the needs of the environment in *root*.
 
     Raises:
         VariablesUnreadable: Terraform refuses a value.
@@ -81,7 +81,7 @@ def _concurrency(values: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 
 
 def _taken(user: Mapping[str, Any], reserved: int = 0) -> int:
-    """Return what a function takes; provisioned concurrency is a part of the reserved, where there is any."""
+    """Return a function's concurrency. Provisioned concurrency is a part of reserved concurrency."""
     function = user.get("function") or {}
     return int(function.get("reserved_concurrency") or reserved or function.get("provisioned_concurrency") or 0)
 
@@ -97,7 +97,7 @@ def _models(users: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Model
 
 def read(root: Path, *names: str) -> dict[str, Any]:
     """
-    Return the variables *names* of *root*; one that is not declared, or has no value, is left out.
+    Return the variables *names* of *root*, without undeclared variables and variables without a value.
 
     Raises:
         VariablesUnreadable: Terraform refuses a value.
@@ -107,13 +107,13 @@ def read(root: Path, *names: str) -> dict[str, Any]:
         for file in [root / "variables.tf", *(path for form in _VALUES for path in root.glob(form))]:
             shutil.copy(file, folder)
         _answer(f"length([{', '.join(f'var.{name}' for name in declared)}])", folder)  # Terraform looks at all values
-        # Each alone: the console answers a single question, and one part that is not known hides the others.
+        # One question per variable: an unknown part would hide the rest of an answer.
         answers = {name: _answer(f"jsonencode(var.{name})", folder) for name in names if name in declared}
     return {name: _value(text) for name, text in answers.items() if text.startswith('"')}
 
 
 def _answer(question: str, folder: str) -> str:
-    """Ask the console; the answer is its last line, after any warnings."""
+    """Ask the console and return its last line, which comes after any warnings."""
     console = subprocess.run(
         ["terraform", "console"],  # noqa: S607 (the user's own Terraform)
         cwd=folder,

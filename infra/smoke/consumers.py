@@ -1,8 +1,8 @@
 """
-Put an event through the consumers of a stream, and wait for the prediction of each.
+Put an event on a stream, and wait for the prediction of each consumer.
 
-One event serves all consumers if one can be made that each of their models takes. Otherwise some get events of their
-own, and what becomes of these at the others is told before they are put.
+All consumers share one event if all their models accept it. Otherwise some consumers get their own events, and the
+test first tells which other consumers make dead letters of these.
 """
 
 import time
@@ -33,7 +33,7 @@ def through(
         StreamConsumerError: The settings or the model of a consumer cannot be read.
     """
     consumers = []
-    for name in outputs["consumers"]:  # those that are not tested read the events all the same
+    for name in outputs["consumers"]:  # consumers that are not tested also read the events
         try:
             consumers.append(_consumer(aws, outputs, name, baked))
         except Untestable as why:
@@ -73,7 +73,7 @@ def _consumer(aws: Aws, outputs: Mapping[str, Any], name: str, baked: str) -> Co
 
 
 def _events(consumers: Sequence[Consumer], identifier: str) -> list[tuple[bytes, list[Consumer]]]:
-    """Return events, and the consumers whose models each is for: as few as the models take."""
+    """Return as few events as the models allow, each with the consumers that accept it."""
     events: list[tuple[bytes, list[Consumer]]] = []
     for consumer in consumers:
         own = consumer.example.event(identifier)
@@ -92,7 +92,7 @@ def _events(consumers: Sequence[Consumer], identifier: str) -> list[tuple[bytes,
 def _tell_of_dead_letters(
     data: bytes, members: Sequence[Consumer], consumers: Sequence[Consumer], waiting: Wait
 ) -> None:
-    """Tell which consumers refuse an event that is made for others."""
+    """Tell which consumers refuse an event for others."""
     refusing = [other.name for other in consumers if other not in members and not other.example.suits(data)]
     if refusing:
         names, others = (" and ".join(some) for some in ([member.name for member in members], refusing))
@@ -103,13 +103,13 @@ def _tell_of_dead_letters(
 
 
 def _now(kinesis: Any, stream: str) -> float:
-    """Return the time by the clock of Kinesis, less some seconds: this machine's may be another."""
+    """Return the time of Kinesis' clock minus some seconds, since this machine's clock may differ."""
     answer = kinesis.describe_stream_summary(StreamName=stream)
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     return (parsedate_to_datetime(date).timestamp() if date else time.time()) - _LEEWAY_SECONDS
 
 
 def keeps_order(kinesis: Any, stream: str) -> bool:
-    """Return whether *stream* puts records where their partition key says, which Terraform's provider cannot ask."""
+    """Return whether the partition key chooses the shard. Terraform's provider does not tell this."""
     summary: dict[str, Any] = {**kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]}
     return bool(summary.get("RecordDistributionStrategy", "USER_PARTITION_KEY") != "AUTO")

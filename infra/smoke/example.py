@@ -1,8 +1,8 @@
 """
-An event that a deployed model predicts, in the envelope that its consumer reads.
+An event for a deployed model, in the envelope of its consumer.
 
-The row is the first of the model's input example that is a valid event. Without one the model is loaded here, and the
-row is made as init makes it.
+The row is the first valid row of the model's input example. Without a valid row, the model is loaded here and a row is
+made, as at init.
 """
 
 import json
@@ -27,22 +27,22 @@ from stream_consumer.settings import Settings
 from stream_consumer.web.examples import example_row
 
 _BAKED = "/opt/model"
-"""Where the Dockerfile puts a model. Its own variable names it, so a function's variables do not."""
+"""The Dockerfile's location of a model. The image sets the variable, so the function does not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A row that a model predicts, and the schema of its events."""
+    """A row for a model, and the schema of its events."""
 
     schema: EventSchema
     row: Mapping[str, Any]
 
     def event(self, identifier: str) -> bytes:
-        """Return the event around the row; *identifier* identifies it, unless a column of the model does."""
+        """Return the event with the row. *identifier* is its id, unless a column of the model is the id."""
         return self.schema.event(self.row, identifier)
 
     def suits(self, event: bytes) -> bool:
-        """Return whether *event* is one that the model predicts."""
+        """Return whether the model accepts *event*."""
         return not isinstance(self.schema.decode(event), InvalidRecord)
 
 
@@ -51,7 +51,7 @@ def settings_of(variables: Mapping[str, str]) -> Settings:
     Return the settings of a function or a task with these environment *variables*.
 
     Raises:
-        SettingsError: One of them is wrong.
+        SettingsError: A variable is wrong.
     """
     elsewhere = "MODEL_BUCKET" in variables
     return Settings.of(variables if elsewhere else {"MODEL_LOCATION": _BAKED, **variables})
@@ -59,10 +59,10 @@ def settings_of(variables: Mapping[str, str]) -> Settings:
 
 def example_of(settings: Settings, baked: str, s3: Any = default_s3) -> Example:
     """
-    Return an example of the model that *settings* name; *baked* is the location of the model in the image.
+    Return an example of the model in *settings*. *baked* is the location of the model in the image.
 
     Raises:
-        Untestable: The model is in the image and *baked* does not say which it is, or no row can be made for it.
+        Untestable: The model is in the image and *baked* is empty, or no row can be made.
         ModelError: The model cannot be fetched or read.
     """
     location, choice = settings.model_location, settings.choice
@@ -71,13 +71,13 @@ def example_of(settings: Settings, baked: str, s3: Any = default_s3) -> Example:
         raise Untestable("its model is in its image, and nothing here says which it is: name it with MODEL=…")
     location = baked if in_image else location
     with model_directory(location, s3) as directory:
-        if in_image:  # as the image pins it
+        if in_image:  # the image pins its model
             choice = replace(choice, digest=directory_digest(directory))
         return _described(directory, location, choice) or _loaded(directory, location, choice)
 
 
 def _described(directory: Path, location: str, choice: Choice) -> Example | None:
-    """Return the first row of the input example that is a valid event; None if there is none."""
+    """Return the first valid row of the input example, or None."""
     description = describe(directory, location)
     schema = _schema(description, location, choice)
     rows = rows_of(description.example, [column.name for column in schema.columns]) if description.example else []
@@ -85,7 +85,7 @@ def _described(directory: Path, location: str, choice: Choice) -> Example | None
 
 
 def _schema(description: Description, location: str, choice: Choice) -> EventSchema:
-    """Return the schema of events; without columns, if only the model itself knows them."""
+    """Return the schema of events. Without columns if only the loaded model has them."""
     columns = description.columns or choice.columns
     bounded = description.bounded(columns, location) if columns else []
     return EventSchema(bounded, Envelope(**msgspec.structs.asdict(description.envelope) | dict(choice.envelope)))
@@ -97,7 +97,7 @@ def _first_valid(rows: Sequence[Mapping[str, Any]], schema: EventSchema) -> Exam
 
 
 def _loaded(directory: Path, location: str, choice: Choice) -> Example:
-    """Return the row that init makes; if the model cannot be loaded on this machine, a row of numbers within bounds."""
+    """Return the row that init makes. If the model does not load on this machine, a row of numbers within bounds."""
     try:
         model = load_directory(directory, location, choice)
     except ModelError as fault:
@@ -116,7 +116,7 @@ def _loaded(directory: Path, location: str, choice: Choice) -> Example:
 
 def merged(events: Sequence[bytes]) -> bytes:
     """
-    Return one event with the fields of all *events*; where two have a field in common, the later one's value.
+    Return one event with the fields of all *events*. The last value of a field counts.
 
     >>> merged([b'{"ride":{"a":1},"ride_id":"s"}', b'{"ride":{"b":2},"ride_id":"s"}'])
     b'{"ride":{"a":1,"b":2},"ride_id":"s"}'

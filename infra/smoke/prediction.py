@@ -1,8 +1,8 @@
 """
 Wait for the prediction of one event by one consumer.
 
-The rule: a prediction is recognised by its ``event_id``, which names the record that was put. So models without an id,
-KPL aggregates and records of others on the output stream make no difference.
+The rule: a prediction is recognised by its ``event_id``, the name of the put record. This also works with models
+without an id, with KPL aggregates, and with others' records on the output stream.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from stream_consumer.reader import PredictionReader
 from stream_consumer.settings import Settings
 
 _NEW = timedelta(minutes=15)
-_POLL_SECONDS = 1.0  # a shard may be read five times a second, by all readers together
+_POLL_SECONDS = 1.0  # all readers of a shard share five reads a second
 _AGAIN_SECONDS = 60.0
 
 
 @dataclass(slots=True)
 class SmokeEvent:
-    """An event, and the event ids that the consumers know it by: one for each time it was put."""
+    """An event and its event ids at the consumers: one id for each put."""
 
     data: bytes
     identifier: str
@@ -45,7 +45,7 @@ class SmokeEvent:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A consumer as it is deployed, and an example of its model."""
+    """A deployed consumer, and an example of its model."""
 
     name: str
     applied: Mapping[str, Any]
@@ -57,7 +57,7 @@ class Consumer:
 
     @property
     def is_new(self) -> bool:
-        """Return whether the mapping was made or changed a moment ago: it takes minutes to start."""
+        """Return whether the mapping was just made or changed. Its start takes minutes."""
         changed: datetime | None = self.mapping.get("LastModified")
         return changed is None or datetime.now(UTC) - changed < _NEW
 
@@ -101,7 +101,7 @@ class Watch:
         self.wait.pause(seconds, self._look)
 
     def _look(self) -> str:
-        """Return what is seen of the wait; put the event again for a new mapping that began behind it."""
+        """Return the state of the wait. Put the event again if a new mapping began behind it."""
         self._refuse_dead_letter()
         mapping = self._mapping()
         begins_late = mapping.get("StartingPosition") == "LATEST"
@@ -115,10 +115,10 @@ class Watch:
 
     def _refuse_dead_letter(self) -> None:
         """
-        Look for the event among the dead letters. It is found if it is the first one of its batch.
+        Look for the event among the dead letters. Only the first dead letter of a batch is found.
 
         Raises:
-            SmokeTestFailed: The event is there.
+            SmokeTestFailed: The event is a dead letter.
         """
         for event_id in self.event.ids if self.consumer.settings.dead_letter_bucket else ():
             for location, letter in self._dead_letters(event_id):
@@ -133,7 +133,7 @@ class Watch:
         bucket = str(self.consumer.settings.dead_letter_bucket)
         prefix = f"{self.consumer.settings.dead_letter_prefix}/{self.consumer.input_stream}/{shard}/{number}-"
         s3 = self.aws("s3")
-        with contextlib.suppress(ClientError):  # a deployer need not be allowed to read dead letters
+        with contextlib.suppress(ClientError):  # a deployer may lack the permission to read dead letters
             for found in s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ()):
                 body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
                 for letter in decode_dead_letters(body):

@@ -1,4 +1,4 @@
-"""See what is deployed answer: each consumer, the web interface and the batch interface."""
+"""Test the deployed parts: each consumer, the web interface and the batch interface."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
@@ -21,14 +21,14 @@ def verify(
     Yield the result of each part of the system, one after the other.
 
     Args:
-        outputs: Those of modules/system.
-        model: The location of the model in the image, for parts whose settings name none.
-        only: The parts to test: names of consumers, ``web``, ``batch``; empty: all.
+        outputs: The outputs of modules/system.
+        model: The location of the model in the image, for parts without a model in their settings.
+        only: The parts to test: names of consumers, ``web``, ``batch``. Empty means all.
         aws: Makes the clients.
         wait: Begins the wait for a part.
 
     Raises:
-        SmokeTestFailed: A part is not there or does not answer, or a consumer needs the order that its stream does not
+        SmokeTestFailed: A part does not exist or does not answer, or a consumer needs an order that its stream does not
             keep.
     """
     aws = aws or clients(outputs)
@@ -55,7 +55,7 @@ def verify(
 
 
 def _same_model(outputs: Mapping[str, Any]) -> bool:
-    """Return whether the images of the consumers and of batch are known to hold one model."""
+    """Return whether the images of the consumers and of batch surely have the same model."""
     image, models = outputs.get("doors_image_digest"), outputs.get("model_digests") or {}
     return image in {None, outputs.get("image_digest")} or models.get("doors", "none") == models.get("lean")
 
@@ -70,7 +70,7 @@ def _check_order(aws: Aws, outputs: Mapping[str, Any], names: Collection[str]) -
 
 
 def told(results: Iterator[Result]) -> None:
-    """Print each result as it comes, and in the last line what was not tested."""
+    """Print each result at once, and the untested parts in the last line."""
     untested = []
     for result in results:
         if result.untested:

@@ -1,4 +1,4 @@
-"""Waiting for an answer: for how long, and what is told meanwhile. The results of a smoke test."""
+"""Waiting for an answer with a time limit and progress messages. The results of a smoke test."""
 
 import sys
 import time
@@ -11,11 +11,11 @@ _TELL_SECONDS = 15.0
 
 
 class SmokeTestFailed(Exception):
-    """A part of the system does not answer, or answers wrongly. The message says where to look."""
+    """A part of the system does not answer, or answers wrongly. The message tells where to look."""
 
 
 class Untestable(Exception):
-    """No event can be made for a part of the system. The message says why, and the remedy."""
+    """No event can be made for a part of the system. The message has the reason and a remedy."""
 
 
 class TimeUp(Exception):
@@ -24,13 +24,13 @@ class TimeUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of the test of one part of the system."""
+    """The result of testing a part of the system."""
 
     part: str
     answer: str = ""
-    """The prediction event, or the counts of a file; empty if the part was not tested."""
+    """The prediction event, or the counts of a file. Empty if the part was not tested."""
     untested: str = ""
-    """Why the part was not tested; empty if it was."""
+    """Reason why the part was not tested. Empty if it was tested."""
 
 
 def _tell(line: str) -> None:
@@ -39,7 +39,7 @@ def _tell(line: str) -> None:
 
 @dataclass(slots=True)
 class Wait:
-    """A wait of so many seconds, which begins now and tells every 15 seconds what it waits for."""
+    """A wait with a limit in seconds. It begins now, and tells its state every 15 seconds."""
 
     seconds: float
     clock: Callable[[], float] = time.monotonic
@@ -53,7 +53,7 @@ class Wait:
 
     def pause(self, seconds: float, look: Callable[[], str]) -> None:
         """
-        Sleep for some *seconds*. Every 15 seconds of the wait, tell what *look* sees.
+        Sleep for some *seconds*. Every 15 seconds of the wait, tell the result of *look*.
 
         Raises:
             TimeUp: The wait is over.
@@ -69,7 +69,7 @@ class Wait:
 
 
 def seen(look: Callable[[], str]) -> str:
-    """Return what *look* sees, or why it may not: a test does not end by what is only told beside it."""
+    """Return the result of *look*, or its error. An error in a progress message must not end the test."""
     try:
         return look()
     except ClientError as error:
@@ -77,4 +77,4 @@ def seen(look: Callable[[], str]) -> str:
 
 
 MakeWait = Callable[[float], Wait]
-"""Begins a wait of so many seconds."""
+"""Begins a wait with a limit in seconds."""

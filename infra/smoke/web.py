@@ -1,7 +1,7 @@
 """
-Ask the web interface for the prediction of its own example, as a caller does: with a signed request.
+Request a prediction of the web interface's own example, with a signed request like any caller.
 
-The interface describes itself in ``/openapi.json``, whose example is that of the model that runs.
+The example comes from ``/openapi.json``, in which the interface describes the running model.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ PART = "web"
 _SECONDS = 180.0
 _POLL_SECONDS = 5.0
 _REQUEST_SECONDS = 30
-# Permissions and addresses take a while to be known everywhere, and a new environment may be slow or refused.
+# New permissions and addresses take a while to spread, and a new environment may be slow or refused.
 _MAY_PASS = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.TOO_MANY_REQUESTS})
 
 Send = Callable[[AWSPreparedRequest], Any]
@@ -33,7 +33,7 @@ Send = Callable[[AWSPreparedRequest], Any]
 
 
 class _Answer(msgspec.Struct):
-    """A prediction event, whatever the names of its envelope."""
+    """A prediction event with any names in its envelope."""
 
     model: str
     version: str
@@ -45,14 +45,14 @@ def through(aws: Aws, outputs: Mapping[str, Any], wait: MakeWait, send: Send | N
     Return the interface's prediction of its example.
 
     Raises:
-        SmokeTestFailed: It does not answer, or not with a prediction.
-        Untestable: Its model has no example that an event can say.
+        SmokeTestFailed: The interface does not answer, or not with a prediction.
+        Untestable: The model has no example that fits into an event.
     """
     caller = _Caller(aws, outputs, wait(_SECONDS), send or URLLib3Session(timeout=_REQUEST_SECONDS).send)
     description = msgspec.json.decode(caller.ask("GET", "/openapi.json"))
     body = description["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     if "one" not in body.get("examples", {}):
-        raise Untestable("its model has no input example that an event can say: log it with an input_example")
+        raise Untestable("its model has no input example that fits into an event: log it with an input_example")
     event = msgspec.json.encode(body["examples"]["one"]["value"])
     answer = caller.ask("POST", "/predict", event)
     try:
@@ -63,7 +63,7 @@ def through(aws: Aws, outputs: Mapping[str, Any], wait: MakeWait, send: Send | N
 
 
 class _Caller:
-    """Sends signed requests, again while what refuses them may pass."""
+    """Sends signed requests, and retries while the refusal may be temporary."""
 
     def __init__(self, aws: Aws, outputs: Mapping[str, Any], wait: Wait, send: Send) -> None:
         self._web = outputs["web"]
@@ -82,7 +82,7 @@ class _Caller:
         Return the body of the answer.
 
         Raises:
-            SmokeTestFailed: The request is refused for good, or until the wait is over.
+            SmokeTestFailed: The request is refused permanently, or until the wait is over.
         """
         while True:
             try:
@@ -104,7 +104,7 @@ class _Caller:
     def _request(self, method: str, url: str, body: bytes) -> AWSPreparedRequest:
         headers = {"Content-Type": "application/json"} if body else {}
         request = AWSRequest(method=method, url=url, data=body, headers=headers)
-        if self._token:  # where the interface has a token nobody signs: a signature takes its header
+        if self._token:  # a token and a signature use the same header
             request.headers["Authorization"] = f"Bearer {self._token}"
         else:
             # The host of a function URL is <id>.lambda-url.<region>.on.aws.

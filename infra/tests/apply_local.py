@@ -32,8 +32,8 @@ from infra.tests import (
     changes,
     deploying,
     dispatching,
-    doors,
     emulated,
+    interface_roles,
     keeping,
     monitored,
     monitors,
@@ -128,10 +128,10 @@ class Steps:
         [made] = [resource.values for resource in found if resource.kind == "aws_kms_key"]
         key = Key(made["arn"], json.loads(made["policy"]))
         [consumer] = consumers(found, key)
-        roles = doors.roles(found, key)
+        roles = interface_roles.roles(found, key)
         dispatch = dispatching.role(found)
         beside = (
-            doors.is_of_a_door,
+            interface_roles.is_of_an_interface,
             canaries.is_of_a_canary,
             dispatching.is_of_a_trigger,
             monitors.is_of_the_monitor,
@@ -139,8 +139,8 @@ class Steps:
         cases = policies.resource_cases([item for item in found if not any(of(item) for of in beside)], consumer)
         cases += dispatching.cases(found, dispatch)
         tools = Checks(self.terraform.directory.parent.parent, None, Path()).simulator
-        # The doors' own policies say the same as in the plan, which `make infra-test` evaluates; that takes its time.
-        return policies.compare([consumer, dispatch], [*cases, *doors.cases(found, roles)], tools)
+        # `make infra-test` evaluates the interfaces' policies in the plan, which is slow. Here they are only compared.
+        return policies.compare([consumer, dispatch], [*cases, *interface_roles.cases(found, roles)], tools)
 
     def names(self) -> str:
         return names.agree(self.resources)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from infra.state import Resource
-from infra.tests.doors import Role, log_group_arn, use_of_key, values_of
+from infra.tests.interface_roles import Role, log_group_arn, use_of_key, values_of
 from infra.tests.situations import Key, situation
 from infra.tests.terraform import ACCOUNT, REGION
 
@@ -36,14 +36,16 @@ def _of_archives(its: Sequence[Resource], key: Key) -> Iterable[Role]:
         yield _role("archive", role, its, list(_of_archive(stream, key)))
 
 
-def _role(part: str, role: Mapping[str, Any], its: Iterable[Resource], door: Sequence[Mapping[str, Any]]) -> Role:
+def _role(part: str, role: Mapping[str, Any], its: Iterable[Resource], interface: Sequence[Mapping[str, Any]]) -> Role:
     policies = {
         item.address: item.values["policy"]
         for item in its
         if item.kind == "aws_iam_role_policy" and item.values["role"] == role["name"]
     }
     trust = json.loads(role["assume_role_policy"])
-    return Role(part=part, name=role["name"], policies=policies, trust=trust, door=door, in_vpc=part == "quality")
+    return Role(
+        part=part, name=role["name"], policies=policies, trust=trust, interface=interface, in_vpc=part == "quality"
+    )
 
 
 def _of_archive(stream: Mapping[str, Any], key: Key) -> Iterable[dict[str, Any]]:

@@ -24,8 +24,8 @@ from infra.tests import (
     concurrency,
     deploying,
     dispatching,
-    doors,
     images,
+    interface_roles,
     kafka_roles,
     monitors,
     names,
@@ -192,7 +192,7 @@ class Checks:
     def plans(self) -> dict[str, dict[str, Any]]:
         """By environment, as its example makes it."""
         return {
-            root.name: self._planned(root, root / "terraform.tfvars.example", *_given(root), *_doors_of(root))
+            root.name: self._planned(root, root / "terraform.tfvars.example", *_given(root), *_interfaces_of(root))
             for root in self.roots
         }
 
@@ -234,10 +234,10 @@ class Checks:
 
     @cached_property
     def twins(self) -> dict[str, dict[str, Any]]:
-        """Every environment from the same variables: the example of dev, with the doors."""
-        doors_too = _doors_of(self.tree / "envs" / "prod")
+        """Every environment from the same variables: the example of dev, with the interfaces."""
+        interfaces_too = _interfaces_of(self.tree / "envs" / "prod")
         example = self.tree / "envs" / "dev" / "terraform.tfvars.example"
-        given = [f"-var=roles={json.dumps(_ROLES)}", *doors_too]
+        given = [f"-var=roles={json.dumps(_ROLES)}", *interfaces_too]
         return {root.name: self._planned(root, example, *_given(root), *given) for root in self.roots}
 
     def names(self) -> str:
@@ -272,7 +272,7 @@ class Checks:
         return f"{len(named)} misspelt attributes are named by their paths"
 
     def concurrency(self) -> str:
-        concurrency.defaults_agree(resources(self.doors))
+        concurrency.defaults_agree(resources(self.interface_plan))
         sums = {
             root.name: concurrency.agrees(root, _BUILD / "asked" / root.name, resources(self.plans[root.name]))
             for root in self.roots
@@ -287,7 +287,7 @@ class Checks:
         """The plans as files, in the tree: the scanners look up there what a plan was made from."""
         plans = {self.tree / "envs" / name: plan for name, plan in self.plans.items()}
         plans[self.bootstrap] = self.bootstraps["dev"]
-        plans[self.tree / "tests" / "door_forms"] = self.doors
+        plans[self.tree / "tests" / "interface_forms"] = self.interface_plan
         plans[self.kafka] = self.kafka_plan
         for root, plan in plans.items():
             (root / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
@@ -308,9 +308,9 @@ class Checks:
         return Key(KEY, json.loads(policy))
 
     @cached_property
-    def doors(self) -> dict[str, Any]:
-        """The plan of the doors in each of their forms."""
-        return self._planned(self.tree / "tests" / "door_forms", None)
+    def interface_plan(self) -> dict[str, Any]:
+        """The plan of the interfaces in each of their forms."""
+        return self._planned(self.tree / "tests" / "interface_forms", None)
 
     def policies(self) -> str:
         found = [item for item in resources(self.plans["prod"]) if not _is_beside(item)]
@@ -327,21 +327,21 @@ class Checks:
         cases = [*policies.resource_cases(of_consumers, deployed[0]), *canaries.cases(ends)]
         return policies.compare([*deployed, ends], cases, self.simulator)
 
-    def door_policies(self) -> str:
-        found = list(resources(self.doors))
+    def interface_policies(self) -> str:
+        found = list(resources(self.interface_plan))
         archives = archive_roles.roles(found, self.key)
         others = _roles_beside(found, self.key)
         roles = [*others, *archives]
         if missing := _PARTS - {role.part for role in roles}:
-            raise CheckFailed(f"the doors have no role {', '.join(sorted(missing))}")
+            raise CheckFailed(f"the interfaces have no role {', '.join(sorted(missing))}")
         of_lambda = [role for role in archives if role.part != "archive"]
-        cases = [*doors.cases(found, [*others, *of_lambda]), *archive_roles.cases(archives)]
+        cases = [*interface_roles.cases(found, [*others, *of_lambda]), *archive_roles.cases(archives)]
         return policies.compare(_one_of_each(roles), cases, self.simulator)
 
     @cached_property
     def kafka_consumers(self) -> list[kafka_roles.KafkaConsumer]:
         """Of Amazon MSK by a role and by a password, and of a cluster of one's own."""
-        found = [*resources(self.kafka_plan), *resources(self.doors)]
+        found = [*resources(self.kafka_plan), *resources(self.interface_plan)]
         return kafka_roles.kafka_consumers(found, self.key)
 
     def kafka_policies(self) -> str:
@@ -352,17 +352,19 @@ class Checks:
         return f"{said}; {names.known(name for consumer in found for name in consumer.settings)} settings"
 
     def dispatch_policies(self) -> str:
-        found = list(resources(self.doors))
+        found = list(resources(self.interface_plan))
         role = dispatching.role(found)
         return policies.compare([role], dispatching.cases(found, role), self.simulator)
 
     def widened(self) -> str:
         """A policy that allows too much, or too little, must not pass: else the evaluation proves nothing."""
         [consumer, *_] = consumers(resources(self.plans["prod"]), self.key)
-        made = list(resources(self.doors))
-        of_doors = {role.part: role for role in [*_roles_beside(made, self.key), *archive_roles.roles(made, self.key)]}
+        made = list(resources(self.interface_plan))
+        of_interfaces = {
+            role.part: role for role in [*_roles_beside(made, self.key), *archive_roles.roles(made, self.key)]
+        }
         dispatch = dispatching.role(made)
-        mutants = [*_mutants(consumer), *_door_mutants(of_doors), *_deploy_mutants(self.deploy_role)]
+        mutants = [*_mutants(consumer), *_interface_mutants(of_interfaces), *_deploy_mutants(self.deploy_role)]
         mutants.append(("of the dispatch on every API destination", _replaced(dispatch, f"{dispatch.name}/*", "*")))
         ends = canaries.role(resources(self.plans["prod"]))
         wider = {name: text.replace("ride-duration", "*") for name, text in ends.policies.items()}
@@ -434,19 +436,19 @@ def _misspelt(tools: Terraform, examples: Sequence[Path], *given: str) -> set[st
     return set(re.findall(r"[\w-]+(?:\.[\w-]+)+x\b", done.stderr))
 
 
-def _doors_of(root: Path) -> list[str]:
+def _interfaces_of(root: Path) -> list[str]:
     """Return what brings the examples beside the consumers into a plan of *root*, if it has them."""
     examples = [root / f"{kind}.tfvars.example" for kind in _EXAMPLES]
     digests = [f"-var={kind}_image_digest={DIGEST}" for kind in ("doors", "training")]
     return [*(f"-var-file={example}" for example in examples), *digests] if examples[0].exists() else []
 
 
-def _roles_beside(found: Sequence[Resource], key: Key) -> list[doors.Role]:
-    return [*doors.roles(found, key), *training_roles.roles(found, key), *monitors.roles(found, key)]
+def _roles_beside(found: Sequence[Resource], key: Key) -> list[interface_roles.Role]:
+    return [*interface_roles.roles(found, key), *training_roles.roles(found, key), *monitors.roles(found, key)]
 
 
-def _one_of_each(roles: Iterable[doors.Role]) -> list[doors.Role]:
-    """Leave out the roles that are the same in another form of their door."""
+def _one_of_each(roles: Iterable[interface_roles.Role]) -> list[interface_roles.Role]:
+    """Leave out the roles that are the same in another form of their interface."""
     return list({role.part: role for role in roles}.values())
 
 
@@ -472,8 +474,8 @@ def _mutants(consumer: Consumer) -> Iterable[tuple[str, Subject]]:
     )
 
 
-def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subject]]:
-    """Take from each role of the batch door what narrows its most dangerous statement."""
+def _interface_mutants(roles: Mapping[str, interface_roles.Role]) -> Iterable[tuple[str, Subject]]:
+    """Take from each role of the batch interface what narrows its most dangerous statement."""
 
     def changed(part: str, sid: str, **change: Any) -> Subject:
         def mutated(text: str) -> str:
@@ -508,7 +510,7 @@ def _door_mutants(roles: Mapping[str, doors.Role]) -> Iterable[tuple[str, Subjec
     yield "of its schedule on every function", changed("schedules of quality", "InvokeTheFunction", Resource="*")
 
 
-R = TypeVar("R", doors.Role, deploying.DeployRole)
+R = TypeVar("R", interface_roles.Role, deploying.DeployRole)
 
 
 def _replaced(role: R, old: str, new: str) -> R:
@@ -539,7 +541,7 @@ def _deploy_mutants(role: deploying.DeployRole) -> Iterable[tuple[str, Subject]]
 
 def _is_beside(resource: Resource) -> bool:
     """Whether *resource* belongs to something else than the consumers."""
-    beside = (doors.is_of_a_door, dispatching.is_of_a_trigger, monitors.is_of_the_monitor)
+    beside = (interface_roles.is_of_an_interface, dispatching.is_of_a_trigger, monitors.is_of_the_monitor)
     return any(of(resource) for of in beside)
 
 
@@ -564,7 +566,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"provider: {checks.plugins or 'from the registry'}")
     run = [checks.format, checks.environments, checks.validate, checks.test, checks.rules, checks.plan, checks.names]
     run += [checks.typos, checks.concurrency, checks.images, checks.roles]
-    run += [checks.policies, checks.door_policies, checks.kafka_policies, checks.dispatch_policies]
+    run += [checks.policies, checks.interface_policies, checks.kafka_policies, checks.dispatch_policies]
     run += [checks.deploy_policies, checks.widened]
     run += [checks.checkov, checks.trivy, checks.readmes]
     return report(run)

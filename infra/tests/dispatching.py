@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from infra.state import Resource
-from infra.tests.doors import Role
+from infra.tests.interface_roles import Role
 from infra.tests.situations import situation
 from infra.tests.terraform import ACCOUNT, REGION
 
@@ -28,7 +28,9 @@ def role(found: Iterable[Resource]) -> Role:
     [made] = [resource.values for resource in its if resource.kind == "aws_iam_role"]
     policies = {item.address: item.values["policy"] for item in its if item.kind == "aws_iam_role_policy"}
     trust, name = json.loads(made["assume_role_policy"]), made["name"]
-    return Role(part="dispatch", name=name, policies=policies, trust=trust, door=[*_situations(name)], in_vpc=False)
+    return Role(
+        part="dispatch", name=name, policies=policies, trust=trust, interface=[*_situations(name)], in_vpc=False
+    )
 
 
 def _situations(name: str) -> Iterable[dict[str, Any]]:

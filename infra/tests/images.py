@@ -28,9 +28,7 @@ def spared(found: Iterable[Resource]) -> str:
         _spared(sorted(json.loads(policy)["rules"], key=lambda rule: rule["rulePriority"]))
     if len(written) != 3:  # noqa: PLR2004 (lean, with batch and web, and for training)
         raise CheckFailed(f"{len(written)} repositories have rules of what expires, not 3")
-    return (
-        "images that run outlive 100 pushed in vain; those of doors and training outlive 100 deployments of consumers"
-    )
+    return "images that run outlive 100 pushed in vain; full and training images outlive 100 deployments of consumers"
 
 
 def _spared(rules: Sequence[Mapping[str, Any]]) -> None:

@@ -53,7 +53,7 @@ def through(aws: Aws, terraform: Terraform, *, full: str, empty: str, stream: st
     whole = stays_whole(aws, full, torn_down)
     if "error" not in _seen(aws, empty):
         raise CheckFailed(f"left behind: {empty}")
-    named = (f"hours: {stream}", f"stays, for it is not empty: {full}")
+    named = (f"hours: {stream}", f"stays, since it is not empty: {full}")
     if not all(name in said.getvalue() for name in named):
         raise CheckFailed(f"make destroy did not name what goes and what stays:\n{said.getvalue()}")
     clear(aws("s3"), full)

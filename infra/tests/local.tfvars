@@ -1,4 +1,4 @@
-# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, both doors, training, and the monitor.
+# What `make infra-apply-local` applies: as dev, but with the model on S3, streams of a known size, both interfaces, training, and the monitor.
 
 emails = ["you@example.com"]
 

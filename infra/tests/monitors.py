@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from infra.state import Resource
-from infra.tests.doors import Role, of_the_model, use_of_key, values_of
+from infra.tests.interface_roles import Role, of_the_model, use_of_key, values_of
 from infra.tests.situations import Key, situation
 from infra.tests.terraform import ACCOUNT, REGION
 
@@ -40,7 +40,7 @@ def _roles(made: Sequence[Resource], key: Key) -> Iterable[Role]:
             name=role["name"],
             policies={item.address: item.values["policy"] for item in its},
             trust=json.loads(role["assume_role_policy"]),
-            door=situations,
+            interface=situations,
             in_vpc=of_function and bool(function["vpc_config"]),
         )
 

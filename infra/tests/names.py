@@ -8,7 +8,7 @@ from typing import Any
 
 import stream_consumer
 from infra.state import Resource
-from infra.tests.doors import is_of_a_door
+from infra.tests.interface_roles import is_of_an_interface
 from infra.tests.monitors import is_of_the_monitor
 from infra.tests.terraform import CheckFailed
 from stream_consumer.kafka_settings import FIELDS as KAFKA_FIELDS
@@ -29,7 +29,7 @@ def agree(found: Iterable[Resource]) -> str:
         CheckFailed: Names those that it does not.
     """
     settings: set[str] = set()
-    of_doors: set[str] = set()
+    of_interfaces: set[str] = set()
     of_monitor: set[str] = set()
     metrics: set[str] = set()
     for resource in found:
@@ -39,17 +39,17 @@ def agree(found: Iterable[Resource]) -> str:
             metrics.update(metric["metric_name"] for metric in (values, *over) if metric["namespace"] == _NAMESPACE)
         elif resource.kind == "aws_cloudwatch_dashboard":
             metrics.update(_shown(json.loads(values["dashboard_body"])))
-        elif is_of_a_door(resource):
-            of_doors.update(_given(resource))
+        elif is_of_an_interface(resource):
+            of_interfaces.update(_given(resource))
         elif resource.kind == "aws_lambda_function":
             (of_monitor if is_of_the_monitor(resource) else settings).update(_given(resource))
     unknown = settings - _SETTINGS
     unknown |= of_monitor - _SETTINGS - {field.variable for field in MONITOR_FIELDS.values()}
     unknown |= metrics - {metric.label for metric in Metric}
-    unknown |= of_doors - _written() - _POWERTOOLS
-    if unknown or not (settings and metrics and of_doors and of_monitor):
+    unknown |= of_interfaces - _written() - _POWERTOOLS
+    if unknown or not (settings and metrics and of_interfaces and of_monitor):
         raise CheckFailed(f"the code knows nothing of {', '.join(sorted(unknown)) or 'any of them'}")
-    counted = f"{len(settings)} settings, {len(of_doors)} of the doors, {len(of_monitor)} of the monitor"
+    counted = f"{len(settings)} settings, {len(of_interfaces)} of the interfaces, {len(of_monitor)} of the monitor"
     return f"{counted} and {len(metrics)} metrics that the code knows"
 
 

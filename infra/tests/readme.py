@@ -70,7 +70,7 @@ _WITHOUT_STREAM = {"archive", "batch", "monitor", "quality", "releases", "traini
 
 
 def alarms_table(plan: Mapping[str, Any], group: str) -> str:
-    """Return the table of the alarms of *group* in *plan*: a door, or a consumer with what all consumers share."""
+    """Return the table of the alarms of *group* in *plan*: an interface, or a consumer with the shared alarms."""
     rows = []
     for resource in resources(plan):
         values = resource.values

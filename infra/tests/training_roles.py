@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from infra.state import Resource
-from infra.tests.doors import SAGEMAKER, Role, log_group_arn, role_arn, use_of_key, values_of
+from infra.tests.interface_roles import SAGEMAKER, Role, log_group_arn, role_arn, use_of_key, values_of
 from infra.tests.situations import Key, situation
 from infra.tests.terraform import ACCOUNT, REGION
 
@@ -35,7 +35,7 @@ def _roles(made: Sequence[Resource], key: Key) -> Iterable[Role]:
             name=role["name"],
             policies={item.address: item.values["policy"] for item in its},
             trust=json.loads(role["assume_role_policy"]),
-            door=situations,
+            interface=situations,
             in_vpc=False,
         )
 

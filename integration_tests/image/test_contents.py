@@ -1,4 +1,4 @@
-"""What is in the images, lean and with doors, and what must not be."""
+"""What is in the images, lean and full, and what must not be."""
 
 import json
 import os

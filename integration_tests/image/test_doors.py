@@ -162,7 +162,7 @@ def test_a_command_whose_packages_are_left_out_says_which(run: Run) -> None:
 def test_the_lean_image_says_that_it_has_no_such_door(run: Run, image: str, arguments: tuple[str, ...]) -> None:
     ran = run(*arguments, image=image)
     assert ran.returncode == 2
-    assert ran.stderr.startswith(f"this image has no command {arguments[0]!r}: it is the lean one")
+    assert ran.stderr.startswith(f"this image has no command {arguments[0]!r}: it is the lean image")
     assert "make image DOORS=1" in ran.stderr
 
 

@@ -46,4 +46,4 @@ def test_without_the_command_line_it_says_which_image_has_one(arguments: list[st
     code, out, err = entry(*arguments, path=tmp_path, options=["-S"])
     assert (code, out) == (2, "")
     assert "make image DOORS=1" in err
-    assert "TRAINING=1 one that trains" in err
+    assert "or with TRAINING=1 for training" in err

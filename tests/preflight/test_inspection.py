@@ -55,7 +55,7 @@ def test_a_typo_in_the_tfvars_is_reported_where_it_stands(
     (root / "terraform.tfvars").write_text('region = "eu-west-1\n')
     [last] = [str(found) for found in findings(Deployment(root, None, ""), {"PATH": str(tmp_path)})][2:]
     assert last.startswith("STOP variables    Invalid multi-line string on terraform.tfvars line 1")
-    assert last.endswith("mend the values in dev's tfvars")
+    assert last.endswith("correct the values in dev's tfvars")
 
 
 def test_a_profile_that_there_is_not_is_named(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The web door's environment: every fault at once, and nobody let in by oversight."""
+"""The web interface's environment: every fault at once, and nobody let in by oversight."""
 
 import pytest
 

@@ -21,7 +21,7 @@ variable "image_digest" {
 }
 
 variable "doors_image_digest" {
-  description = "Digest of the image with the doors, sha256:…; `make deploy DOORS=1` writes it to release.auto.tfvars.json."
+  description = "Digest of the full image, sha256:…; `make deploy DOORS=1` writes it to release.auto.tfvars.json."
   type        = string
   default     = null
 }
@@ -63,13 +63,13 @@ variable "consumers" {
 }
 
 variable "batch" {
-  description = "Score files; `batch` of modules/system says what it may hold. null: no batch door."
+  description = "Score files; `batch` of modules/system says what it may hold. null: no batch interface."
   type        = any
   default     = null
 }
 
 variable "web" {
-  description = "Answer over HTTPS; `web` of modules/system says what it may hold. null: no web door."
+  description = "Answer over HTTPS; `web` of modules/system says what it may hold. null: no web interface."
   type        = any
   default     = null
 }

@@ -23,7 +23,7 @@ variable "kms_key_arn" {
 }
 
 variable "image_uri" {
-  description = "The image with the doors (`make image DOORS=1`), by digest."
+  description = "The full image (`make image DOORS=1`), by digest."
   type        = string
 
   validation {
@@ -287,7 +287,7 @@ variable "model" {
 }
 
 variable "environment" {
-  description = "More settings of the batch door."
+  description = "More settings of the batch interface."
   type        = map(string)
   default     = {}
 

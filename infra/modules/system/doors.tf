@@ -1,12 +1,12 @@
-# The two other doors, where they are asked for: files (batch) and HTTPS (web). Nothing here costs anything while nobody comes
-# but the batch door's starter, cents a month.
+# The two other interfaces, if they are set: files (batch) and HTTPS (web). While nobody uses them, nothing here costs anything
+# but the batch interface's starter, cents a month.
 
 locals {
   doors_image = "${var.bootstrap.repositories.doors}@${coalesce(var.doors_image_digest, var.image_digest)}"
   batch_name  = "${local.prefix}-batch"
   web_name    = "${local.prefix}-web"
 
-  # Where the batch door has no bucket of the user's, it has one of ours. Files outlive the door, unless the environment is disposable:
+  # Where the batch interface has no bucket of the user's, it has one of ours. Files outlive the interface, unless the environment is disposable:
   # there the bucket is made at once and stays, for it costs nothing while it is empty and cannot go while it is not.
   batch_bucket = !var.disposable || try(var.batch.input == null || var.batch.output == null, false)
 }

@@ -23,12 +23,12 @@ output "input_stream" {
 }
 
 output "repositories" {
-  description = "Where images are pushed: that of the consumers (`lean`), that with the batch and the web door (`doors`), and that which trains (`training`)."
+  description = "Where images are pushed: that of the consumers (`lean`), that with the batch and the web interface (`doors`), and that which trains (`training`)."
   value       = var.bootstrap.repositories
 }
 
 output "doors_image_digest" {
-  description = "The image of the doors that is deployed; null: none."
+  description = "The deployed full image; null: none."
   value       = var.doors_image_digest
 }
 
@@ -59,7 +59,7 @@ output "archive" {
 }
 
 output "batch" {
-  description = "The batch door, for operators: its queues, cluster, task definitions, functions and bucket; null: none."
+  description = "The batch interface, for operators: its queues, cluster, task definitions, functions and bucket; null: none."
   value = one([for batch in module.batch : {
     input             = batch.input
     queue             = batch.queue
@@ -76,7 +76,7 @@ output "batch" {
 }
 
 output "web" {
-  description = "The web door, for operators and callers: its URL, function, alias and versions, and the policy that a caller needs; null: none."
+  description = "The web interface, for operators and callers: its URL, function, alias and versions, and the policy that a caller needs; null: none."
   value = one([for web in module.web : {
     url              = web.url
     caller_policy    = web.caller_policy

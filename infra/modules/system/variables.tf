@@ -40,7 +40,7 @@ variable "bootstrap" {
     models_bucket = string
     repositories = object({
       lean  = string # URL of the repository of the consumers' image
-      doors = string # URL of that with the batch and the web door
+      doors = string # URL of that with the batch and the web interface
 
       training = optional(string) # URL of that which trains; null: a bootstrap of before there was one
     })
@@ -76,13 +76,13 @@ variable "image_digest" {
 }
 
 variable "doors_image_digest" {
-  description = "Digest of the image with the batch and the web door in the registry, sha256:…"
+  description = "Digest of the image with the batch and the web interface in the registry, sha256:…"
   type        = string
   default     = null
 
   validation {
     condition     = (var.batch == null && var.web == null) || can(regex("^sha256:[0-9a-f]{64}$", var.doors_image_digest))
-    error_message = "batch and web run in the image with the doors: `make deploy DOORS=1` builds it and sets doors_image_digest."
+    error_message = "batch and web run in the full image: `make deploy DOORS=1` builds it and sets doors_image_digest."
   }
 }
 
@@ -194,7 +194,7 @@ variable "consumers" {
 
   validation {
     condition     = length(setintersection(keys(var.consumers), ["web", "batch", "batch-starter", "batch-interval", "ends-canaries"])) == 0
-    error_message = "web, batch, batch-starter and batch-interval are the names of the doors' functions, and ends-canaries is that of a role: call the consumer something else."
+    error_message = "web, batch, batch-starter and batch-interval are the names of the interfaces' functions, and ends-canaries is that of a role: call the consumer something else."
   }
 
   validation {
@@ -204,7 +204,7 @@ variable "consumers" {
 }
 
 variable "batch" {
-  description = "Score files, on arrival or by interval; null: no batch door."
+  description = "Score files, on arrival or by interval; null: no batch interface."
   type = object({
     network = any # modules/batch
     input = optional(object({
@@ -235,7 +235,7 @@ variable "batch" {
 }
 
 variable "web" {
-  description = "Answer over HTTPS; null: no web door."
+  description = "Answer over HTTPS; null: no web interface."
   type = object({
     endpoint                      = optional(string) # function_url or http_api
     allowed_principals            = optional(set(string))
@@ -342,7 +342,7 @@ variable "archive" {
 
   validation {
     condition     = try(length(var.archive.quality) == 0, true) || try(var.archive.outcomes != null && can(regex("^sha256:[0-9a-f]{64}$", var.doors_image_digest)), false)
-    error_message = "archive.quality compares predictions with outcomes, in the image of the doors: set archive.outcomes, and `make deploy DOORS=1` builds the image."
+    error_message = "archive.quality compares predictions with outcomes, in the full image: set archive.outcomes, and `make deploy DOORS=1` builds the image."
   }
 
   validation {

@@ -18,7 +18,7 @@ variable "kms_key_arn" {
 }
 
 variable "image_uri" {
-  description = "The image with the doors (`make image DOORS=1`), by digest."
+  description = "The full image (`make image DOORS=1`), by digest."
   type        = string
 }
 
@@ -150,7 +150,7 @@ variable "model" {
 }
 
 variable "environment" {
-  description = "More settings of the web door."
+  description = "More settings of the web interface."
   type        = map(string)
   default     = {}
 

@@ -142,12 +142,12 @@ run "the_doors_have_their_own_image_and_bucket_and_the_systems_key" {
 
   assert {
     condition     = local.doors_image == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/stream-consumer-test-doors@sha256:dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
-    error_message = "The consumers' image is lean; the doors have theirs."
+    error_message = "The consumers' image is lean; the full image has batch and web."
   }
 
   assert {
     condition     = length(output.composite_alarms) == 8
-    error_message = "Two composite alarms for each consumer and each door."
+    error_message = "Two composite alarms for each consumer and each interface."
   }
 }
 
@@ -205,7 +205,7 @@ run "files_outlive_the_batch_door_unless_the_environment_is_disposable" {
 
   assert {
     condition     = output.batch == null && length(module.files) == 1
-    error_message = "A bucket that may hold files can neither go nor be refused where a door is switched off."
+    error_message = "A bucket that may hold files can neither go nor be refused where an interface is switched off."
   }
 }
 

@@ -143,7 +143,7 @@ run "a_model_on_s3_is_read_and_nothing_else" {
 
   assert {
     condition     = [for statement in jsondecode(module.function.policies["read-model"]).Statement : statement.Sid] == ["ReadModel", "ListModel", "DecryptModel"] && keys(module.function.policies) == ["logs", "read-model"]
-    error_message = "The web door writes nothing but its logs."
+    error_message = "The web interface writes nothing but its logs."
   }
 }
 

@@ -1,4 +1,4 @@
-# The doors on their own, in each of their forms, training, an archive and its daily run: with an image and a key that are there already, a plan shows everything.
+# The interfaces alone, in each of their forms, training, an archive and its daily run: with an image and a key that are there already, a plan shows everything.
 
 terraform {
   required_version = ">= 1.11"

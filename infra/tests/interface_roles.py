@@ -1,8 +1,8 @@
 """
-The roles of the batch and the web door, and the situations that they may get into.
+The roles of the batch and the web interface, and the situations that they may get into.
 
-The rule is that of :mod:`infra.tests.situations`: what a door is about is read off what it is made of (queues, tasks,
-functions, a bucket's notifications), not off the policies that are judged by it.
+The rule is the rule of :mod:`infra.tests.situations`: the situations come from an interface's resources (queues, tasks,
+functions, a bucket's notifications), not from the policies under test.
 """
 
 import json
@@ -18,7 +18,7 @@ from infra.tests.terraform import ACCOUNT, REGION, CheckFailed
 _LAMBDA, _TASKS, _SCHEDULER = "lambda.amazonaws.com", "ecs-tasks.amazonaws.com", "scheduler.amazonaws.com"
 SAGEMAKER = "sagemaker.amazonaws.com"
 
-# How the name of a role ends, and which role of operations.json it is; a web door's is the function's own.
+# Suffix of a role's name, and the role in operations.json. A web interface has the role of its function.
 _PARTS = {
     "-worker": "worker",
     "-batch": "batch",
@@ -31,13 +31,13 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
-    """One role of a door, in the situations that any role of that door may get into."""
+    """One role of an interface, in the situations that any role of that interface may get into."""
 
     part: str
     name: str
     policies: Mapping[str, str]
     trust: Mapping[str, Any]
-    door: Sequence[Mapping[str, Any]]
+    interface: Sequence[Mapping[str, Any]]
     in_vpc: bool
 
     @property
@@ -53,57 +53,62 @@ class Role:
         of_functions = {"starter", "interval", "web", "monitor", "quality"}
         kind = "own log stream" if self.part in of_functions else "a function's log stream"
         network = interfaces(self.name, ACCOUNT, REGION, in_vpc=self.in_vpc)
-        return [*map(dict, self.door), situation(kind, own), *network]
+        return [*map(dict, self.interface), situation(kind, own), *network]
 
 
-def is_of_a_door(resource: Resource) -> bool:
+def is_of_an_interface(resource: Resource) -> bool:
     return re.search(r"module\.(archive|batch|quality|training|web)\[", resource.address) is not None
 
 
 def roles(found: Iterable[Resource], key: Key) -> list[Role]:
-    """Return the roles of every door in a plan whose policies are wholly known."""
-    by_door: dict[str, list[Resource]] = {}
+    """Return the roles of every interface in a plan whose policies are wholly known."""
+    by_interface: dict[str, list[Resource]] = {}
     for resource in found:
-        if door := re.match(r"(.*?module\.(?:batch|web)\[.+?\])", resource.address):
-            by_door.setdefault(door[1], []).append(resource)
-    return [role for door in by_door.values() for role in _roles(door, key)]
+        if interface := re.match(r"(.*?module\.(?:batch|web)\[.+?\])", resource.address):
+            by_interface.setdefault(interface[1], []).append(resource)
+    return [role for interface in by_interface.values() for role in _roles(interface, key)]
 
 
-def _roles(door: Sequence[Resource], key: Key) -> Iterable[Role]:
-    situations = [*_of_files(door, key), *of_the_model(door, key), *_of_runs(door), *_of_others(door)]
+def _roles(interface: Sequence[Resource], key: Key) -> Iterable[Role]:
+    situations = [
+        *_of_files(interface, key),
+        *of_the_model(interface, key),
+        *_of_runs(interface),
+        *_of_others(interface),
+    ]
     inside = {
-        function["function_name"] for function in values_of(door, "aws_lambda_function") if function["vpc_config"]
+        function["function_name"] for function in values_of(interface, "aws_lambda_function") if function["vpc_config"]
     }
-    for made in (resource for resource in door if resource.kind == "aws_iam_role"):
+    for made in (resource for resource in interface if resource.kind == "aws_iam_role"):
         name = made.values["name"]
-        its = (item for item in door if item.kind == "aws_iam_role_policy" and item.values["role"] == name)
+        its = (item for item in interface if item.kind == "aws_iam_role_policy" and item.values["role"] == name)
         policies = {item.address: item.values.get("policy") for item in its}
         if not (policies and all(policies.values())):
             raise CheckFailed(f"the policies of {made.address} are not known in the plan")
         yield Role(
-            part=_part(name, door),
+            part=_part(name, interface),
             name=name,
             policies={address: policy for address, policy in policies.items() if policy},
             trust=json.loads(made.values["assume_role_policy"]),
-            door=situations,
+            interface=situations,
             in_vpc=name in inside,
         )
 
 
-def _part(role: str, door: Sequence[Resource]) -> str:
+def _part(role: str, interface: Sequence[Resource]) -> str:
     part = next((part for end, part in _PARTS.items() if role.endswith(end)), "web")
-    on_lambda = any(".module.interval[" in resource.address for resource in door)
+    on_lambda = any(".module.interval[" in resource.address for resource in interface)
     return "schedules of functions" if part == "schedules" and on_lambda else part
 
 
-def values_of(door: Iterable[Resource], kind: str) -> list[Mapping[str, Any]]:
-    return [resource.values for resource in door if resource.kind == kind]
+def values_of(interface: Iterable[Resource], kind: str) -> list[Mapping[str, Any]]:
+    return [resource.values for resource in interface if resource.kind == kind]
 
 
-def _of_files(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
-    for arrivals in values_of(door, "aws_s3_bucket_notification"):
+def _of_files(interface: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
+    for arrivals in values_of(interface, "aws_s3_bucket_notification"):
         bucket, prefix = f"arn:aws:s3:::{arrivals['bucket']}", arrivals["queue"][0]["filter_prefix"]
-        [template] = set(_settings(door, "BATCH_OUTPUT_KEYED"))
+        [template] = set(_settings(interface, "BATCH_OUTPUT_KEYED"))
         place = re.fullmatch(r"s3://([^/]+)/(.*)\{key\}", template)
         if not place:
             raise CheckFailed(f"results go to {template}, which names no bucket")
@@ -122,8 +127,8 @@ def _of_files(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
         yield use_of_key("key for the results bucket", key, results)
 
 
-def of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
-    [location] = set(_settings(door, "MODEL_LOCATION"))
+def of_the_model(interface: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]:
+    [location] = set(_settings(interface, "MODEL_LOCATION"))
     bucket, _, folder = location.removeprefix("s3://").partition("/")
     yield situation("model folder", f"arn:aws:s3:::{bucket}", {"s3:prefix": f"{folder}/"})
     yield situation("the whole model bucket", f"arn:aws:s3:::{bucket}")
@@ -136,31 +141,31 @@ def of_the_model(door: Sequence[Resource], key: Key) -> Iterable[dict[str, Any]]
     yield use_of_key("key, through SQS", key, f"arn:aws:s3:::{bucket}", "sqs")
 
 
-def _settings(door: Iterable[Resource], name: str) -> Iterable[str]:
+def _settings(interface: Iterable[Resource], name: str) -> Iterable[str]:
     """Yield the values of the environment variable *name* of every function and task that has it."""
-    for function in values_of(door, "aws_lambda_function"):
+    for function in values_of(interface, "aws_lambda_function"):
         settings = function["environment"][0].get("variables", {})  # the starter's are not wholly known before it is
         if name in settings:
             yield settings[name]
-    for task in values_of(door, "aws_ecs_task_definition"):
+    for task in values_of(interface, "aws_ecs_task_definition"):
         [container] = json.loads(task["container_definitions"])
         yield from (item["value"] for item in container["environment"] if item["name"] == name)
 
 
-def _of_runs(door: Sequence[Resource]) -> Iterable[dict[str, Any]]:
+def _of_runs(interface: Sequence[Resource]) -> Iterable[dict[str, Any]]:
     queue_kinds = {"work": "queue", "dead-letters": "dead letters", "failed-runs": "failed runs"}
-    for resource in door:
+    for resource in interface:
         index = resource.address.rpartition('["')[2].removesuffix('"]')
         if resource.kind == "aws_sqs_queue":
             yield situation(queue_kinds[_queue(resource)], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{resource.values['name']}")
         elif resource.kind == "aws_ecs_task_definition":
-            yield from _of_task(index, resource.values["family"], values_of(door, "aws_ecs_cluster")[0]["name"])
+            yield from _of_task(index, resource.values["family"], values_of(interface, "aws_ecs_cluster")[0]["name"])
         elif resource.kind == "aws_lambda_function":
             arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{resource.values['function_name']}"
             kind = "interval's function" if ".interval[" in resource.address else "starter"
             yield situation(kind if ".module.function." not in resource.address else "the web function", f"{arn}:live")
             yield situation(f"another version of {kind}", f"{arn}:7")
-    for cluster in values_of(door, "aws_ecs_cluster"):
+    for cluster in values_of(interface, "aws_ecs_cluster"):
         instances = f"arn:aws:ecs:{REGION}:{ACCOUNT}:container-instance"
         execution = role_arn(f"{cluster['name']}-execution")
         yield situation("tasks of the cluster", f"{instances}/{cluster['name']}/abc", _on(cluster["name"]))
@@ -188,9 +193,9 @@ def _of_task(command: str, family: str, cluster: str) -> Iterable[dict[str, Any]
     yield situation(f"{whose} role, to a function", role_arn(family), {"iam:PassedToService": _LAMBDA})
 
 
-def _of_others(door: Sequence[Resource]) -> Iterable[dict[str, Any]]:
+def _of_others(interface: Sequence[Resource]) -> Iterable[dict[str, Any]]:
     images = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
-    for task in values_of(door, "aws_ecs_task_definition")[:1]:
+    for task in values_of(interface, "aws_ecs_task_definition")[:1]:
         [container] = json.loads(task["container_definitions"])
         yield situation("image", f"{images}/{container['image'].partition('/')[2].partition('@')[0]}")
         group = container["logConfiguration"]["options"]["awslogs-group"]
@@ -226,7 +231,7 @@ def cases(found: Sequence[Resource], of: Sequence[Role]) -> list[dict[str, Any]]
 
 
 def _queue_cases(found: Sequence[Resource]) -> Iterable[dict[str, Any]]:
-    its = [resource for resource in found if is_of_a_door(resource)]
+    its = [resource for resource in found if is_of_an_interface(resource)]
     [bucket] = {arrivals["bucket"] for arrivals in values_of(its, "aws_s3_bucket_notification")}
     arrivals = f"arn:aws:s3:::{bucket}"
     allowed = {"work": ("s3", arrivals), "failed-runs": ("events", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/")}
