@@ -1,5 +1,5 @@
 output "bootstrap" {
-  description = "What an environment is given; `make bootstrap` writes it to envs/<environment>/bootstrap.auto.tfvars.json."
+  description = "Settings for an environment. `make bootstrap` writes them to envs/<environment>/bootstrap.auto.tfvars.json."
   value = {
     kms_key_arn   = local.kms_key_arn
     models_bucket = module.models.name
@@ -8,16 +8,16 @@ output "bootstrap" {
 }
 
 output "state_bucket" {
-  description = "Where Terraform keeps the states, this one too."
+  description = "Location of Terraform's states, including this one."
   value       = module.state.name
 }
 
 output "github_repository" {
-  description = "Whose workflows may deploy; null: nobody's."
+  description = "Repository whose workflows may deploy. null: none."
   value       = var.github_repository
 }
 
 output "deploy_role_arn" {
-  description = "Role that GitHub's workflows take on to deploy; null: there is none."
+  description = "Role for deployments by GitHub's workflows. null: none."
   value       = one(aws_iam_role.deploy[*].arn)
 }

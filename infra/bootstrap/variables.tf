@@ -1,15 +1,15 @@
 variable "environment" {
-  description = "Second part of every name, such as dev or prod: the one value that a newcomer sets."
+  description = "Second part of every name, such as dev or prod. The only value that a newcomer has to set."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment)) && var.environment != "deploy"
-    error_message = "environment is 2 to 10 lower-case letters and digits, a letter first, and not deploy, by which the deploy role is named."
+    error_message = "environment is 2 to 10 lower-case letters and digits, begins with a letter, and is not deploy, the name of the deploy role."
   }
 }
 
 variable "account_id" {
-  description = "The account to deploy to, which `make bootstrap` takes from the caller; credentials of any other are refused."
+  description = "The account to deploy to, from the caller of `make bootstrap`. Credentials of another account are refused."
   type        = string
 
   validation {
@@ -19,7 +19,7 @@ variable "account_id" {
 }
 
 variable "region" {
-  description = "Region to deploy to, which `make bootstrap` takes from the profile."
+  description = "Region to deploy to, from the profile of `make bootstrap`."
   type        = string
 }
 
@@ -30,18 +30,18 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,24}$", var.name))
-    error_message = "name is 2 to 25 lower-case letters, digits and hyphens, a letter first: bucket names are made from it."
+    error_message = "name is 2 to 25 lower-case letters, digits and hyphens, and begins with a letter: bucket names are made from it."
   }
 }
 
 variable "kms_key_arn" {
-  description = "A key of yours for streams, buckets, logs and alarms, whose policy says what key.tf says; null: one is made."
+  description = "Your own key for streams, buckets, logs and alarms, with the policy in key.tf. null: a key is made."
   type        = string
   default     = null
 }
 
 variable "github_repository" {
-  description = "Repository on GitHub, owner/name, whose workflows may deploy; null: none, and there is no deploy role."
+  description = "Repository on GitHub, owner/name, whose workflows may deploy. null: no deploy role."
   type        = string
   default     = null
 
@@ -52,13 +52,13 @@ variable "github_repository" {
 }
 
 variable "makes_github_provider" {
-  description = "Whether GitHub's identity provider is made here; an account has one, and `make bootstrap` looks whether it is there."
+  description = "Whether to make GitHub's identity provider. An account has only one, and `make bootstrap` checks whether it exists."
   type        = bool
   default     = true
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be. With a boundary, the deploy role can make no role without it."
+  description = "Your organisation's rules for every role. Attributes: modules/function. With a boundary, the deploy role can make no role without it."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -67,19 +67,19 @@ variable "roles" {
 }
 
 variable "streams" {
-  description = "Names of streams that the environment names otherwise than <name>-<environment>-…: the deploy role may make them too."
+  description = "Names of streams without the prefix <name>-<environment>-. The deploy role may also make these."
   type        = list(string)
   default     = []
 }
 
 variable "buckets" {
-  description = "Buckets of yours whose notifications a deployment owns: the deploy role may set them."
+  description = "Your buckets whose notifications a deployment owns. The deploy role may set them."
   type        = list(string)
   default     = []
 }
 
 variable "found" {
-  description = "What there is already, by kind; `make bootstrap` looks for it."
+  description = "Existing resources, by kind, as `make bootstrap` found them."
   type        = map(string)
   default     = {}
 }

@@ -1,5 +1,5 @@
 output "consumer" {
-  description = "What runs, for operators."
+  description = "The running parts, for operators."
   value = {
     function_name     = module.consumer.function_name
     alias             = module.consumer.alias

@@ -1,21 +1,21 @@
 variable "name" {
-  description = "What the consumer is called, after stream-consumer-<environment>-: its function, role, log group and consumer group."
+  description = "Name of the consumer, after stream-consumer-<environment>-. Part of the names of its function, role, log group and consumer group."
   type        = string
   default     = "kafka"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.name)) && !contains(["web", "batch", "batch-starter", "batch-interval", "ends-canaries"], var.name)
-    error_message = "A consumer's name is 1 to 20 lower-case letters, digits and hyphens, a letter first, and no interface of infra/envs has it."
+    error_message = "A consumer's name is 1 to 20 lower-case letters, digits and hyphens, begins with a letter, and is not the name of an interface in infra/envs."
   }
 }
 
 variable "environment" {
-  description = "The environment that `make bootstrap` made: its name is in every name here."
+  description = "The environment of `make bootstrap`. Every name here contains it."
   type        = string
 }
 
 variable "account_id" {
-  description = "The account to deploy to; credentials of any other are refused. `make bootstrap` writes it to bootstrap.auto.tfvars.json."
+  description = "The account to deploy to. Credentials of another account are refused. `make bootstrap` writes it to bootstrap.auto.tfvars.json."
   type        = string
 }
 
@@ -25,7 +25,7 @@ variable "region" {
 }
 
 variable "bootstrap" {
-  description = "What the environment stands on: key, models bucket, repositories; `make bootstrap` writes it to bootstrap.auto.tfvars.json."
+  description = "Resources of the bootstrap: key, models bucket, repositories; `make bootstrap` writes it to bootstrap.auto.tfvars.json."
   type        = any
 }
 
@@ -40,24 +40,24 @@ variable "image_digest" {
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "roles" {
-  description = "What your organisation asks of every role; modules/function says what it may hold."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type        = any
   default     = {}
 }
 
 variable "cluster" {
-  description = "Your cluster; `cluster` of modules/kafka-consumer says what it may hold."
+  description = "Your cluster. Attributes: `cluster` of modules/kafka-consumer."
   type        = any
 }
 
 variable "topic" {
-  description = "The topic that is read."
+  description = "The input topic."
   type        = string
 }
 
@@ -68,30 +68,30 @@ variable "consumer_group" {
 }
 
 variable "network" {
-  description = "Where the brokers are reached from; `network` of modules/kafka-consumer says what it may hold. null: in no VPC."
+  description = "Network of the brokers. Attributes: `network` of modules/kafka-consumer. null: in no VPC."
   type        = any
   default     = null
 }
 
 variable "function" {
-  description = "Size and warmth of the function; `function` of modules/kafka-consumer says what it may hold."
+  description = "Size and warmth of the function. Attributes: `function` of modules/kafka-consumer."
   type        = any
   default     = {}
 }
 
 variable "mapping" {
-  description = "How Lambda reads the topic; `mapping` of modules/kafka-consumer says what it may hold."
+  description = "Reading of the topic by Lambda. Attributes: `mapping` of modules/kafka-consumer."
   type        = any
   default     = {}
 }
 
 variable "output" {
-  description = "Where predictions go, a topic of the cluster or a Kinesis stream of yours; `output` of modules/kafka-consumer says what it may hold."
+  description = "Target of predictions, a topic of the cluster or your Kinesis stream. Attributes: `output` of modules/kafka-consumer."
   type        = any
 }
 
 variable "model" {
-  description = "The model, unless it is baked into the image; `model` of modules/kafka-consumer says what it may hold."
+  description = "The model, unless it is baked into the image. Attributes: `model` of modules/kafka-consumer."
   type        = any
   default     = {}
 }
@@ -103,18 +103,18 @@ variable "settings" {
 }
 
 variable "release" {
-  description = "Which version the mapping invokes, and the share of the batches that the newest one gets; null: the newest."
+  description = "Version that the mapping invokes, and the newest version's share of the batches. null: the newest version."
   type        = any
   default     = null
 }
 
 variable "alarms" {
-  description = "Who is told, and when; `alarms` of modules/kafka-consumer says what it may hold."
+  description = "Receivers and thresholds of alarms. Attributes: `alarms` of modules/kafka-consumer."
   type        = any
 }
 
 variable "disposable" {
-  description = "Let `terraform destroy` delete dead letters that nobody has looked at."
+  description = "Let `terraform destroy` delete unread dead letters."
   type        = bool
   default     = false
 }

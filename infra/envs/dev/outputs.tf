@@ -1,4 +1,4 @@
 output "system" {
-  description = "What operators, `make rollback` and the smoke test ask for; modules/system describes it."
+  description = "Facts for operators, `make rollback` and the smoke test, described in modules/system."
   value       = module.system
 }

@@ -1,7 +1,7 @@
 # The same file in every environment, held so by the checks: what differs is in main.tf and in the tfvars.
 
 variable "account_id" {
-  description = "The account to deploy to; credentials of any other are refused. `make bootstrap` writes it to bootstrap.auto.tfvars.json."
+  description = "The account to deploy to. Credentials of another account are refused. `make bootstrap` writes it to bootstrap.auto.tfvars.json."
   type        = string
 }
 
@@ -11,7 +11,7 @@ variable "region" {
 }
 
 variable "bootstrap" {
-  description = "What the environment stands on: key, models bucket, repositories; `make bootstrap` writes it to bootstrap.auto.tfvars.json."
+  description = "Resources of the bootstrap: key, models bucket, repositories; `make bootstrap` writes it to bootstrap.auto.tfvars.json."
   type        = any
 }
 
@@ -27,73 +27,73 @@ variable "doors_image_digest" {
 }
 
 variable "training_image_digest" {
-  description = "Digest of the image that trains, sha256:…; `make deploy TRAINING=1` writes it to release.auto.tfvars.json."
+  description = "Digest of the image of training, sha256:…; `make deploy TRAINING=1` writes it to release.auto.tfvars.json."
   type        = string
   default     = null
 }
 
 variable "architecture" {
-  description = "What the image was built for, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
+  description = "Architecture of the image, arm64 or x86_64; `make deploy` writes it to release.auto.tfvars.json."
   type        = string
   default     = "arm64"
 }
 
 variable "roles" {
-  description = "What your organisation asks of every role: `roles` of modules/system says what it may hold."
+  description = "Your organisation's rules for every role. Attributes: `roles` of modules/system."
   type        = any
   default     = {}
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the functions run in: `vpc` of modules/system says what it may hold. null: none."
+  description = "Your subnets and security groups for the functions. Attributes: `vpc` of modules/system. null: none."
   type        = any
   default     = null
 }
 
 variable "input" {
-  description = "The input stream; `input` of modules/system says what it may hold."
+  description = "The input stream. Attributes: `input` of modules/system."
   type        = any
   default     = {}
 }
 
 variable "consumers" {
-  description = "The consumers of the input stream, by name; `consumers` of modules/system says what each may hold. As it stands: one, with the model of its image, that does not mind silence."
+  description = "The consumers of the input stream, by name. Attributes: `consumers` of modules/system. By default one consumer, with the model of its image, and without an alarm on silence."
   type        = any
   default     = { ride-duration = { alarms = { no_data_minutes = 0 } } }
 }
 
 variable "batch" {
-  description = "Score files; `batch` of modules/system says what it may hold. null: no batch interface."
+  description = "Score files. Attributes: `batch` of modules/system. null: no batch interface."
   type        = any
   default     = null
 }
 
 variable "web" {
-  description = "Answer over HTTPS; `web` of modules/system says what it may hold. null: no web interface."
+  description = "Answer over HTTPS. Attributes: `web` of modules/system. null: no web interface."
   type        = any
   default     = null
 }
 
 variable "release_trigger" {
-  description = "Release a new champion of a model by GitHub's workflow; `release_trigger` of modules/system says what it may hold. null: a promotion releases nothing."
+  description = "Release a new champion of a model by GitHub's workflow. Attributes: `release_trigger` of modules/system. null: a promotion releases nothing."
   type        = any
   default     = null
 }
 
 variable "training" {
-  description = "Train by schedule; `training` of modules/system says what it may hold. null: nobody does."
+  description = "Train by schedule. Attributes: `training` of modules/system. null: off."
   type        = any
   default     = null
 }
 
 variable "monitor" {
-  description = "Watch whether a consumer's model is still right; `monitor` of modules/system says what it may hold. null: nobody does."
+  description = "Watch the inputs and predictions of a consumer's model. Attributes: `monitor` of modules/system. null: off."
   type        = any
   default     = null
 }
 
 variable "archive" {
-  description = "Keep what comes onto the streams as files, and judge predictions by outcomes; `archive` of modules/system says what it may hold. null: nobody does."
+  description = "Keep the records of the streams as files, and judge predictions by outcomes. Attributes: `archive` of modules/system. null: off."
   type        = any
   default     = null
 }
@@ -105,7 +105,7 @@ variable "model_digests" {
 }
 
 variable "releases" {
-  description = "What does not run its newest version, by consumer or web; `make rollback` writes it to release.auto.tfvars.json."
+  description = "Parts that do not run their newest version, by consumer or web; `make rollback` writes it to release.auto.tfvars.json."
   type        = any
   default     = {}
 }
@@ -117,7 +117,7 @@ variable "challengers" {
 }
 
 variable "emails" {
-  description = "Who is told of alarms."
+  description = "Receivers of alarms."
   type        = set(string)
   default     = []
 }

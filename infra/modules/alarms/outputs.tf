@@ -1,5 +1,5 @@
 output "composite_alarms" {
-  description = "Names of the composite alarms, which a deployment watches."
+  description = "Names of the composite alarms. A deployment watches them."
   value       = [for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_name]
 }
 

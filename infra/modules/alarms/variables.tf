@@ -1,10 +1,10 @@
 variable "groups" {
-  description = "What is watched: a group's key to the first part of its alarms' names."
+  description = "First part of the alarms' names, by the key of a group."
   type        = map(string)
 }
 
 variable "alarms" {
-  description = "The alarms, by <group>/<alarm>. Each says why it exists (reason) and what to do first (runbook); both are in its mail, and the README's table is made from them."
+  description = "The alarms, by <group>/<alarm>. Each has a reason and a runbook (the first thing to do). Both are in its mail, and the README's table is made from them."
   type = map(object({
     severity   = string # page: events are late or lost now; ticket: somebody should look today
     namespace  = optional(string)
@@ -49,6 +49,6 @@ variable "alarms" {
 }
 
 variable "topic_arn" {
-  description = "Who is told."
+  description = "Receivers of alarms."
   type        = string
 }

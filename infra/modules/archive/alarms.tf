@@ -15,8 +15,8 @@ module "alarms" {
       behind = {
         severity  = "page", namespace = "AWS/Firehose", metric = "KinesisMillisBehindLatest", dimensions = local.dimensions[folder], statistic = "Maximum"
         threshold = stream.retention_hours * 1800000, period = 300, periods = 3, breaching = 3
-        reason    = "The archive of ${stream.name} is behind by half of the ${stream.retention_hours} hours that the stream keeps; what it expires is in no archive."
-        runbook   = "Mend what the log group ${local.log} names: the role ${local.names[folder]}, the key, the bucket. Firehose goes on by itself."
+        reason    = "The archive of ${stream.name} is behind by half of the ${stream.retention_hours} hours that the stream keeps; expired records are in no archive."
+        runbook   = "Correct the fault in the log group ${local.log}: the role ${local.names[folder]}, the key, the bucket. Firehose continues by itself."
       }
       late = {
         severity  = "ticket", namespace = "AWS/Firehose", metric = "DeliveryToS3.DataFreshness", dimensions = local.dimensions[folder], statistic = "Maximum"
@@ -28,7 +28,7 @@ module "alarms" {
         severity  = "ticket", expression = "1 - success"
         over      = { success = { namespace = "AWS/Firehose", metric = "DeliveryToS3.Success", statistic = "Average", dimensions = local.dimensions[folder] } }
         threshold = 0, period = 300, periods = 3, breaching = 3
-        reason    = "S3 refuses what should be archived of ${stream.name}; Firehose tries for a day, and stops reading the stream meanwhile."
+        reason    = "S3 refuses archive files of ${stream.name}; Firehose tries for a day, and stops reading the stream meanwhile."
         runbook   = "Read the log group ${local.log}: mostly the bucket's policy, the key's, or the role ${local.names[folder]}."
       }
     } : "archive/${alarm}-${replace(folder, "/", "-")}" => merge(definition, { missing = "notBreaching" })

@@ -4,11 +4,11 @@ output "delivery_streams" {
 }
 
 output "log_group" {
-  description = "Where Firehose tells of errors."
+  description = "Log of Firehose's errors."
   value       = aws_cloudwatch_log_group.this.name
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms, which a deployment watches."
+  description = "Names of the composite alarms. A deployment watches them."
   value       = module.alarms.composite_alarms
 }

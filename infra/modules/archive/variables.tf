@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that the streams are in, from which ARNs are made."
+  description = "Account of the streams, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -18,7 +18,7 @@ variable "kms_key_arn" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
@@ -27,7 +27,7 @@ variable "roles" {
 }
 
 variable "bucket" {
-  description = "Where the archives are: a bucket with a bucket key, as modules/bucket makes."
+  description = "Bucket of the archives, with a bucket key, as modules/bucket makes."
   type = object({
     arn         = string
     kms_key_arn = string
@@ -35,7 +35,7 @@ variable "bucket" {
 }
 
 variable "streams" {
-  description = "What is archived, by the folder of the bucket that it goes to, such as events or predictions/rides."
+  description = "Streams to archive, by folder of the bucket, such as events or predictions/rides."
   type = map(object({
     name            = string
     arn             = string
@@ -60,7 +60,7 @@ variable "streams" {
 }
 
 variable "buffer" {
-  description = "When an object is written: once it is so old, or before it is compressed so large."
+  description = "Age or size (before compression) at which an object is written."
   type = object({
     seconds = optional(number, 300)
     mb      = optional(number, 64)
@@ -80,6 +80,6 @@ variable "log_retention_days" {
 }
 
 variable "topic_arn" {
-  description = "Who is told of alarms."
+  description = "Receivers of alarms."
   type        = string
 }

@@ -22,7 +22,7 @@ module "alarms" {
       severity  = "ticket", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", dimensions = local.queue_dimensions["dead-letters"]
       threshold = 0, period = 300, periods = 1, breaching = 1, missing = "notBreaching"
       reason    = "A file could not be scored in ${var.queue.max_receives} tries."
-      runbook   = "The message names it and the tasks' log says why; mend it, then start the redrive of the queue ${local.queues["dead-letters"].name}."
+      runbook   = "The message names it and the tasks' log says why; correct the fault, then start the redrive of the queue ${local.queues["dead-letters"].name}."
     }
     failed-runs = {
       severity  = "ticket", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", statistic = "Maximum", dimensions = local.queue_dimensions["failed-runs"]
@@ -45,7 +45,7 @@ module "alarms" {
     schedule-dropped = {
       severity  = "page", namespace = "AWS/Scheduler", metric = "InvocationDroppedCount", statistic = "Sum", dimensions = local.schedule_dimensions
       threshold = 0, period = 300, periods = 3, breaching = 3, missing = "notBreaching"
-      reason    = "The scheduler gives up starting what it should."
+      reason    = "The scheduler failed to start a run."
       runbook   = "Look at TargetErrorCount of the group and at the role ${var.name}-schedules."
     }
     schedule-unkept = {

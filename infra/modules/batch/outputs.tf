@@ -1,5 +1,5 @@
 output "input" {
-  description = "Where files are scored from: bucket and prefix."
+  description = "Bucket and prefix of the files to score."
   value       = "s3://${var.input.bucket}/${var.input.prefix}"
 }
 
@@ -9,12 +9,12 @@ output "queue" {
 }
 
 output "dead_letter_queue" {
-  description = "Where files go that could not be scored: name, URL and ARN."
+  description = "Queue of files that could not be scored: name, URL and ARN."
   value       = { name = local.queues["dead-letters"].name, url = aws_sqs_queue.kept["dead-letters"].url, arn = local.queue_arns["dead-letters"] }
 }
 
 output "failed_runs_queue" {
-  description = "Where runs are told of that did not start or ended badly: name, URL and ARN."
+  description = "Queue of runs that did not start or that failed: name, URL and ARN."
   value       = { name = local.queues["failed-runs"].name, url = aws_sqs_queue.kept["failed-runs"].url, arn = local.queue_arns["failed-runs"] }
 }
 
@@ -39,17 +39,17 @@ output "starter" {
 }
 
 output "interval" {
-  description = "The function that scores an interval, and its alias; null: a task does, or nothing."
+  description = "The function that scores an interval, and its alias. null: a task scores it, or there is no interval."
   value       = one([for function in module.interval : { function_name = function.name, alias = function.alias }])
 }
 
 output "log_group" {
-  description = "Where the tasks write."
+  description = "Location of the tasks' results."
   value       = local.log_group
 }
 
 output "notification" {
-  description = "What the owner of the input bucket's notifications adds to them, unless input.owns_notifications; null: nothing is scored on arrival."
+  description = "Notifications that the owner of the input bucket must add, unless input.owns_notifications. null: nothing is scored on arrival."
   value = local.on_arrival ? {
     queue_arn     = local.queue_arns["work"]
     events        = ["s3:ObjectCreated:*"]
@@ -60,11 +60,11 @@ output "notification" {
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms, which a deployment watches."
+  description = "Names of the composite alarms. A deployment watches them."
   value       = module.alarms.composite_alarms
 }
 
 output "taken" {
-  description = "The variables `network`, `queue`, `task` and `interval` as they were taken: with their defaults, and without attributes of another name."
+  description = "The variables `network`, `queue`, `task` and `interval` as Terraform read them: with defaults, and without unknown attributes."
   value       = { network = var.network, queue = var.queue, task = var.task, interval = var.interval }
 }

@@ -4,12 +4,12 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9][a-zA-Z0-9_-]{0,49}$", var.name))
-    error_message = "The name is 1 to 50 letters, digits, hyphens and underscores, for roles and functions add to it: shorten it."
+    error_message = "The name is 1 to 50 letters, digits, hyphens and underscores, since roles and functions add to it: shorten it."
   }
 }
 
 variable "account" {
-  description = "The account that it runs in, from which ARNs are made."
+  description = "Account, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -38,13 +38,13 @@ variable "repository" {
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the functions (starter and interval) run in; null: none, and AWS's services are reached without endpoints."
+  description = "Your subnets and security groups for the functions (starter and interval). null: no VPC, and AWS's services need no endpoints."
   type = object({
     subnet_ids         = set(string)
     security_group_ids = set(string) # outgoing TLS is enough
@@ -53,7 +53,7 @@ variable "vpc" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -62,7 +62,7 @@ variable "roles" {
 }
 
 variable "input" {
-  description = "Which objects are scored."
+  description = "Objects to score."
   type = object({
     bucket      = string
     prefix      = optional(string, "rides/")
@@ -80,7 +80,7 @@ variable "input" {
 }
 
 variable "output" {
-  description = "Where results go."
+  description = "Location of results."
   type = object({
     bucket      = string
     prefix      = optional(string, "predictions/")
@@ -89,17 +89,17 @@ variable "output" {
 
   validation {
     condition     = can(regex("^([a-zA-Z0-9!_.-]+/)+$", var.output.prefix))
-    error_message = "output.prefix is a folder with a slash at its end, for the tasks may write and delete there and nowhere else."
+    error_message = "output.prefix is a folder with a slash at its end, since the tasks may write and delete only there."
   }
 
   validation {
     condition     = var.output.bucket != var.input.bucket || !(startswith(var.output.prefix, var.input.prefix) || startswith(var.input.prefix, var.output.prefix))
-    error_message = "Results that lie among the inputs would be scored again, for ever: give output.prefix a folder of its own, or another bucket."
+    error_message = "Results that lie among the inputs would be scored again, forever: give output.prefix a folder of its own, or another bucket."
   }
 }
 
 variable "queue" {
-  description = "How often and how long a file is tried."
+  description = "Number and length of the tries of a file."
   type = object({
     visibility_seconds = optional(number, 300)     # after which the message of a worker that died comes again; a living one extends it
     max_receives       = optional(number, 5)       # tries before the message goes to the dead-letter queue
@@ -115,12 +115,12 @@ variable "queue" {
 
   validation {
     condition     = var.queue.max_receives >= 2 && var.queue.max_receives <= 1000 && floor(var.queue.max_receives) == var.queue.max_receives
-    error_message = "queue.max_receives is 2 to 1000: with 1, a worker that is stopped would make a dead letter of a good file."
+    error_message = "queue.max_receives is 2 to 1000: with 1, stopping a worker would make a dead letter of a good file."
   }
 
   validation {
     condition     = var.queue.retention_seconds >= 3600 && var.queue.retention_seconds <= 1209600 && floor(var.queue.retention_seconds) == var.queue.retention_seconds
-    error_message = "queue.retention_seconds is 3600 to 1209600, SQS's longest: what is older is lost without a trace."
+    error_message = "queue.retention_seconds is 3600 to 1209600, SQS's longest: older messages are lost without a trace."
   }
 
   validation {
@@ -130,7 +130,7 @@ variable "queue" {
 }
 
 variable "network" {
-  description = "Where the tasks run: in a VPC of yours, from which S3, SQS, ECR and CloudWatch Logs can be reached."
+  description = "Your VPC for the tasks, from which S3, SQS, ECR and CloudWatch Logs can be reached."
   type = object({
     subnet_ids         = list(string)
     security_group_ids = list(string)          # outgoing TLS is enough
@@ -149,7 +149,7 @@ variable "network" {
 }
 
 variable "task" {
-  description = "Size of a task, and how many may run for the queue."
+  description = "Size and largest number of tasks."
   type = object({
     cpu                = optional(number, 1024) # 1024 are one vCPU
     memory_mb          = optional(number, 2048)
@@ -202,7 +202,7 @@ variable "task" {
 }
 
 variable "on_arrival" {
-  description = "Score each file when it arrives. To be said with an interval, which reads the same files; null: they are."
+  description = "Score each file on arrival. Set this if there is an interval, which reads the same files. null: true."
   type        = bool
   default     = null
 
@@ -218,7 +218,7 @@ variable "on_arrival" {
 }
 
 variable "interval" {
-  description = "Score what an interval left behind, by schedule; null: only what arrives."
+  description = "Score an interval's files by schedule. null: only arriving files."
   type = object({
     runs_on          = string # fargate, or lambda for intervals that are scored within 15 minutes
     length           = optional(string, "month")
@@ -277,7 +277,7 @@ variable "interval" {
 }
 
 variable "model" {
-  description = "The model, unless it is baked into the image; modules/model-access says what it may be."
+  description = "The model, unless it is baked into the image. Attributes: modules/model-access."
   type = object({
     location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
     digest      = optional(string) # sha256 of the model directory, obligatory for a pickled model
@@ -295,12 +295,12 @@ variable "environment" {
     condition = length(setintersection(keys(var.environment), [
       "AWS_DEFAULT_REGION", "MODEL_LOCATION", "MODEL_DIGEST", "BATCH_INPUT", "BATCH_OUTPUT", "BATCH_OUTPUT_KEYED", "BATCH_INTERVAL", "DATE", "SCHEDULED_TIME",
     ])) == 0
-    error_message = "These settings follow from other variables (model, input, output, interval) or from the schedule: change those instead of environment."
+    error_message = "These settings follow from other variables (model, input, output, interval) or from the schedule: change those variables instead of environment."
   }
 }
 
 variable "alarms" {
-  description = "When somebody is told."
+  description = "Thresholds of the alarms."
   type = object({
     topic_arn   = string                 # modules/observability has one
     age_seconds = optional(number, 3600) # how long a file may wait

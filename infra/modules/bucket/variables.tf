@@ -4,7 +4,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.name))
-    error_message = "A bucket name is 3 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends: shorten or change the name."
+    error_message = "A bucket name is 3 to 63 lower-case letters, digits and hyphens, with a letter or digit at start and end: shorten or change the name."
   }
 }
 
@@ -20,18 +20,18 @@ variable "partition" {
 }
 
 variable "expire_days" {
-  description = "Key prefix (or \"\" for all keys) to the days after which its objects are deleted. A prefix that is not here is kept for ever."
+  description = "Key prefix (or \"\" for all keys) to the days after which its objects are deleted. Objects with other prefixes are kept forever."
   type        = map(number)
   default     = {}
 
   validation {
     condition     = alltrue([for days in values(var.expire_days) : days >= 1 && floor(days) == days])
-    error_message = "Objects expire after a whole number of days, 1 or more: leave a prefix out to keep its objects for ever."
+    error_message = "Objects expire after a whole number of days, 1 or more: leave a prefix out to keep its objects forever."
   }
 }
 
 variable "noncurrent_days" {
-  description = "Days for which an overwritten or deleted version can be brought back."
+  description = "Days in which an overwritten or deleted version can be restored."
   type        = number
   default     = 30
 
@@ -42,7 +42,7 @@ variable "noncurrent_days" {
 }
 
 variable "force_destroy" {
-  description = "Let `terraform destroy` delete the bucket with what is in it."
+  description = "Let `terraform destroy` delete the bucket with its content."
   type        = bool
   default     = false
 }

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that the functions run in, from which ARNs are made."
+  description = "Account of the functions, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -13,7 +13,7 @@ variable "account" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -27,7 +27,7 @@ variable "functions" {
 }
 
 variable "until" {
-  description = "When the canaries that run end at the latest, RFC 3339 in UTC, by name of the function."
+  description = "Latest end of the running canaries, RFC 3339 in UTC, by name of the function."
   type        = map(string)
   default     = {}
 

@@ -34,7 +34,7 @@ output "memory_mb" {
 }
 
 output "window_seconds" {
-  description = "How long a batch may wait to be filled."
+  description = "Longest wait for a full batch."
   value       = var.mapping.window_seconds
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that the function runs in, from which ARNs are made."
+  description = "Account of the function, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -18,18 +18,18 @@ variable "kms_key_arn" {
 }
 
 variable "image_uri" {
-  description = "The image, by digest: what runs is then what was tested, whatever happens to a tag."
+  description = "The image, by digest, so that exactly the tested image runs."
   type        = string
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  description = "Your subnets and security groups for the function. null: no VPC, and AWS's services need no endpoints."
   type = object({
     subnet_ids         = set(string)
     security_group_ids = set(string) # outgoing TLS is enough
@@ -38,7 +38,7 @@ variable "vpc" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -73,7 +73,7 @@ variable "function" {
 }
 
 variable "input_stream" {
-  description = "The stream that is read: output `stream` of modules/stream, or the facts of a stream made elsewhere."
+  description = "The input stream: output `stream` of modules/stream, or the facts of another stream."
   type = object({
     name                = string
     arn                 = string
@@ -86,7 +86,7 @@ variable "input_stream" {
 }
 
 variable "ordered" {
-  description = "Whether the order of a partition key's events matters to the readers of the predictions."
+  description = "Whether readers of the predictions depend on the order of a partition key's events."
   type        = bool
   default     = true
 
@@ -97,7 +97,7 @@ variable "ordered" {
 }
 
 variable "mapping" {
-  description = "How Lambda reads the stream and what it does when a batch fails."
+  description = "Reading of the stream by Lambda, and the handling of failed batches."
   type = object({
     enabled                    = optional(bool, true)
     batch_size                 = optional(number, 1000)
@@ -163,7 +163,7 @@ variable "mapping" {
 }
 
 variable "output_stream" {
-  description = "The stream that predictions are put on."
+  description = "The output stream."
   type = object({
     name        = string
     arn         = string
@@ -172,12 +172,12 @@ variable "output_stream" {
 
   validation {
     condition     = var.output_stream.arn != var.input_stream.arn
-    error_message = "A consumer that puts its predictions on the stream it reads would feed on them for ever: give it an output stream of its own."
+    error_message = "A consumer that puts its predictions on the stream it reads would feed on them forever: give it an output stream of its own."
   }
 }
 
 variable "dead_letters" {
-  description = "Where invalid records and on-failure documents go."
+  description = "Location of dead letters and on-failure documents."
   type = object({
     bucket            = string
     bucket_arn        = string
@@ -202,7 +202,7 @@ variable "model" {
 }
 
 variable "challenger" {
-  description = "A second model that scores each batch after the first one (docs/challenger.md); null: none. Its process needs 512 MB more of function.memory_mb."
+  description = "A second model that scores each batch after the first (docs/challenger.md); null: none. Add 512 MB to function.memory_mb for it."
   type = object({
     location    = string           # as model.location
     digest      = optional(string) # sha256 of the model directory, obligatory for a pickled model
@@ -219,17 +219,17 @@ variable "challenger" {
 
   validation {
     condition     = var.challenger == null || try(length(var.challenger.location) > 0, false)
-    error_message = "challenger.location names the second model; without a challenger leave the whole of it out."
+    error_message = "challenger.location is the second model. Without a challenger, leave challenger out."
   }
 
   validation {
     condition     = var.challenger == null || try(var.challenger.stream.arn != var.input_stream.arn, true)
-    error_message = "challenger.stream is the stream that is read, so the challenger's predictions would come back as events: name another."
+    error_message = "challenger.stream is the input stream, so the challenger's predictions would come back as events: name another."
   }
 
   validation {
     condition     = var.challenger == null || try(var.challenger.stream.arn != var.output_stream.arn, true)
-    error_message = "challenger.stream is the output stream, whose readers could not tell the challenger's predictions from the model's: name another."
+    error_message = "challenger.stream is the output stream, so readers could not distinguish the predictions of challenger and model: name another."
   }
 
   validation {
@@ -244,12 +244,12 @@ variable "challenger" {
 
   validation {
     condition     = var.challenger == null || try(var.challenger.timeout_ms < var.function.timeout_seconds * 1000, true)
-    error_message = "The challenger is asked only if the whole of challenger.timeout_ms is left, so it would never be: lower challenger.timeout_ms below function.timeout_seconds."
+    error_message = "The challenger is asked only if challenger.timeout_ms is left, which would never happen: lower challenger.timeout_ms below function.timeout_seconds."
   }
 }
 
 variable "environment" {
-  description = "More settings of the handler; docs/settings.md names them all."
+  description = "More settings of the handler. docs/settings.md has a table of all."
   type        = map(string)
   default     = {}
 
@@ -259,7 +259,7 @@ variable "environment" {
       "CHALLENGER_LOCATION", "CHALLENGER_DIGEST", "CHALLENGER_STREAM", "CHALLENGER_THRESHOLD", "CHALLENGER_TIMEOUT_MS",
       "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
     ])) == 0
-    error_message = "These settings follow from other variables (output_stream, model, challenger, dead_letters, function.log_level, name), and so do the permissions and alarms: change those instead of environment."
+    error_message = "These settings follow from other variables (output_stream, model, challenger, dead_letters, function.log_level, name), and so do the permissions and alarms: change those variables instead of environment."
   }
 
   validation {
@@ -269,7 +269,7 @@ variable "environment" {
 }
 
 variable "release" {
-  description = "Which version the mapping invokes; null: the newest."
+  description = "Version that the mapping invokes. null: the newest."
   type = object({
     version       = string              # the number of a published version
     canary_weight = optional(number, 0) # share of the batches that the newest version gets, 0..1

@@ -9,16 +9,16 @@ output "arn" {
 }
 
 output "dead_letter_prefix" {
-  description = "Where the consumers' dead letters go."
+  description = "Location of the consumers' dead letters."
   value       = var.dead_letter_prefix
 }
 
 output "on_failure_prefix" {
-  description = "Where Lambda puts the mappings' on-failure documents."
+  description = "Location of the mappings' on-failure documents."
   value       = local.on_failure_prefix
 }
 
 output "profile_prefix" {
-  description = "Where the monitor puts the profiles of windows."
+  description = "Location of the monitor's profiles of windows."
   value       = local.profile_prefix
 }

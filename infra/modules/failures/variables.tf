@@ -15,7 +15,7 @@ variable "partition" {
 }
 
 variable "dead_letter_prefix" {
-  description = "Where the consumers' dead letters go; each consumer adds its own name, for two consumers of one stream would otherwise overwrite each other's."
+  description = "Location of the consumers' dead letters. Each consumer adds its name, so that consumers of one stream do not overwrite each other's."
   type        = string
   default     = "dead-letters"
 
@@ -32,13 +32,13 @@ variable "keep_days" {
 }
 
 variable "keep_profile_days" {
-  description = "Days for which drift can be looked up."
+  description = "Days to keep the profiles of windows. Older drift cannot be looked up."
   type        = number
   default     = 400
 }
 
 variable "force_destroy" {
-  description = "Let `terraform destroy` delete what was never redriven."
+  description = "Let `terraform destroy` delete dead letters that were never redriven."
   type        = bool
   default     = false
 }

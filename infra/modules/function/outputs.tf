@@ -9,7 +9,7 @@ output "arn" {
 }
 
 output "alias" {
-  description = "Name of the alias that is invoked."
+  description = "Name of the alias to invoke."
   value       = aws_lambda_alias.live.name
 }
 
@@ -19,7 +19,7 @@ output "alias_arn" {
 }
 
 output "invoke_arn" {
-  description = "ARN by which an API invokes the alias."
+  description = "ARN of the alias for an API."
   value       = aws_lambda_alias.live.invoke_arn
 }
 
@@ -44,7 +44,7 @@ output "settings" {
 }
 
 output "reserved_concurrency" {
-  description = "How many environments there are at most; -1: as many as the account has."
+  description = "Highest number of environments. -1: the account's limit."
   value       = aws_lambda_function.this.reserved_concurrent_executions
 }
 
@@ -54,6 +54,6 @@ output "policies" {
 }
 
 output "dimensions" {
-  description = "Dimensions of the alias's metrics: an alarm on the bare function would add up all aliases."
+  description = "Dimensions of the alias's metrics. An alarm on the bare function would add up all aliases."
   value       = { FunctionName = var.name, Resource = "${var.name}:${aws_lambda_alias.live.name}" }
 }

@@ -9,12 +9,12 @@ variable "name" {
 }
 
 variable "description" {
-  description = "What the function does, for people."
+  description = "Description of the function, for people."
   type        = string
 }
 
 variable "account" {
-  description = "The account that the function runs in, from which ARNs are made."
+  description = "Account of the function, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -28,7 +28,7 @@ variable "kms_key_arn" {
 }
 
 variable "image_uri" {
-  description = "The image, by digest: what runs is then what was tested, whatever happens to a tag."
+  description = "The image, by digest, so that exactly the tested image runs."
   type        = string
 
   validation {
@@ -38,13 +38,13 @@ variable "image_uri" {
 }
 
 variable "handler" {
-  description = "The handler that this function runs; null: the image's own."
+  description = "Handler of the function. null: the image's default."
   type        = string
   default     = null
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 
@@ -97,7 +97,7 @@ variable "function" {
 
   validation {
     condition     = var.function.reserved_concurrency == null || try(var.function.reserved_concurrency >= var.function.provisioned_concurrency, false)
-    error_message = "Provisioned concurrency is taken out of the reserved: raise function.reserved_concurrency or lower function.provisioned_concurrency."
+    error_message = "Provisioned concurrency is a part of the reserved concurrency: raise function.reserved_concurrency or lower function.provisioned_concurrency."
   }
 
   validation {
@@ -112,7 +112,7 @@ variable "function" {
 }
 
 variable "environment" {
-  description = "Settings of the handler, beside those of logs and metrics."
+  description = "Settings of the handler, without those of logs and metrics."
   type        = map(string)
   default     = {}
 
@@ -123,7 +123,7 @@ variable "environment" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role."
+  description = "Your organisation's rules for every role."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -142,7 +142,7 @@ variable "roles" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  description = "Your subnets and security groups for the function. null: no VPC, and AWS's services need no endpoints."
   type = object({
     subnet_ids         = set(string)
     security_group_ids = set(string) # outgoing TLS is enough
@@ -161,12 +161,12 @@ variable "vpc" {
 }
 
 variable "policies" {
-  description = "Name of each policy of the role to its statements; the function's own logs are allowed besides. In several, where some statements are known only after an apply, so that a plan shows the rest."
+  description = "Statements of the role by the name of their policy. The function's own logs are always allowed. Statements that are known only after an apply are in policies of their own, so that a plan shows the rest."
   type        = any
 }
 
 variable "release" {
-  description = "Which version the alias points to; null: the newest."
+  description = "Version behind the alias. null: the newest."
   type = object({
     version       = string              # the number of a published version
     canary_weight = optional(number, 0) # share of the invocations that the newest version gets, 0..1

@@ -17,7 +17,7 @@ locals {
       severity  = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = module.function.dimensions
       threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
       reason    = "Whole batches fail: init does not succeed, nothing can be written, or the function runs out of time or memory."
-      runbook   = "Read the newest ERROR in the log group, which names the brokers and what to look at; after a deployment, set release to the version before."
+      runbook   = "Read the newest ERROR in the log group, which names the brokers and the remedy; after a deployment, set release to the version before."
     }
     throttles = {
       severity  = "page", namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", dimensions = module.function.dimensions
@@ -28,26 +28,26 @@ locals {
     duration = {
       severity  = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "Maximum", dimensions = module.function.dimensions
       threshold = floor(var.function.timeout_seconds * 1000 * var.alarms.duration_share), period = 300, periods = 3, breaching = 2, missing = "notBreaching"
-      reason    = "Batches come near the timeout of ${var.function.timeout_seconds} s, after which they fail and come again."
+      reason    = "Batches come near the timeout of ${var.function.timeout_seconds} s, after which they fail and are retried."
       runbook   = "Compare the metrics ModelTime and PublishTime; lower mapping.batch_size, or raise function.memory_mb or timeout_seconds."
     }
     dead-letters = {
       severity  = "ticket", namespace = "StreamConsumer", metric = "DeadLetters", statistic = "Sum", dimensions = local.of_service
       threshold = var.alarms.dead_letters, period = 300, periods = 1, breaching = 1, missing = "notBreaching"
-      reason    = "Events were invalid: somebody produces what the model's signature does not allow."
+      reason    = "Events were invalid: a producer sends events that the model's signature does not allow."
       runbook   = "stream-consumer dead-letters list, then show; tell the producer."
     }
     destination-failures = {
       severity  = "page", namespace = "AWS/Lambda", metric = "DestinationDeliveryFailures", statistic = "Sum", dimensions = local.of_function
       threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
-      reason    = "Lambda could not write an on-failure document: this is how records get lost."
+      reason    = "Lambda could not write an on-failure document: such records can be lost."
       runbook   = "Check the failures bucket, its policy, the key's policy, the role, and the endpoint of S3 in the cluster's VPC; the records are on the topic until its retention ends."
     }
     no-data = {
       severity  = "ticket", namespace = "StreamConsumer", metric = "RecordsReceived", statistic = "Sum", dimensions = local.of_service
       threshold = 1, period = max(var.alarms.no_data_minutes, 5) * 60, periods = 1, breaching = 1, missing = "breaching"
       reason    = "Nothing arrived for ${var.alarms.no_data_minutes} minutes: producers stopped, or the mapping cannot read the topic."
-      runbook   = "Look at the mapping's State and LastProcessingResult (aws lambda get-event-source-mapping): enable it, or mend what it names of network, authentication or topic."
+      runbook   = "Look at the mapping's State and LastProcessingResult (aws lambda get-event-source-mapping): enable it, or correct the network, the authentication or the topic that it names."
     }
   }
 
@@ -56,12 +56,12 @@ locals {
       severity  = "page", namespace = "AWS/Lambda", metric = "OnFailureDestinationDeliveredEventCount", statistic = "Sum", dimensions = local.of_mapping
       threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
       reason    = "The mapping gave records up after their retries or their age; they are in the failures bucket under ${var.dead_letters.on_failure_prefix}/."
-      runbook   = "Mend what the errors say; stream-consumer dead-letters list and show find them."
+      runbook   = "Correct the errors; stream-consumer dead-letters list and show find the records."
     }
     dropped = {
       severity  = "page", namespace = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum", dimensions = local.of_mapping
       threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
-      reason    = "The mapping dropped records. Those that are not in the failures bucket are only on the topic, until its retention ends."
+      reason    = "The mapping dropped records. Records without a document in the failures bucket are only on the topic, until its retention ends."
       runbook   = "Note the time, and read that range of the topic again under another consumer_group before its retention ends."
     }
   }

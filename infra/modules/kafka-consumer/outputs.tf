@@ -24,27 +24,27 @@ output "mapping_id" {
 }
 
 output "role_arn" {
-  description = "Role of the function and of its mapping: on a cluster with ACLs by role, who is let in."
+  description = "Role of the function and of its mapping, for the cluster's ACLs."
   value       = module.function.role_arn
 }
 
 output "consumer_group" {
-  description = "Consumer group whose offsets the mapping keeps."
+  description = "Consumer group with the mapping's offsets."
   value       = local.consumer_group
 }
 
 output "security_group_id" {
-  description = "Security group of the function, which the brokers' own has to let in; null: the function is in no VPC."
+  description = "Security group of the function. The brokers' security group must allow it. null: no VPC."
   value       = one(aws_security_group.this[*].id)
 }
 
 output "composite_alarms" {
-  description = "Names of the alarms that tell somebody."
+  description = "Names of the alarms with receivers."
   value       = module.alarms.composite_alarms
 }
 
 output "taken" {
-  description = "The variables as they were taken: an attribute of another name is not in them."
+  description = "The variables as Terraform read them, without unknown attributes."
   value = {
     cluster  = var.cluster
     network  = var.network

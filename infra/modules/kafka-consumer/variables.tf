@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that the function runs in, from which ARNs are made."
+  description = "Account of the function, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -18,18 +18,18 @@ variable "kms_key_arn" {
 }
 
 variable "image_uri" {
-  description = "The image, by digest: what runs is then what was tested, whatever happens to a tag. With an output topic it is one with Kafka's library (docs/kafka.md)."
+  description = "The image, by digest, so that exactly the tested image runs. With an output topic, the image needs Kafka's library (docs/kafka.md)."
   type        = string
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -70,17 +70,17 @@ variable "cluster" {
 
   validation {
     condition     = !(var.cluster.authentication == "iam" && var.cluster.arn == null)
-    error_message = "Only Amazon MSK knows roles: set cluster.arn, or another cluster.authentication."
+    error_message = "Only Amazon MSK has authentication by role: set cluster.arn, or another cluster.authentication."
   }
 
   validation {
     condition     = !(contains(["plain", "scram-sha-256"], var.cluster.authentication) && var.cluster.arn != null)
-    error_message = "Of the ways with passwords Amazon MSK has scram-sha-512 only: change cluster.authentication."
+    error_message = "With passwords, Amazon MSK only has scram-sha-512: change cluster.authentication."
   }
 
   validation {
     condition     = contains(["tls", "iam"], var.cluster.authentication) == (var.cluster.secret_arn == null)
-    error_message = "A password or a client's certificate is in a secret, and tls and iam have neither: set cluster.secret_arn for the other ways, and for these leave it out."
+    error_message = "tls and iam need no secret, and all other authentications do: set cluster.secret_arn for those only."
   }
 
   validation {
@@ -90,7 +90,7 @@ variable "cluster" {
 }
 
 variable "topic" {
-  description = "The topic that is read."
+  description = "The input topic."
   type        = string
 
   validation {
@@ -100,18 +100,18 @@ variable "topic" {
 }
 
 variable "consumer_group" {
-  description = "Consumer group whose offsets the mapping keeps; null: the function's name. A new one reads from mapping.starting_position."
+  description = "Consumer group with the mapping's offsets. null: the function's name. A new group reads from mapping.starting_position."
   type        = string
   default     = null
 
   validation {
     condition     = var.consumer_group == null || can(regex("^[a-zA-Z0-9-/*:_+=.@]{1,200}$", var.consumer_group)) && !can(regex("[*/]", var.consumer_group))
-    error_message = "A consumer group's name has 1 to 200 letters, digits and - : _ + = . @, and no * or /, which would widen what the role may do."
+    error_message = "A consumer group's name has 1 to 200 letters, digits and - : _ + = . @, and no * or /, which would widen the role's permissions."
   }
 }
 
 variable "network" {
-  description = "Subnets of the function from which the brokers are reached, and where it may connect to; null: in no VPC, for a cluster that is reached over the internet, or Amazon MSK with an output stream."
+  description = "Subnets of the function, and the addresses of the brokers. null: no VPC, for a cluster on the internet, or for Amazon MSK with an output stream."
   type = object({
     vpc_id                    = string
     subnet_ids                = set(string)
@@ -128,7 +128,7 @@ variable "network" {
 
   validation {
     condition     = var.network == null || try(length(var.network.broker_security_group_ids) + length(var.network.broker_cidr_blocks) > 0 || length(var.cluster.brokers) == 0, false)
-    error_message = "Nothing would let the function out to the brokers: set network.broker_security_group_ids or broker_cidr_blocks."
+    error_message = "The function could not reach the brokers: set network.broker_security_group_ids or broker_cidr_blocks."
   }
 
   validation {
@@ -163,7 +163,7 @@ variable "function" {
 }
 
 variable "mapping" {
-  description = "How Lambda reads the topic and what it does when a batch fails."
+  description = "Reading of the topic by Lambda, and the handling of failed batches."
   type = object({
     enabled        = optional(bool, true)
     batch_size     = optional(number, 1000)
@@ -228,7 +228,7 @@ variable "mapping" {
 }
 
 variable "output" {
-  description = "Where predictions go: a topic of the same cluster, or a Kinesis stream."
+  description = "Target of predictions: a topic of the same cluster, or a Kinesis stream."
   type = object({
     topic = optional(string)
     stream = optional(object({
@@ -250,17 +250,17 @@ variable "output" {
 
   validation {
     condition     = var.output.topic == null || var.output.topic != var.topic
-    error_message = "A consumer that puts its predictions on the topic it reads would feed on them for ever: give it an output.topic of its own."
+    error_message = "A consumer that puts its predictions on the topic it reads would feed on them forever: give it an output.topic of its own."
   }
 
   validation {
     condition     = var.output.topic == null || length(var.cluster.brokers) > 0
-    error_message = "The function writes to the brokers, and the ARN does not say where they are: set cluster.brokers (aws kafka get-bootstrap-brokers)."
+    error_message = "The function writes to the brokers, and the ARN does not name them: set cluster.brokers (aws kafka get-bootstrap-brokers)."
   }
 }
 
 variable "dead_letters" {
-  description = "Where invalid records and on-failure documents go."
+  description = "Location of dead letters and on-failure documents."
   type = object({
     bucket            = string
     bucket_arn        = string
@@ -285,7 +285,7 @@ variable "model" {
 }
 
 variable "environment" {
-  description = "More settings of the handler; the README's table names them all."
+  description = "More settings of the handler. The README has a table of all."
   type        = map(string)
   default     = {}
 
@@ -295,7 +295,7 @@ variable "environment" {
       "MODEL_LOCATION", "MODEL_BUCKET", "MLFLOW_EXPERIMENT_ID", "MODEL_DIGEST", "DEAD_LETTER_BUCKET", "DEAD_LETTER_PREFIX",
       "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL",
     ])) == 0
-    error_message = "These settings follow from other variables (cluster, output, mapping.provisioned, model, dead_letters, function.log_level, name), and so do the permissions and alarms: change those instead of environment."
+    error_message = "These settings follow from other variables (cluster, output, mapping.provisioned, model, dead_letters, function.log_level, name), and so do the permissions and alarms: change those variables instead of environment."
   }
 
   validation {
@@ -305,7 +305,7 @@ variable "environment" {
 }
 
 variable "release" {
-  description = "Which version the mapping invokes; null: the newest."
+  description = "Version that the mapping invokes. null: the newest."
   type = object({
     version       = string              # the number of a published version
     canary_weight = optional(number, 0) # share of the batches that the newest version gets, 0..1
@@ -314,7 +314,7 @@ variable "release" {
 }
 
 variable "alarms" {
-  description = "Who is told, and when."
+  description = "Receivers and thresholds of alarms."
   type = object({
     topic_arn       = string                  # of SNS
     offset_lag      = optional(number, 10000) # records

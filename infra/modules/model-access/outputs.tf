@@ -1,5 +1,5 @@
 output "environment" {
-  description = "Settings that name the model."
+  description = "Settings about the model."
   value = merge(
     var.model.location == null ? {} : { MODEL_LOCATION = var.model.location },
     var.model.digest == null ? {} : { MODEL_DIGEST = var.model.digest },
@@ -7,7 +7,7 @@ output "environment" {
 }
 
 output "statements" {
-  description = "What a role must be allowed to find and read the model's files; nothing for a model in the image."
+  description = "Permissions that a role needs to find and read the model's files. Empty for a model in the image."
   value = flatten([for model in local.s3[*] : [
     {
       Sid      = "ReadModel"
@@ -26,7 +26,7 @@ output "statements" {
 }
 
 output "key_statements" {
-  description = "What a role must be allowed of the key of the model's bucket; apart, for a new key's ARN is not known in a plan."
+  description = "Permissions that a role needs for the key of the model's bucket. Separate, since a plan does not know a new key's ARN."
   value = local.s3 == null || var.model.kms_key_arn == null ? [] : [
     {
       Sid      = "DecryptModel"

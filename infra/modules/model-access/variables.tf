@@ -1,5 +1,5 @@
 variable "account" {
-  description = "The account that the model is read in, from which ARNs are made."
+  description = "Account in which the model is read, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -18,7 +18,7 @@ variable "model" {
 
   validation {
     condition     = var.model.location == null || can(regex("^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?]*[^*?/]|/[^*?]+)$", var.model.location))
-    error_message = "A model's location is s3://bucket/folder or an absolute path in the image; the image carries no mlflow, so models:/ cannot be loaded there: use the folder that the model version points to."
+    error_message = "A model's location is s3://bucket/folder or an absolute path in the image; the image has no mlflow and cannot load models:/: use the folder of the model version."
   }
 
   validation {

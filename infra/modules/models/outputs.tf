@@ -9,11 +9,11 @@ output "arn" {
 }
 
 output "models_uri" {
-  description = "Where models go: a consumer's `model.location` is a folder below it."
+  description = "Location of models. A consumer's `model.location` is a folder below it."
   value       = "s3://${module.bucket.name}/models"
 }
 
 output "training_uri" {
-  description = "Where training data goes."
+  description = "Location for training data."
   value       = "s3://${module.bucket.name}/training"
 }

@@ -15,7 +15,7 @@ variable "partition" {
 }
 
 variable "keep_training_days" {
-  description = "Days for which training data and the outputs of training jobs are kept; models are kept for ever."
+  description = "Days for which training data and the outputs of training jobs are kept; models are kept forever."
   type        = number
   default     = 400
 }

@@ -24,26 +24,26 @@ output "settings" {
 }
 
 output "profiles" {
-  description = "Where the profiles of windows are, for `stream-consumer monitor report --profiles`."
+  description = "Location of the profiles of windows, for `stream-consumer monitor report --profiles`."
   value       = "s3://${var.profiles.bucket}/${var.profiles.prefix}"
 }
 
 output "schedule" {
-  description = "The schedule of the judgement, in the group that is named as the function."
+  description = "The schedule of the judgement, in the group with the name of the function."
   value       = aws_scheduler_schedule.judgement.name
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms. A deployment does not watch them: a model that is released because of drift would be taken back for it."
+  description = "Names of the composite alarms. A deployment does not watch them. Otherwise a release because of drift would be rolled back."
   value       = module.alarms.composite_alarms
 }
 
 output "widgets" {
-  description = "Rows of the dashboard, as `widgets` of modules/observability takes them: drift by column, and the monitor's health."
+  description = "Rows of the dashboard, for `widgets` of modules/observability: drift by column, and the monitor's health."
   value       = local.widgets
 }
 
 output "taken" {
-  description = "The variables `function`, `mapping` and `judgement` as they were taken: with their defaults, and without attributes of another name."
+  description = "The variables `function`, `mapping` and `judgement` as Terraform read them: with defaults, and without unknown attributes."
   value       = { function = var.function, mapping = var.mapping, judgement = var.judgement }
 }

@@ -4,12 +4,12 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z0-9_-]{1,54}$", var.name))
-    error_message = "The name is 1 to 54 letters, digits, hyphens and underscores, for those of the schedule and its role are longer: shorten it."
+    error_message = "The name is 1 to 54 letters, digits, hyphens and underscores, since the names of the schedule and its role are longer: shorten it."
   }
 }
 
 variable "account" {
-  description = "The account that it runs in, from which ARNs are made."
+  description = "Account, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -28,13 +28,13 @@ variable "image_uri" {
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -43,7 +43,7 @@ variable "roles" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the function runs in; null: none."
+  description = "Your subnets and security groups for the function. null: no VPC."
   type = object({
     subnet_ids         = set(string)
     security_group_ids = set(string) # outgoing TLS is enough
@@ -52,7 +52,7 @@ variable "vpc" {
 }
 
 variable "input_stream" {
-  description = "The stream that is watched: output `stream` of modules/stream."
+  description = "The watched stream: output `stream` of modules/stream."
   type = object({
     name        = string
     arn         = string
@@ -62,7 +62,7 @@ variable "input_stream" {
 }
 
 variable "model" {
-  description = "The model that the consumer serves: it must carry a reference profile (docs/monitoring.md)."
+  description = "The model that the consumer serves: it must have a reference profile (docs/monitoring.md)."
   type = object({
     location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
     digest      = optional(string) # sha256 of the model directory
@@ -72,7 +72,7 @@ variable "model" {
 }
 
 variable "profiles" {
-  description = "Where the profiles of windows go."
+  description = "Location for the profiles of windows."
   type = object({
     bucket     = string
     bucket_arn = string
@@ -86,7 +86,7 @@ variable "profiles" {
 }
 
 variable "environment" {
-  description = "More settings of the handler: those of the consumer that change how events are read."
+  description = "More settings of the handler: the consumer's settings about reading events."
   type        = map(string)
   default     = {}
 }
@@ -117,7 +117,7 @@ variable "function" {
 }
 
 variable "mapping" {
-  description = "How Lambda reads the stream for it."
+  description = "Reading of the stream by Lambda."
   type = object({
     enabled                    = optional(bool, true)
     window_seconds             = optional(number, 900) # of the tumbling window: a profile for each shard and window
@@ -162,7 +162,7 @@ variable "mapping" {
 }
 
 variable "judgement" {
-  description = "When the day before is judged, in UTC."
+  description = "Time of the judgement of the day before, in UTC."
   type = object({
     schedule = optional(string, "cron(30 1 * * ? *)") # once a day: the last windows of the day before must be closed
     enabled  = optional(bool, true)
@@ -177,6 +177,6 @@ variable "judgement" {
 }
 
 variable "topic_arn" {
-  description = "Who is told; modules/observability has one."
+  description = "Topic to tell; modules/observability has one."
   type        = string
 }

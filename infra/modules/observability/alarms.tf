@@ -13,43 +13,43 @@ locals {
         severity  = "page", namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", dimensions = local.alias_dimensions[key]
         threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
         reason    = "Whole batches fail: init does not succeed, nothing can be written, or the function runs out of time or memory."
-        runbook   = "Saved query errors-by-version; after a deployment, roll back: make rollback ENV=…"
+        runbook   = "Run the saved query errors-by-version; after a deployment, roll back: make rollback ENV=…"
       }
       throttles = {
         severity  = "page", namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", dimensions = local.alias_dimensions[key]
         threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
-        reason    = "Batches wait because no environment may start; age runs on meanwhile."
+        reason    = "Batches wait because no environment may start; records grow older meanwhile."
         runbook   = "Raise function.reserved_concurrency, or the account's limit if the pool is empty."
       }
       duration = {
         severity  = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "Maximum", dimensions = local.alias_dimensions[key]
         threshold = floor(c.timeout_seconds * 1000 * c.alarms.duration_share), period = 300, periods = 3, breaching = 2, missing = "notBreaching"
-        reason    = "Batches come near the timeout of ${c.timeout_seconds} s, after which they fail and come again."
-        runbook   = "Saved query slow-batches says whether the model or the output stream takes the time, memory and cold-starts what else may; lower mapping.batch_size, or raise function.memory_mb or timeout_seconds."
+        reason    = "Batches come near the timeout of ${c.timeout_seconds} s, after which they fail and are retried."
+        runbook   = "The saved query slow-batches shows whether the model or the output stream takes the time, memory and cold-starts show other causes; lower mapping.batch_size, or raise function.memory_mb or timeout_seconds."
       }
       dead-letters = {
         severity  = "ticket", namespace = "StreamConsumer", metric = "DeadLetters", statistic = "Sum", dimensions = local.service_dimensions[key]
         threshold = c.alarms.dead_letters, period = 300, periods = 1, breaching = 1, missing = "notBreaching"
-        reason    = "Events were invalid: somebody produces what the model's signature does not allow."
-        runbook   = "Saved query dead-letter-reasons; stream-consumer dead-letters list, then show; tell the producer; redrive what can be mended."
+        reason    = "Events were invalid: a producer sends events that the model's signature does not allow."
+        runbook   = "Run the saved query dead-letter-reasons, then stream-consumer dead-letters list and show; tell the producer; redrive records that can be corrected."
       }
       on-failure = {
         severity  = "page", namespace = "AWS/Lambda", metric = "OnFailureDestinationDeliveredEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key]
         threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
         reason    = "The mapping gave records up after their retries or their age; they are in the failures bucket under aws/lambda/."
-        runbook   = "Saved queries redeliveries and errors-by-version; mend what they say, then stream-consumer dead-letters redrive."
+        runbook   = "Run the saved queries redeliveries and errors-by-version; correct the fault, then stream-consumer dead-letters redrive."
       }
       dropped = {
         severity  = "page", namespace = "AWS/Lambda", metric = "DroppedEventCount", statistic = "Sum", dimensions = local.mapping_dimensions[key]
         threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
-        reason    = "The mapping dropped records. Those that are not in the failures bucket are only on the stream, until it expires them."
-        runbook   = "Note the time; stream-consumer replay that stretch of the stream before its retention ends."
+        reason    = "The mapping dropped records. Records without a document in the failures bucket are only on the stream, until its retention ends."
+        runbook   = "Note the time; stream-consumer replay that range of the stream before its retention ends."
       }
       destination-failures = {
         severity  = "page", namespace = "AWS/Lambda", metric = "DestinationDeliveryFailures", statistic = "Sum", dimensions = local.function_dimensions[key]
         threshold = 0, period = 60, periods = 1, breaching = 1, missing = "notBreaching"
-        reason    = "Lambda could not write an on-failure document: this is how records get lost."
-        runbook   = "Check the failures bucket, its policy, the key's policy and the role; then replay the stretch."
+        reason    = "Lambda could not write an on-failure document: such records can be lost."
+        runbook   = "Check the failures bucket, its policy, the key's policy and the role; then replay the range."
       }
       output-throttled = {
         severity  = "ticket", namespace = "AWS/Kinesis", metric = "WriteProvisionedThroughputExceeded", statistic = "Sum", dimensions = { StreamName = c.output_stream_name }
@@ -66,7 +66,7 @@ locals {
         }
         threshold = 0, period = 60, periods = 5 + floor(c.window_seconds / 60), breaching = 5 + floor(c.window_seconds / 60), missing = "notBreaching"
         reason    = "Records came onto the stream in each minute, and the consumer received none: the mapping stands still, and records grow old."
-        runbook   = "Look at the mapping's State and LastProcessingResult (aws lambda get-event-source-mapping): enable it, or mend what it names."
+        runbook   = "Look at the mapping's State and LastProcessingResult (aws lambda get-event-source-mapping): enable it, or correct the fault that it names."
       }
       no-data = {
         severity  = "ticket", namespace = "StreamConsumer", metric = "RecordsReceived", statistic = "Sum", dimensions = local.service_dimensions[key]

@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "Where alarms are told; subscribe chat or paging here."
+  description = "Topic of the alarms. Subscribe chat or paging here."
   value       = aws_sns_topic.alarms.arn
 }
 
@@ -9,6 +9,6 @@ output "dashboard" {
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms, which a deployment watches."
+  description = "Names of the composite alarms. A deployment watches them."
   value       = module.alarms.composite_alarms
 }

@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that is watched."
+  description = "The watched account."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -18,12 +18,12 @@ variable "account" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts the topic; CloudWatch must be allowed to use it."
+  description = "Key that encrypts the topic. Its policy must allow CloudWatch."
   type        = string
 }
 
 variable "emails" {
-  description = "Who is told; each address must confirm once."
+  description = "E-mail addresses to tell. Each must confirm once."
   type        = set(string)
   default     = []
 
@@ -34,7 +34,7 @@ variable "emails" {
 }
 
 variable "input_stream" {
-  description = "The stream that all consumers read."
+  description = "The input stream of all consumers."
   type = object({
     name   = string
     shards = number
@@ -43,7 +43,7 @@ variable "input_stream" {
 }
 
 variable "consumers" {
-  description = "What to watch, by consumer."
+  description = "Facts to watch, by consumer."
   type = map(object({
     function_name              = string
     alias                      = string
@@ -84,7 +84,7 @@ variable "consumers" {
 }
 
 variable "widgets" {
-  description = "What the dashboard shows below the consumers, by widget: title, period, and metrics as CloudWatch writes them, where a list of name and value stands for a dimension."
+  description = "Widgets of the dashboard below the consumers: title, period, and metrics in the form of CloudWatch, with a list of name and value as a dimension."
   type        = any
   default     = []
 }

@@ -14,11 +14,11 @@ output "schedule" {
 }
 
 output "results" {
-  description = "Where the results are, a file for each day."
+  description = "Location of the results, a file for each day."
   value       = local.settings.QUALITY_RESULTS
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms. A deployment does not watch them: it may be what mends a model that rings."
+  description = "Names of the composite alarms. A deployment does not watch them, since it may be the remedy for a ringing model."
   value       = module.alarms.composite_alarms
 }

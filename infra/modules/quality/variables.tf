@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that the function runs in, from which ARNs are made."
+  description = "Account of the function, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -28,13 +28,13 @@ variable "image_uri" {
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string)
@@ -43,13 +43,13 @@ variable "roles" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the function runs in; modules/function says what it may be."
+  description = "Your subnets and security groups for the function. Attributes: modules/function."
   type        = any
   default     = null
 }
 
 variable "bucket" {
-  description = "Where archives and results are: a bucket with a bucket key, as modules/bucket makes."
+  description = "Bucket of archives and results, with a bucket key, as modules/bucket makes."
   type = object({
     name        = string
     arn         = string
@@ -72,12 +72,12 @@ variable "archives" {
 }
 
 variable "results" {
-  description = "Prefix of the bucket that keeps a result for each day."
+  description = "Prefix of the bucket for the results, a file for each day."
   type        = string
 }
 
 variable "group" {
-  description = "Column of the events whose values are the groups, such as PULocationID; null: none."
+  description = "Column of the events with the groups, such as PULocationID; null: none."
   type        = string
   default     = null
 
@@ -88,7 +88,7 @@ variable "group" {
 }
 
 variable "wait" {
-  description = "How long after the day an outcome is in time, in whole hours."
+  description = "Hours after the day in which an outcome is in time."
   type        = string
   default     = "24h"
   nullable    = false
@@ -100,7 +100,7 @@ variable "wait" {
 }
 
 variable "champion" {
-  description = "The file champion.json with the errors that model versions were registered with; null: `registered` has them."
+  description = "The file champion.json with the registered errors of model versions. null: use `registered`."
   type = object({
     uri         = string           # s3://bucket/…/champion.json
     kms_key_arn = optional(string) # key of its bucket
@@ -114,7 +114,7 @@ variable "champion" {
 }
 
 variable "registered" {
-  description = "The error that any model version is compared with, where there is no champion.json."
+  description = "Error to compare any model version with, if there is no champion.json."
   type = object({
     rmse     = optional(number)
     accuracy = optional(number) # of labels
@@ -123,12 +123,12 @@ variable "registered" {
 
   validation {
     condition     = (var.champion != null) != (var.registered.rmse != null || var.registered.accuracy != null)
-    error_message = "Without an error to compare with nothing can ring: name a champion, or else registered.rmse or registered.accuracy."
+    error_message = "Nothing can ring without an error to compare with: set a champion, or else registered.rmse or registered.accuracy."
   }
 }
 
 variable "schedule" {
-  description = "When a day is judged: once a day, after `wait` and the quarter of an hour that an archive may take."
+  description = "Time of the judgement of a day: once a day, after `wait` and the quarter of an hour that an archive may take."
   type = object({
     expression = optional(string, "cron(30 1 * * ? *)")
     timezone   = optional(string, "UTC")
@@ -137,7 +137,7 @@ variable "schedule" {
 }
 
 variable "function" {
-  description = "Size of the function; modules/function says what it may be."
+  description = "Size of the function. Attributes: modules/function."
   type = object({
     memory_mb          = optional(number)
     timeout_seconds    = optional(number)
@@ -154,6 +154,6 @@ variable "environment" {
 }
 
 variable "topic_arn" {
-  description = "Who is told of alarms."
+  description = "Receivers of alarms."
   type        = string
 }

@@ -4,6 +4,6 @@ output "name" {
 }
 
 output "url" {
-  description = "Where to push; an image is `<url>@sha256:…`."
+  description = "URL to push to. An image is `<url>@sha256:…`."
   value       = aws_ecr_repository.this.repository_url
 }

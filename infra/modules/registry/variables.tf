@@ -9,13 +9,13 @@ variable "name" {
 }
 
 variable "function_arns" {
-  description = "The functions that Lambda may pull images for."
+  description = "Functions that may use the images."
   type        = list(string)
   default     = []
 }
 
 variable "keep_images" {
-  description = "Images kept of each kind, newest first: how far back a rollback reaches."
+  description = "Number of the newest images to keep of each kind. A rollback reaches no further."
   type        = number
   default     = 30
 

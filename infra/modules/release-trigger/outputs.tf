@@ -1,5 +1,5 @@
 output "connection" {
-  description = "Name of the connection that holds GitHub's token: `make release-token` gives it one."
+  description = "Name of the connection with GitHub's token. `make release-token` sets the token."
   value       = aws_cloudwatch_event_connection.github.name
 }
 
@@ -9,7 +9,7 @@ output "repository" {
 }
 
 output "failed_queue" {
-  description = "Where promotions end that GitHub was not told of: name, URL and ARN."
+  description = "Queue of promotions that did not reach GitHub: name, URL and ARN."
   value = {
     name = local.queue
     url  = aws_sqs_queue.failed.url

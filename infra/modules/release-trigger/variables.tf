@@ -4,12 +4,12 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{1,40}$", var.name))
-    error_message = "name is 2 to 41 letters, digits and hyphens, a letter first: those of the rules are made from it."
+    error_message = "name is 2 to 41 letters, digits and hyphens, and begins with a letter: the rules' names are made from it."
   }
 }
 
 variable "account" {
-  description = "The account to deploy to, from which ARNs are made."
+  description = "The account to deploy to, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -18,7 +18,7 @@ variable "account" {
 }
 
 variable "environment" {
-  description = "The environment that the workflow releases to, as GitHub calls it."
+  description = "GitHub's name of the environment to release to."
   type        = string
 }
 
@@ -33,7 +33,7 @@ variable "repository" {
 }
 
 variable "api_url" {
-  description = "GitHub's API; that of an enterprise server is https://HOST/api/v3."
+  description = "URL of GitHub's API. An enterprise server has https://HOST/api/v3."
   type        = string
   default     = "https://api.github.com"
 
@@ -44,7 +44,7 @@ variable "api_url" {
 }
 
 variable "bucket" {
-  description = "Bucket of the models, which tells EventBridge what is written to it."
+  description = "Bucket of the models, with events to EventBridge."
   type        = string
 }
 
@@ -59,7 +59,7 @@ variable "models" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -68,7 +68,7 @@ variable "roles" {
 }
 
 variable "alarms" {
-  description = "When somebody is told."
+  description = "Thresholds of the alarms."
   type = object({
     topic_arn = string
   })

@@ -1,5 +1,5 @@
 output "stream" {
-  description = "What a consumer must know of the stream; name and ARN are known before it exists."
+  description = "Facts about the stream for consumers. Name and ARN are known before the stream exists."
   value = {
     name                = var.name
     arn                 = local.arn

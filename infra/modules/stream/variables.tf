@@ -9,7 +9,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that the stream is in, from which its ARN is made."
+  description = "Account of the stream, for its ARN."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -23,7 +23,7 @@ variable "kms_key_arn" {
 }
 
 variable "capacity" {
-  description = "How the stream is sized and billed."
+  description = "Size and billing of the stream."
   type = object({
     mode            = optional(string, "ON_DEMAND") # ON_DEMAND or PROVISIONED
     shards          = optional(number)              # PROVISIONED only: its shards
@@ -91,7 +91,7 @@ variable "fan_out_consumers" {
 }
 
 variable "shard_level_metrics" {
-  description = "Metrics for each shard, to find a hot one; billed for each shard."
+  description = "Metrics for each shard, to find a hot shard. AWS bills them for each shard."
   type        = set(string)
   default     = []
 
@@ -105,7 +105,7 @@ variable "shard_level_metrics" {
 }
 
 variable "record_distribution" {
-  description = "What the stream's record distribution strategy is: USER_PARTITION_KEY keeps the order of a key, AUTO does not. Provider 5.100 cannot set it: for AUTO run `aws kinesis update-stream-record-distribution-strategy` too."
+  description = "The stream's record distribution strategy. USER_PARTITION_KEY keeps the order of a key, AUTO does not. Provider 5.100 cannot set it: for AUTO run `aws kinesis update-stream-record-distribution-strategy` too."
   type        = string
   default     = "USER_PARTITION_KEY"
 

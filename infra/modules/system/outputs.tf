@@ -1,5 +1,5 @@
 output "consumers" {
-  description = "What runs, by consumer: for operators, `make rollback` and the smoke test."
+  description = "The running parts by consumer, for operators, `make rollback` and the smoke test."
   value = { for name, consumer in module.consumer : name => {
     function_name  = consumer.function_name
     alias          = consumer.alias
@@ -18,12 +18,12 @@ output "consumers" {
 }
 
 output "input_stream" {
-  description = "Where producers put rides."
+  description = "Stream for the producers' rides."
   value       = module.input.stream.name
 }
 
 output "repositories" {
-  description = "Where images are pushed: that of the consumers (`lean`), that with the batch and the web interface (`doors`), and that which trains (`training`)."
+  description = "Repositories of the images: of the consumers (`lean`), of the batch and the web interface (`doors`), and of training (`training`)."
   value       = var.bootstrap.repositories
 }
 
@@ -33,12 +33,12 @@ output "doors_image_digest" {
 }
 
 output "training_image_digest" {
-  description = "The image that trains, as it is deployed; null: none."
+  description = "The deployed image of training. null: none."
   value       = var.training_image_digest
 }
 
 output "training" {
-  description = "Training by schedule, for operators: the schedule, the queue of jobs that went wrong, where rides and champion are; null: none."
+  description = "Training by schedule, for operators: the schedule, the queue of failed jobs, the locations of rides and champion. null: none."
   value = one([for training in module.training : {
     schedule          = training.schedule
     failed_runs_queue = training.failed_runs_queue
@@ -89,7 +89,7 @@ output "web" {
 }
 
 output "monitor" {
-  description = "What watches the model, for operators: function, alias, mapping, schedule, where the profiles are; null: nothing."
+  description = "The monitor, for operators: function, alias, mapping, schedule, location of the profiles. null: off."
   value = one([for monitor in module.monitor : {
     function_name = monitor.function_name
     alias         = monitor.alias
@@ -100,27 +100,27 @@ output "monitor" {
 }
 
 output "image_digest" {
-  description = "The image that is deployed."
+  description = "The deployed image."
   value       = var.image_digest
 }
 
 output "model_digests" {
-  description = "Digest of the model in each image that is deployed, by its kind."
+  description = "Digest of the model in each deployed image, by its kind."
   value       = var.model_digests
 }
 
 output "release_trigger" {
-  description = "What tells GitHub of a new champion: the connection that holds its token, the repository, the queue of what it was not told; null: nothing."
+  description = "The release trigger: the connection with GitHub's token, the repository, and the queue of undelivered promotions. null: off."
   value       = one([for trigger in module.release_trigger : { connection = trigger.connection, repository = trigger.repository, failed_queue = trigger.failed_queue }])
 }
 
 output "architecture" {
-  description = "What the image was built for."
+  description = "Architecture of the image."
   value       = var.architecture
 }
 
 output "releases" {
-  description = "What does not run its newest version only, by consumer or `web`."
+  description = "Parts that do not run only their newest version, by consumer or `web`."
   value       = { for name, release in var.releases : name => release if contains(concat(keys(var.consumers), var.web == null ? [] : ["web"]), name) }
 }
 
@@ -130,12 +130,12 @@ output "challengers" {
 }
 
 output "models_uri" {
-  description = "Where models go."
+  description = "Location of models."
   value       = "s3://${var.bootstrap.models_bucket}/models"
 }
 
 output "failures_bucket" {
-  description = "Where dead letters and on-failure documents are."
+  description = "Location of dead letters and on-failure documents."
   value       = module.failures.name
 }
 
@@ -150,6 +150,6 @@ output "dashboard" {
 }
 
 output "region" {
-  description = "Where it runs."
+  description = "Account and region."
   value       = var.account.region
 }

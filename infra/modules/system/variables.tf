@@ -5,7 +5,7 @@ variable "name" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,24}$", var.name))
-    error_message = "name is 2 to 25 lower-case letters, digits and hyphens, a letter first: bucket names are made from it."
+    error_message = "name is 2 to 25 lower-case letters, digits and hyphens, and begins with a letter: bucket names are made from it."
   }
 }
 
@@ -15,7 +15,7 @@ variable "environment" {
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.environment))
-    error_message = "environment is 2 to 10 lower-case letters and digits, a letter first."
+    error_message = "environment is 2 to 10 lower-case letters and digits, and begins with a letter."
   }
 }
 
@@ -34,7 +34,7 @@ variable "account" {
 }
 
 variable "bootstrap" {
-  description = "What the system stands on, and infra/bootstrap makes: the key of streams, buckets, logs and alarms, the bucket of models, the repositories of images."
+  description = "Resources of infra/bootstrap: the key of streams, buckets, logs and alarms, the bucket of models, the repositories of images."
   type = object({
     kms_key_arn   = string
     models_bucket = string
@@ -48,7 +48,7 @@ variable "bootstrap" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -57,7 +57,7 @@ variable "roles" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the functions run in; null: none, and AWS's services are reached without endpoints."
+  description = "Your subnets and security groups for the functions. null: no VPC, and AWS's services need no endpoints."
   type = object({
     subnet_ids         = set(string)
     security_group_ids = set(string) # outgoing TLS is enough
@@ -66,7 +66,7 @@ variable "vpc" {
 }
 
 variable "image_digest" {
-  description = "Digest of the image in the registry that is deployed, sha256:…"
+  description = "Digest of the deployed image in the registry, sha256:…"
   type        = string
 
   validation {
@@ -87,7 +87,7 @@ variable "doors_image_digest" {
 }
 
 variable "training_image_digest" {
-  description = "Digest of the image that trains in the registry, sha256:…"
+  description = "Digest of the image of training in the registry, sha256:…"
   type        = string
   default     = null
 
@@ -98,7 +98,7 @@ variable "training_image_digest" {
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
@@ -118,7 +118,7 @@ variable "input" {
 }
 
 variable "stream_defaults" {
-  description = "What the streams are that say nothing of it."
+  description = "Default of the streams."
   type = object({
     mode            = optional(string, "ON_DEMAND")
     shards          = optional(number)      # of each stream, PROVISIONED only
@@ -128,7 +128,7 @@ variable "stream_defaults" {
 }
 
 variable "consumers" {
-  description = "The consumers of the input stream, by name: each has its own model, output stream and alarms. A key is the end of the function's name; a null of `function`, `mapping` and `alarms` is that module's default."
+  description = "The consumers of the input stream, by name. Each has its own model, output stream and alarms. A key is the end of the function's name. null in `function`, `mapping` and `alarms` means the module's default."
   type = map(object({
     model = optional(object({
       location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
@@ -189,17 +189,17 @@ variable "consumers" {
 
   validation {
     condition     = length(var.consumers) >= 1 && alltrue([for name in keys(var.consumers) : can(regex("^[a-z][a-z0-9-]{0,27}$", name))])
-    error_message = "There is at least one consumer; a consumer's name is 1 to 28 lower-case letters, digits and hyphens, a letter first."
+    error_message = "There is at least one consumer; a consumer's name is 1 to 28 lower-case letters, digits and hyphens, and begins with a letter."
   }
 
   validation {
     condition     = length(setintersection(keys(var.consumers), ["web", "batch", "batch-starter", "batch-interval", "ends-canaries"])) == 0
-    error_message = "web, batch, batch-starter and batch-interval are the names of the interfaces' functions, and ends-canaries is that of a role: call the consumer something else."
+    error_message = "web, batch, batch-starter and batch-interval are names of the interfaces' functions, and ends-canaries is the name of a role: rename the consumer."
   }
 
   validation {
     condition     = length(distinct([for name, c in var.consumers : coalesce(c.output.name, "${var.name}-${var.environment}-${name}-predictions")])) == length(var.consumers)
-    error_message = "Two consumers put on one output stream, and readers could not tell their predictions apart: give each an output.name of its own."
+    error_message = "Two consumers have the same output stream, so readers could not distinguish their predictions: give each its own output.name."
   }
 }
 
@@ -266,7 +266,7 @@ variable "release_trigger" {
 }
 
 variable "training" {
-  description = "Train by schedule; null: nobody does."
+  description = "Train by schedule; null: off."
   type = object({
     schedule = any               # modules/training
     job      = optional(any, {}) # modules/training
@@ -283,7 +283,7 @@ variable "training" {
 }
 
 variable "monitor" {
-  description = "Watch whether a consumer's model is still right; null: nobody does. The model must carry a reference profile (docs/monitoring.md)."
+  description = "Watch the inputs and predictions of a consumer's model; null: off. The model must have a reference profile (docs/monitoring.md)."
   type = object({
     consumer  = optional(string)  # whose model; null: that of the only one
     function  = optional(any, {}) # modules/monitor
@@ -294,19 +294,19 @@ variable "monitor" {
 
   validation {
     condition     = var.monitor == null || try(contains(keys(var.consumers), var.monitor.consumer), length(var.consumers) == 1)
-    error_message = "monitor.consumer is the name of one of consumers: with several, say whose model is watched."
+    error_message = "monitor.consumer is the name of a consumer. Set it if there are several."
   }
 
   validation {
     condition     = var.monitor == null || length(setintersection(keys(var.consumers), ["monitor", "monitor-schedules"])) == 0
-    error_message = "monitor is the name of the function that watches, and monitor-schedules that of a role: call the consumer something else."
+    error_message = "monitor is the name of the monitor's function, and monitor-schedules of its role: rename the consumer."
   }
 }
 
 variable "archive" {
-  description = "Keep what comes onto the streams as files, and judge the predictions by the outcomes; null: nobody does."
+  description = "Keep the records of the streams as files, and judge the predictions by the outcomes; null: off."
   type = object({
-    keep_days = optional(number, 90) # results of days are kept for ever
+    keep_days = optional(number, 90) # results of days are kept forever
     buffer = optional(object({       # of an object; modules/archive
       seconds = optional(number)
       mb      = optional(number)
@@ -352,13 +352,13 @@ variable "archive" {
 }
 
 variable "model_digests" {
-  description = "Digest of the model in each image, by its kind (lean, doors): what was built says so. A kind that is not there has none, or nobody knows."
+  description = "Digest of the model in each image, by its kind (lean, doors), from the build. A missing kind has no model, or an unknown model."
   type        = map(string)
   default     = {}
 }
 
 variable "releases" {
-  description = "What does not run its newest version, by consumer or `web`: written by `make rollback` and by canary deployments. What is not there is forgotten."
+  description = "Parts that do not run their newest version, by consumer or `web`. `make rollback` and canary deployments write this. Missing parts run their newest version."
   type = map(object({
     version       = string
     canary_weight = optional(number, 0)
@@ -368,7 +368,7 @@ variable "releases" {
 }
 
 variable "challengers" {
-  description = "The second model of consumers while a canary runs, in place of their own `challenger`: written by `make deploy CHALLENGER=…`. What is not there is forgotten."
+  description = "The second model of consumers while a canary runs, instead of their own `challenger`. `make deploy CHALLENGER=…` writes this. Missing consumers have none."
   type = map(object({
     location = string
     digest   = optional(string) # sha256 of the model directory
@@ -377,19 +377,19 @@ variable "challengers" {
 }
 
 variable "written" {
-  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger`, `training`, `monitor` and `archive` as somebody wrote them: an attribute of another name is refused."
+  description = "The variables `input`, `roles`, `vpc`, `consumers`, `batch`, `web`, `release_trigger`, `training`, `monitor` and `archive` as written by the user. Unknown attributes are refused."
   type        = any
   default     = {}
 }
 
 variable "emails" {
-  description = "Who is told of alarms."
+  description = "Receivers of alarms."
   type        = set(string)
   default     = []
 }
 
 variable "disposable" {
-  description = "Let `terraform destroy` delete buckets with what is in them."
+  description = "Let `terraform destroy` delete buckets with their content."
   type        = bool
   default     = false
 }

@@ -63,8 +63,8 @@ module "alarms" {
     failed-runs = {
       severity  = "ticket", namespace = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = local.failed_runs }
       threshold = 0, periods = 1, breaching = 1
-      reason    = "A training job could not be started, failed or was stopped. A model that is not better than the champion is none of these."
-      runbook   = "The message in the queue ${local.failed_runs} names the job and its FailureReason; mend that, let the schedule's next run train, then delete the message."
+      reason    = "A training job could not be started, failed or was stopped. A model that is not better than the champion does not count."
+      runbook   = "The message in the queue ${local.failed_runs} names the job and its FailureReason; correct the fault, let the schedule's next run train, then delete the message."
     }
     schedule-dropped = {
       severity  = "page", namespace = "AWS/Scheduler", metric = "InvocationDroppedCount", dimensions = { ScheduleGroup = var.name }

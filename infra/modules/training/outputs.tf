@@ -4,7 +4,7 @@ output "schedule" {
 }
 
 output "failed_runs_queue" {
-  description = "Where jobs are told of that did not start, failed or were stopped: name, URL and ARN."
+  description = "Queue of jobs that did not start, failed or were stopped: name, URL and ARN."
   value       = { name = local.failed_runs, url = aws_sqs_queue.failed_runs.url, arn = local.queue_arn }
 }
 
@@ -14,21 +14,21 @@ output "job_role" {
 }
 
 output "data" {
-  description = "Where rides are trained from."
+  description = "Location of the training rides."
   value       = "s3://${var.data.bucket}/${var.data.prefix}"
 }
 
 output "champion" {
-  description = "What a consumer names as its `model.location` to be given the champion."
+  description = "Value of a consumer's `model.location` for the champion."
   value       = "s3://${var.models.bucket}/models/${var.model_name}/champion.json"
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms, which a deployment watches."
+  description = "Names of the composite alarms. A deployment watches them."
   value       = module.alarms.composite_alarms
 }
 
 output "taken" {
-  description = "The variables `schedule`, `job` and `data` as they were taken: with their defaults, and without attributes of another name."
+  description = "The variables `schedule`, `job` and `data` as Terraform read them: with defaults, and without unknown attributes."
   value       = { schedule = var.schedule, job = var.job, data = var.data }
 }

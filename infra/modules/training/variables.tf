@@ -5,12 +5,12 @@ variable "name" {
   # A job's name is at most 63 characters, 16 of them Scheduler's number of the attempt.
   validation {
     condition     = can(regex("^[a-zA-Z0-9](-?[a-zA-Z0-9])*$", var.name)) && length(var.name) <= 46
-    error_message = "The name is 1 to 46 letters, digits and single hyphens, for jobs add a number to it: shorten it."
+    error_message = "The name is 1 to 46 letters, digits and single hyphens, since jobs add a number to it: shorten it."
   }
 }
 
 variable "account" {
-  description = "The account that it runs in, from which ARNs are made."
+  description = "Account, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -19,7 +19,7 @@ variable "account" {
 }
 
 variable "kms_key_arn" {
-  description = "Key that encrypts the disk of a job, and what SageMaker packs of it."
+  description = "Key that encrypts the disk of a job, and SageMaker's archive of the model."
   type        = string
 }
 
@@ -39,7 +39,7 @@ variable "repository" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -48,7 +48,7 @@ variable "roles" {
 }
 
 variable "schedule" {
-  description = "When a job is started."
+  description = "Schedule of the jobs."
   type = object({
     expression       = string                  # cron(…) or rate(…)
     timezone         = optional(string, "UTC") # of the schedule's hours
@@ -75,7 +75,7 @@ variable "schedule" {
 }
 
 variable "job" {
-  description = "Size of a job, which runs on one machine."
+  description = "Size of a job's machine."
   type = object({
     instance_type   = optional(string, "ml.m5.large") # 2 vCPUs and 8 GB; a month of green taxis takes 450 MB and 11 s of one
     volume_gb       = optional(number, 10)            # disk: the rides are copied to it
@@ -101,7 +101,7 @@ variable "job" {
 }
 
 variable "data" {
-  description = "The rides: every file below the prefix is trained on, and the last month of all is held out."
+  description = "The rides: all files below the prefix. Training holds out the last month."
   type = object({
     bucket      = string
     prefix      = optional(string, "training/")
@@ -110,7 +110,7 @@ variable "data" {
 
   validation {
     condition     = can(regex("^([a-zA-Z0-9!_.-]+/)+$", var.data.prefix))
-    error_message = "data.prefix is a folder with a slash at its end: the jobs may read it and nothing else."
+    error_message = "data.prefix is a folder with a slash at its end: the jobs may read only there."
   }
 }
 
@@ -147,17 +147,17 @@ variable "seed" {
 }
 
 variable "tracking_uri" {
-  description = "An MLflow server that versions are registered with too, https://…; null: none."
+  description = "An MLflow server for registering versions too, https://…; null: none."
   type        = string
   default     = null
 
   validation {
     condition     = var.tracking_uri == null || can(regex("^https?://[^ ]+$", var.tracking_uri))
-    error_message = "tracking_uri is the https:// URL of an MLflow server: the image speaks to no database."
+    error_message = "tracking_uri is the https:// URL of an MLflow server: the image cannot use a database."
   }
 }
 
 variable "topic_arn" {
-  description = "Who is told; modules/observability has one."
+  description = "Topic to tell; modules/observability has one."
   type        = string
 }

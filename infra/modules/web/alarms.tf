@@ -17,7 +17,7 @@ module "alarms" {
     server-errors = {
       severity  = "page", namespace = local.endpoint_metrics.namespace, metric = local.endpoint_metrics.failures, statistic = "Sum", dimensions = local.endpoint_metrics.dimensions
       threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
-      reason    = "Callers are answered with 5xx: the fault is here, not in what they ask."
+      reason    = "Callers are answered with 5xx: the fault is in the service, not in the requests."
       runbook   = "Read the newest ERROR in the log group; after a deployment, set release to the version before."
     }
     errors = {
@@ -29,8 +29,8 @@ module "alarms" {
     throttles = {
       severity  = "page", namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", dimensions = module.function.dimensions
       threshold = 0, period = 60, periods = 5, breaching = 3, missing = "notBreaching"
-      reason    = "More requests come at once than function.reserved_concurrency (${var.function.reserved_concurrency}) lets in; the others are refused."
-      runbook   = "Find out who asks so much; raise function.reserved_concurrency."
+      reason    = "More requests come at once than function.reserved_concurrency (${var.function.reserved_concurrency}) allows; further requests are refused."
+      runbook   = "Find the callers with most requests; raise function.reserved_concurrency."
     }
     latency = {
       severity  = "ticket", namespace = local.endpoint_metrics.namespace, metric = local.endpoint_metrics.latency, statistic = "p99", dimensions = local.endpoint_metrics.dimensions
@@ -42,7 +42,7 @@ module "alarms" {
       severity  = "ticket", namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", dimensions = module.function.dimensions
       threshold = floor(var.function.timeout_seconds * 1000 * var.alarms.duration_share), period = 300, periods = 3, breaching = 2, missing = "notBreaching"
       reason    = "Requests come near the timeout of ${var.function.timeout_seconds} s, after which they fail."
-      runbook   = "Bound what callers may ask in one request, or raise function.memory_mb or timeout_seconds."
+      runbook   = "Limit the size of a request, or raise function.memory_mb or timeout_seconds."
     }
   } : "web/${alarm}" => definition }
 }

@@ -1,10 +1,10 @@
 output "url" {
-  description = "Where to ask; POST /predict takes a ride event."
+  description = "URL of the service. POST /predict takes a ride event."
   value       = local.by_url ? aws_lambda_function_url.this[0].function_url : aws_apigatewayv2_stage.this[0].invoke_url
 }
 
 output "caller_policy" {
-  description = "The policy that a caller's role of this account needs, as JSON."
+  description = "The policy for a caller's role in this account, as JSON."
   value       = jsonencode({ Version = "2012-10-17", Statement = [local.invoke_statement] })
 }
 
@@ -14,7 +14,7 @@ output "function_name" {
 }
 
 output "alias" {
-  description = "Alias that is invoked."
+  description = "Alias to invoke."
   value       = module.function.alias
 }
 
@@ -29,16 +29,16 @@ output "newest_version" {
 }
 
 output "access_log_group" {
-  description = "Where an HTTP API writes a line for each request; null for a function URL, which has none."
+  description = "Access log of an HTTP API. null: a function URL has no access log."
   value       = one(aws_cloudwatch_log_group.access[*].name)
 }
 
 output "composite_alarms" {
-  description = "Names of the composite alarms, which a deployment watches."
+  description = "Names of the composite alarms. A deployment watches them."
   value       = module.alarms.composite_alarms
 }
 
 output "taken" {
-  description = "The variables `function`, `throttle`, `cors`, `alarms` and `release` as they were taken: with their defaults, and without attributes of another name."
+  description = "The variables `function`, `throttle`, `cors`, `alarms` and `release` as Terraform read them: with defaults, and without unknown attributes."
   value       = { function = var.function, throttle = var.throttle, cors = var.cors, alarms = var.alarms, release = var.release }
 }

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account" {
-  description = "The account that it runs in, from which ARNs are made."
+  description = "Account, for ARNs."
   type = object({
     id        = string                  # twelve digits
     region    = string                  # e.g. eu-west-1
@@ -23,13 +23,13 @@ variable "image_uri" {
 }
 
 variable "architecture" {
-  description = "What the image was built for: arm64 or x86_64."
+  description = "Architecture of the image: arm64 or x86_64."
   type        = string
   default     = "arm64"
 }
 
 variable "endpoint" {
-  description = "function_url: free, and throttled by reserved concurrency alone; http_api: a rate limit, access logs, $1 a million requests."
+  description = "function_url: free, with reserved concurrency as its only limit. http_api: a rate limit, access logs, $1 per million requests."
   type        = string
   default     = "function_url"
 
@@ -40,7 +40,7 @@ variable "endpoint" {
 }
 
 variable "vpc" {
-  description = "Subnets and security groups of yours that the function runs in; null: none, and AWS's services are reached without endpoints."
+  description = "Your subnets and security groups for the function. null: no VPC, and AWS's services need no endpoints."
   type = object({
     subnet_ids         = set(string)
     security_group_ids = set(string) # outgoing TLS is enough
@@ -49,7 +49,7 @@ variable "vpc" {
 }
 
 variable "roles" {
-  description = "What an organisation asks of every role; modules/function says what it may be."
+  description = "Your organisation's rules for every role. Attributes: modules/function."
   type = object({
     path                 = optional(string, "/")
     permissions_boundary = optional(string) # ARN of a policy; null: none
@@ -58,7 +58,7 @@ variable "roles" {
 }
 
 variable "function" {
-  description = "Size and warmth of the function; modules/function says what it may be."
+  description = "Size and warmth of the function. Attributes: modules/function."
   type = object({
     memory_mb               = optional(number, 1769)
     timeout_seconds         = optional(number, 15)
@@ -83,7 +83,7 @@ variable "function" {
 }
 
 variable "allowed_principals" {
-  description = "Who may call a function URL: ARNs of roles or users, or whole accounts, also of others. Without any, a caller of this account needs the output `caller_policy`."
+  description = "Callers of a function URL: ARNs of roles, users or accounts, also of other accounts. If empty, a caller of this account needs the output `caller_policy`."
   type        = set(string)
   default     = []
 
@@ -99,7 +99,7 @@ variable "allowed_principals" {
 }
 
 variable "public_without_authentication" {
-  description = "Answer everybody on the internet. False: every request must be signed by a principal of AWS that is allowed to make it."
+  description = "Answer everybody on the internet. False: only requests that an allowed principal of AWS has signed."
   type        = bool
   default     = false
 
@@ -110,7 +110,7 @@ variable "public_without_authentication" {
 }
 
 variable "throttle" {
-  description = "Of an HTTP API; a request beyond it is answered with 429."
+  description = "Rate limit of an HTTP API. Further requests get 429."
   type = object({
     requests_per_second = optional(number, 50)
     burst               = optional(number, 100) # requests at once
@@ -124,7 +124,7 @@ variable "throttle" {
 }
 
 variable "cors" {
-  description = "Pages of which origins may call it from a browser; null: none."
+  description = "Origins whose pages may call it from a browser. null: none."
   type = object({
     allow_origins   = list(string)
     allow_methods   = optional(list(string), ["GET", "POST"])
@@ -140,7 +140,7 @@ variable "cors" {
 }
 
 variable "model" {
-  description = "The model, unless it is baked into the image; modules/model-access says what it may be."
+  description = "The model, unless it is baked into the image. Attributes: modules/model-access."
   type = object({
     location    = optional(string) # s3://bucket/folder, or a path in the image; null: the image's own
     digest      = optional(string) # sha256 of the model directory, obligatory for a pickled model
@@ -156,12 +156,12 @@ variable "environment" {
 
   validation {
     condition     = length(setintersection(keys(var.environment), ["MODEL_LOCATION", "MODEL_DIGEST", "WEB_TOKEN"])) == 0
-    error_message = "MODEL_LOCATION and MODEL_DIGEST follow from model; WEB_TOKEN is for `serve`: here IAM knows the callers, and a setting is no place for a secret."
+    error_message = "MODEL_LOCATION and MODEL_DIGEST follow from model; WEB_TOKEN is for `serve`: here IAM authenticates the callers, and a secret does not belong into a setting."
   }
 }
 
 variable "release" {
-  description = "Which version answers; null: the newest."
+  description = "Version that answers. null: the newest."
   type = object({
     version       = string              # the number of a published version
     canary_weight = optional(number, 0) # share of the requests that the newest version gets, 0..1
@@ -170,7 +170,7 @@ variable "release" {
 }
 
 variable "alarms" {
-  description = "When somebody is told."
+  description = "Thresholds of the alarms."
   type = object({
     topic_arn      = string                 # modules/observability has one
     latency_ms     = optional(number, 1000) # of 99 in 100 requests

@@ -41,7 +41,7 @@ variables {
 run "a_file_is_tried_five_times_and_then_kept" {
   assert {
     condition     = jsondecode(aws_sqs_queue.work.redrive_policy) == { deadLetterTargetArn = "arn:aws:sqs:eu-west-1:123456789012:sc-test-batch-dead-letters", maxReceiveCount = 5 }
-    error_message = "A file that cannot be scored must not come back for ever."
+    error_message = "A file that cannot be scored must not come back forever."
   }
 
   assert {
@@ -253,6 +253,6 @@ run "alarms_watch_the_dimensions_that_aws_reports" {
       "batch/schedule-dropped" = "AWS/Scheduler InvocationDroppedCount {\"ScheduleGroup\":\"sc-test-batch\"}"
       "batch/schedule-unkept"  = "AWS/Scheduler InvocationsFailedToBeSentToDeadLetterCount {\"ScheduleGroup\":\"sc-test-batch\"}"
     }
-    error_message = "An alarm on a dimension that nobody reports is silent for ever."
+    error_message = "An alarm on a dimension that nobody reports is silent forever."
   }
 }

@@ -50,7 +50,7 @@ run "alarms_watch_the_dimensions_that_aws_and_the_handler_report" {
       "rides/stalled"              = "AWS/Kinesis IncomingRecords {\"StreamName\":\"ride_events\"}, StreamConsumer RecordsReceived {\"service\":\"sc-test-rides\"}"
       "rides/no-data"              = "StreamConsumer RecordsReceived {\"service\":\"sc-test-rides\"}"
     }
-    error_message = "An alarm on a dimension that nobody reports is silent for ever."
+    error_message = "An alarm on a dimension that nobody reports is silent forever."
   }
 }
 

@@ -176,7 +176,7 @@ run "the_release_of_a_consumer_that_is_gone_is_forgotten" {
 
   assert {
     condition     = keys(output.releases) == ["rides"] && output.releases.rides.version == "7"
-    error_message = "The record would name it for ever, since the next plan starts from the record."
+    error_message = "The record would name it forever, since the next plan starts from the record."
   }
 }
 

@@ -156,7 +156,7 @@ run "alarms_watch_the_dimensions_that_aws_reports" {
       "web/latency"       = "AWS/Lambda UrlRequestLatency {\"FunctionName\":\"sc-test-web\",\"Resource\":\"sc-test-web:live\"}"
       "web/duration"      = "AWS/Lambda Duration {\"FunctionName\":\"sc-test-web\",\"Resource\":\"sc-test-web:live\"}"
     }
-    error_message = "An alarm on a dimension that nobody reports is silent for ever."
+    error_message = "An alarm on a dimension that nobody reports is silent forever."
   }
 }
 
