@@ -66,7 +66,7 @@ def written(path: Path, tables: Mapping[str, str]) -> str:
         pattern = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
         text, found = pattern.subn(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
         if found != 1:
-            sys.exit(f"{path.name} has {found} places for the table of {name}; wanted one")
+            sys.exit(f"{path.name} has {found} locations for the table of {name}; wanted one")
     return text
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks import batch, startup
-from benchmarks.contestants import FLOOR, LINEAGE, OURS, POWERTOOLS, PYFUNC
+from benchmarks.contestants import FLOOR, OURS, POWERTOOLS, PYFUNC, REFERENCE
 from benchmarks.measurement import PIPELINE, Measurement
 from benchmarks.platform import RATE
 from benchmarks.web import CONNECTIONS, RIVALS
@@ -53,9 +53,9 @@ def bars(measured: Measurement) -> Iterator[Bar]:
     """Every figure that has a bar, as far as it was measured."""
     rates = measured.throughput
     for what, model, slow, size, bar in (
-        ("lineage / this project, default model, 10,000", "default", LINEAGE, _FULL, 300),
-        ("lineage / this project, default model, 100", "default", LINEAGE, 100, 100),
-        ("lineage / this project, linear model, 10,000", "linear", LINEAGE, _FULL, 200),
+        ("reference / this project, default model, 10,000", "default", REFERENCE, _FULL, 300),
+        ("reference / this project, default model, 100", "default", REFERENCE, 100, 100),
+        ("reference / this project, linear model, 10,000", "linear", REFERENCE, _FULL, 200),
         ("Powertools / this project, default model, 10,000", "default", POWERTOOLS, _FULL, 150),
     ):
         yield Bar(what, "at least", bar, rates.ratio(model, slow, OURS, size))
@@ -63,11 +63,11 @@ def bars(measured: Measurement) -> Iterator[Bar]:
         "this project / floor, default model, 10,000", "at most", 1.25, rates.ratio("default", OURS, FLOOR, _FULL)
     )
     yield Bar("a record's cost at 10,000 / at 1,000, default model", "at most", 1.15, rates.growth("default", OURS))
-    for what, other, least in (("per batch", PYFUNC, 2), ("per record", LINEAGE, 500)):
+    for what, other, least in (("per batch", PYFUNC, 2), ("per record", REFERENCE, 500)):
         faster = measured.frames.ratio(PIPELINE, other, OURS, _FRAMES)
         yield Bar(f"mlflow {what} / this project, pipeline, 1,000", "at least", least, faster)
     starts = measured.startup
-    whole = starts.ratio(startup.OURS, startup.LINEAGE)
+    whole = starts.ratio(startup.OURS, startup.REFERENCE)
     # The imports of what predicts are more than either of these.
     yield Bar("init: this project / mlflow", "at most", 0.30, whole, checked=False)
     bare = starts.ratio(startup.OURS, startup.LITERAL)

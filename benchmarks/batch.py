@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.contestants import Place
+from benchmarks.contestants import Setup
 from benchmarks.worker import Cost, Worker, peak_megabytes
 from benchmarks.workload import Say, Workload
 from stream_consumer.batch.parallel import cores
@@ -90,9 +90,9 @@ def batch(workload: Workload, rows: int, rounds: int, say: Say) -> Batch:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, ExitStack() as stack:
         files = [_rides(Path(folder) / f"{name}.parquet", workload, rows, size) for name, size in _groups(rows).items()]
         few = _rides(Path(folder) / "few.parquet", workload, max(1, rows // FEWER), _GROUP)
-        place = Place(workload.models["default"], "")
+        setup = Setup(workload.models["default"], "")
         workers = {
-            name: stack.enter_context(Worker(make, place, every_core=True)) for name, make in contestants.items()
+            name: stack.enter_context(Worker(make, setup, every_core=True)) for name, make in contestants.items()
         }
         for number in range(rounds):
             for name, worker in workers.items():
@@ -126,13 +126,13 @@ def _cost(score: Score, path: str) -> tuple[Cost, int]:
     return Cost(time.process_time() - processor, time.perf_counter() - wall), done
 
 
-def ours(place: Place, jobs: int) -> Score:
+def ours(setup: Setup, jobs: int) -> Score:
     """This project: everything that ``stream-consumer batch`` does after it has loaded the model."""
     from stream_consumer.batch.job import Job, run  # noqa: PLC0415
     from stream_consumer.batch.storage import Stores  # noqa: PLC0415
     from stream_consumer.models.loading import load_model  # noqa: PLC0415
 
-    model = load_model(str(place.model), s3=_nowhere)
+    model = load_model(str(setup.model), s3=_nowhere)
 
     def score(path: Path) -> Callable[[], int]:
         job = Job.of(str(path), str(path.parent / "out" / path.name))
@@ -141,11 +141,11 @@ def ours(place: Place, jobs: int) -> Score:
     return score
 
 
-def floor(place: Place) -> Score:
+def floor(setup: Setup) -> Score:
     """The same calls on an array, in chunks: on the whole of the rides at once it takes longer."""
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    predict = _estimator(place).predict
+    predict = _estimator(setup).predict
 
     def prepared(path: Path) -> Callable[[], int]:
         rows = pq.read_table(path, columns=list(FEATURES)).to_pandas().to_numpy()
@@ -154,27 +154,27 @@ def floor(place: Place) -> Score:
     return prepared
 
 
-def _estimator(place: Place) -> Any:
+def _estimator(setup: Setup) -> Any:
     from stream_consumer.models.skops_file import load_skops  # noqa: PLC0415
 
-    return load_skops(place.model / "model.skops", str(place.model), pinned=False)
+    return load_skops(setup.model / "model.skops", str(setup.model), pinned=False)
 
 
 def _nowhere() -> Any:
     raise AssertionError("the model is in a folder")
 
 
-def pandas_loop(place: Place) -> Score:
+def pandas_loop(setup: Setup) -> Score:
     """Read chunks as DataFrames, predict each with the estimator, write."""
-    estimator = _estimator(place)
+    estimator = _estimator(setup)
     return _loop(lambda frame: estimator.predict(frame.to_numpy()))
 
 
-def mlflow_loop(place: Place) -> Score:
+def mlflow_loop(setup: Setup) -> Score:
     """Read chunks as DataFrames, predict each with pyfunc, which checks them against the signature; write."""
     import mlflow  # noqa: PLC0415
 
-    return _loop(mlflow.pyfunc.load_model(str(place.model)).predict)
+    return _loop(mlflow.pyfunc.load_model(str(setup.model)).predict)
 
 
 def _loop(predict: Callable[[Any], Any]) -> Score:
@@ -199,5 +199,5 @@ def _loop(predict: Callable[[Any], Any]) -> Score:
     return lambda path: lambda: work(path)
 
 
-LOOPS: Mapping[str, Callable[[Place], Score]] = {PANDAS: pandas_loop, MLFLOW: mlflow_loop}
+LOOPS: Mapping[str, Callable[[Setup], Score]] = {PANDAS: pandas_loop, MLFLOW: mlflow_loop}
 OTHERS = {FLOOR: floor, **LOOPS}

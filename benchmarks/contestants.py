@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 STREAM = "ride_predictions"
 OURS, FLOOR = "this project", "floor: predict + boto3, nothing else"
-POWERTOOLS, LINEAGE = "Powertools BatchProcessor, per record", "lineage: mlflow pyfunc, per record"
+POWERTOOLS, REFERENCE = "Powertools BatchProcessor, per record", "reference: mlflow pyfunc, per record"
 PYFUNC = "mlflow pyfunc, per batch"
-PER_RECORD = frozenset({POWERTOOLS, LINEAGE})
+PER_RECORD = frozenset({POWERTOOLS, REFERENCE})
 """They handle each record by itself, so that one costs the same at any batch size."""
 
 _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Setup:
     """What a contestant is given."""
 
     model: Path
@@ -49,18 +49,18 @@ class Context:
         return 60_000
 
 
-def ours(place: Place) -> Contestant:
+def ours(setup: Setup) -> Contestant:
     """This project, through the handler that Lambda calls."""
-    handler, parse, context = initialised(place), runtime_parse(), Context()
+    handler, parse, context = initialised(setup), runtime_parse(), Context()
     return lambda payload: lambda: handler(parse(payload), context)
 
 
-def initialised(place: Place) -> Callable[[Any, Any], object]:
+def initialised(setup: Setup) -> Callable[[Any, Any], object]:
     """Do what Lambda does in the init phase; the handler."""
     os.environ |= {
-        "MODEL_LOCATION": str(place.model),
+        "MODEL_LOCATION": str(setup.model),
         "PREDICTIONS_STREAM_NAME": STREAM,
-        "KINESIS_ENDPOINT_URL": place.endpoint_url,
+        "KINESIS_ENDPOINT_URL": setup.endpoint_url,
         "DEAD_LETTER_BUCKET": "dead-letters-bucket",
         "AWS_LAMBDA_RUNTIME_API": "127.0.0.1",  # so that the import is the init phase
     }
@@ -69,12 +69,12 @@ def initialised(place: Place) -> Callable[[Any, Any], object]:
     return lambda_handler
 
 
-def lineage(place: Place) -> Contestant:
+def reference(setup: Setup) -> Contestant:
     """A pyfunc call and a PutRecord for each record. Source: DataTalksClub/mlops-zoomcamp, 06-best-practices."""
     import mlflow  # noqa: PLC0415
 
-    model = mlflow.pyfunc.load_model(str(place.model))
-    kinesis = _client(place)
+    model = mlflow.pyfunc.load_model(str(setup.model))
+    kinesis = _client(setup)
     parse = runtime_parse()
 
     def consume(event: Any) -> dict[str, Any]:
@@ -98,13 +98,13 @@ def lineage(place: Place) -> Contestant:
     return lambda payload: lambda: consume(parse(payload))
 
 
-def pyfunc(place: Place) -> Contestant:
+def pyfunc(setup: Setup) -> Contestant:
     """A pyfunc call for a DataFrame of all rides of a batch, and PutRecords."""
     import mlflow  # noqa: PLC0415
     import pandas as pd  # noqa: PLC0415
 
-    model = mlflow.pyfunc.load_model(str(place.model))
-    kinesis = _client(place)
+    model = mlflow.pyfunc.load_model(str(setup.model))
+    kinesis = _client(setup)
     parse = runtime_parse()
 
     def consume(event: Any) -> None:
@@ -129,7 +129,7 @@ def pyfunc(place: Place) -> Contestant:
     return lambda payload: lambda: consume(parse(payload))
 
 
-def powertools(place: Place) -> Contestant:
+def powertools(setup: Setup) -> Contestant:
     """Powertools' BatchProcessor: a record handler that predicts natively and puts, for each record."""
     from aws_lambda_powertools.utilities.batch import (  # noqa: PLC0415
         BatchProcessor,
@@ -139,7 +139,7 @@ def powertools(place: Place) -> Contestant:
     from aws_lambda_powertools.utilities.data_classes.kinesis_stream_event import KinesisStreamRecord  # noqa: PLC0415
 
     processor = BatchProcessor(event_type=EventType.KinesisDataStreams)
-    predict, kinesis, context = native(place), _client(place), Context()
+    predict, kinesis, context = native(setup), _client(setup), Context()
     parse = runtime_parse()
 
     def handle(record: KinesisStreamRecord) -> None:
@@ -160,11 +160,11 @@ def powertools(place: Place) -> Contestant:
     return lambda payload: lambda: consume(parse(payload))
 
 
-def floor(place: Place) -> Contestant:
+def floor(setup: Setup) -> Contestant:
     """scikit-learn's predict on a ready array and boto3's PutRecords on ready entries: no Python between them."""
     import numpy as np  # noqa: PLC0415
 
-    predict, kinesis = native(place), _client(place, parameter_validation=False)
+    predict, kinesis = native(setup), _client(setup, parameter_validation=False)
 
     def prepare(payload: bytes) -> Work:
         events = [json.loads(base64.b64decode(item["kinesis"]["data"])) for item in json.loads(payload)["Records"]]
@@ -182,14 +182,14 @@ def floor(place: Place) -> Contestant:
     return prepare
 
 
-CONTESTANTS: dict[str, Callable[[Place], Contestant]] = {
+CONTESTANTS: dict[str, Callable[[Setup], Contestant]] = {
     OURS: ours,
     FLOOR: floor,
     POWERTOOLS: powertools,
-    LINEAGE: lineage,
+    REFERENCE: reference,
 }
 
-ON_FRAMES: dict[str, Callable[[Place], Contestant]] = {OURS: ours, PYFUNC: pyfunc, LINEAGE: lineage}
+ON_FRAMES: dict[str, Callable[[Setup], Contestant]] = {OURS: ours, PYFUNC: pyfunc, REFERENCE: reference}
 """Those that serve a model that was fitted on a DataFrame."""
 
 
@@ -202,11 +202,11 @@ def prediction_entry(ride_id: int) -> dict[str, Any]:
     return {"Data": data % ride_id, "PartitionKey": str(ride_id)}
 
 
-def native(place: Place) -> Callable[[Any], Any]:
+def native(setup: Setup) -> Callable[[Any], Any]:
     """scikit-learn's own predict, on one thread: the environment of a worker says so."""
     from stream_consumer.models.skops_file import load_skops  # noqa: PLC0415
 
-    predict: Callable[[Any], Any] = load_skops(place.model / "model.skops", str(place.model), pinned=False).predict
+    predict: Callable[[Any], Any] = load_skops(setup.model / "model.skops", str(setup.model), pinned=False).predict
     return predict
 
 
@@ -218,8 +218,8 @@ def runtime_parse() -> Callable[[bytes], Any]:
     return parse
 
 
-def _client(place: Place, **options: Any) -> "KinesisClient":
+def _client(setup: Setup, **options: Any) -> "KinesisClient":
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    return boto3.client("kinesis", endpoint_url=place.endpoint_url, config=Config(**options))
+    return boto3.client("kinesis", endpoint_url=setup.endpoint_url, config=Config(**options))

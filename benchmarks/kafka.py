@@ -23,7 +23,7 @@ import numpy as np
 from confluent_kafka import Consumer as KafkaConsumer
 from confluent_kafka import Producer, TopicPartition
 
-from benchmarks.contestants import Place, native
+from benchmarks.contestants import Setup, native
 from benchmarks.workload import workload
 from stream_consumer.composition import compose
 from stream_consumer.consumer import BatchResult
@@ -91,10 +91,10 @@ class Never:
     asked = False
 
 
-def ours(brokers: str, place: Place, _records: int) -> Clock:
+def ours(brokers: str, setup: Setup, _records: int) -> Clock:
     """This project, as the command line composes it."""
     environ = {"KAFKA_BROKERS": brokers, "KAFKA_AUTHENTICATION": "plaintext", "PREDICTIONS_TOPIC": "ours"}
-    os.environ |= {"MODEL_LOCATION": str(place.model), **environ}
+    os.environ |= {"MODEL_LOCATION": str(setup.model), **environ}
     report = telemetry(os.environ)
     clock = Clock(lambda result: report.invoked(result, None, time.time()))
     composed = compose(Settings.of(os.environ), report.started)
@@ -110,9 +110,9 @@ def ours(brokers: str, place: Place, _records: int) -> Clock:
     return clock
 
 
-def floor(brokers: str, place: Place, records: int) -> Clock:
+def floor(brokers: str, setup: Setup, records: int) -> Clock:
     """A loop as one writes it: no schema, no check, no dead letter, no offset but the last one of each partition."""
-    predict, clock = native(place), Clock()
+    predict, clock = native(setup), Clock()
     producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "partitioner": "murmur2_random"})
     consumer = KafkaConsumer(
         {
@@ -148,7 +148,7 @@ def floor(brokers: str, place: Place, records: int) -> Clock:
     return clock
 
 
-CONTESTANTS: dict[str, Callable[[str, Place, int], Clock]] = {OURS: ours, FLOOR: floor}
+CONTESTANTS: dict[str, Callable[[str, Setup, int], Clock]] = {OURS: ours, FLOOR: floor}
 
 
 def put(running: Broker, rides: Rides, records: int) -> None:
@@ -194,7 +194,7 @@ def main() -> None:
     parser.add_argument("--brokers", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contestant:
-        clock = CONTESTANTS[options.contestant](options.brokers, Place(options.model, ""), options.records)
+        clock = CONTESTANTS[options.contestant](options.brokers, Setup(options.model, ""), options.records)
         print(json.dumps(clock.figures()))
         return
     with tempfile.TemporaryDirectory(prefix="kafka-") as folder:

@@ -11,7 +11,7 @@ import pyperf
 
 from benchmarks import batch, web
 from benchmarks.bars import Bar, bars, batch_bars
-from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, ON_FRAMES, OURS, POWERTOOLS
+from benchmarks.contestants import CONTESTANTS, FLOOR, ON_FRAMES, OURS, POWERTOOLS, REFERENCE
 from benchmarks.measurement import FRAME_SIZES, PIPELINE, Measurement
 from benchmarks.stages import AGGREGATE_KEYS, BATCH, FAR
 from benchmarks.throughput import SIZES, Throughput
@@ -47,7 +47,7 @@ def comparison(measured: Measurement) -> str:
 def _alternatives(measured: Measurement) -> Iterator[tuple[str, str, float]]:
     stream = f"records per processor-second, batches of {BATCH:,}"
     for instead, name in (
-        ("a handler that calls `mlflow.pyfunc` and PutRecord for each record", LINEAGE),
+        ("a handler that calls `mlflow.pyfunc` and PutRecord for each record", REFERENCE),
         ("Powertools' `BatchProcessor`, whose record handler predicts and puts", POWERTOOLS),
         ("nothing but `predict` and PutRecords: the floor", FLOOR),
     ):
@@ -107,7 +107,7 @@ def write(path: Path, name: str, text: str) -> None:
     pattern = re.compile(rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- /{name} -->)", re.DOTALL)
     document, found = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", document)
     if found != 1:
-        raise ValueError(f"{path} has {found} places for the table `{name}`; wanted one")
+        raise ValueError(f"{path} has {found} locations for the table `{name}`; wanted one")
     path.write_text(document, encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 
-from benchmarks.contestants import STREAM, Contestant, Place, ours, runtime_parse
+from benchmarks.contestants import STREAM, Contestant, Setup, ours, runtime_parse
 from benchmarks.stub import StubKinesis
 from benchmarks.worker import Worker
 from benchmarks.workload import Say, Workload
@@ -49,18 +49,18 @@ class Parts:
     profiler: Profiler
 
 
-def parts(place: Place) -> Parts:
-    whole = ours(place)
-    model = load_model(str(place.model), s3=lambda: boto3.client("s3"))
-    single = stream(place, _PUBLISH_CONCURRENCY)
-    folded = AggregatedStream(single, keys=AGGREGATE_KEYS, stretch=_PUBLISH_CONCURRENCY * MAX_ENTRIES)
+def parts(setup: Setup) -> Parts:
+    whole = ours(setup)
+    model = load_model(str(setup.model), s3=lambda: boto3.client("s3"))
+    single = stream(setup, _PUBLISH_CONCURRENCY)
+    folded = AggregatedStream(single, keys=AGGREGATE_KEYS, at_once=_PUBLISH_CONCURRENCY * MAX_ENTRIES)
     _, profiler = carried_by(model)
     return Parts(whole, runtime_parse(), model, single, folded, profiler)
 
 
-def stream(place: Place, in_flight: int) -> PredictionStream:
+def stream(setup: Setup, in_flight: int) -> PredictionStream:
     config = client_config(in_flight, parameter_validation=False)
-    client = shorten(boto3.client("kinesis", endpoint_url=place.endpoint_url, config=config))
+    client = shorten(boto3.client("kinesis", endpoint_url=setup.endpoint_url, config=config))
     return PredictionStream(client, STREAM, in_flight=in_flight)
 
 
@@ -125,8 +125,8 @@ class Stages:
 
 
 def stages(workload: Workload, stub: StubKinesis, rounds: int, say: Say) -> Stages:
-    place, payload = Place(workload.models["default"], stub.endpoint_url), workload.event(BATCH)
-    with Worker(parts, place) as worker:
+    setup, payload = Setup(workload.models["default"], stub.endpoint_url), workload.event(BATCH)
+    with Worker(parts, setup) as worker:
         worker.run(walk, payload)
         say("stages")
         walks = [worker.run(walk, payload) for _ in range(rounds * 3)]
@@ -140,19 +140,19 @@ def far_stream(workload: Workload, rounds: int, say: Say) -> dict[int, float]:
     rates: dict[int, float] = {}
     with ExitStack() as stack:
         stub = stack.enter_context(StubKinesis(FAR))
-        worker = stack.enter_context(Worker(place_of, Place(workload.models["default"], stub.endpoint_url)))
+        worker = stack.enter_context(Worker(setup_of, Setup(workload.models["default"], stub.endpoint_url)))
         for in_flight in _IN_FLIGHT:
             say(f"publishing to a stream {FAR * 1000:.0f} ms away, {in_flight} in flight")
             rates[in_flight] = worker.run(_publishing, in_flight, rounds)
     return rates
 
 
-def place_of(place: Place) -> Place:
-    return place
+def setup_of(setup: Setup) -> Setup:
+    return setup
 
 
-def _publishing(place: Place, in_flight: int, rounds: int) -> float:
-    sink = stream(place, in_flight)
+def _publishing(setup: Setup, in_flight: int, rounds: int) -> float:
+    sink = stream(setup, in_flight)
     entries = [Entry(str(number), b"%0180d" % number) for number in range(BATCH)]
     seconds = []
     for _ in range(rounds + 1):

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmarks.contestants import Place
+    from benchmarks.contestants import Setup
     from benchmarks.stub import StubKinesis
     from benchmarks.workload import Say, Workload
 
 _NOT_IN_THE_IMAGE = ("matplotlib", "mlflow", "pandas", "polars", "pyarrow", "pytest", "rich")
 OURS, PINNED = "this project", "this project, model pickled (MODEL_DIGEST pins it)"
-FLOOR, LITERAL, LINEAGE = "import of the model's module + client", "import sklearn + client", "mlflow pyfunc + client"
+FLOOR, LITERAL, REFERENCE = "import of the model's module + client", "import sklearn + client", "mlflow pyfunc + client"
 _MEGABYTE = 1e6
 
 
@@ -88,27 +88,27 @@ class _Image(MetaPathFinder):
             raise ModuleNotFoundError(f"{fullname} is not in the image", name=fullname)
 
 
-def _ours(place: "Place") -> Callable[[bytes], object]:
+def _ours(setup: "Setup") -> Callable[[bytes], object]:
     from benchmarks.contestants import Context, initialised, runtime_parse  # noqa: PLC0415
 
-    handler = initialised(place)
+    handler = initialised(setup)
     return lambda payload: handler(runtime_parse()(payload), Context())
 
 
-def _pinned(place: "Place") -> None:
+def _pinned(setup: "Setup") -> None:
     from stream_consumer.models.files import directory_digest  # noqa: PLC0415
 
-    os.environ["MODEL_DIGEST"] = directory_digest(place.model)
-    _ours(place)
+    os.environ["MODEL_DIGEST"] = directory_digest(setup.model)
+    _ours(setup)
 
 
-def _floor(_: "Place") -> None:
+def _floor(_: "Setup") -> None:
     import sklearn.ensemble  # noqa: F401, PLC0415 (the module of the model's class)
 
     _client()
 
 
-def _literal(_: "Place") -> None:
+def _literal(_: "Setup") -> None:
     import sklearn  # noqa: F401, PLC0415
 
     _client()
@@ -120,20 +120,20 @@ def _client() -> None:
     boto3.client("kinesis")
 
 
-def _lineage(place: "Place") -> None:
+def _reference(setup: "Setup") -> None:
     import mlflow  # noqa: PLC0415
 
-    model = mlflow.pyfunc.load_model(str(place.model))
+    model = mlflow.pyfunc.load_model(str(setup.model))
     _client()
     model.predict({"PULocationID": 130, "DOLocationID": 205, "trip_distance": 3.66})
 
 
-_MAKERS: dict[str, Callable[["Place"], Any]] = {
+_MAKERS: dict[str, Callable[["Setup"], Any]] = {
     OURS: _ours,
     PINNED: _pinned,
     FLOOR: _floor,
     LITERAL: _literal,
-    LINEAGE: _lineage,
+    REFERENCE: _reference,
 }
 
 
@@ -148,11 +148,11 @@ def megabytes(field: str) -> float:
 
 
 def main(name: str, model: str, endpoint_url: str, *event: str) -> None:
-    if name != LINEAGE:
+    if name != REFERENCE:
         sys.meta_path.insert(0, _Image())
-    from benchmarks.contestants import Place  # noqa: PLC0415
+    from benchmarks.contestants import Setup  # noqa: PLC0415
 
-    consume = _MAKERS[name](Place(Path(model), endpoint_url))
+    consume = _MAKERS[name](Setup(Path(model), endpoint_url))
     measured = {"seconds": time.process_time(), "megabytes": megabytes("VmRSS")}
     for path in event:
         payload = Path(path).read_bytes()

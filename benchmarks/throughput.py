@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contestants import CONTESTANTS, PER_RECORD, Contestant, Place
+from benchmarks.contestants import CONTESTANTS, PER_RECORD, Contestant, Setup
 from benchmarks.stub import StubKinesis
 from benchmarks.worker import Cost, Worker, cost, peak_megabytes
 from benchmarks.workload import Say, Workload
@@ -56,7 +56,7 @@ def throughput(  # noqa: PLR0913 (what is measured, and how)
     rounds: int,
     say: Say,
     *,
-    contestants: Mapping[str, Callable[[Place], Contestant]] = CONTESTANTS,
+    contestants: Mapping[str, Callable[[Setup], Contestant]] = CONTESTANTS,
     sizes: Sequence[int] = SIZES,
 ) -> Throughput:
     """
@@ -70,8 +70,8 @@ def throughput(  # noqa: PLR0913 (what is measured, and how)
     for model, path in models.items():
         figures[model] = {name: {size: [] for size in sizes} for name in contestants}
         with ExitStack() as stack:
-            place = Place(path, stub.endpoint_url)
-            workers = {name: stack.enter_context(Worker(make, place)) for name, make in contestants.items()}
+            setup = Setup(path, stub.endpoint_url)
+            workers = {name: stack.enter_context(Worker(make, setup)) for name, make in contestants.items()}
             for number in range(rounds):
                 for size in sizes:
                     say(f"{model} model, round {number + 1} of {rounds}, batches of {size:,}")

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import Place, native
+from benchmarks.contestants import Setup, native
 from benchmarks.workload import Say, Workload
 
 OURS, MLFLOW, FLASK = "this project", "mlflow models serve", "Flask, Waitress"
@@ -167,7 +167,7 @@ def web(workload: Workload, directory: Path, rounds: int, seconds: int, say: Say
         return None
     rides = _rides(workload)
     model = workload.models["default"]
-    expected = native(Place(model, ""))([list(ride.values()) for ride in rides[:_CHECKED]])
+    expected = native(Setup(model, ""))([list(ride.values()) for ride in rides[:_CHECKED]])
     figures: dict[str, dict[int, list[Load]]] = {name: {at: [] for at in CONNECTIONS} for name in CONTESTANTS}
     for number in range(rounds):
         for name, contestant in CONTESTANTS.items():

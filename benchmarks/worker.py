@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import NamedTuple, Self, TypeVar
 
-from benchmarks.contestants import Contestant, Place
+from benchmarks.contestants import Contestant, Setup
 from benchmarks.startup import megabytes
 
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -42,8 +42,8 @@ class Cost(NamedTuple):
 class Worker:
     """Context manager: a process that has made its subject (a contestant, say) and runs functions on it."""
 
-    def __init__(self, make: Callable[[Place], object], place: Place, *, every_core: bool = False) -> None:
-        initial = make, place, every_core
+    def __init__(self, make: Callable[[Setup], object], setup: Setup, *, every_core: bool = False) -> None:
+        initial = make, setup, every_core
         self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_begin, initargs=initial)
         if every_core:
             with _default_threads():  # a process gets its environment when it starts
@@ -69,13 +69,13 @@ def _default_threads() -> Iterator[None]:
         os.environ |= before
 
 
-def _begin(make: Callable[[Place], object], place: Place, every_core: bool) -> None:  # noqa: FBT001 (of a process)
+def _begin(make: Callable[[Setup], object], setup: Setup, every_core: bool) -> None:  # noqa: FBT001 (of a process)
     global _subject  # noqa: PLW0603 (the one thing that a worker process is for)
     if hasattr(os, "sched_setaffinity") and not every_core:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     # Metrics and logs are written as in Lambda, and nobody reads them.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _subject = make(place)
+    _subject = make(setup)
 
 
 def _call(function: Callable[..., _Result], arguments: tuple[object, ...]) -> _Result:

@@ -135,7 +135,7 @@ def _records(rides: Rides) -> list[StreamRecord]:
             {
                 "SequenceNumber": str(_FIRST_SEQUENCE_NUMBER + position),
                 "PartitionKey": entry.partition_key,
-                "Data": json.dumps(json.loads(entry.data)).encode(),  # with the spaces of the lineage's producers
+                "Data": json.dumps(json.loads(entry.data)).encode(),  # with spaces, as from the reference solution
                 "ApproximateArrivalTimestamp": arrived,
             }
         )

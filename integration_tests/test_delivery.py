@@ -49,7 +49,7 @@ def aws_cli(world: World, *arguments: str) -> Any:
 
 
 def test_a_ride_put_with_the_aws_cli_comes_out(world: World, stream: str, tmp_path: Path) -> None:
-    """The golden round trip: the lineage's event, put as its README does, and the prediction to the last field."""
+    """The golden round trip: the reference solution's event, put as in its README, and its whole prediction."""
     (tmp_path / "event.json").write_bytes(EVENT)
     arguments = ["--stream-name", stream, "--partition-key", "1", "--data", f"fileb://{tmp_path / 'event.json'}"]
     put = aws_cli(world, "kinesis", "put-record", *arguments)

@@ -113,7 +113,7 @@ def _stream(settings: Settings, session: "boto3.Session") -> _Output:
     in_flight, keys = settings.publish_concurrency, settings.publish_aggregate_keys
     name = settings.predictions_stream_name
     stream = PredictionStream(shorten(kinesis), name, in_flight=in_flight, stop_at_refused=keys > 0)
-    folded = AggregatedStream(stream, keys=keys, stretch=in_flight * MAX_ENTRIES) if keys else stream
+    folded = AggregatedStream(stream, keys=keys, at_once=in_flight * MAX_ENTRIES) if keys else stream
     return _Output(folded, kinesis)
 
 

@@ -35,13 +35,13 @@ class FirstOfEach:
         """Return the identifiers that are remembered, oldest first."""
         return list(self._seen)
 
-    def take(self, data: bytes, place: str) -> Prediction | None:
-        """Return the prediction in *data*, or None if there is no new one. *place* names the record in the log."""
+    def take(self, data: bytes, name: str) -> Prediction | None:
+        """Return the prediction in *data*, or None if there is no new one. *name* is the record in the log."""
         try:
             prediction = decode_prediction(data, self._envelope)
         except (ValueError, RecursionError) as error:
             self.foreign += 1
-            _LOGGER.warning("%s is not a prediction: %s", place, printable(str(error)))
+            _LOGGER.warning("%s is not a prediction: %s", name, printable(str(error)))
             return None
         if self._is_new(prediction.event_id):
             return prediction

@@ -42,7 +42,7 @@ _MAX_PREDICTIONS_BYTES = 6 * 2**20 - 2**16
 class Handler:
     """Answers Lambda's invocations with one consumer."""
 
-    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+    def __init__(  # noqa: PLR0913 (its parts, each named where they are composed)
         self,
         consumer: Consumer,
         settings: Settings,

@@ -64,8 +64,8 @@ class Harness:
         stream = PredictionStream(
             self.kinesis.client, "ride_predictions", in_flight=in_flight, retry=retry, stop_at_refused=keys > 0
         )
-        stretch = in_flight * MAX_ENTRIES
-        folded = AggregatedStream(stream, keys=keys, stretch=stretch, clock=self.time.clock)
+        at_once = in_flight * MAX_ENTRIES
+        folded = AggregatedStream(stream, keys=keys, at_once=at_once, clock=self.time.clock)
         predictions = folded if keys else stream
         dead_letters = DeadLetters(self.s3.client, BUCKET, "dead-letters", retry=retry)
         self.consumer = Consumer(

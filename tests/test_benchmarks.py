@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import batch, startup, web
 from benchmarks.bars import Bar, bars
-from benchmarks.contestants import CONTESTANTS, FLOOR, LINEAGE, ON_FRAMES, OURS, POWERTOOLS, PYFUNC
+from benchmarks.contestants import CONTESTANTS, FLOOR, ON_FRAMES, OURS, POWERTOOLS, PYFUNC, REFERENCE
 from benchmarks.measurement import FRAME_SIZES, PIPELINE, Measurement
 from benchmarks.platform import Platform
 from benchmarks.report import WIDTH, as_json, as_pyperf, comparison, table, write
@@ -20,9 +20,9 @@ from benchmarks.throughput import SIZES, Throughput
 from benchmarks.web import Load, Web
 from benchmarks.worker import Cost
 
-MICROS = {OURS: 10.0, FLOOR: 9.0, POWERTOOLS: 2_000.0, LINEAGE: 4_000.0}
+MICROS = {OURS: 10.0, FLOOR: 9.0, POWERTOOLS: 2_000.0, REFERENCE: 4_000.0}
 
-FRAMES = {OURS: 20.0, PYFUNC: 50.0, LINEAGE: 12_000.0}
+FRAMES = {OURS: 20.0, PYFUNC: 50.0, REFERENCE: 12_000.0}
 FILE = {
     **{batch.ours_with(jobs): 8.0 / jobs for jobs in (1, 2, 4)},
     batch.FLOOR: 1.8,
@@ -59,7 +59,7 @@ MEASURED = Measurement(
             startup.PINNED: Init(0.9, 160.0),
             startup.FLOOR: Init(1.0, 150.0),
             startup.LITERAL: Init(1.0, 130.0),
-            startup.LINEAGE: Init(3.0, 300.0),
+            startup.REFERENCE: Init(3.0, 300.0),
         },
         event_megabytes=6.29,
         batch_megabytes=32.0,
@@ -87,9 +87,9 @@ MEASURED = Measurement(
 def test_every_bar_is_measured_against_its_figure() -> None:
     reached = {bar.what: (round(bar.value, 2), bar.met) for bar in bars(MEASURED)}
     assert reached == {
-        "lineage / this project, default model, 10,000": (400.0, True),
-        "lineage / this project, default model, 100": (400.0, True),
-        "lineage / this project, linear model, 10,000": (400.0, True),
+        "reference / this project, default model, 10,000": (400.0, True),
+        "reference / this project, default model, 100": (400.0, True),
+        "reference / this project, linear model, 10,000": (400.0, True),
         "Powertools / this project, default model, 10,000": (200.0, True),
         "this project / floor, default model, 10,000": (1.11, True),
         "a record's cost at 10,000 / at 1,000, default model": (1.0, True),
@@ -217,7 +217,7 @@ def test_a_table_is_written_between_its_markers(tmp_path: Path) -> None:
 def test_a_document_without_markers_is_not_touched(tmp_path: Path) -> None:
     document = tmp_path / "README.md"
     document.write_text("nothing", encoding="utf-8")
-    with pytest.raises(ValueError, match="0 places for the table `benchmark`"):
+    with pytest.raises(ValueError, match="0 locations for the table `benchmark`"):
         write(document, "benchmark", "new")
     assert document.read_text(encoding="utf-8") == "nothing"
 

@@ -115,7 +115,7 @@ class Member:
     One thread calls ``step``, which does one batch, again and again.
     """
 
-    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+    def __init__(  # noqa: PLR0913 (its parts, each named where they are composed)
         self,
         consumer: Decides,
         brokers: str,

@@ -41,7 +41,7 @@ Chunk = Sequence[int]
 class AggregatedStream:
     """An output stream whose records hold many predictions each. Every reader must unfold them."""
 
-    def __init__(self, stream: Sink, *, keys: int, stretch: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: Sink, *, keys: int, at_once: int, clock: Callable[[], float] = time.monotonic) -> None:
         """
         Fold predictions for *stream*.
 
@@ -49,12 +49,12 @@ class AggregatedStream:
             stream: Takes the aggregates. Behind a refused aggregate of a request, this stream must send nothing of the
                 request.
             keys: Number of aggregate keys, several for each shard of the output.
-            stretch: Number of predictions to fold and settle at a time.
+            at_once: Number of predictions to fold and settle at a time.
             clock: Clock of the deadlines, in seconds.
         """
         self._stream = stream
         self._keys = keys
-        self._stretch = stretch
+        self._at_once = at_once
         self._clock = clock
 
     def write(self, items: Sequence[Entry], deadline: float) -> Written:
@@ -65,8 +65,8 @@ class AggregatedStream:
         refused prediction is sent.
         """
         resent = 0
-        for first in range(0, len(items), self._stretch):
-            end = min(first + self._stretch, len(items))
+        for first in range(0, len(items), self._at_once):
+            end = min(first + self._at_once, len(items))
             chunks = self._chunks(items, range(first, end))
             unwritten, again = self._settle(items, chunks, deadline)
             resent += again

@@ -126,7 +126,7 @@ def _unnamed(columns: FittedColumns, signature: Signature, foreign: Sequence[Any
     """Return the forms for an estimator fitted on arrays, or without names of its columns."""
     if signature.derived and not foreign:
         raise ModelError(
-            f"the model at {signature.location} was fitted on arrays, so the place of the derived columns "
+            f"the model at {signature.location} was fitted on arrays, so the position of the derived columns "
             f"{[one.column.name for one in signature.derived]} is not known; fit it on a DataFrame or on dicts"
         )
     if all(map(estimator_parts.is_fitted_on_arrays, foreign)) or not is_installed("pandas"):

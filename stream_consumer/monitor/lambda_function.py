@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 class Handler:
     """Answers Lambda's invocations."""
 
-    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+    def __init__(  # noqa: PLR0913 (its parts, each named where they are composed)
         self,
         model: Model,
         archive: ProfileArchive,

@@ -12,7 +12,7 @@ from stream_consumer.contract.record import Record
 
 
 def compare(  # noqa: PLR0913 (two models, the records, and what to tell of them)
-    stretch: Iterable[Sequence[Record]],
+    delivered: Iterable[Sequence[Record]],
     one: Consumer,
     other: Consumer,
     *,
@@ -24,7 +24,7 @@ def compare(  # noqa: PLR0913 (two models, the records, and what to tell of them
     Score the batches of a range with both consumers. They must be composed without sinks.
 
     Args:
-        stretch: The batches, as ``replay.batches`` yields them.
+        delivered: The batches, as ``replay.batches`` yields them.
         one: The consumer of the reference model.
         other: The consumer of the compared model.
         keep: Number of largest differences to name.
@@ -32,7 +32,7 @@ def compare(  # noqa: PLR0913 (two models, the records, and what to tell of them
         progress: Gets each batch's size.
     """
     running = RunningComparison(threshold=threshold, keep=keep)
-    for records in stretch:
+    for records in delivered:
         first, second = (consumer.process(records).outcomes() for consumer in (one, other))
         running.add(first, second, [str(record.event_id) for record in records])
         progress(len(records))

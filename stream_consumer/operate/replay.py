@@ -53,10 +53,10 @@ class Stretch:
 
 
 def batches(
-    kinesis: "KinesisClient", stream: str, stretch: Stretch, retry: RetryPolicy | None = None
+    kinesis: "KinesisClient", stream: str, wanted: Stretch, retry: RetryPolicy | None = None
 ) -> Iterator[list[Record]]:
     """
-    Yield the records of *stretch*, a page of one shard at a time, KPL aggregates unfolded.
+    Yield the records of *wanted*, a page of one shard at a time, KPL aggregates unfolded.
 
     Raises:
         ReadFailed: A read failed for a minute.
@@ -64,21 +64,21 @@ def batches(
     """
     retry = retry or RetryPolicy()
     arn = retry.persist(lambda: stream_arn(kinesis, stream), _is_read_failed, _READING_SECONDS)
-    waiting = _shards(kinesis, arn, stretch.shard_id, retry)
+    waiting = _shards(kinesis, arn, wanted.shard_id, retry)
     active: dict[str, ShardReader] = {}
     while waiting or active:
         ready = [shard_id for shard_id, parents in waiting.items() if not parents & (waiting.keys() | active.keys())]
         for shard_id in ready:
             del waiting[shard_id]
-            active[shard_id] = ShardReader(kinesis, arn, shard_id, stretch.start)
+            active[shard_id] = ShardReader(kinesis, arn, shard_id, wanted.start)
         # Shards take turns, since Kinesis limits the reads of each.
         for shard_id, reader in list(active.items()):
             page = retry.persist(reader.read, _is_read_failed, _READING_SECONDS)
-            inside = [record for record in page.records if stretch.holds(record)]
+            inside = [record for record in page.records if wanted.holds(record)]
             if inside:
                 yield _records(arn, shard_id, inside)
             # Arrival times are approximate: the last record of a page decides, not the first that is too late.
-            if page.at_tip or (page.records and not stretch.holds(page.records[-1])):
+            if page.at_tip or (page.records and not wanted.holds(page.records[-1])):
                 del active[shard_id]
 
 
@@ -152,7 +152,7 @@ class Tally:
 
 
 def replay(
-    stretch: Iterable[Sequence[Record]],
+    delivered: Iterable[Sequence[Record]],
     consumer: Consumer,
     *,
     clock: Callable[[], float] = time.monotonic,
@@ -165,7 +165,7 @@ def replay(
         ReplayStopped: A record could not be settled within a minute.
     """
     tally = Tally()
-    for records in stretch:
+    for records in delivered:
         result = consumer.process(records, clock() + _READING_SECONDS)
         tally.published += result.published
         if result.unsettled:

@@ -32,7 +32,7 @@ _RETRY_SOON = ((b"retry-after", b"1"),)
 class Scoring:
     """A path that takes a body and answers with predictions."""
 
-    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+    def __init__(  # noqa: PLR0913 (its parts, each named where they are composed)
         self,
         path: str,
         score: Score,

@@ -151,7 +151,7 @@ class _Harmless:
 class Worker:
     """Works on a single message at a time. For more throughput, run more workers."""
 
-    def __init__(  # noqa: PLR0913 (its parts, each named at the one place that composes them)
+    def __init__(  # noqa: PLR0913 (its parts, each named where they are composed)
         self,
         queue: Queue,
         scoring: Scoring,

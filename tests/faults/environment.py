@@ -110,10 +110,10 @@ class Environment:
         stream = PredictionStream(
             world.run.kinesis.client, "ride_predictions", in_flight=in_flight, retry=retry, stop_at_refused=keys > 0
         )
-        stretch = in_flight * schedule.request_entries
+        at_once = in_flight * schedule.request_entries
         consumer = Consumer(
             Decider(model, time.clock),
-            predictions=AggregatedStream(stream, keys=keys, stretch=stretch, clock=time.clock) if keys else stream,
+            predictions=AggregatedStream(stream, keys=keys, at_once=at_once, clock=time.clock) if keys else stream,
             dead_letters=DeadLetters(world.run.s3.client, "dead-letters-bucket", "dead-letters", retry=retry)
             if schedule.bucket
             else None,

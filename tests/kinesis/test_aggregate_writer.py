@@ -29,13 +29,13 @@ class Stream:
     """An aggregated stream on fakes, and what to ask of it."""
 
     def __init__(
-        self, *faults: Fault | None, keys: int = 2, stretch: int = 100, forbidden: Sequence[Entry] = ()
+        self, *faults: Fault | None, keys: int = 2, at_once: int = 100, forbidden: Sequence[Entry] = ()
     ) -> None:
         self.time = FakeTime()
         self.kinesis = FakeKinesis(self.time, faults, forbidden=[entry.data for entry in forbidden])
         retry = self.time.retry()
         inner = PredictionStream(self.kinesis.client, "ride_predictions", retry=retry, stop_at_refused=True)
-        self.sink = AggregatedStream(inner, keys=keys, stretch=stretch, clock=self.time.clock)
+        self.sink = AggregatedStream(inner, keys=keys, at_once=at_once, clock=self.time.clock)
 
     def write(self, entries: Sequence[Entry], seconds: float = 60.0) -> Written:
         return self.sink.write(entries, self.time.clock() + seconds)
@@ -88,7 +88,7 @@ def test_user_records_carry_the_aggregates_key() -> None:
 
 @pytest.mark.parametrize("size", [40, 200, 5_000, 25_000])
 def test_an_aggregate_is_as_large_as_readers_count_on(size: int) -> None:
-    stream = Stream(keys=1, stretch=1_000)
+    stream = Stream(keys=1, at_once=1_000)
     count = 120_000 // size
     stream.write([Entry("1", b"0".rjust(size)) for _ in range(count)])
     sizes = [len(entry.data) for entry in stream.kinesis.records]
@@ -116,9 +116,9 @@ def test_what_was_not_written_comes_back_by_position() -> None:
     assert stream.unfolded == [[0, 1, 2, 3]]
 
 
-def test_a_stretch_is_settled_before_the_next_is_begun() -> None:
-    """Nothing is published beyond the stretch that a failure strikes."""
-    stream = Stream(None, DENIED, stretch=4)
+def test_a_group_is_settled_before_the_next_is_begun() -> None:
+    """Nothing is published beyond the group that a failure strikes."""
+    stream = Stream(None, DENIED, at_once=4)
     written = stream.write(numbered(10))
     assert [unwritten.position for unwritten in written.unwritten] == [4, 5, 6, 7, 8, 9]
     assert written.unwritten[-2:] == [Unwritten(8, UNTRIED), Unwritten(9, UNTRIED)]
@@ -147,7 +147,7 @@ def test_a_refused_aggregate_is_halved_until_the_predictions_at_fault_stand_alon
 def test_isolating_one_prediction_of_250_takes_32_requests_at_most(refused: int) -> None:
     """Two to four for each time that 250 can be halved."""
     entries = numbered(250)
-    stream = Stream(keys=1, stretch=2_000, forbidden=[entries[refused]])
+    stream = Stream(keys=1, at_once=2_000, forbidden=[entries[refused]])
     assert [one.position for one in stream.write(entries).unwritten] == [refused]
     assert len(stream.kinesis.requests) <= 32
 
@@ -160,10 +160,10 @@ def test_what_precedes_and_follows_a_refused_prediction_keeps_its_order() -> Non
     assert [number for numbers in stream.unfolded for number in numbers] == [0, 1, 3, 4, 5, 6, 7, 8, 9]
 
 
-def test_nothing_is_sent_behind_the_stretch_of_a_refused_prediction() -> None:
+def test_nothing_is_sent_behind_the_group_of_a_refused_prediction() -> None:
     """Its dead letter must be written before."""
     entries = numbered(10)
-    stream = Stream(stretch=4, forbidden=entries[1:2])
+    stream = Stream(at_once=4, forbidden=entries[1:2])
     assert stream.write(entries).unwritten == [
         Unwritten(1, REFUSED, refused=True),
         *(Unwritten(at, UNTRIED) for at in range(4, 10)),
@@ -202,16 +202,16 @@ FAULTS = st.sampled_from([None, THROTTLED, DENIED, REJECTING_ALL, rejecting(0), 
     faults=st.lists(FAULTS, max_size=6),
     count=st.integers(0, 60),
     keys=st.integers(1, 5),
-    stretch=st.integers(1, 30),
+    at_once=st.integers(1, 30),
     forbidden=st.sets(st.integers(0, 59), max_size=4),
 )
 def test_what_does_not_come_back_is_on_the_stream(
-    faults: list[Fault | None], count: int, keys: int, stretch: int, forbidden: set[int]
+    faults: list[Fault | None], count: int, keys: int, at_once: int, forbidden: set[int]
 ) -> None:
     """Each prediction is once on the stream or among the unwritten, whatever the faults; only refused ones are so."""
     entries = numbered(count)
     refused = [entries[at] for at in forbidden if at < count]
-    stream = Stream(*faults, keys=keys, stretch=stretch, forbidden=refused)
+    stream = Stream(*faults, keys=keys, at_once=at_once, forbidden=refused)
     written = stream.write(entries, seconds=1.0)
     lost = [unwritten.position for unwritten in written.unwritten]
     assert lost == sorted(set(lost))

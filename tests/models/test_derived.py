@@ -116,5 +116,5 @@ def test_a_text_vectorizer_gets_the_derived_text() -> None:
 
 def test_a_model_fitted_on_an_array_has_no_place_for_a_derived_column() -> None:
     model = LinearRegression().fit(np.eye(3), [1.0, 2.0, 3.0])
-    with pytest.raises(ModelError, match=r"fitted on arrays, so the place of the derived columns .* is not known"):
+    with pytest.raises(ModelError, match=r"fitted on arrays, so the position of the derived columns .* is not known"):
         feed(model, Signature(COLUMNS, "s3://models/m", [derived("{PULocationID}")]))
