@@ -174,7 +174,7 @@ def _sayable(ids: Any) -> Any:
 
 def _rejections(outcomes: Outcomes) -> list[Any]:
     """Return the arrays of :data:`REJECTION` for the rejected rows, in order."""
-    return [pa.array([getattr(letter, name) for letter in outcomes.letters], pa.string()) for name in REJECTION]
+    return [pa.array([getattr(letter, name) for letter in outcomes.dead_letters], pa.string()) for name in REJECTION]
 
 
 def _spread(arrays: Iterable[Any], positions: Any, count: int) -> list[Any]:

@@ -13,7 +13,7 @@ Example: a table of three rows, numbered from 7, with a column of integers and a
     2          9            2**60      3       Decider   prediction p9
 
     sure = [0], rest = [1, 2]
-    Outcomes(numbers=[7, 9], values=[p7, p9], letters=[the dead letter of row 8])
+    Outcomes(numbers=[7, 9], values=[p7, p9], dead_letters=[the dead letter of row 8])
 
 Three index spaces meet here: positions in the chunk, row numbers of the input, and indices into ``sure`` or ``rest``.
 
@@ -99,7 +99,7 @@ class Judge:
         rows = np.searchsorted(chunk.numbers, outcomes.numbers[at])
         data = as_events(chunk, rows, self._envelope) if isinstance(chunk, Table) else [chunk.data[row] for row in rows]
         faults = dict(zip(rows.tolist(), refused.values(), strict=True))
-        letters = dict(zip(np.setdiff1d(chunk.numbers, outcomes.numbers).tolist(), outcomes.letters, strict=True))
+        letters = dict(zip(np.setdiff1d(chunk.numbers, outcomes.numbers).tolist(), outcomes.dead_letters, strict=True))
         new = self._letters(chunk.numbers, faults, dict(zip(faults, data, strict=True)))
         letters |= zip(outcomes.numbers[at].tolist(), new, strict=True)
         kept = np.setdiff1d(np.arange(len(outcomes.values)), at, assume_unique=True)

@@ -99,7 +99,7 @@ class Outcomes:
     """``pyarrow.Array`` of integers or strings, or a list of either or both."""
     values: list[Any]
     """JSON values."""
-    letters: list[DeadLetter]
+    dead_letters: list[DeadLetter]
     columns: list[Any] = field(default_factory=list)
     """The predictions as arrays, an array for each column of a table. Empty if no table is wanted."""
     kept: list[Any] = field(default_factory=list)

@@ -246,11 +246,11 @@ def _written(  # noqa: PLR0913 (its parts)
     for rows, outcomes in chunks:
         _go_on(stop)
         output.write(outcomes)
-        letters.write(outcomes.letters)
+        letters.write(outcomes.dead_letters)
         counts.rows += rows
         counts.predicted += len(outcomes.values)
-        counts.rejected.update(letter.reason for letter in outcomes.letters)
-        counts.fault = counts.fault or commonest_fault(outcomes.letters)
+        counts.rejected.update(letter.reason for letter in outcomes.dead_letters)
+        counts.fault = counts.fault or commonest_fault(outcomes.dead_letters)
         with contextlib.suppress(Exception):  # a display that fails must not fail the run
             progress(counts.rows, announced)
     return counts

@@ -137,7 +137,7 @@ def said(scalar: Any) -> Any:
 def verdicts(outcomes: Outcomes) -> dict[int, Any]:
     ids = outcomes.ids if isinstance(outcomes.ids, list) else outcomes.ids.to_pylist()
     found: dict[int, Any] = dict(zip(outcomes.numbers.tolist(), zip(ids, outcomes.values, strict=True), strict=True))
-    for letter in outcomes.letters:
+    for letter in outcomes.dead_letters:
         name, _, number = (letter.event_id or "").partition(":")
         assert name == "rides"
         assert int(number) not in found
@@ -227,7 +227,7 @@ def test_a_refused_row_keeps_its_event() -> None:
     model = model_of(Column("zone", "long"), Column("count", "long"), Column("distance", "double"))
     rides = {"zone": pa.array([1, 2]), "count": pa.array([0, 0]), "distance": pa.array([13.0, 1.0])}
     outcomes = Judge(model, "rides").decide(Table(np.arange(2), rides, pa.array(["a", "b"])))
-    [letter] = outcomes.letters
+    [letter] = outcomes.dead_letters
     assert letter.data == b'{"ride":{"zone":1,"count":0,"distance":13.0},"ride_id":"a"}'
     assert letter.detail == "ValueError: distance 13"
     assert letter.event_id == "rides:0"

@@ -98,8 +98,8 @@ def in_a_query(model: Model, content: bytes, path: Path) -> Verdict:
 
 def judged(model: Model, rows: Input) -> Verdict:
     [outcomes] = [Judge(model, "rides").decide(chunk) for chunk in rows.chunks]
-    assert len(outcomes.letters) + len(outcomes.values) == 1
-    return next(((letter.reason, letter.path, letter.detail) for letter in outcomes.letters), None)
+    assert len(outcomes.dead_letters) + len(outcomes.values) == 1
+    return next(((letter.reason, letter.path, letter.detail) for letter in outcomes.dead_letters), None)
 
 
 def in_the_web(model: Model, content: bytes, _: Path) -> Verdict:

@@ -352,7 +352,7 @@ variable "archive" {
 }
 
 variable "model_digests" {
-  description = "Digest of the model in each image, by its kind (lean, doors), from the build. A missing kind has no model, or an unknown model."
+  description = "Digest of the model in each image, by its kind (`lean`, `doors`), from the build. A missing kind has no model, or an unknown model."
   type        = map(string)
   default     = {}
 }
