@@ -90,29 +90,29 @@ needs-%:
 rides_as_options = set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rides"; done; \
 	for rides in $(TRAIN); do set -- "$$@" --train "$$rides"; done
 
-demo: $(VENV)/.local ## the main job on this machine: rides in, predictions out (RIDES="paths or URLs" TRAIN="paths or URLs")
+demo: $(VENV)/.local ## run the demo on this machine: put rides, read predictions (RIDES="paths or URLs" TRAIN="paths or URLs")
 	@$(rides_as_options); $(BIN)/stream-consumer demo "$$@" $(DEMO_ARGS)
 
-demo-loop: $(VENV)/.local ## a better model proven, promoted and released while rides come, and a bad one refused (RIDES=… TRAIN=… as for demo)
+demo-loop: $(VENV)/.local ## run the loop: promote and release a better model while rides come, refuse a bad model (RIDES=… TRAIN=… as for demo)
 	@$(rides_as_options); $(BIN)/stream-consumer demo-loop "$$@" $(DEMO_ARGS)
 
-moderation: $(VENV)/.local ## two text classifiers on one stream of comments, and a reader that merges what they say
+moderation: $(VENV)/.local ## run the example with two text classifiers on one stream of comments
 	@$(BIN)/python -m examples.moderation
 
 # Each worker keeps to a range of the tests, so the fixtures of a module are made once.
 PARALLEL := -n auto --dist worksteal
 
-test: $(VENV)/.dev ## the unit tests
+test: $(VENV)/.dev ## run the unit tests
 	@$(BIN)/python -m pytest $(PARALLEL)
 
 # The demo and the commands on topics take a broker and a minute, so make test leaves them out. A challenger has too little
 # time where processes are traced.
-coverage: $(VENV)/.dev ## the unit tests, the demo and the commands on topics with branch coverage, which must not fall below the bar
+coverage: $(VENV)/.dev ## run unit tests, demo and the commands on topics with branch coverage; fails below the bar
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest $(PARALLEL) -q --cov --cov-report= --cov-fail-under=0
 	@$(BIN)/python -m pytest $(PARALLEL) -q -m process -k 'not challenger' tests/cli/test_demo.py tests/cli/test_topics.py --cov --cov-append --cov-report=term
 
-zoo: $(VENV)/.dev $(VENV)/.boosters ## models as people log them with MLflow, through stream, batch and web: the table
+zoo: $(VENV)/.dev $(VENV)/.boosters ## run typical MLflow models through stream, batch and web, and print the table
 	@$(BIN)/python -m tests.zoo
 	@$(BIN)/python -m pytest $(PARALLEL) -q -m zoo tests/models
 
@@ -122,16 +122,16 @@ MINUTES ?= 10
 RUNS ?= 100000
 MUTATIONS ?= 20000
 
-invariants: $(VENV)/.dev ## the delivery promise over random schedules of faults (SCHEDULES=10000 SEED=1)
+invariants: $(VENV)/.dev ## test the delivery promise with random schedules of faults (SCHEDULES=10000 SEED=1)
 	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED)
 
-mutations: $(VENV)/.dev ## break each rule of the promise in turn: a test must notice
+mutations: $(VENV)/.dev ## break each rule of the promise in turn; a test must fail each time
 	@$(BIN)/python -m tests.mutations
 
 # These watch the clock of real processes, so nothing runs beside them.
 TIMED := tests/challenger tests/cli/test_demo_loop.py tests/kafka tests/process tests/web
 
-process-faults: $(VENV)/.dev ## what takes real processes: workers killed, starved, frozen and started twice, terminals, installations
+process-faults: $(VENV)/.dev ## run the tests with real processes: killed, starved and frozen workers, terminals, installations
 	@$(BIN)/python -m pytest $(PARALLEL) -m process $(TIMED:%=--ignore=%)
 	@$(BIN)/python -m pytest -m process $(TIMED)
 
@@ -139,54 +139,54 @@ process-faults: $(VENV)/.dev ## what takes real processes: workers killed, starv
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
 	$(call install,--only-binary :all:)
 
-fuzz: $(VENV)/.fuzz ## coverage-guided fuzzing of the decoder (RUNS=100000 SEED=1)
+fuzz: $(VENV)/.fuzz ## fuzz the decoder, guided by coverage (RUNS=100000 SEED=1)
 	@cd $(VENV) && bin/python ../tests/fuzz/fuzz_decode.py -runs=$(RUNS) -seed=$(SEED)
 
-mutated-models: $(VENV)/.dev ## load mutated skops files, which may not end the process (MUTATIONS=20000 SEED=1)
+mutated-models: $(VENV)/.dev ## load mutated skops files; fails if one crashes the process (MUTATIONS=20000 SEED=1)
 	@MUTATIONS=$(MUTATIONS) SEED=$(SEED) $(BIN)/python -m pytest -n 0 -m process tests/models/test_skops_mutations.py
 
-soak: $(VENV)/.dev ## the promise over MINUTES=10 of random faults, real workers and a real endpoint (SEED=1)
+soak: $(VENV)/.dev ## test the promise with real workers and random faults (MINUTES=10 SEED=1)
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED)
 
-figures: $(VENV)/.dev ## invariants and soak, and write their tables into docs/delivery.md and README.md
+figures: $(VENV)/.dev ## run invariants and soak, and write their tables into docs/delivery.md and README.md
 	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED) --write
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --seed $(SEED) --write
 
-bench: $(VENV)/.dev ## measure, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for the demo)
+bench: $(VENV)/.dev ## run the benchmarks, and write the tables of README.md and docs/benchmarks.md (RIDES=… TRAIN=… as for demo)
 	@$(rides_as_options); $(BIN)/python -m benchmarks --write "$$@"
 
-bench-check: $(VENV)/.dev ## measure in a few minutes; fails if a ratio is more than a third below its bar
+bench-check: $(VENV)/.dev ## run short benchmarks; fails if a ratio is more than a third below its bar
 	@$(BIN)/python -m benchmarks --quick
 
-lint: $(VENV)/.dev ## ruff: style and format
+lint: $(VENV)/.dev ## check style and format with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-types: $(VENV)/.dev ## mypy, strict, tests included
+types: $(VENV)/.dev ## check types with mypy --strict, tests included
 	@$(BIN)/mypy
 
-imports: $(VENV)/.dev ## import-linter: imports only point down the house
+imports: $(VENV)/.dev ## check with import-linter that imports only point to lower layers
 	@$(BIN)/lint-imports
 
 docs: $(VENV)/.dev ## write the tables of docs/ from the code
 	@$(BIN)/python .ci/docs.py
 
-site: $(VENV)/.dev $(VENV)/.site ## the documentation as a site, in build/site/index.html; a link that leads nowhere fails
+site: $(VENV)/.dev $(VENV)/.site ## build the documentation site in build/site/index.html; fails for a broken link
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs/site -d build/site-cache . build/site
 	@echo build/site/index.html
 
-check: lint types imports test ## lint, types, imports and test
+check: lint types imports test ## run lint, types, imports and test
 
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow; what it needs, uv.
 CUSTOM = $(MODEL)$(EXTRA)$(SKLEARN)
 $(VENV)/.image: $(LOCKS)/image.txt $(VENV)/.made
 	$(call install)
 
-image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image and hold it to its budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; TRAINING=1 trains instead; EXTRA="packages" SKLEARN=1.5)
+image: needs-image $(if $(CUSTOM),$(VENV)/.local $(VENV)/.image) ## build the image, and compare size and init with the budget (MODEL=folder|s3://…|models:/name@alias; DOORS=1 adds batch, worker, serve; TRAINING=1 trains instead; EXTRA="packages" SKLEARN=1.5)
 	@$(if $(CUSTOM),$(BIN)/python,$(PYTHON)) -m infra.container build --tag $(TAG) $(if $(MODEL),--model '$(MODEL)') $(if $(DOORS),--doors) $(if $(TRAINING),--training) \
 	  $(if $(PYTHON_IMAGE),--base $(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(SKLEARN),--scikit-learn $(SKLEARN)) \
 	  $(foreach package,$(EXTRA),--extra '$(package)')
 
-image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean and full, as Lambda does, look into it, scan it
+image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the lean and the full image as Lambda does, check their content, scan them
 	@$(BIN)/python -m pytest integration_tests/image
 
 # LocalStack wants versions of its own, and Python 3.11 or 3.12.
@@ -198,20 +198,20 @@ image-test: needs-image-test $(VENV)/.dev $(VENV)/.tools ## run the image, lean 
 
 SUITE = $(BIN)/python -m pytest integration_tests --ignore integration_tests/image --ignore integration_tests/web --ignore integration_tests/spark
 
-integration: needs-integration $(VENV)/.dev ## the image beside LocalStack, with docker compose: up, tests, down
+integration: needs-integration $(VENV)/.dev ## run the integration tests with the image and LocalStack in docker compose
 	@$(SUITE) --tiers compose
 
-integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.localstack .ci/node/node_modules/.package-lock.json ## the tests of integration without Docker, on emulators of three kinds
+integration-local: needs-integration-local $(VENV)/.dev .venv-localstack/.localstack .ci/node/node_modules/.package-lock.json ## run the integration tests without Docker, on three emulators
 	@$(SUITE) --tiers ministack,kinesis-local,localstack
 
-web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools $(VENV)/.site .ci/node/node_modules/.package-lock.json ## the web server for real: schemathesis; its page, the reports and the site in a browser (SEED=1)
+web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools $(VENV)/.site .ci/node/node_modules/.package-lock.json ## test the web server with schemathesis, and its page, the reports and the site in a browser (SEED=1)
 	@SEED=$(SEED) $(BIN)/python -m pytest integration_tests/web
 
 .venv-spark/.spark: $(LOCKS)/spark.txt .venv-spark/.made pyproject.toml
 	$(call install,--project)
 
 # Its executors find the test's modules by PYTHONPATH.
-spark-test: needs-spark-test .venv-spark/.spark ## the backfill example on a Spark cluster on this machine, whose executors are killed (RIDES="paths")
+spark-test: needs-spark-test .venv-spark/.spark ## run the backfill example on a local Spark cluster, and kill executors (RIDES="paths")
 	@RIDES="$(RIDES)" PYTHONPATH="$(CURDIR)" .venv-spark/bin/python -m pytest integration_tests/spark --confcutdir integration_tests/spark
 
 workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
@@ -220,7 +220,7 @@ workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.js
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec integration_tests/compose.yaml
 
-lock: $(VENV)/.dev ## resolve the locks anew: every hash, no index address
+lock: $(VENV)/.dev ## resolve the locks anew, with all hashes and without URLs of an index
 	@$(BIN)/python .ci/lock.py
 
 # A build folder of earlier would add modules that are gone by now.
@@ -233,10 +233,10 @@ wheel: $(VENV)/.dev ## build dist/*.whl from this folder, without an index
 .venv-infra/.infra: $(LOCKS)/infra.txt .venv-infra/.made
 	$(call install)
 
-infra-test: needs-infra-test $(VENV)/.dev .venv-infra/.infra ## Terraform: rules, plans, policies, scans, without an account
+infra-test: needs-infra-test $(VENV)/.dev .venv-infra/.infra ## test Terraform without an account: rules, plans, policies, scans
 	@$(BIN)/python -m infra.tests.check --tools .venv-infra/bin
 
-infra-apply-local: needs-infra-apply-local $(VENV)/.dev ## Terraform: apply to an emulator, put a ride through, roll back, destroy
+infra-apply-local: needs-infra-apply-local $(VENV)/.dev ## test Terraform on an emulator: apply, predict a ride, roll back, destroy
 	@$(BIN)/python -m infra.tests.apply_local
 
 infra-readme: $(VENV)/.dev ## write infra's tables from the code
@@ -260,45 +260,45 @@ canary = $(if $(CANARY),--canary $(CANARY) --minutes $(MINUTES)) $(if $(BATCHES)
 	$(if $(CHALLENGER),--challenger "$(CHALLENGER)") $(if $(CHALLENGER_DIGEST),--challenger-digest $(CHALLENGER_DIGEST)) \
 	$(if $(CHALLENGER_OF),--challenger-of $(CHALLENGER_OF))
 
-bootstrap: needs-bootstrap $(VENV)/.local ## once: what an environment keeps: state, key, models, registry, GitHub's role (ENV=dev APPROVE=1)
+bootstrap: needs-bootstrap $(VENV)/.local ## make the permanent resources of an environment, once: state, key, models, registry, GitHub's role (ENV=dev APPROVE=1)
 	@$(BIN)/python -m infra.bootstrapping "$(ENV)"
 
-preflight: needs-preflight $(VENV)/.local ## what make deploy needs, each fault with its remedy (ENV=dev MODEL=… ARCH=…)
+preflight: needs-preflight $(VENV)/.local ## check the needs of make deploy; tells each fault with its remedy (ENV=dev MODEL=… ARCH=…)
 	@$(BIN)/python -m infra.preflight "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
 deploy: needs-deploy $(VENV)/.local ## build, push by digest, plan, apply, smoke test (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1 APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
 	@$(COMMANDS) deploy "$(ENV)" $(if $(ARCH),--architecture $(ARCH)) $(canary)
 
-plan: needs-plan $(VENV)/.local ## show what the tfvars would change of what is deployed (ENV=dev)
+plan: needs-plan $(VENV)/.local ## show the changes of the tfvars to the deployment (ENV=dev)
 	@$(COMMANDS) plan "$(ENV)"
 
-promote: needs-promote $(VENV)/.local ## release the images that another environment runs, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
+promote: needs-promote $(VENV)/.local ## release the images of another environment, by the same digests (FROM=dev ENV=prod APPROVE=1 CANARY=percent MINUTES=10 BATCHES=20 CHALLENGER=…)
 	@$(COMMANDS) promote "$(ENV)" --source "$(FROM)" $(canary)
 
-publish: needs-publish $(VENV)/.local ## build and push as deploy does, and stop there (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1)
+publish: needs-publish $(VENV)/.local ## build and push the images, without a deployment (ENV=dev MODEL=… ARCH=arm64 DOORS=1 TRAINING=1)
 	@$(COMMANDS) publish "$(ENV)" $(if $(ARCH),--architecture $(ARCH))
 
-release: needs-release $(VENV)/.local ## deploy or promote (FROM), and go back if the smoke test fails; keep a record (ENV=dev MODEL=… DIGEST=… FROM=… CANARY=percent MINUTES=10)
+release: needs-release $(VENV)/.local ## deploy or promote (FROM), keep a record, and go back if the smoke test fails (ENV=dev MODEL=… DIGEST=… FROM=… CANARY=percent MINUTES=10)
 	@$(COMMANDS) release "$(ENV)" $(if $(FROM),--source "$(FROM)") $(if $(ARCH),--architecture $(ARCH)) $(canary)
 
-release-due: needs-release-due $(VENV)/.local ## whether the event that GitHub tells of asks for a release (ENV=dev MODEL=… CHAMPION=s3://… CHAMPION_VERSION=…)
+release-due: needs-release-due $(VENV)/.local ## tell whether GitHub's event needs a release (ENV=dev MODEL=… CHAMPION=s3://… CHAMPION_VERSION=…)
 	@$(COMMANDS) release-due "$(ENV)"
 
-releases: needs-releases $(VENV)/.local ## what was released, when and why (ENV=dev)
+releases: needs-releases $(VENV)/.local ## list the releases, with time and reason (ENV=dev)
 	@$(COMMANDS) releases "$(ENV)"
 
 release-token: needs-release-token $(VENV)/.local ## give EventBridge GitHub's token, once (ENV=dev)
 	@$(COMMANDS) release-token "$(ENV)"
 
-rollback: needs-rollback $(VENV)/.local ## back to the version before, smoke test (ENV=dev CONSUMER=name|web|batch TO=version MODEL=… APPROVE=1)
+rollback: needs-rollback $(VENV)/.local ## go back to the previous version, smoke test (ENV=dev CONSUMER=name|web|batch TO=version MODEL=… APPROVE=1)
 	@$(COMMANDS) rollback "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER)) $(if $(TO),--to $(TO))
 
-smoke: needs-smoke $(VENV)/.local ## an event of its own model through each consumer, web and batch (ENV=dev CONSUMER=name|web|batch MODEL=…)
+smoke: needs-smoke $(VENV)/.local ## test each consumer, web and batch with an event of its model (ENV=dev CONSUMER=name|web|batch MODEL=…)
 	@$(COMMANDS) smoke "$(ENV)" $(if $(CONSUMER),--consumer $(CONSUMER))
 
-destroy: needs-destroy $(VENV)/.local ## take an environment down; what holds data stays with its key and policy (ENV=dev APPROVE=1)
+destroy: needs-destroy $(VENV)/.local ## take an environment down; resources with data stay (ENV=dev APPROVE=1)
 	@$(BIN)/python -m infra.teardown "$(ENV)"
 
-clean: ## remove everything that make made
+clean: ## remove all files of make
 	@rm -rf $(VENV) .venv-infra .venv-localstack .ci/node/node_modules build dist *.egg-info \
 		.coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

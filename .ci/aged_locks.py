@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def age(name: str, folder: Path) -> None:
-    """Write the lock *name* as of *AGE* ago; a release is newer only where a requirement asks for it."""
+    """Write the lock *name* as of *AGE* ago. A release is newer only if a requirement needs it."""
     now = datetime.now(UTC)
     options = [] if "--exclude-newer" in SETS[name] else ["--exclude-newer", (now - AGE).date().isoformat()]
     while True:
@@ -57,7 +57,7 @@ def pins(lock: Path) -> dict[str, str]:
 
 
 def try_pip(pip: str, locks: Path) -> str:
-    """Return why a lock cannot be installed by *pip*, or nothing."""
+    """Return the reason why *pip* cannot install a lock, or an empty text."""
     environment = locks / pip
     uv = [sys.executable, "-m", "uv", "--quiet"]
     subprocess.run([*uv, "venv", "--python", sys.executable, environment], check=True)  # noqa: S603 (our own arguments)

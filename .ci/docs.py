@@ -1,7 +1,7 @@
 """
 Write the tables of docs/ whose source is the code.
 
-``docs.py`` writes them, ``docs.py --check`` fails if that would change a file.
+``docs.py`` writes the tables. ``docs.py --check`` fails if a table would change.
 """
 
 import ast

@@ -43,7 +43,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(f"\n{options.environment}: interrupted; run make again")
     except OSError as error:  # a full disk, or a folder that may not be written
-        sys.exit(f"{options.environment}: {error}; mend that and run make again")
+        sys.exit(f"{options.environment}: {error}; correct this and run make again")
 
 
 def make(environment: Path) -> None:
@@ -83,7 +83,7 @@ def install(environment: Path, lock: Path, pip_options: "list[str]", *, project:
 
 
 def progress(log: str, environment: Path, packages: int) -> str:
-    """Return how far pip is, by its *log* while it fetches and by *environment* while it installs."""
+    """Return the progress of pip: from its *log* during downloads, from *environment* during the installation."""
     if _INSTALLING in log:
         installed = len(list(environment.glob("lib/python*/site-packages/*.dist-info")))
         return f"installed {min(installed, packages)} of {packages}"
@@ -95,7 +95,7 @@ def _run(command: "list[str]", progress: "Callable[[str], str] | None" = None) -
     with tempfile.TemporaryDirectory() as scratch:
         out, err = Path(scratch) / "out", Path(scratch) / "err"
         with out.open("w") as stdout, err.open("w") as stderr:
-            # Progress is read from what pip says, which a setting of the user may hush.
+            # The progress comes from pip's output, which a setting of the user may silence.
             environment = {**os.environ, "PIP_QUIET": "0"}
             process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment)  # noqa: S603 (venv and pip)
         with process:
@@ -105,7 +105,7 @@ def _run(command: "list[str]", progress: "Callable[[str], str] | None" = None) -
         if progress and sys.stdout.isatty():
             print("\r\033[K", end="", flush=True)
         if process.returncode:
-            # pip says this of every folder of wheels that a machine configures and that lacks a package.
+            # pip prints this for every configured folder of wheels without the package.
             words = [line for line in err.read_text().splitlines(keepends=True) if "is ignored: it is " not in line]
             raise subprocess.CalledProcessError(process.returncode, command, out.read_text(), "".join(words))
 

@@ -1,7 +1,7 @@
 """
-What no commit may hold: hosts of package registries, paths of the machine that made it, secrets, large files.
+Search for content that no commit may have: hosts of package registries, paths of one machine, secrets, large files.
 
-Looks at the files that git tracks; prints each offence as ``file:line: what`` and exits with 1 if there is any.
+Checks the files that git tracks. Prints each offence as ``file:line: what``, and exits with 1 if there is any.
 """
 
 import re
@@ -34,7 +34,7 @@ def offences(path: Path) -> list[str]:
 
 
 def index_lines(path: Path) -> list[str]:
-    """Locks carry hashes for everything and say nothing of where it comes from."""
+    """Return the lines of a lock without a hash, or with the URL of an index."""
     text = path.read_text(encoding="utf-8")
     requirements = len(re.findall(r"^[a-z0-9]\S*==", text, re.MULTILINE))
     hashed = len(re.findall(r"^[a-z0-9]\S*==[^\n]*\\\n\s+--hash=", text, re.MULTILINE))

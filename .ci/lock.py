@@ -17,7 +17,7 @@ LOCKS = Path(".ci") / "locks"
 
 PYTHONS = ["--universal", "--python-version", "3.11"]
 PACKAGE = ["pyproject.toml", *PYTHONS]
-LAMBDA = ["-", *PYTHONS]  # standard input has what the lean image wants
+LAMBDA = ["-", *PYTHONS]  # standard input has the requirements of the lean image
 # `pip install --no-build-isolation --editable .` builds with the environment's own setuptools.
 BUILD = str(LOCKS / "build.in")
 AS_DEV = ["--constraint", "dev.txt"]

@@ -231,7 +231,7 @@ def test_a_file_that_cannot_be_written_is_named_in_one_line(project: Project) ->
     (project.venv / ".unfinished").symlink_to("/nonexistent/file")
     done = project.make()
     assert done.returncode
-    said = ".venv: [Errno 2] No such file or directory: '.venv/.unfinished'; mend that and run make again\n"
+    said = ".venv: [Errno 2] No such file or directory: '.venv/.unfinished'; correct this and run make again\n"
     assert done.stderr.startswith(said)
 
 
@@ -303,7 +303,7 @@ def test_the_help_fits_80_columns_and_leaves_out_no_word(bare: Project) -> None:
 def test_the_help_of_a_target_names_others_by_their_names(bare: Project) -> None:
     """A target's place in the list may change, and others come between."""
     assert not re.search(r"of the above|both of these|the same tests", " ".join(bare.make("help").stdout.split()))
-    assert "check lint, types, imports and test" in " ".join(bare.make("help").stdout.split())
+    assert "check run lint, types, imports and test" in " ".join(bare.make("help").stdout.split())
 
 
 def test_bytecode_that_may_not_lie_beside_the_sources_is_kept_in_the_environment(bare: Project) -> None:
