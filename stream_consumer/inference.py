@@ -81,7 +81,7 @@ class Decider:
         outcomes = self.scorer.score(columns, deadline)
         seconds = self._clock() - started
         decided = valid[len(outcomes)] if len(outcomes) < len(valid) else len(records)
-        unscorable = {at: one for at, one in zip(valid, outcomes, strict=False) if isinstance(one, InvalidRecord)}
+        unscorable = {valid[at]: one for at, one in enumerate(outcomes) if isinstance(one, InvalidRecord)}
         faults = {at: fault for at, fault in (faults | unscorable).items() if at < decided}
         if faults or decided < len(records):
             valid = [at for at in valid if at < decided and at not in faults]

@@ -158,7 +158,8 @@ def _probed(command: Sequence[str]) -> float:
 
 def over_budget(layers: Sequence[Layer], seconds: float | None, budget: Budget = LEAN) -> list[str]:
     """Return a line for each exceeded limit."""
-    unpacked, compressed = (sum(sizes) for sizes in zip(*((at.unpacked, at.compressed) for at in layers), strict=True))
+    unpacked = sum(layer.unpacked for layer in layers)
+    compressed = sum(layer.compressed for layer in layers)
     faults = []
     if unpacked > budget.unpacked:
         faults.append(f"{unpacked / 1e6:.0f} MB unpacked, {budget.unpacked / 1e6:.0f} allowed")

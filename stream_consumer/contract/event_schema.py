@@ -157,12 +157,8 @@ class EventSchema:
         return None
 
     def _decoder(self, type_of: Any) -> msgspec.json.Decoder[Any]:
-        fields: list[Any] = [
-            (name, type_of(column) | None if column.nullable else type_of(column), msgspec.field(name=column.name))
-            if column.required
-            else (name, type_of(column) | None, msgspec.field(name=column.name, default=None))
-            for name, column in zip(self._names, self.columns, strict=True)
-        ]
+        named = zip(self._names, self.columns, strict=True)
+        fields: list[Any] = [_struct_field(name, column, type_of(column)) for name, column in named]
         envelope, identifier = self.envelope, []
         if self._id_column is not None:
             if self.columns[self._id_column].type == "string":  # an identifier is a partition key
@@ -181,6 +177,13 @@ class EventSchema:
                 f"the columns {[column.name for column in self.columns]} cannot be read: {error}"
             ) from None
         return msgspec.json.Decoder(event)
+
+
+def _struct_field(name: str, column: Column, type_: Any) -> tuple[str, Any, Any]:
+    """Return the field *name* of a struct for *column*, whose values have *type_*."""
+    if not column.required:
+        return name, type_ | None, msgspec.field(name=column.name, default=None)
+    return name, type_ | None if column.nullable else type_, msgspec.field(name=column.name)
 
 
 def _plain_type(column: Column) -> Any:

@@ -1,9 +1,9 @@
 """
 Decode foreign JSON safely.
 
-Decoding ends in a value or in ``msgspec.DecodeError``, whatever the bytes are. A parser without stack left raises
+Decoding any bytes ends in a value or in ``msgspec.DecodeError``. A parser without stack left raises
 RecursionError, and this is not a decode error. A reader that only expects decode errors would fail at the same bytes
-for ever.
+forever.
 """
 
 import itertools
@@ -45,4 +45,5 @@ _STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
 def too_deep(data: bytes) -> bool:
     """Whether *data* nests more than :data:`MAX_NESTING` objects and arrays."""
     brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    return any(map(MAX_NESTING.__lt__, itertools.accumulate(map(_STEPS.__getitem__, brackets))))
+    depths = itertools.accumulate(_STEPS[bracket] for bracket in brackets)
+    return any(depth > MAX_NESTING for depth in depths)

@@ -51,10 +51,13 @@ class FittedColumns:
 
     def arrays(self, values: Columns) -> list[Array]:
         rows = len(values[0])
-        return [
-            np.empty(rows, object) if position is None else typed(column, values[position], self.missing_text)
-            for column, position in zip(self.columns, self.positions, strict=True)
-        ]
+        arrays: list[Array] = []
+        for column, position in zip(self.columns, self.positions, strict=True):
+            if position is None:
+                arrays.append(np.empty(rows, object))
+            else:
+                arrays.append(typed(column, values[position], self.missing_text))
+        return arrays
 
     def frame(self) -> Rows:
         dtypes = list(map(matrix_dtype, self.columns))
