@@ -253,7 +253,7 @@ class Consumer:
         """Decide each record. Return the positions of the predicted records and those of the invalid records."""
         now = self._clock()
         # Half of the time at most. The decided records must still be written. Otherwise a batch with many rows that the
-        # model refuses would be redelivered for ever.
+        # model refuses would be redelivered forever.
         decision = self._decider.decide(result.records, now + (deadline - now) / 2)
         for undecided in range(decision.decided, len(result.records)):
             result.stop_at(undecided, "isolating the rows that the model refuses took too long")

@@ -77,7 +77,7 @@ class PredictionReader(CheckpointedReader):
             kinesis: The client.
             stream_name: The stream of predictions, by name or ARN.
             start: Where to begin in shards without a position in *checkpoint*. The default is the oldest record.
-            follow: Go on for ever. If False, stop when every shard has been read to its tip.
+            follow: Go on forever. If False, stop when every shard has been read to its tip.
             envelope: The names of a prediction's fields if they differ from those of rides:
                 ``Envelope(id="customer_id", prediction="churned")``. The environment is not read.
             remember: Number of identifiers to keep, some 100 bytes each.

@@ -72,6 +72,6 @@ def decode_prediction(data: bytes, envelope: Envelope = Envelope()) -> Predictio
     """
     try:
         decoded: Prediction = _decoder(envelope).decode(data)
-    except RecursionError:  # not a decode error, so a reader would fail at the same bytes for ever
+    except RecursionError:  # not a decode error, so a reader would fail at the same bytes forever
         raise msgspec.DecodeError("JSON is nested too deeply to be read") from None
     return Prediction(decoded.model, decoded.version, decoded.prediction, decoded.event_id)

@@ -67,7 +67,7 @@ def _headers(message: Message) -> list[Header]:
     """
     Return the headers of *message*, or an empty list if a name is not UTF-8, which the library cannot read.
 
-    Source: seen with confluent-kafka 2.16.1; tests/group/test_group_real.py has it.
+    Source: seen with confluent-kafka 2.16.1, and tested in tests/group/test_group_real.py.
     """
     try:
         found = _checked_headers(message)

@@ -175,7 +175,7 @@ class TopicSession(Generic[Client]):
         Let the client make callbacks while *wait* runs.
 
         The client raises a fatal error during *wait*. Its reports then fail with a SystemError, caused by that error.
-        Source: seen with confluent-kafka 2.16.1; tests/kafka/test_topic_writer_real.py has it.
+        Source: seen with confluent-kafka 2.16.1, and tested in tests/kafka/test_topic_writer_real.py.
         """
         try:
             wait()

@@ -61,7 +61,7 @@ class StreamPages:
             stream_name: The stream, by name or ARN.
             positions: Where to go on. The caller moves them.
             start: Where to begin in shards without a position.
-            follow: Go on for ever. If False, stop when every shard has been read to its tip.
+            follow: Go on forever. If False, stop when every shard has been read to its tip.
             poll_seconds: The wait after a poll without new records. After a failed read the wait is random and grows to
                 2 s.
             sleep: Waits for a number of seconds.

@@ -113,7 +113,7 @@ def check_hasher(hasher: Any) -> None:
 
 
 def check_texts(vectorizer: Any) -> None:
-    """Check that the rows hold the texts themselves, and that splitting a text cannot take for ever."""
+    """Check that the rows hold the texts themselves, and that splitting a text cannot take forever."""
     demand(vectorizer, vectorizer.input == "content", "opens files that its rows name")
     pattern = vectorizer.token_pattern
     if pattern is not None:

@@ -198,7 +198,7 @@ def _parsed(path: Path) -> Any:
     Return the content of a YAML file of bounded size, depth and number of nodes, with aliases expanded.
 
     Raises:
-        ValueError: The file exceeds a bound. PyYAML would overflow its stack or take for ever.
+        ValueError: The file exceeds a bound. PyYAML would overflow its stack or take forever.
     """
     with path.open("rb") as file:
         text = file.read(_MAX_BYTES + 1)

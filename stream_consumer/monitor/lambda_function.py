@@ -183,7 +183,7 @@ def _handler() -> Handler:
 
 
 def lambda_handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one invocation; see :class:`Handler`."""
+    """Answer one invocation, see :class:`Handler`."""
     return _handler()(event, context)
 
 

@@ -35,7 +35,7 @@ SECONDS_A_MONTH = HOURS_A_MONTH * 3600
 
 
 class Prices(NamedTuple):
-    """Dollars; us-east-1, November 2026, from AWS's price pages."""
+    """Dollars in us-east-1, November 2026. Source: AWS's price pages."""
 
     shard_hour: float = 0.015
     put_unit: float = 0.014 / 1e6

@@ -46,7 +46,7 @@ class Stretch:
     """Sequence number, inclusive."""
 
     def holds(self, record: "RecordTypeDef") -> bool:
-        """Whether *record*, which is not before the start, belongs to it."""
+        """Whether *record* is before the end. It must not be before the start."""
         return record["ApproximateArrivalTimestamp"].timestamp() < self.until and (
             self.last is None or int(record["SequenceNumber"]) <= int(self.last)
         )

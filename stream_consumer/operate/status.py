@@ -106,7 +106,7 @@ def _metric(namespace: str, name: str, dimensions: Mapping[str, str]) -> dict[st
 
 
 def alarms(cloudwatch: Any, prefixes: Sequence[str]) -> list[Alarm]:
-    """Return the metric alarms whose names begin with one of *prefixes*; composite alarms only repeat them."""
+    """Return the metric alarms with a prefix of *prefixes*. Composite alarms only repeat them."""
     pages = (
         page
         for prefix in prefixes

@@ -74,7 +74,7 @@ def carried_by(model: Model) -> tuple[Profile, Profiler]:
 
 
 def no_reference(location: str) -> str:
-    """Return what to say of the model at *location* if it carries no reference, with the remedy."""
+    """Return the message about a model at *location* without a reference, with the remedy."""
     return (
         f"the model at {location} has no reference profile to compare rows with; train it again, or sign a copy with "
         f"`stream-consumer model sign {location} --example EVENTS --reference EVENTS -o DIR`"

@@ -100,7 +100,7 @@ class Rides:
         return self._at(np.argsort(self.pickup_time, kind="stable")[:count])
 
     def sample(self, count: int, seed: int) -> "Rides":
-        """Return *count* random rides, in the order of the sources; all if there are no more."""
+        """Return at most *count* random rides, in the order of the sources."""
         return self._at(np.random.default_rng(seed).permutation(len(self))[:count])
 
     def _at(self, positions: NDArray[np.intp]) -> "Rides":

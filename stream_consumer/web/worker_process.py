@@ -2,7 +2,7 @@
 A worker process of ``serve --workers``: the parent's view of the worker, and the work inside.
 
 The rule: a worker is a fork of its parent, model included, only if the parent has a single thread. Other threads do not
-survive a fork: XGBoost, LightGBM and scikit-learn would wait for ever for the parent's OpenMP threads.
+survive a fork: XGBoost, LightGBM and scikit-learn would wait forever for the parent's OpenMP threads.
 """
 
 import contextlib

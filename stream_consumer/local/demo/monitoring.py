@@ -40,7 +40,7 @@ _CONFIG = MappingConfig(
 
 @dataclass(frozen=True, slots=True)
 class Monitored:
-    """What the monitor has found of a run."""
+    """The monitor's findings about a run."""
 
     drifts: list[Drift]
     windows: int
@@ -48,7 +48,7 @@ class Monitored:
     invalid: int
     skipped: int
     last_error: str
-    """What the function last failed with; empty if it never did."""
+    """The function's last error. Empty if it never failed."""
 
 
 def monitor_environment() -> dict[str, str]:
