@@ -124,13 +124,3 @@ def test_the_handler_runs_without_mlflow_and_pandas(boosted_rides_model: Path, k
 def test_importing_the_package_reads_no_environment_and_connects_to_nothing() -> None:
     """But for the variable by which Lambda's init phase is known."""
     assert run(IMPORT) == {"read": ["AWS_LAMBDA_RUNTIME_API"], "connected": []}
-
-
-def test_in_lambda_importing_the_module_is_init(boosted_rides_model: Path) -> None:
-    """Init has a processor to itself and is not billed twice: the model is there before the first invocation."""
-    line = run(
-        "import stream_consumer.lambda_function",
-        AWS_LAMBDA_RUNTIME_API="127.0.0.1:9",
-        MODEL_LOCATION=str(boosted_rides_model),
-    )
-    assert line["message"] == "model loaded"
