@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -90,7 +91,7 @@ def kinesis() -> Iterator[str]:
 
 def run(script: str, *, stdin: str = "", **environ: str) -> dict[str, Any]:
     """Run *script* as Lambda would: in the repository, with little more than these variables."""
-    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE")}
+    kept = {name: value for name, value in os.environ.items() if re.match("PATH$|COVERAGE|PYTHON", name)}
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
     done = subprocess.run(  # noqa: S603 (our own script)
         [sys.executable, "-c", script],
