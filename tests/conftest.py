@@ -1,6 +1,7 @@
 """What holds for every test, and the models that many of them load."""
 
 import functools
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ settings.load_profile("repository")
 # A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that: a CI may be such a job.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported by now, and most of its rounds: they take a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def _with_paths_of_its_own(model: dict[str, Any] | None) -> dict[str, Any] | None:
