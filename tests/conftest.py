@@ -18,8 +18,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from stream_consumer.web.signals import HANDLED
 from tests import example_models
 
-# The same examples in every run of CI; no time limit for one, since another job on the machine would break it.
-settings.register_profile("repository", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+# A few examples of each property: `make invariants` tries more. The same ones in every run of CI, and no time limit for
+# one, since another job on the machine would break it.
+settings.register_profile(
+    "repository",
+    max_examples=int(os.environ.get("EXAMPLES", "30")),
+    deadline=None,
+    derandomize="CI" in os.environ,
+    print_blob=True,
+)
 settings.load_profile("repository")
 
 # A shell starts its background jobs with Ctrl-C ignored, and what they start inherits that: a CI may be such a job.
