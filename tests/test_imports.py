@@ -122,6 +122,7 @@ def test_the_handler_runs_without_mlflow_and_pandas(boosted_rides_model: Path, k
     assert {who.partition(".")[0] for _, who in result["asked"]} <= {"sklearn", "skops"}
 
 
+@pytest.mark.process
 def test_importing_the_package_reads_no_environment_and_connects_to_nothing() -> None:
     """But for the variable by which Lambda's init phase is known."""
     assert run(IMPORT) == {"read": ["AWS_LAMBDA_RUNTIME_API"], "connected": []}
