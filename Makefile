@@ -117,13 +117,15 @@ zoo: $(VENV)/.dev $(VENV)/.boosters ## run typical MLflow models through stream,
 	@$(BIN)/python -m pytest $(PARALLEL) -q -m zoo tests/models
 
 SCHEDULES ?= 10000
+EXAMPLES ?= 100
 SEED ?= 1
 MINUTES ?= 10
 RUNS ?= 100000
 MUTATIONS ?= 20000
 
-invariants: $(VENV)/.dev ## test the delivery promise with random schedules of faults (SCHEDULES=10000 SEED=1)
+invariants: $(VENV)/.dev ## test the delivery promise with random schedules of faults, and all other properties with examples (SCHEDULES=10000 SEED=1 EXAMPLES=100)
 	@$(BIN)/python -m tests.campaign --schedules $(SCHEDULES) --seed $(SEED)
+	@EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest $(PARALLEL) -q -m 'hypothesis and not process and not zoo'
 
 mutations: $(VENV)/.dev ## break each rule of the promise in turn; a test must fail each time
 	@$(BIN)/python -m tests.mutations

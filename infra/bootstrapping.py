@@ -25,6 +25,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.clients import Aws, clients
 from infra.environment_names import named
 from infra.preflight.variables import VariablesUnreadable, read
 from infra.publish import INFRA, ReleaseFailed, output, run
@@ -74,9 +75,6 @@ class Bootstrap:
     def local_state(self) -> Path:
         return self.root / f"{self.environment}.tfstate"
 
-    def aws(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.region)  # type: ignore[call-overload] # any service
-
     def terraform(self, *arguments: str) -> None:
         run(["terraform", *arguments], self.root, quiet=self.quiet)
 
@@ -99,12 +97,13 @@ def bootstrap(target: Bootstrap, origin: str | None) -> dict[str, Any]:
     refuse_a_copy(target.settings)
     _refuse_misspelt(target)
     _refuse_another_account(target)
-    is_in_bucket = exists(target.aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
+    aws = clients({"region": target.region})
+    is_in_bucket = exists(aws("s3").head_object, Bucket=target.bucket, Key=_state_key(target))
     (_use_bucket if is_in_bucket else _use_local)(target, "-reconfigure")
     shown = json.loads(output(["terraform", "show", "-json"], target.root))
     for address in tainted(shown.get("values", {}).get("root_module", {})):
         target.terraform("untaint", address)
-    target.terraform("apply", *(["-auto-approve"] if target.approve else []), *_variables(target, origin, shown))
+    target.terraform("apply", *(["-auto-approve"] if target.approve else []), *_variables(target, aws, origin, shown))
     if not is_in_bucket:
         _use_bucket(target, "-migrate-state", "-force-copy")
     for left in (target.local_state, target.local_state.with_suffix(".tfstate.backup")):
@@ -167,7 +166,7 @@ def _init(target: Bootstrap, backend: str, *how: str) -> None:
     target.terraform("init", "-input=false", *how)
 
 
-def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) -> list[str]:
+def _variables(target: Bootstrap, aws: Aws, origin: str | None, shown: Mapping[str, Any]) -> list[str]:
     known = shown.get("values", {}).get("outputs", {}).get("github_repository", {}).get("value")
     values: dict[str, Any] = {
         "name": NAME,
@@ -175,8 +174,8 @@ def _variables(target: Bootstrap, origin: str | None, shown: Mapping[str, Any]) 
         "account_id": target.account_id,
         "region": target.region,
         "github_repository": known or origin,  # a fork's clone does not take the role from the first repository
-        "makes_github_provider": makes_provider(target.aws, shown),
-        "found": dict(found(target.aws, target.environment, target.account_id)),
+        "makes_github_provider": makes_provider(aws, shown),
+        "found": dict(found(aws, target.environment, target.account_id)),
     }
     given = target.settings / "bootstrap.tfvars"
     file = target.root / f"{target.environment}.tfvars.json"

@@ -258,7 +258,13 @@ def _nearest_first(mutant: Mutant) -> Sequence[str]:
 def failure(tree: Path, tests: Sequence[str], schedules: int) -> str | None:
     """Return the invariant or the test of *tests* that fails first in *tree*, None if all pass."""
     options = ["-x", "-q", "--tb=short", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=1"]
-    environment = {**os.environ, "SCHEDULES": str(schedules), "SHRINK": "no", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "SCHEDULES": str(schedules),
+        "EXAMPLES": "100",
+        "SHRINK": "no",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     environment.pop("CI", None)  # with it the seed would not count
     command = [sys.executable, "-c", PYTEST, *options, *tests]
     run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)  # noqa: S603

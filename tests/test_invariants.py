@@ -15,7 +15,7 @@ from tests.faults.invariants import INVARIANTS, Outcome
 from tests.faults.schedules import Again, Die, Restart, Schedule, Trouble, schedules
 from tests.faults.simulation import World
 
-SCHEDULES = int(os.environ.get("SCHEDULES", "200"))
+SCHEDULES = int(os.environ.get("SCHEDULES", "50"))
 """How many; ``make invariants`` tries 10,000."""
 PHASES = tuple(Phase) if os.environ.get("SHRINK", "yes") == "yes" else (Phase.explicit, Phase.generate)
 

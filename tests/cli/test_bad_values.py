@@ -29,7 +29,7 @@ from tests.cli.model import linear_model
 from tests.operate.bucket import event_id
 
 SEED = int(os.environ.get("SEED", "1"))
-FEW, MANY = 4, 40
+FEW, MANY = 2, 40
 ENDLESS_SECONDS, SERVING_SECONDS = 90.0, 2.0  # `put` tries for a minute
 """A command that runs on for longer is interrupted, as by Ctrl-C; serving is what some are for."""
 

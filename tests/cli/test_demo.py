@@ -92,6 +92,7 @@ def test_a_drift_on_purpose_rings_in_the_table_the_report_and_the_json_and_is_no
     assert drift["advice"] in report
 
 
+@pytest.mark.process
 def test_malformed_records_come_out_as_dead_letters_by_reason(command: Command, rides_model: Path) -> None:
     ran = command("demo", "--model", rides_model, "--limit", 300, "--rate", 0, "--malformed", "20%")
     assert ran.code == 0, ran
@@ -153,6 +154,7 @@ def test_the_rides_to_train_on_decide_which_model_runs(command: Command, tmp_pat
     assert warning in " ".join(synthetic.out.split())
 
 
+@pytest.mark.process
 def test_a_model_of_unknown_training_is_said_to_be_one(command: Command, rides_model: Path) -> None:
     ran = command("demo", "--model", rides_model, "--limit", 50, "--rate", 0)
     assert rows(ran.out)["trained on"] == "not recorded"
@@ -207,6 +209,7 @@ def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.process
 def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_path: Path) -> None:
     lines = ["customer_id,plan,fee", *(f"c-{number},basic,{number}" for number in range(20)), "c-20,basic,dear"]
     (tmp_path / "customers.csv").write_text("\n".join(lines), encoding="utf-8")
@@ -229,6 +232,7 @@ def test_a_model_and_events_of_ones_own_run(command: Command, shops: Path, tmp_p
     assert "Put-to-prediction latency" in report
 
 
+@pytest.mark.process
 def test_events_without_an_id_and_predictions_that_are_numbers_run(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from stream_consumer.aws.clients import connect
 ROOT = Path(stream_consumer.__file__).parent.parent
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_says_how_to_reach_it_takes_a_record_and_ends_clean(
     tmp_path: Path, number: signal.Signals, code: int

@@ -14,7 +14,7 @@ from tests.kafka.fakes import HANG_AFTER, LOST
 from tests.kafka.simulation import TIMEOUT_SECONDS, TOMBSTONE, Run, Schedule, World, schedules
 from tests.test_invariants import PHASES
 
-SCHEDULES = int(os.environ.get("SCHEDULES", "100"))
+SCHEDULES = int(os.environ.get("SCHEDULES", "50"))
 """How many; ``make invariants`` tries more."""
 
 

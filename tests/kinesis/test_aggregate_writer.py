@@ -47,8 +47,12 @@ class Stream:
 
 
 def numbered(count: int) -> list[Entry]:
-    """Return entries of keys of their own; of two aggregate keys, 0 to 3 have one and 4 to 7 the other."""
-    return [Entry(str(at), b"%030d" % at) for at in range(count)]
+    """
+    Return entries of keys of their own; of two aggregate keys, 0 to 3 have one and 4 to 7 the other.
+
+    Their data ends in a space, so that none is in that of another together with the digest behind it.
+    """
+    return [Entry(str(at), b"%029d " % at) for at in range(count)]
 
 
 def test_nothing_to_write_is_no_request() -> None:

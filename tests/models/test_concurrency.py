@@ -23,10 +23,9 @@ from tests.models.estimators import ROWS, TARGETS, fitted_estimators, outputs
 from tests.models.test_skops_file import NOT_OF_NUMBERS, PARTS, dense
 
 
+@pytest.mark.zoo
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # some of them will go
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=[pytest.mark.zoo] * (part < PARTS - 1)) for part in range(PARTS)]
-)
+@pytest.mark.parametrize("part", range(PARTS))
 def test_every_estimator_of_scikit_learn_gives_several_threads_what_it_gives_one(part: int) -> None:
     alone = []
     for name, estimator in fitted_estimators(part, PARTS):

@@ -62,6 +62,7 @@ def same(ours: Any, theirs: Any) -> None:
         assert np.asarray(ours).tolist() == np.asarray(theirs).tolist()
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("name", [*zoo.NATIVE, *zoo.WITH_PANDAS])
 def test_a_model_fitted_on_a_dataframe_predicts_what_it_does_in_mlflow(name: str, tmp_path: Path) -> None:
     estimator = (zoo.NATIVE | zoo.WITH_PANDAS)[name]()

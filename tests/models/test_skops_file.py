@@ -89,10 +89,9 @@ def equal(found: Any, wanted: Any) -> bool:
 # --- what loads -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.zoo
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # some of them will go
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=[pytest.mark.zoo] * (part < PARTS - 1)) for part in range(PARTS)]
-)
+@pytest.mark.parametrize("part", range(PARTS))
 def test_every_estimator_of_scikit_learn_loads_without_a_pin_and_predicts_the_same(part: int, tmp_path: Path) -> None:
     refused, tried = {}, 0
     for name, estimator in fitted_estimators(part, PARTS):

@@ -55,6 +55,7 @@ def test_the_same_seed_gives_the_same_bound() -> None:
     assert bounds[0] == bounds[1] != bounds[2]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("days", [5, 28])
 def test_models_that_are_equally_good_are_seldom_taken_for_better(days: int) -> None:
     """

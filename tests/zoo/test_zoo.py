@@ -12,33 +12,14 @@ from tests.zoo.today import MENDED_BY
 from tests.zoo.verdicts import NotRight, faults_of, report_of
 from tests.zoo.worker import Worker
 
-# One of each kind and of each way to go wrong; the others run by `make zoo`.
-REPRESENTATIVE = frozenset(
-    {
-        "columns/unsigned, skops",
-        "columns/imputers, boosting",
-        "columns/probabilities",
-        "estimators/voting",
-        "estimators/labels of text",
-        "estimators/two numbers",
-        "texts/words, signed",
-        "texts/derived column of the reference solution",
-        "signatures/columns in another order",
-        "signatures/tensor, columns set",
-        "signatures/code that travels",
-        "broken/unfitted",
-        "broken/no columns known",
-    }
-)
-
 
 def _param(entry: Entry) -> object:
-    marks = [] if entry.name in REPRESENTATIVE else [pytest.mark.zoo]
-    if entry.name in MENDED_BY:
-        marks.append(pytest.mark.xfail(raises=NotRight, strict=True, reason=MENDED_BY[entry.name]))
+    fails = entry.name in MENDED_BY
+    marks = [pytest.mark.xfail(raises=NotRight, strict=True, reason=MENDED_BY[entry.name])] if fails else []
     return pytest.param(entry, marks=marks, id=entry.name)
 
 
+@pytest.mark.zoo
 @pytest.mark.parametrize("entry", [_param(entry) for entry in ZOO])
 def test_a_model_is_served_as_mlflow_serves_it_or_refused_with_a_remedy(
     entry: Entry, tmp_path: Path, lean: Worker, full: Worker, record_property: Callable[[str, object], None]
@@ -57,7 +38,6 @@ def test_the_zoo_has_as_many_models_of_each_kind_as_people_have() -> None:
     assert len({entry.name for entry in ZOO}) == len(ZOO) >= 97
     assert sum(kinds[kind] for kind in SKLEARN) >= 80
     assert kinds["columns"] >= 15
-    assert {entry.name for entry in ZOO} >= REPRESENTATIVE
 
 
 def test_what_fails_today_is_in_the_zoo() -> None:
