@@ -15,6 +15,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -113,5 +114,20 @@ def memory_for_challenger(environ: Mapping[str, str]) -> int:
     configured = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     memory = int(configured) * _MEGABYTE if configured.isdecimal() else machine
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE
-    return max(0, int((memory - taken) * _SHARE))
+    return max(0, int((memory - peak_memory()) * _SHARE))
+
+
+def peak_memory(status: Path = Path("/proc/self/status")) -> int:
+    """
+    Return the most bytes of memory that this program has had resident.
+
+    getrusage counts from the peak of the process that started the program, so it only serves where the kernel's file
+    *status* is missing or has no peak.
+
+    Source: Linux manual pages, proc_pid_status(5), "VmHWM", and getrusage(2), "ru_maxrss".
+    """
+    with contextlib.suppress(OSError):
+        for line in status.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * _KILOBYTE
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _KILOBYTE

@@ -2,7 +2,8 @@
 
 import json
 import os
-import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from stream_consumer.challenger.challenger import Challenged, Challenger
+from stream_consumer.challenger.process import peak_memory
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.kinesis.shard_reader import ShardReader, Start, list_shards, stream_arn
 from stream_consumer.lambda_function import build_handler
@@ -101,7 +103,7 @@ def test_one_that_hangs_or_ends_costs_its_timeout_once(misdeed: str, remedy: str
 
 def test_one_that_runs_out_of_memory_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may take three quarters of what the function has and never took, and goes on with the next batch."""
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    taken = peak_memory() // 2**20
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(taken + 800))
     beside = Beside(unlucky(tmp_path / "model", "eat") | {"CHALLENGER_TIMEOUT_MS": "10000"})
     assert beside.load().answer.compared == 1
@@ -121,6 +123,18 @@ def test_one_for_which_no_memory_is_left_is_switched_off_and_says_so(
     assert message == "challenger switched off"
     assert fields["remedy"].startswith("MemoryError: ")
     assert "give the function more" in fields["remedy"]
+
+
+def test_the_memory_of_the_program_that_started_the_function_is_not_the_function_s(tmp_path: Path) -> None:
+    """A kernel without a peak of its own for each program counts the starter's."""
+    say = "from stream_consumer.challenger.process import *; print(peak_memory(), peak_memory(Path(__file__ + '.no')))"
+    (tmp_path / "function.py").write_text(say)
+    large = "import subprocess, sys; room = b'1' * 2**28; del room; subprocess.run([sys.executable, sys.argv[1]], check=True)"
+    asked = [sys.executable, "-c", large, str(tmp_path / "function.py")]
+    told = subprocess.run(asked, check=True, capture_output=True, text=True)  # noqa: S603 (our own)
+    own, counted = map(int, told.stdout.split())
+    assert own < 2**27
+    assert counted > 2**28
 
 
 def test_one_that_does_not_exist_is_named(tmp_path: Path) -> None:
@@ -183,7 +197,7 @@ def test_what_really_misbehaves_changes_no_byte_and_no_answer(
 ) -> None:
     """The real function with a challenger of each temper, against the same function without one."""
     names = ["alone", *MISDEEDS]
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    taken = peak_memory() // 2**20
     events = [kinesis_event(datas, 10 * at) for at, datas in enumerate((LUCKY, [*UNLUCKY, b"poison"], LUCKY))]
     with EmbeddedAws(streams=dict.fromkeys(names, 1), buckets=["failures"]) as aws:
         for name, value in aws.environment.items():

@@ -118,7 +118,7 @@ def test_a_challenger_is_compared_and_changes_no_count(
     monkeypatch.setenv("PYTHONPATH", str(Path(stream_consumer.__file__).parent.parent))  # where it is not installed
     monkeypatch.setenv("CHALLENGER_LOCATION", str(boosted_rides_model))
     monkeypatch.setenv("CHALLENGER_STREAM", "challenger_predictions")
-    monkeypatch.setenv("CHALLENGER_TIMEOUT_MS", "20000")
+    monkeypatch.setenv("CHALLENGER_TIMEOUT_MS", "29000")  # it must fit twice into the function's minute
     ran = command("demo", "--model", rides_model, "--limit", 200, "--rate", 0, "--shards", 1, *runtime)
     assert ran.code == 0, ran
     assert rows(ran.out)["adds up"] == "yes: 200 = 200 + 0 + 0"

@@ -1,7 +1,11 @@
 """
 The command line's member as a process: killed, with its broker and without, and asked to end.
 
-The broker keeps its topics in S3, an emulator's, so that it has them again after kill -9.
+The broker keeps its topics in S3, an emulator's, so that it has them again after kill -9. It keeps the numbers of an
+idempotent producer's batches there, too, and writes them before the batches. A batch that comes again after kill -9 is
+therefore taken for written, acknowledged, and lost, so members write without these numbers to a broker that is killed.
+
+Source: seen with Tansu 0.6.0 and confluent-kafka alone, in 10 of 15 kills, and in 0 of 15 without idempotence.
 """
 
 import contextlib
@@ -31,6 +35,12 @@ pytestmark = pytest.mark.process
 LONG_SECONDS = 180.0
 RECORDS = int(os.environ.get("RECORDS", "20000"))
 STORE = ("--storage-engine", "s3://tansu/")
+PAUSE_SECONDS = 0.2
+"""Between two looks at a broker, which shares the cores with its members."""
+IDEMPOTENT = ("-m", "stream_consumer")
+_NO_NUMBERS = "from stream_consumer.kafka import producer; producer._PRODUCER_OPTIONS['enable.idempotence'] = False"
+REPEATING = ("-c", f"{_NO_NUMBERS}; from stream_consumer.cli.app import main; main()")
+"""The command line with a producer whose batches have no numbers."""
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +62,15 @@ def environment(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
 class Members:
     """Processes of ``stream-consumer consume --kafka``."""
 
-    def __init__(self, brokers: str, environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, brokers: str, environment: dict[str, str], folder: Path, program: tuple[str, ...]) -> None:
         self._brokers = brokers
+        self._program = program
         self._environment = environment
         self._folder = folder
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, *options: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "stream_consumer", "consume", "--kafka", self._brokers, "--topic", "rides"]
+        command = [sys.executable, *self._program, "consume", "--kafka", self._brokers, "--topic", "rides"]
         command += ["--group", "scorers", "--session-timeout", "6", "--batch-size", "50", *options]
         with (self._folder / f"member-{len(self.running)}.log").open("wb") as log:
             process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)  # noqa: S603 (our own)
@@ -71,8 +82,10 @@ class Members:
 
 
 @contextlib.contextmanager
-def members(brokers: str, environment: dict[str, str], model: Path, folder: Path) -> Iterator[Members]:
-    made = Members(brokers, {**environment, "MODEL_LOCATION": str(model)}, folder)
+def members(
+    brokers: str, environment: dict[str, str], model: Path, folder: Path, program: tuple[str, ...] = IDEMPOTENT
+) -> Iterator[Members]:
+    made = Members(brokers, {**environment, "MODEL_LOCATION": str(model)}, folder, program)
     try:
         yield made
     finally:
@@ -93,17 +106,24 @@ def event(at: int) -> str:
     return f"rides-{at % PARTITIONS}:{at // PARTITIONS}"
 
 
-def wait_for(what: Callable[[], bool]) -> None:
+def wait_for(what: Callable[[], bool], told: Callable[[], str] = lambda: "") -> None:
     until = time.monotonic() + LONG_SECONDS
     while not what():
-        assert time.monotonic() < until, "it does not come"
+        assert time.monotonic() < until, f"it does not come: {told()}"
+        time.sleep(PAUSE_SECONDS)
 
 
-def all_is_settled(brokers: str, aws: EmbeddedAws, rides: int) -> None:
+def all_is_settled(brokers: str, aws: EmbeddedAws, rides: int, processes: Members) -> None:
     """Every ride is a prediction, once or more often, and every malformed one a dead letter."""
     good = {event(at) for at in range(rides) if at % 100 != 99}
-    wait_for(lambda: written(brokers).keys() >= good)
-    assert written(brokers).keys() == good
+    found: set[str] = set()
+
+    def are_there() -> bool:
+        found.update(written(brokers))
+        return found >= good
+
+    wait_for(are_there, lambda: f"{sorted(good - found)} are missing; {processes.log(processes.running[-1])}")
+    assert found == good
     s3 = aws.clients().s3
     listed = s3.list_objects_v2(Bucket="ride-failures").get("Contents", [])
     bodies = [s3.get_object(Bucket="ride-failures", Key=one["Key"])["Body"].read() for one in listed]
@@ -124,7 +144,7 @@ def test_members_that_are_killed_lose_nothing(
         first.kill()
         produce(running.address, range(2_000, 4_000))
         third = processes.start()
-        all_is_settled(running.address, aws, 4_000)
+        all_is_settled(running.address, aws, 4_000, processes)
         for process in (second, third):
             process.send_signal(signal.SIGTERM)
         assert [process.wait(LONG_SECONDS) for process in (second, third)] == [0, 0]
@@ -139,7 +159,7 @@ def test_a_broker_that_is_killed_alone_and_with_its_member_loses_nothing(
 ) -> None:
     port = free_port()
     address = f"127.0.0.1:{port}"
-    with members(address, environment, rides_model, tmp_path) as processes:
+    with members(address, environment, rides_model, tmp_path, REPEATING) as processes:
         with broker(*STORE, port=port) as running:
             running.create("rides", PARTITIONS)
             running.create("ride_predictions", 2)
@@ -155,7 +175,7 @@ def test_a_broker_that_is_killed_alone_and_with_its_member_loses_nothing(
             running.process.kill()
         with broker(*STORE, port=port):
             processes.start()
-            all_is_settled(address, aws, 2_000)
+            all_is_settled(address, aws, 2_000, processes)
 
 
 def amount(brokers: str) -> int:
