@@ -2,10 +2,12 @@
 The command line's member as a process: killed, with its broker and without, and asked to end.
 
 The broker keeps its topics in S3, an emulator's, so that it has them again after kill -9. It keeps the numbers of an
-idempotent producer's batches there, too, and writes them before the batches. A batch that comes again after kill -9 is
-therefore taken for written, acknowledged, and lost, so members write without these numbers to a broker that is killed.
+idempotent producer's batches there, too, and writes them, and the new end of the partition, before the batches. A batch
+that comes again after kill -9 is therefore taken for written, acknowledged, and lost, so members write without these
+numbers to a broker that is killed. Until more is written, the end that such a partition tells is never reached.
 
-Source: seen with Tansu 0.6.0 and confluent-kafka alone, in 10 of 15 kills, and in 0 of 15 without idempotence.
+Source: seen with Tansu 0.6.0 and confluent-kafka alone. A batch was lost in 10 of 15 kills, and in 0 of 15 without
+idempotence, and 4 of 12 kills left an end that is not reached.
 """
 
 import contextlib
@@ -33,7 +35,7 @@ from tests.rides import ride_event
 pytestmark = pytest.mark.process
 
 LONG_SECONDS = 180.0
-RECORDS = int(os.environ.get("RECORDS", "20000"))
+RECORDS = int(os.environ.get("RECORDS", "8000"))
 STORE = ("--storage-engine", "s3://tansu/")
 PAUSE_SECONDS = 0.2
 """Between two looks at a broker, which shares the cores with its members."""
@@ -119,7 +121,7 @@ def all_is_settled(brokers: str, aws: EmbeddedAws, rides: int, processes: Member
     found: set[str] = set()
 
     def are_there() -> bool:
-        found.update(written(brokers))
+        found.update(written(brokers, ends_silently=True))
         return found >= good
 
     wait_for(are_there, lambda: f"{sorted(good - found)} are missing; {processes.log(processes.running[-1])}")
@@ -165,11 +167,11 @@ def test_a_broker_that_is_killed_alone_and_with_its_member_loses_nothing(
             running.create("ride_predictions", 2)
             produce(address, range(1_000))
             first = processes.start()
-            wait_for(lambda: len(written(address)) > 100)
+            wait_for(lambda: len(written(address, ends_silently=True)) > 100)
             running.process.kill()
         with broker(*STORE, port=port) as running:
             produce(address, range(1_000, 2_000))
-            wait_for(lambda: len(written(address)) > 1_100)
+            wait_for(lambda: len(written(address, ends_silently=True)) > 1_100)
             assert first.poll() is None, processes.log(first)
             first.kill()
             running.process.kill()
