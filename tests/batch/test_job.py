@@ -448,7 +448,7 @@ run(Job.of(*sys.argv[1:3]), model=model, stores=Stores(), progress=progress, job
 def test_a_killed_run_leaves_no_half_output(
     jobs: int, job: Job, model: Model, model_folder: str, tmp_path: Path
 ) -> None:
-    stores, count = Stores(), 300_000
+    stores, count = Stores(), 150_000
     many = {name: np.ones(count, np.int64) for name in ("PULocationID", "DOLocationID", "trip_distance")}
     parquet_file(job.source.path, {**many, "ride_id": np.arange(count)})
     killed = subprocess.run(  # noqa: S603 (our own script)

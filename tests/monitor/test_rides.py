@@ -157,7 +157,7 @@ def test_rides_in_a_row_are_no_sample_of_the_month(real: City) -> None:
     assert by_day < 0.06
 
 
-SAMPLES = {500: 6_000, 2_000: 6_000, 10_000: 4_000, 60_000: 3_500}
+SAMPLES = {500: 3_000, 2_000: 3_000, 10_000: 3_000, 60_000: 3_000}
 """Of these no one may ring: the share that rings is then below 1 in 1,000, with 95 % confidence, as 3 / 3,000 is."""
 
 
