@@ -129,7 +129,7 @@ def test_the_memory_of_the_program_that_started_the_function_is_not_the_function
     """A kernel without a peak of its own for each program counts the starter's."""
     say = "from stream_consumer.challenger.process import *; print(peak_memory(), peak_memory(Path(__file__ + '.no')))"
     (tmp_path / "function.py").write_text(say)
-    large = "import subprocess, sys; room = b'1' * 2**28; del room; subprocess.run([sys.executable, sys.argv[1]], check=True)"
+    large = "import subprocess, sys; room = b'1' * 2**28; del room; subprocess.run([sys.executable, *sys.argv[1:]])"
     asked = [sys.executable, "-c", large, str(tmp_path / "function.py")]
     told = subprocess.run(asked, check=True, capture_output=True, text=True)  # noqa: S603 (our own)
     own, counted = map(int, told.stdout.split())
