@@ -17,7 +17,7 @@ from stream_consumer.web.listener import listener
 from tests.web.client import TOKEN, app, settings
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 @dataclass
