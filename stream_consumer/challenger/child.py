@@ -35,6 +35,7 @@ ROWS = 1_000
 """Number of rows in a call of the model. Bounds the memory of a prediction."""
 # Between invocations Lambda freezes an environment for minutes, and with it this process in the middle of loading.
 _LONGEST_LOAD_SECONDS = 86_400
+_LONGEST_LOAD_PROCESSOR_SECONDS = 120
 _WORST_OOM_SCORE = "1000"
 _LATE = "late"
 _LONGEST_FAULT = 2_000
@@ -127,7 +128,7 @@ def serve(channel: Channel, load: Callable[[Settings], tuple[Model, Judge]]) -> 
     start = msgspec.msgpack.decode(channel.receive(), type=Start)
     try:
         _limit_memory(start.memory)
-        with _alarm(_LONGEST_LOAD_SECONDS):
+        with _alarm(_LONGEST_LOAD_SECONDS), _alarm(_LONGEST_LOAD_PROCESSOR_SECONDS, signal.ITIMER_PROF):
             model, judge = load(start.settings)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is told)
         lacking = f"{_named(error)} (it may take {start.memory // 2**20} MB)"
@@ -147,13 +148,13 @@ def serve(channel: Channel, load: Callable[[Settings], tuple[Model, Judge]]) -> 
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def _alarm(seconds: float, timer: int = signal.ITIMER_REAL) -> Iterator[None]:
     """Have the kernel end this process after *seconds*. The function might be gone and unable to kill the process."""
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(timer, 0)
 
 
 def _limit_memory(room: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -123,6 +124,28 @@ def test_one_for_which_no_memory_is_left_is_switched_off_and_says_so(
     assert message == "challenger switched off"
     assert fields["remedy"].startswith("MemoryError: ")
     assert "give the function more" in fields["remedy"]
+
+
+_ENDLESS_LOAD = """
+import itertools
+import msgspec
+from stream_consumer.challenger import child
+from stream_consumer.challenger.channel import Start
+from stream_consumer.settings import Settings
+
+class FunctionIsGone:
+    def receive(self):
+        return msgspec.msgpack.encode(Start(Settings.of({"MODEL_LOCATION": "unused"}), 2**40))
+
+child._LONGEST_LOAD_PROCESSOR_SECONDS = 0.1
+child.serve(FunctionIsGone(), lambda settings: sum(itertools.repeat(0)))
+"""
+
+
+def test_a_load_that_takes_processor_time_without_an_end_is_ended_without_the_function() -> None:
+    """Seen: a load that was short of memory turned in a library for 40 minutes after its function was killed."""
+    ran = subprocess.run([sys.executable, "-c", _ENDLESS_LOAD], capture_output=True, text=True, check=False)  # noqa: S603 (our own)
+    assert ran.returncode == -signal.SIGPROF, ran.stderr
 
 
 def test_the_memory_of_the_program_that_started_the_function_is_not_the_function_s(tmp_path: Path) -> None:
