@@ -1,9 +1,9 @@
 """
 Mutation check: take one rule of the delivery promise out of the code at a time, and see that the tests notice.
 
-``python -m tests.mutations`` copies the tree, breaks one rule in the copy, and runs the unit tests of the module and the
-property test of the promise. If both pass, it runs the unit tests of the rest of the core. It fails if a mutant survives
-them all, or if a mutant's text is not in the code.
+``python -m tests.mutations`` copies the tree, breaks one rule in the copy, and runs the unit tests of the module and
+the property test of the promise. If both pass, it runs the unit tests of the rest of the core. It fails if a mutant
+survives them all, or if a mutant's text is not in the code.
 """
 
 import argparse
