@@ -105,12 +105,14 @@ PARALLEL := -n auto --dist worksteal
 test: $(VENV)/.dev ## run the unit tests
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-# The demo and the commands on topics take a broker and a minute, so make test leaves them out. A challenger has too little
-# time where processes are traced.
-coverage: $(VENV)/.dev ## run unit tests, demo and the commands on topics with branch coverage; fails below the bar
+# These commands start processes or take seconds, so make test leaves them out. A challenger has too little time where
+# processes are traced.
+SLOW_COMMANDS := tests/cli/test_demo.py tests/cli/test_local.py tests/cli/test_model.py tests/cli/test_model_versions.py tests/cli/test_topics.py
+
+coverage: $(VENV)/.dev ## run unit tests, demo and other slow commands with branch coverage; fails below the bar
 	@$(BIN)/coverage erase
 	@$(BIN)/python -m pytest $(PARALLEL) -q --cov --cov-report= --cov-fail-under=0
-	@$(BIN)/python -m pytest $(PARALLEL) -q -m process -k 'not challenger' tests/cli/test_demo.py tests/cli/test_topics.py --cov --cov-append --cov-report=term
+	@$(BIN)/python -m pytest $(PARALLEL) -q -m process -k 'not challenger' $(SLOW_COMMANDS) --cov --cov-append --cov-report=term
 
 zoo: $(VENV)/.dev $(VENV)/.boosters ## run typical MLflow models through stream, batch and web, and print the table
 	@$(BIN)/python -m tests.zoo

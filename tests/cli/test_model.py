@@ -58,6 +58,7 @@ def test_what_is_no_model_is_said_with_the_remedy(command: Command, tmp_path: Pa
     assert "name the directory that holds it, an s3:// prefix, a champion.json or models:/NAME@ALIAS" in ran.err
 
 
+@pytest.mark.process
 def test_training_prints_the_errors_beside_the_baseline(
     command: Command, rides_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def in_mlflow(
         mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.process
 def test_versions_in_mlflow_are_listed_promoted_and_rolled_back(command: Command, in_mlflow: str) -> None:
     def ran(*arguments: str) -> tuple[int, str]:
         result = command("model", *arguments, "--tracking-uri", in_mlflow)

@@ -175,6 +175,7 @@ def test_a_training_that_is_cut_off_leaves_no_champion_without_a_version(
     assert (champion(models).digest, entry.reason) == (entry.digest, "there was no champion")
 
 
+@pytest.mark.process
 def test_of_two_trainings_at_once_in_mlflow_the_later_says_so(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     train_on(poor(RIDES))
     promoting_another(monkeypatch, lambda: train_on(synthetic_rides(1_000, seed=3)))
