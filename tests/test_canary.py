@@ -521,8 +521,8 @@ def test_lines_are_told_apart_by_the_version_in_their_log_streams_names() -> Non
         assert len(lines.batches("7")) == 1
 
 
-def test_a_bound_that_is_none_is_named() -> None:
-    with pytest.raises(ReleaseFailed, match="'median=3' is none; wanted mean, p95"):
+def test_an_unknown_bound_is_named() -> None:
+    with pytest.raises(ReleaseFailed, match="'median=3' is not a bound; wanted mean, p95"):
         parse_bounds("mean=5% median=3")
 
 

@@ -238,7 +238,7 @@ def test_a_plan_that_is_not_approved_leaves_the_record(
     terraform = Terraform(tmp_path, monkeypatch, RECORD)
     monkeypatch.setattr("builtins.input", lambda _: answer)
     new = {**RECORD, "releases": {}}
-    with contextlib.nullcontext() if applied else pytest.raises(publish.ReleaseFailed, match="what is deployed"):
+    with contextlib.nullcontext() if applied else pytest.raises(publish.ReleaseFailed, match="is unchanged"):
         Environment(tmp_path, approve=False).apply(new)
     assert terraform.calls("plan") == ["plan -input=false -out=release.tfplan"]
     assert len(terraform.calls("apply")) == applied

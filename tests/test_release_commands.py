@@ -128,7 +128,11 @@ def test_a_token_is_handed_to_eventbridge_and_told_to_nobody(
 
 @pytest.mark.parametrize(
     ("outputs", "token", "refusal"),
-    [({}, "abc", "release_trigger is not set"), (TRIGGER, "", "no token"), (TRIGGER, "Bearer abc", "no token")],
+    [
+        ({}, "abc", "release_trigger is not set"),
+        (TRIGGER, "", "token is empty"),
+        (TRIGGER, "Bearer abc", "token is empty"),
+    ],
 )
 def test_what_is_no_token_is_not_handed_over(outputs: Mapping[str, Any], token: str, refusal: str) -> None:
     connections = Connections()
