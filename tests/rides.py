@@ -82,7 +82,7 @@ ARRIVAL = 1_795_222_923.456  # 2026-11-21T01:02:03.456Z
 
 
 def ride_event(ride_id: Any = 256, pickup: Any = 130, dropoff: Any = 205, distance: Any = 3.66) -> bytes:
-    """Return the data of one input record, as producers of this lineage emit it."""
+    """Return the data of one input record, as producers of the MLOps Zoomcamp reference solution emit it."""
     ride = {"PULocationID": pickup, "DOLocationID": dropoff, "trip_distance": distance}
     return json.dumps({"ride": ride, "ride_id": ride_id}).encode()
 

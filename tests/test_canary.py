@@ -596,7 +596,7 @@ def test_without_a_new_version_there_is_nothing_to_wait_for() -> None:
 
 
 def test_the_doors_keep_their_image() -> None:
-    """A record without it would take the image of doors that run."""
+    """A record without it would take the image of running interfaces."""
     account = Account(doors="sha256:abcd")
     account.roll_out({**RELEASE, "doors_image_digest": "sha256:abcd"})
     assert account.doors_applied == ["sha256:abcd", "sha256:abcd"]
@@ -616,7 +616,7 @@ def test_a_canary_that_fails_leaves_the_doors_theirs(fault: dict[str, Any]) -> N
 
 
 def test_the_first_doors_have_no_other_image() -> None:
-    """Terraform refuses a door without one, the canary's plan too."""
+    """Terraform refuses an interface without a digest, the canary's plan too."""
     account = Account()
     account.roll_out(WITH_DOORS)
     assert account.doors_applied == ["sha256:1234", "sha256:1234"]

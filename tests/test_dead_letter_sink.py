@@ -72,7 +72,7 @@ def test_a_redelivered_batch_overwrites_its_own_object() -> None:
 
 
 def test_a_smaller_delivery_that_ends_later_overwrites_nothing_of_a_larger_one() -> None:
-    """Two pollers may deliver the same stretch of a shard at once, in batches of different size."""
+    """Two pollers may deliver the same range of a shard at once, in batches of different size."""
     bucket = Bucket()
     bucket.write(letters(b"1", b"2"))
     bucket.write(letters(b"1"))

@@ -1,4 +1,4 @@
-"""Deciding: n records in, a prediction or a fault for each; the verdicts that every door gives."""
+"""Deciding: n records in, a prediction or a fault for each; the verdicts that every interface gives."""
 
 from typing import Any
 

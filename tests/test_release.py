@@ -383,7 +383,7 @@ def test_a_step_of_a_workflow_gets_the_image_as_its_outputs(
 
 
 def test_both_images_hold_the_model_that_was_fetched_once(builds: Builds, model: Path) -> None:
-    """The record says which it is, and keeps that of doors that keep their image."""
+    """The record says which it is, and keeps the digest of interfaces that keep their image."""
     environment = deployed(doors_image_digest="sha256:abcd", model_digests={"lean": "1", "doors": "2"})
     digest = directory_digest(model)
     deploy(environment, None, builds, model=str(model))
@@ -397,7 +397,7 @@ def test_both_images_hold_the_model_that_was_fetched_once(builds: Builds, model:
 
 
 def test_doors_that_run_keep_their_image_when_the_consumers_get_another(builds: Builds) -> None:
-    """Without it in the record the next plan would have doors and no image."""
+    """Without it in the record the next plan would have interfaces and no image."""
     environment = deployed(doors_image_digest="sha256:abcd")
     deploy(environment, None, builds)
     assert [record["doors_image_digest"] for record in environment.records] == ["sha256:abcd"]

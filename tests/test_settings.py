@@ -69,7 +69,7 @@ GOOD: dict[str, tuple[str, str, Any]] = {
     "a threshold": ("CHALLENGER_THRESHOLD", "0.25", 0.25),
     "no threshold": ("CHALLENGER_THRESHOLD", "0", 0.0),
     "a long timeout": ("CHALLENGER_TIMEOUT_MS", "600000", 600_000),
-    "TEST_RUN as the lineage has it": ("TEST_RUN", "True", True),
+    "TEST_RUN as in the reference solution": ("TEST_RUN", "True", True),
     "yes": ("RETURN_PREDICTIONS", "YES", True),
     "on": ("RETURN_PREDICTIONS", "on", True),
     "1": ("RETURN_PREDICTIONS", "1", True),
@@ -130,7 +130,7 @@ def test_every_fault_is_reported_at_once() -> None:
     )
 
 
-def test_a_fault_of_the_lineages_variables_is_not_reported_as_their_absence() -> None:
+def test_a_fault_of_the_reference_variables_is_not_reported_as_their_absence() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.of({"MODEL_BUCKET": "models", "MLFLOW_EXPERIMENT_ID": "1/2", "RUN_ID": "r"})
     assert str(caught.value) == "the environment is wrong: MLFLOW_EXPERIMENT_ID='1/2': wanted an experiment's id"
@@ -142,9 +142,9 @@ def test_a_fault_of_the_lineages_variables_is_not_reported_as_their_absence() ->
         ("e1efc53e9bd149078b0c12aeaa6365df", "s3://models/7/e1efc53e9bd149078b0c12aeaa6365df/artifacts/model"),
         ("m-575cd3567ba04b87bb393319faedcb0c", "s3://models/7/models/m-575cd3567ba04b87bb393319faedcb0c/artifacts"),
     ],
-    ids=["a run of the lineage", "a model of MLflow 3"],
+    ids=["a run of the reference solution", "a model of MLflow 3"],
 )
-def test_the_lineages_variables_name_the_model_too(run: str, location: str) -> None:
+def test_the_reference_variables_name_the_model_too(run: str, location: str) -> None:
     settings = Settings.of({"MODEL_BUCKET": "models", "MLFLOW_EXPERIMENT_ID": "7", "RUN_ID": run})
     assert (settings.model_location, settings.run_id) == (location, run)
 
@@ -180,13 +180,13 @@ def test_a_challenger_never_publishes_on_the_champions_stream(own: str, challeng
 
 
 @pytest.mark.parametrize("missing", ["MODEL_BUCKET", "MLFLOW_EXPERIMENT_ID", "RUN_ID"])
-def test_the_lineages_variables_name_the_model_only_together(missing: str) -> None:
+def test_the_reference_variables_name_the_model_only_together(missing: str) -> None:
     environ = {"MODEL_BUCKET": "models", "MLFLOW_EXPERIMENT_ID": "7", "RUN_ID": "r"}
     with pytest.raises(SettingsError, match="MODEL_LOCATION is not set"):
         Settings.of(environ | {missing: ""})
 
 
-def test_the_location_wins_over_the_lineages_variables() -> None:
+def test_the_location_wins_over_the_reference_variables() -> None:
     environ = {"MODEL_BUCKET": "models", "MLFLOW_EXPERIMENT_ID": "7", "RUN_ID": "r"}
     settings = Settings.of(MODEL | environ)
     assert (settings.model_location, settings.run_id) == ("/opt/model", "r")

@@ -91,20 +91,20 @@ def signed(request: AWSPreparedRequest) -> dict[str, str]:
 
 @pytest.mark.parametrize("service", URLS)
 def test_the_interface_is_asked_with_its_own_example_and_a_signature(service: str) -> None:
-    door = Web(URLS[service])
-    result = door.through()
+    interface = Web(URLS[service])
+    result = interface.through()
     assert json.loads(result.answer)["prediction"] == {"ride_duration": pytest.approx(3790.205), "ride_id": 256}
-    assert [asked[:2] for asked in door.asked] == [("GET", "/openapi.json"), ("POST", "/predict")]
-    for _, _, authorization in door.asked:
+    assert [asked[:2] for asked in interface.asked] == [("GET", "/openapi.json"), ("POST", "/predict")]
+    for _, _, authorization in interface.asked:
         assert authorization.startswith("AWS4-HMAC-SHA256 Credential=")
         assert f"/{REGION}/{service}/aws4_request" in authorization
 
 
 def test_where_the_interface_has_a_token_it_is_sent_instead() -> None:
     """A signature takes the header of the token."""
-    door = Web(variables={"WEB_TOKEN": f"{TOKEN}, another-token-of-ours"})
-    assert json.loads(door.through().answer)["model"] == "ride-duration"
-    assert {authorization for _, _, authorization in door.asked} == {f"Bearer {TOKEN}"}
+    interface = Web(variables={"WEB_TOKEN": f"{TOKEN}, another-token-of-ours"})
+    assert json.loads(interface.through().answer)["model"] == "ride-duration"
+    assert {authorization for _, _, authorization in interface.asked} == {f"Bearer {TOKEN}"}
 
 
 def test_what_is_not_yet_known_everywhere_is_asked_again() -> None:
@@ -114,22 +114,22 @@ def test_what_is_not_yet_known_everywhere_is_asked_again() -> None:
         HTTPStatus.BAD_GATEWAY,
         EndpointConnectionError(endpoint_url=URLS["lambda"]),
     ]
-    door = Web(refusals=list(passing))
-    assert json.loads(door.through().answer)["model"] == "ride-duration"
-    assert door.time.now - 1_000 == len(passing) * 5
+    interface = Web(refusals=list(passing))
+    assert json.loads(interface.through().answer)["model"] == "ride-duration"
+    assert interface.time.now - 1_000 == len(passing) * 5
 
 
 def test_a_caller_that_may_not_ask_is_told_what_it_needs() -> None:
-    door = Web(refusals=[HTTPStatus.FORBIDDEN] * 100)
+    interface = Web(refusals=[HTTPStatus.FORBIDDEN] * 100)
     with pytest.raises(SmokeTestFailed) as failed:
-        door.through()
-    assert door.time.now - 1_000 == 180
+        interface.through()
+    assert interface.time.now - 1_000 == 180
     assert str(failed.value) == (
         'https://abcdefg.lambda-url.eu-west-1.on.aws/openapi.json answers 403 Forbidden: {"Message":"Forbidden"}. A '
         "403 means that this caller may not ask: it needs the policy in the output web.caller_policy. Otherwise look "
         "at the function's log: aws logs tail /aws/lambda/test-web --since 15m"
     )
-    assert door.said[0].startswith(
+    assert interface.said[0].startswith(
         "15 s of 180 s: https://abcdefg.lambda-url.eu-west-1.on.aws/openapi.json answers 403"
     )
 
@@ -138,10 +138,10 @@ def test_a_model_that_refuses_its_own_example_fails_at_once() -> None:
     def refuse(*_: Any) -> float:
         raise ValueError("no such zone")
 
-    door = Web(model=ServedModel(refuse))
+    interface = Web(model=ServedModel(refuse))
     with pytest.raises(SmokeTestFailed, match="/predict answers 422 Unprocessable"):
-        door.through()
-    assert door.time.now - 1_000 == 0
+        interface.through()
+    assert interface.time.now - 1_000 == 0
 
 
 def test_a_model_without_an_example_is_not_tested() -> None:

@@ -23,7 +23,7 @@ TRAINING = "stream-consumer:image-test-training"
 
 @pytest.fixture(scope="session")
 def doors(image: str, models: Path) -> str:
-    """The image with doors, on the layers of the lean one, within its budget."""
+    """The full image, on the layers of the lean one, within its budget."""
     del image  # built first, so that its layers are there
     base = os.environ.get("PYTHON_IMAGE")
     arguments = ["build", "--doors", "--tag", DOORS, "--model", str(models / "champion")]

@@ -1,4 +1,4 @@
-"""The image with doors: the same functions, and every command beside them, as jailed as Lambda's."""
+"""The full image: the same functions, and every command beside them, as jailed as Lambda's."""
 
 import io
 import json

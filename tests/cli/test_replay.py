@@ -93,7 +93,7 @@ def test_a_replay_into_files_has_the_predictions_as_on_the_stream(
         ((2, "2099-01-01T00:00:00Z"), [2]),
     ],
 )
-def test_a_stretch_is_named_by_times_or_event_ids(
+def test_a_range_is_named_by_times_or_event_ids(
     command: Command,
     event_ids: list[str],
     model: str,

@@ -29,7 +29,7 @@ def test_the_dockerfile_takes_out_of_the_lean_image_what_the_lambda_path_does_no
 
 
 def test_the_lean_image_knows_every_aws_service_that_the_lambda_path_calls(tmp_path: Path) -> None:
-    """``aws/clients.py`` makes clients of more services, for commands that only an image with doors has."""
+    """``aws/clients.py`` makes clients of more services, for commands that only the full image has."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
     carried = [ROOT / name.replace(".", "/") for name in lambda_path(pyproject)["source_modules"]]
     files = {file for path in carried for file in (*path.rglob("*.py"), path.with_suffix(".py")) if file.exists()}

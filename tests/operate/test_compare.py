@@ -84,11 +84,11 @@ def test_what_one_model_scores_and_the_other_does_not_is_counted_with_an_example
         return math.nan if distance > 100 else 10.0
 
     stricter = [*RIDE_COLUMNS[:2], Column("trip_distance", "double", minimum=0.0, maximum=150.0)]
-    stretch = [
+    delivered = [
         batch(ride_event(1), ride_event(2, distance=120), ride_event(3, distance=130), b"poison"),
         batch(ride_event(4, distance=160), ride_event(5, pickup=0), first=4),
     ]
-    comparison = compare(stretch, consumer(ten), consumer(refusing, stricter))
+    comparison = compare(delivered, consumer(ten), consumer(refusing, stricter))
     assert (comparison.records, comparison.scored_by_both, comparison.one_alone) == (6, 1, 3)
     assert comparison.verdicts == [
         Verdicts("scored", "unscorable", 2, "shardId-0:1"),

@@ -1,4 +1,4 @@
-"""Replay: a stretch of a stream once more, with the event ids of the first time, and no record twice."""
+"""Replay: a range of a stream once more, with the event ids of the first time, and no record twice."""
 
 import io
 import itertools
@@ -38,11 +38,11 @@ class Stream:
     def put(self, *ride_ids: int, shard: int = 0) -> list[str]:
         return [self.kinesis.put(str(ride_id), shard=shard, data=ride_event(ride_id))[0] for ride_id in ride_ids]
 
-    def batches(self, stretch: Stretch = ALL) -> list[list[Record]]:
-        return list(batches(cast("Any", self.kinesis), "rides", stretch, self.time.retry()))
+    def batches(self, wanted: Stretch = ALL) -> list[list[Record]]:
+        return list(batches(cast("Any", self.kinesis), "rides", wanted, self.time.retry()))
 
-    def rides(self, stretch: Stretch = ALL) -> list[int]:
-        return [json.loads(record.data)["ride_id"] for batch in self.batches(stretch) for record in batch]
+    def rides(self, wanted: Stretch = ALL) -> list[int]:
+        return [json.loads(record.data)["ride_id"] for batch in self.batches(wanted) for record in batch]
 
 
 def consumer(predictions: Sink | None, dead_letters: Sink | None = None) -> Consumer:
@@ -117,13 +117,13 @@ def at_times(stream: Stream, *ride_ids: int) -> list[str]:
         (START + 60, START + 60, []),
     ],
 )
-def test_a_stretch_of_time_includes_its_start_and_not_its_end(start: float, until: float, rides: list[int]) -> None:
+def test_a_range_of_time_includes_its_start_and_not_its_end(start: float, until: float, rides: list[int]) -> None:
     stream = Stream()
     at_times(stream, 0, 1, 2, 3)
     assert stream.rides(Stretch(Start(timestamp=start), until)) == rides
 
 
-def test_a_stretch_ends_however_much_lies_behind_it() -> None:
+def test_a_range_ends_however_much_lies_behind_it() -> None:
     stream = Stream(page=2)
     at_times(stream, *range(10))
     assert stream.rides(Stretch(Start(), START + 180)) == [0, 1, 2]
@@ -138,7 +138,7 @@ def test_a_record_that_arrived_out_of_order_within_a_page_is_not_left_out() -> N
     assert stream.rides(Stretch(Start(), START + 0.5)) == [1, 3]
 
 
-def test_a_stretch_of_records_includes_both_ends_and_only_their_shard() -> None:
+def test_a_range_of_records_includes_both_ends_and_only_their_shard() -> None:
     stream = Stream(shards=2)
     numbers = stream.put(0, 1, 2, 3)
     stream.put(4, shard=1)
@@ -194,8 +194,8 @@ def test_predictions_go_to_a_stream_with_the_event_ids_of_the_first_time() -> No
     kinesis = fakes.FakeKinesis(time, streams=["backfill"])
     sink = PredictionStream(kinesis.client, "backfill", retry=time.retry())
     told: list[int] = []
-    stretch = [records([ride_event(1), b"poison"]), records([ride_event(3, pickup=0)])]
-    tally = replay(stretch, consumer(sink, NoSink()), clock=time.clock, progress=told.append)
+    wanted = [records([ride_event(1), b"poison"]), records([ride_event(3, pickup=0)])]
+    tally = replay(wanted, consumer(sink, NoSink()), clock=time.clock, progress=told.append)
     assert tally == Tally(records=3, published=1, dead_letters=Counter({Reason.UNDECODABLE: 1, Reason.BOUNDS: 1}))
     [entry] = kinesis.streams["backfill"]
     prediction = decode_prediction(entry.data)
@@ -218,9 +218,9 @@ def test_a_replay_that_cannot_publish_says_where_it_stopped() -> None:
     time = fakes.FakeTime()
     kinesis = fakes.FakeKinesis(time, itertools.chain([None], itertools.repeat(fakes.DENIED)), streams=["backfill"])
     sink = PredictionStream(kinesis.client, "backfill", retry=time.retry())
-    stretch = [records([ride_event(1)]), records([b"poison", ride_event(2)])]
+    wanted = [records([ride_event(1)]), records([b"poison", ride_event(2)])]
     with pytest.raises(
         ReplayStopped,
         match=r"stopped at shardId-0:1 after 1 predictions: predictions not published: .*Denied.*the same event_id",
     ):
-        replay(stretch, consumer(sink, NoSink()), clock=time.clock)
+        replay(wanted, consumer(sink, NoSink()), clock=time.clock)
