@@ -141,7 +141,7 @@ def _refuse_unwanted(texts: Mapping[Path, list[str]]) -> None:
         for page in sorted(ROOT.glob(pattern))
     }
     found = [
-        f"{path.relative_to(ROOT)}: {word!r}, say {better}"
+        f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}: {word!r}, say {better}"
         for path, parts in {**texts, **pages}.items()
         for word in unwanted("\n\n".join(parts))
         for better in [next(better for bad, better in INSTEAD.items() if re.fullmatch(bad, word, re.IGNORECASE))]

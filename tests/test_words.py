@@ -22,7 +22,7 @@ def words() -> Any:
 
 def test_docstrings_and_help_texts_are_counted(words: Any) -> None:
     failures, tried = doctest.testmod(words)
-    assert (failures, tried) == (0, 2)
+    assert (failures, tried) == (0, 3)
 
 
 def test_a_package_within_the_bars_passes(words: Any, tmp_path: Path) -> None:
@@ -40,3 +40,9 @@ def test_a_package_above_a_bar_fails_and_names_the_module(
     with pytest.raises(SystemExit):
         words.main(tmp_path)
     assert "module.py" in capsys.readouterr().out
+
+
+def test_a_word_that_has_a_better_one_fails_with_the_better_one(words: Any, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text('"""A door of the house."""\n')
+    with pytest.raises(SystemExit, match=r"module\.py: 'door', say interface"):
+        words.main(tmp_path)
