@@ -219,11 +219,11 @@ web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools $(VENV)/.site .ci/node/node
 spark-test: needs-spark-test .venv-spark/.spark ## run the backfill example on a local Spark cluster, and kill executors (RIDES="paths")
 	@RIDES="$(RIDES)" PYTHONPATH="$(CURDIR)" .venv-spark/bin/python -m pytest integration_tests/spark --confcutdir integration_tests/spark
 
-workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
+workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose files, offline
 	@node .ci/workflows.mjs .github/workflows/*.yml
 	@$(BIN)/zizmor --quiet --offline .github/workflows
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec integration_tests/compose.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml integration_tests/compose.yaml
 
 lock: $(VENV)/.dev ## resolve the locks anew, with all hashes and without URLs of an index
 	@$(BIN)/python .ci/lock.py
