@@ -23,7 +23,7 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop moderation site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
+.PHONY: help demo demo-loop moderation notebook site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
 	lint types imports \
 	docs check pre-commit lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme bootstrap preflight deploy plan promote publish release release-due \
@@ -51,7 +51,7 @@ install = @$(PYTHON) .ci/environment.py install $(@D) $< $(1) && touch $@
 $(VENV)/.dev $(VENV)/.local: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made pyproject.toml
 	$(call install,--project)
 
-$(VENV)/.tools $(VENV)/.boosters $(VENV)/.site: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
+$(VENV)/.tools $(VENV)/.boosters $(VENV)/.site $(VENV)/.notebook: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
 	$(call install)
 
 # What a target needs beside Python is asked for before anything is installed: commands, one|another, and variables with =.
@@ -98,6 +98,9 @@ demo-loop: $(VENV)/.local ## run the loop: promote and release a better model wh
 
 moderation: $(VENV)/.local ## run the example with two text classifiers on one stream of comments
 	@$(BIN)/python -m examples.moderation
+
+notebook: $(VENV)/.local $(VENV)/.notebook ## run the notebook of examples/ from its first cell to its last
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --timeout=300 examples/own_model.ipynb
 
 # Each worker keeps to a range of the tests, so the fixtures of a module are made once.
 PARALLEL := -n auto --dist worksteal
