@@ -1,4 +1,4 @@
-"""The dev container and the hooks of git: their versions stand elsewhere, once."""
+"""The dev container, the hooks of git and the notebook, as they are kept."""
 
 import json
 import re
@@ -39,3 +39,10 @@ def test_the_hooks_of_git_bring_no_version_of_their_own() -> None:
         **{target: f"make --silent {target}" for target in ("lint", "types", "imports")},
         **{script: f".venv/bin/python .ci/{script}.py" for script in ("words", "hygiene")},
     }
+
+
+def test_the_notebook_is_kept_without_what_it_printed() -> None:
+    notebook = json.loads((ROOT / "examples" / "own_model.ipynb").read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(code) >= 8
+    assert {(cell["execution_count"], *cell["outputs"]) for cell in code} == {(None,)}
