@@ -4,7 +4,8 @@
 #   docker build --build-arg PYTHON_IMAGE=registry/python:3.13-slim-trixie@sha256:… .
 # Without a target it is the lean image: the Kinesis consumer and nothing else. `--target doors` adds two layers: packages, and
 # batch scoring, the queue's worker, the web service and the rest of the command line. `--target training` adds the packages that
-# training needs to the lean image, and the same code.
+# training needs to the lean image, and the same code. `--target quickstart` is for compose.yaml, on one machine: the image with
+# doors, the embedded Kinesis and S3, and an example model.
 ARG PYTHON_IMAGE=python:3.13.15-slim-trixie@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${PYTHON_IMAGE} AS packages
@@ -55,6 +56,22 @@ RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
  && /opt/venv/bin/python trim.py --prove-training \
  && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /training \
  && chmod -R a+rX /training
+
+# What the embedded Kinesis and S3 need beside those of the doors.
+FROM packages-doors AS packages-quickstart
+COPY .ci/locks/quickstart.txt ./
+RUN --mount=type=secret,id=pip-conf,target=/etc/pip.conf \
+    --mount=type=secret,id=ca-bundle,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m pip --python /opt/venv/bin/python install -qq --disable-pip-version-check --root-user-action ignore \
+    --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --prefix /quickstart/opt/quickstart \
+    --requirement quickstart.txt \
+ && /opt/venv/bin/python trim.py --gather /quickstart \
+ && cp -r /quickstart/. / \
+ && /opt/venv/bin/python -c 'import ministack.app' \
+ && /opt/venv/bin/python -m compileall -q -j 0 --invalidation-mode unchecked-hash /quickstart
+COPY infra/container/example_model.py ./
+RUN /opt/venv/bin/python -c 'import pathlib, example_model; example_model.write_example_model(pathlib.Path("/quickstart/opt/example"))' \
+ && chmod -R a+rX /quickstart
 
 FROM packages AS build
 COPY infra/container/entry.py /var/task/
@@ -109,6 +126,9 @@ COPY --from=packages-doors /doors /
 COPY --from=build /rooms /
 # ECS mounts a task's scratch here, and it is root's alone unless the image declares the path: then it is as open as here.
 VOLUME ["/tmp"]
+
+FROM doors AS quickstart
+COPY --from=packages-quickstart /quickstart /
 
 FROM lean AS training
 COPY --from=packages-training /training /

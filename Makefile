@@ -23,9 +23,9 @@ export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-loop moderation site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
+.PHONY: help demo demo-loop moderation notebook site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
 	lint types imports \
-	docs check lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
+	docs check pre-commit lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme bootstrap preflight deploy plan promote publish release release-due \
 	releases release-token rollback smoke destroy
 
@@ -51,7 +51,7 @@ install = @$(PYTHON) .ci/environment.py install $(@D) $< $(1) && touch $@
 $(VENV)/.dev $(VENV)/.local: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made pyproject.toml
 	$(call install,--project)
 
-$(VENV)/.tools $(VENV)/.boosters $(VENV)/.site: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
+$(VENV)/.tools $(VENV)/.boosters $(VENV)/.site $(VENV)/.notebook: $(VENV)/.%: $(LOCKS)/%.txt $(VENV)/.made
 	$(call install)
 
 # What a target needs beside Python is asked for before anything is installed: commands, one|another, and variables with =.
@@ -98,6 +98,9 @@ demo-loop: $(VENV)/.local ## run the loop: promote and release a better model wh
 
 moderation: $(VENV)/.local ## run the example with two text classifiers on one stream of comments
 	@$(BIN)/python -m examples.moderation
+
+notebook: $(VENV)/.local $(VENV)/.notebook ## run the notebook of examples/ from its first cell to its last
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter execute --timeout=300 examples/own_model.ipynb
 
 # Each worker keeps to a range of the tests, so the fixtures of a module are made once.
 PARALLEL := -n auto --dist worksteal
@@ -181,6 +184,9 @@ site: $(VENV)/.dev $(VENV)/.site ## build the documentation site in build/site/i
 
 check: lint types imports test ## run lint, types, imports and test
 
+pre-commit: $(VENV)/.dev $(VENV)/.tools ## have git run lint, types, imports and hygiene before each commit
+	@$(BIN)/pre-commit install
+
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow; what it needs, uv.
 CUSTOM = $(MODEL)$(EXTRA)$(SKLEARN)
 $(VENV)/.image: $(LOCKS)/image.txt $(VENV)/.made
@@ -219,11 +225,12 @@ web-test: needs-web-test $(VENV)/.dev $(VENV)/.tools $(VENV)/.site .ci/node/node
 spark-test: needs-spark-test .venv-spark/.spark ## run the backfill example on a local Spark cluster, and kill executors (RIDES="paths")
 	@RIDES="$(RIDES)" PYTHONPATH="$(CURDIR)" .venv-spark/bin/python -m pytest integration_tests/spark --confcutdir integration_tests/spark
 
-workflows: needs-workflows $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows and the compose file, offline
+workflows: needs-workflows $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.package-lock.json ## check the GitHub workflows, the compose files and the hooks of git, offline
 	@node .ci/workflows.mjs .github/workflows/*.yml
 	@$(BIN)/zizmor --quiet --offline .github/workflows
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec integration_tests/compose.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml integration_tests/compose.yaml
+	@PRE_COMMIT_HOME=$(CURDIR)/$(VENV)/pre-commit $(BIN)/pre-commit run --all-files
 
 lock: $(VENV)/.dev ## resolve the locks anew, with all hashes and without URLs of an index
 	@$(BIN)/python .ci/lock.py

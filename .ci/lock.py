@@ -30,6 +30,8 @@ SETS = {
     "runtime": [*LAMBDA, *AS_DEV],
     "doors": [*PACKAGE, *AS_DEV, "--extra", "doors"],
     "training": [*PACKAGE, str(LOCKS / "training.in"), *AS_DEV],
+    "quickstart": [str(LOCKS / "quickstart.in"), *AS_DEV, *PYTHONS],
+    "notebook": [str(LOCKS / "notebook.in"), *AS_DEV, *PYTHONS],
     "tools": [str(LOCKS / "tools.in"), *AS_DEV, *PYTHONS],
     "site": [str(LOCKS / "site.in"), *AS_DEV, *PYTHONS],
     "boosters": [str(LOCKS / "boosters.in"), *AS_DEV, *PYTHONS],

@@ -5,6 +5,8 @@ The class of an error is the fate of the records or the process. The package del
 of a single record is never an exception but a value, ``contract.record.InvalidRecord``.
 """
 
+import signal
+
 
 class StreamConsumerError(Exception):
     """Base of every deliberate error. The message names the thing, the value seen and the remedy."""
@@ -85,3 +87,10 @@ class UsageError(StreamConsumerError):
 
 class LocalPlatformError(StreamConsumerError):
     """The local platform cannot go on and stops. No unsettled record was checkpointed."""
+
+
+class Terminated(SystemExit):
+    """SIGTERM ended the command. A handler that runs in this process did not exit by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(128 + signal.SIGTERM)

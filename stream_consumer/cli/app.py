@@ -36,10 +36,10 @@ from stream_consumer.cli import (
 from stream_consumer.cli.options import MODEL_SETTINGS
 from stream_consumer.cli.terminal import complain, flush_output, open_output, refuse_output, say
 from stream_consumer.cli.terminal import error as show_error
-from stream_consumer.errors import StreamConsumerError, UsageError
+from stream_consumer.errors import StreamConsumerError, Terminated, UsageError
 from stream_consumer.log_escaping import escape_logs
 
-FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 class _Commands(TyperGroup):
@@ -133,7 +133,7 @@ def main() -> None:
 
 
 def _terminate(*_: object) -> NoReturn:
-    sys.exit(TERMINATED)
+    raise Terminated
 
 
 def run(command: Callable[[], object]) -> int:

@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from stream_consumer.errors import Terminated
+
 COLD = [True]
 
 
@@ -38,6 +40,8 @@ def misbehave(event: dict[str, Any], context: Any) -> Any:  # noqa: ARG001, C901
             raise ValueError("the function's fault")
         case "interrupt":
             raise KeyboardInterrupt
+        case "get a signal":
+            raise Terminated
         case "exit":
             sys.exit(3)
         case "exit at once":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import Terminated, UsageError
 from stream_consumer.local.runtime.functions import FunctionConfig, FunctionError, InProcessFunction
 
 HERE = Path(__file__).parent
@@ -56,9 +56,11 @@ def test_an_exception_is_a_function_error_with_the_stack_of_the_handler_alone() 
     assert "handlers.py" in error.stack_trace[0]
 
 
-def test_ctrl_c_during_an_invocation_is_no_function_error() -> None:
-    with pytest.raises(KeyboardInterrupt):
-        misbehave("interrupt")
+@pytest.mark.parametrize(("what", "raised"), [("interrupt", KeyboardInterrupt), ("get a signal", Terminated)])
+def test_a_signal_during_an_invocation_is_no_function_error(what: str, raised: type[BaseException]) -> None:
+    """Ctrl-C, or SIGTERM to a command of this package."""
+    with pytest.raises(raised):
+        misbehave(what)
 
 
 def test_an_exit_ends_the_invocation_and_not_the_process() -> None:

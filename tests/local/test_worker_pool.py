@@ -216,6 +216,24 @@ def test_warming_up_tells_how_long_a_slow_init_was_given_and_the_remedy() -> Non
     assert error == FunctionError("Sandbox.Timedout", "init timed out after 0.3 seconds; raise the function's timeout")
 
 
+def test_a_signal_while_warming_up_does_not_wait_for_the_init(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text("import time\nprint('stuck', flush=True)\ntime.sleep(60)\n")
+    config = FunctionConfig("stuck.handler", task_root=tmp_path)
+    lines: list[str] = []
+    main = threading.get_ident()
+
+    def log(line: str) -> None:
+        lines.append(line)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    with RuntimeFunction(config, environment={}, init_seconds=50.0, log=log) as function:
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            function.warm_up()
+        assert time.monotonic() - began < 40
+    assert lines == ["stuck"]
+
+
 def test_what_a_killed_worker_left_in_its_temporary_folder_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

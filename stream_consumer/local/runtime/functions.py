@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from stream_consumer.errors import LocalPlatformError, UsageError
+from stream_consumer.errors import LocalPlatformError, Terminated, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ class InProcessFunction:
             context = self._context(request_id)
             try:
                 response = self._handler(json.loads(payload), context)
-            except KeyboardInterrupt:  # Ctrl-C at the terminal is not a fault of the handler
+            except (KeyboardInterrupt, Terminated):  # Ctrl-C and SIGTERM are not faults of the handler
                 raise
             except BaseException as error:  # noqa: BLE001 - a handler may raise anything; on Lambda it ends the worker
                 return Invocation(request_id, error=_reported(error))

@@ -72,7 +72,11 @@ class RuntimeFunction:
     def warm_up(self) -> FunctionError | None:
         """Init every environment now, never during invocations. Return the error of a failed init, if any."""
         with ThreadPoolExecutor(len(self._environments)) as threads:
-            errors = [error for error in threads.map(Environment.warm_up, self._environments) if error]
+            try:
+                errors = [error for error in threads.map(Environment.warm_up, self._environments) if error]
+            except BaseException:  # Ctrl-C and SIGTERM do not wait for the rest of an init
+                self.close()
+                raise
         return errors[0] if errors else None
 
     def invoke(self, payload: bytes) -> Invocation:
