@@ -24,7 +24,6 @@ SECONDS = 240
 COMMANDS = {
     "demo --runtime": ("stream_consumer demo --runtime --model {model} --events {events} --rate 1", "environment-*"),
     "demo --kafka": ("stream_consumer demo --kafka --model {model} --events {events} --rate 1", "stream-consumer-*"),
-    "demo-loop": ("stream_consumer demo-loop --records 500 --count 6000", "stream-consumer-*"),
     "moderation": ("examples.moderation", "tmp*/*"),
     "consume": ("stream_consumer consume --stream ride_events", "model-*"),
     "consume --runtime": ("stream_consumer consume --stream ride_events --runtime", "environment-*/model-*"),
