@@ -1,12 +1,11 @@
 """The application: its commands, and what becomes of an error: one line, no traceback, an exit code that says whose."""
 
-import io
 import platform
 import signal
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, NoReturn
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,7 +32,9 @@ from stream_consumer.cli import (
     training_job,
     worker,
 )
+from stream_consumer.cli.commands import Commands
 from stream_consumer.cli.options import MODEL_SETTINGS
+from stream_consumer.cli.refusals import refusal
 from stream_consumer.cli.terminal import complain, flush_output, open_output, refuse_output, say
 from stream_consumer.cli.terminal import error as show_error
 from stream_consumer.errors import StreamConsumerError, Terminated, UsageError
@@ -42,18 +43,19 @@ from stream_consumer.log_escaping import escape_logs
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
-class _Commands(TyperGroup):
+class _Root(TyperGroup):
     """The commands. None gets an argument that no message, request or name of a file can hold."""
 
     def main(self, *args: Any, **how: Any) -> Any:
-        """Run a command, and say what Typer refuses as any other error is said: lines that a terminal wraps."""
+        """Run a command, and report an error about the command line like any other error."""
         try:
             sys.exit(super().main(*args, **how | {"standalone_mode": False}) or 0)
         except typer.TyperException as refused:
-            said = io.StringIO()
-            cast("Any", refused).show(said)
-            for line in said.getvalue().splitlines():
-                complain(line)
+            if refused.message.startswith("Usage: "):  # the help of a group whose command is missing
+                for line in refused.message.splitlines():
+                    complain(line)
+            else:
+                show_error(refusal(refused))
             sys.exit(refused.exit_code)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -75,11 +77,11 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-app = typer.Typer(
-    cls=_Commands,
+app = Commands(
+    cls=_Root,
     name="stream-consumer",
-    help="Score Kinesis records with an MLflow model on AWS Lambda, and try all of it on this machine.",
-    epilog="Start with: stream-consumer demo",
+    help="Score Kinesis records with an MLflow model on AWS Lambda, or on this machine.",
+    epilog="Start with: stream-consumer demo\n\nShell completion: stream-consumer --install-completion",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # its tables cut options and defaults at 80 columns
@@ -96,7 +98,7 @@ def _options(
             "--version",
             callback=_show_version,
             is_eager=True,
-            help="Show the versions that a bug report needs, and exit.",
+            help="Show the versions for a bug report, and exit.",
         ),
     ] = False,
 ) -> None:
@@ -165,8 +167,8 @@ def _exit_code(command: Callable[[], object]) -> int:
         if (error.name or "").startswith("stream_consumer"):
             raise
         show_error(
-            f"this command needs the package {error.name}, which is not installed here; "
-            "pip install 'stream-consumer[local,train,doors,kafka]' has all that any command needs"
+            f"this command needs the package {error.name}. The packages of all commands are installed by "
+            "pip install 'stream-consumer[local,train,doors,kafka]'"
         )
         return USAGE
     except (StreamConsumerError, ClientError, BotoCoreError, OSError) as error:

@@ -10,21 +10,24 @@ from stream_consumer.cli.terminal import complain
 
 def archive(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream to archive, by name or ARN.")] = "ride_predictions",
+    stream: Annotated[
+        str, typer.Option(metavar="STREAM", help="Stream to archive, by name or ARN.")
+    ] = "ride_predictions",
     to: Annotated[str, typer.Option(metavar="LOCATION", help="The archive: a folder or s3://bucket/prefix.")],
-    follow: Annotated[bool, typer.Option(help="Go on as records come, or stop at the end.")] = True,
+    follow: Annotated[bool, typer.Option(help="Wait for new records, or stop at the end of the stream.")] = True,
     seconds: Annotated[
-        int, typer.Option(min=1, max=900, help="How long a record waits for others of its file, in seconds.")
+        int,
+        typer.Option(metavar="SECONDS", min=1, max=900, help="Maximum time until a file is closed, in seconds."),
     ] = 60,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Keep what comes onto a stream as files by the hour.
+    Archive the records of a stream as files by the hour.
 
-    The files have the layout of Amazon Data Firehose: yyyy/mm/dd/hh, gzip, a record a line. The archive keeps how far
-    each shard has come. Another run goes on there, and makes no record twice.
+    The files have the layout of Amazon Data Firehose: yyyy/mm/dd/hh, gzip, a record a line. The archive holds a
+    checkpoint for each shard, so the next run continues there and archives no record twice.
     """
     from stream_consumer.archive.layout import archive_at
     from stream_consumer.archive.stream_archive import StreamArchive

@@ -29,63 +29,83 @@ def batch(  # noqa: PLR0913 (each is an option)
         list[str] | None,
         typer.Argument(
             metavar="INPUT... OUTPUT",
-            help="Parquet, CSV or NDJSON, by the name's end (.parquet .csv .csv.gz .ndjson .jsonl): paths, URLs of "
-            "objects (s3://, gs://, abfs://), or a database's URL. An OUTPUT that ends in / gets a file for each "
-            "INPUT. Without any: BATCH_INPUT and BATCH_OUTPUT.",
-            show_default=False,
+            help="Paths, URLs of objects (s3://, gs://, abfs://) or the URL of a database. Files are Parquet, CSV or "
+            "NDJSON by their suffix (.parquet .csv .csv.gz .ndjson .jsonl). An OUTPUT with a / at its end gets a file "
+            "for each INPUT.",
+            show_default="BATCH_INPUT and BATCH_OUTPUT",
         ),
     ] = None,
     *,
-    model: Annotated[
-        str | None,
-        typer.Option(help="A directory, s3://, champion.json or models:/name@alias; without it MODEL_LOCATION."),
-    ] = None,
+    model: options.ModelLocation = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Skip inputs whose results of this model are there already.")
+        bool, typer.Option("--resume", help="Skip each INPUT that already has results of this model.")
     ] = False,
     id_column: Annotated[
         str | None,
-        typer.Option(help="Column of ids. Default: ID_FIELD, or <input>_<row> if the input has no such column."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Input column with the ids. Without this column the ids are <input>_<row>.",
+            show_default="ID_FIELD",
+        ),
     ] = None,
     keep: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="COLUMN", help="Column of a Parquet or CSV INPUT that the OUTPUT has, too. May be repeated."
+            metavar="COLUMN",
+            help="Column of a Parquet or CSV INPUT to copy to the OUTPUT. May be repeated.",
+            show_default="no column",
         ),
     ] = None,
     max_rejected: Annotated[
         str | None,
         typer.Option(
-            metavar="SHARE", help="Fail if more of the rows are rejected; by default only if all of 100 or more are."
+            metavar="SHARE",
+            help="Maximum share of rejected rows, such as 1% or 0.01. With more, the command fails.",
+            show_default="100%, of 100 rows or more",
         ),
     ] = None,
     jobs: options.Jobs = None,
     date: Annotated[
         str | None,
-        typer.Option(help="A date in the interval of {date}; without it DATE, or the interval that ended last."),
+        typer.Option(
+            metavar="DATE",
+            help="Date or time within the interval of {date}.",
+            show_default="DATE or the last complete interval",
+        ),
     ] = None,
     interval: Annotated[
-        str | None, typer.Option(help="Length of the interval: month, day or hour; without it BATCH_INTERVAL.")
+        str | None,
+        typer.Option(
+            metavar="INTERVAL", help="Length of the interval: month, day or hour.", show_default="BATCH_INTERVAL"
+        ),
     ] = None,
-    bucket: Annotated[str | None, typer.Option(help="Value of {bucket}; without it BUCKET.")] = None,
-    query: Annotated[str | None, typer.Option(metavar="SQL", help="Query of an INPUT that is a database.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Value of {bucket}.", show_default="BUCKET")
+    ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="Query for a database as INPUT.", show_default="no database"),
+    ] = None,
     table: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Table for predictions in an OUTPUT that is a database.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Table for the predictions in a database as OUTPUT.", show_default="no table"
+        ),
     ] = None,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Score whole files.
+    Score files, objects and database tables.
 
     stream-consumer batch rides.parquet minutes.parquet --model model/
 
     Predictions go to minutes.parquet (ride_id, ride_duration, model, version). Rejected rows go to
-    minutes.parquet.rejected.jsonl with their reason. Last comes minutes.parquet.summary.json, the sign that everything
-    is there. Running it again makes the same bytes.
+    minutes.parquet.rejected.jsonl with their reason. The last file written is minutes.parquet.summary.json, so its
+    presence means a complete result. A second run writes the same bytes.
 
-    Names may hold {bucket} and {date:%Y-%m-%d}, the beginning of an interval:
+    A name may contain {bucket} and {date:%Y-%m-%d}, the start of an interval:
 
     stream-consumer batch 's3://{bucket}/{date:%Y-%m}.csv' out/ --date 2021-03-01
     """
@@ -102,7 +122,7 @@ def batch(  # noqa: PLR0913 (each is an option)
         keep=tuple(dict.fromkeys(keep or ())),
         query=query,
         table=table,
-        max_rejected=None if max_rejected is None else options.share(max_rejected, all_of_it=True),
+        max_rejected=None if max_rejected is None else options.share("--max-rejected", max_rejected, all_of_it=True),
     )
     clients = functools.cache(lambda: options.aws(endpoint_url, region, profile))
     loaded = options.chosen_model(model, lambda: clients().s3)
@@ -111,7 +131,7 @@ def batch(  # noqa: PLR0913 (each is an option)
 
 def _filled(places: list[str], names: "Names") -> tuple[list[str], str]:
     if len(places) == 1:
-        raise UsageError(f"{places[0]} is one name; wanted INPUT… and OUTPUT: what to score, and where it goes")
+        raise UsageError(f"{places[0]} is the only location. Name an INPUT and an OUTPUT")
     *sources, target = [names.fill(place) for place in places]
     return sources, target
 
@@ -135,7 +155,7 @@ def _run(  # noqa: PLR0913 (each is an option)
             _say(done)
     nothing = [job.source.name for job, summary, _ in done if summary.rows and not summary.predicted]
     if nothing:
-        raise NothingPredicted(f"no row could be predicted of {', '.join(nothing)}; the rejected rows say why")
+        raise NothingPredicted(f"no row of {', '.join(nothing)} could be predicted. The rejected rows have the reasons")
 
 
 def _say(done: list[tuple["Job", "Summary", bool]]) -> None:
@@ -144,12 +164,12 @@ def _say(done: list[tuple["Job", "Summary", bool]]) -> None:
         _show(done)
         sys.stdout.flush()
     except (OSError, OutputFailed) as error:
-        raise StoreFailed(f"everything was committed, but not said: {error}") from error
+        raise StoreFailed(f"all outputs are committed, but the summary was not printed: {error}") from error
 
 
 def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("input", overflow="ellipsis", no_wrap=True, max_width=28)
+    table.add_column("input", overflow="fold", max_width=28)
     for name in ("rows", "predicted", "rejected"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

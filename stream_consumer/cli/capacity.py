@@ -9,23 +9,42 @@ from stream_consumer.cli.terminal import Terminal
 
 
 def capacity(  # noqa: PLR0913 (each is an option)
-    events_per_second: Annotated[float, typer.Argument(help="On average, over the month.")],
+    events_per_second: Annotated[
+        float, typer.Argument(metavar="RATE", help="Average rate over the month, in events per second.")
+    ],
     *,
-    peak: Annotated[float | None, typer.Option(help="Events a second in a burst; without it the average.")] = None,
-    event_bytes: Annotated[int, typer.Option(help="Of a record's data and partition key.")] = 120,
-    invocation_ms: Annotated[float, typer.Option(help="Of an invocation, whatever its size.")] = 30,
-    record_us: Annotated[float, typer.Option(help="Of a record more in a batch (make bench measures it).")] = 30,
-    batch_size: Annotated[int, typer.Option(help="Records of a batch, at most.")] = 1000,
-    memory: Annotated[int, typer.Option(help="MB of the function.")] = 1769,
-    burst_minutes: Annotated[float, typer.Option(help="How long a burst lasts.")] = 10,
-    outage_minutes: Annotated[float, typer.Option(help="How long an outage to think of lasts.")] = 60,
-    shards: Annotated[int | None, typer.Option(help="Of the input stream; without it as many as it takes.")] = None,
-    factor: Annotated[int | None, typer.Option(help="Parallelization factor; without it as it takes.")] = None,
+    peak: Annotated[
+        float | None,
+        typer.Option(metavar="RATE", help="Rate during a burst, in events per second.", show_default="the average"),
+    ] = None,
+    event_bytes: Annotated[
+        int, typer.Option(metavar="BYTES", help="Size of a record's data and partition key, in bytes.")
+    ] = 120,
+    invocation_ms: Annotated[
+        float, typer.Option(metavar="MILLISECONDS", help="Time per invocation without its records, in milliseconds.")
+    ] = 30,
+    record_us: Annotated[
+        float, typer.Option(metavar="MICROSECONDS", help="Time per record, in microseconds, as measured by make bench.")
+    ] = 30,
+    batch_size: Annotated[int, typer.Option(metavar="COUNT", help="Maximum number of records in a batch.")] = 1000,
+    memory: Annotated[int, typer.Option(metavar="MB", help="Memory of the function, in MB.")] = 1769,
+    burst_minutes: Annotated[float, typer.Option(metavar="MINUTES", help="Length of a burst, in minutes.")] = 10,
+    outage_minutes: Annotated[
+        float, typer.Option(metavar="MINUTES", help="Length of an outage to survive, in minutes.")
+    ] = 60,
+    shards: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", help="Number of shards of the input stream.", show_default="as many as needed"),
+    ] = None,
+    factor: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", help="Parallelization factor, 1 to 10.", show_default="as large as needed"),
+    ] = None,
 ) -> None:
     """
     Estimate shards, concurrency, iterator age and cost.
 
-    The formulae, the prices and their date are in docs/capacity.md.
+    docs/capacity.md has the formulae, the prices and their date.
     """
     from stream_consumer.operate.capacity import Workload, estimate
 

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -38,62 +37,97 @@ _OF_KAFKA = {"kafka", "topic", "group", "session_timeout", "health_port", "healt
 def consume(  # noqa: PLR0913 (each is an option)
     context: typer.Context,
     *,
-    stream: Annotated[str, typer.Option(help="Stream to consume, by name or ARN.")] = "ride_events",
+    stream: Annotated[str, typer.Option(metavar="STREAM", help="Stream to consume, by name or ARN.")] = "ride_events",
     function: Annotated[
         str,
-        typer.Option(metavar="MODULE.HANDLER", help="Handler of the function.", show_default="that of stream_consumer"),
+        typer.Option(
+            metavar="MODULE.HANDLER", help="Handler of the function.", show_default="the handler of stream_consumer"
+        ),
     ] = OWN_HANDLER,
     runtime: Annotated[
-        bool, typer.Option("--runtime", help="Run it as Lambda does: in processes, with timeout and memory limit.")
+        bool,
+        typer.Option(
+            "--runtime", help="Run the function as Lambda does: in processes with a time limit and a memory limit."
+        ),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds of an invocation, with --kafka of a batch.")] = 60,
-    memory: Annotated[int, typer.Option(help="MB of an environment (with --runtime).")] = 1024,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="Time limit of an invocation (with --kafka: of a batch), in seconds, 0.1 to 900."
+        ),
+    ] = 60,
+    memory: Annotated[
+        int, typer.Option(metavar="MB", help="Memory limit of an execution environment, in MB (with --runtime).")
+    ] = 1024,
     starting_position: Annotated[
-        str, typer.Option(help="TRIM_HORIZON, LATEST or a time in ISO 8601.")
+        str, typer.Option(metavar="POSITION", help="TRIM_HORIZON, LATEST or an ISO 8601 time.")
     ] = "TRIM_HORIZON",
-    batch_size: Annotated[int, typer.Option(help="Records of a batch, 1 to 10,000.")] = 100,
-    batching_window: Annotated[float, typer.Option(help="Seconds to gather a batch, 0 to 300.")] = 0,
-    tumbling_window: Annotated[int, typer.Option(help="Seconds of a tumbling window, 0 to 900, or 0 for none.")] = 0,
-    parallelization_factor: Annotated[int, typer.Option(help="Batches of a shard at once, 1 to 10.")] = 1,
-    maximum_retry_attempts: Annotated[int, typer.Option(help="Retries of a failed batch, or -1 for no end.")] = -1,
-    maximum_record_age: Annotated[
-        float, typer.Option(help="Seconds after which a record is given up, or -1 for never.")
+    batch_size: Annotated[
+        int, typer.Option(metavar="COUNT", help="Maximum number of records in a batch, 1 to 10,000.")
+    ] = 100,
+    batching_window: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Maximum time to gather a batch, in seconds, 0 to 300.")
+    ] = 0,
+    tumbling_window: Annotated[
+        int, typer.Option(metavar="SECONDS", help="Length of a tumbling window, in seconds, 0 to 900. 0: no windows.")
+    ] = 0,
+    parallelization_factor: Annotated[
+        int, typer.Option(metavar="COUNT", help="Number of concurrent batches per shard, 1 to 10.")
+    ] = 1,
+    maximum_retry_attempts: Annotated[
+        int, typer.Option(metavar="COUNT", help="Maximum number of retries of a failed batch. -1: no limit.")
     ] = -1,
-    bisect: Annotated[bool, typer.Option("--bisect", help="Halve a batch whose invocation failed.")] = False,
+    maximum_record_age: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Maximum age of a record, in seconds. -1: no limit.")
+    ] = -1,
+    bisect: Annotated[bool, typer.Option("--bisect", help="Split a failed batch in two halves.")] = False,
     report_batch_item_failures: Annotated[bool, typer.Option(help="Read batchItemFailures from the response.")] = True,
     on_failure: Annotated[
         str | None,
         typer.Option(
             metavar="DESTINATION",
-            help="s3://BUCKET, an SQS queue's URL or an SNS topic's ARN.",
+            help="Destination for discarded batches: s3://BUCKET, the URL of an SQS queue or the ARN of an SNS topic.",
+            show_default="no destination",
         ),
     ] = None,
-    poll: Annotated[float, typer.Option(help="Seconds between reads of a shard with nothing new; AWS: 1.")] = 1.0,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File to keep the place in, so that the next start goes on.")
-    ] = None,
+    poll: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Time between reads of a shard without new records, in seconds."),
+    ] = 1.0,
+    checkpoint: options.Checkpoint = None,
     drain: Annotated[
-        bool, typer.Option("--drain", help="Stop when everything on the stream has been consumed.")
+        bool, typer.Option("--drain", help="Stop as soon as all records of the stream are consumed.")
     ] = False,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.Topics = None,
     group: Annotated[
-        str, typer.Option(metavar="NAME", help="Consumer group of Kafka (with --kafka).")
+        str, typer.Option(metavar="NAME", help="Kafka consumer group (with --kafka).")
     ] = "stream-consumer",
     session_timeout: Annotated[
         float,
-        typer.Option(help="Seconds until the group gives away what a member that died has (with --kafka)."),
+        typer.Option(
+            metavar="SECONDS",
+            help="Time until the group reassigns the partitions of a dead member, in seconds, 6 to 1,800 (with "
+            "--kafka).",
+        ),
     ] = 45,
     health_port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, envvar="HEALTH_PORT", help="Port of /healthz, /readyz and /metrics (with --kafka)."
+            metavar="PORT",
+            min=0,
+            max=65535,
+            envvar="HEALTH_PORT",
+            help="Port of /healthz, /readyz and /metrics (with --kafka). 0: any free port.",
+            show_default="no port",
         ),
     ] = None,
     health_host: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", envvar="HEALTH_HOST", help="Address of that port; 0.0.0.0 lets other machines ask."
+            metavar="ADDRESS",
+            envvar="HEALTH_HOST",
+            help="Address of --health-port. 0.0.0.0 admits requests of remote machines.",
         ),
     ] = "127.0.0.1",
     endpoint_url: options.EndpointUrl = None,
@@ -101,16 +135,16 @@ def consume(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Consume a stream as an event source mapping does, or topics.
+    Consume a stream like an event source mapping, or topics.
 
-    The Lambda function runs on this machine. The options from --starting-position to --on-failure are the mapping's,
-    named as AWS names them. The function's settings are environment variables, as on Lambda: MODEL_LOCATION,
-    PREDICTIONS_STREAM_NAME and the others. Its log lines go to standard output, what the mapping does to standard
-    error. A terminal shows the first log lines in short and a summary of the metrics. Ctrl-C finishes the batch at hand
-    and stops.
+    The Lambda function runs on this machine. The options from --starting-position to --on-failure belong to the event
+    source mapping and have the names of AWS. The settings of the function are environment variables, as on Lambda:
+    MODEL_LOCATION, PREDICTIONS_STREAM_NAME and the rest of docs/settings.md. Standard output gets the log lines of the
+    function, and standard error the events of the mapping. A terminal shows the first log lines in short and a summary
+    of the metrics. Ctrl-C finishes the current batch and stops.
 
-    With --kafka this process is a member of a consumer group, without a function. Offsets are committed behind settled
-    records only. KAFKA_AUTHENTICATION and the other variables of docs/kafka.md say how the brokers know it.
+    With --kafka this process joins a consumer group and runs no function. Offsets are committed after their records
+    are settled. Set KAFKA_AUTHENTICATION and the further variables of docs/kafka.md to authenticate at the brokers.
     """
     if kafka is not None:
         _refuse_others(context, _OF_BOTH | _OF_KAFKA, "goes with Kinesis, and not with --kafka")
@@ -139,11 +173,13 @@ def consume(  # noqa: PLR0913 (each is an option)
     from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
     from stream_consumer.local.runtime.functions import FunctionConfig
 
-    start = options.start_at(starting_position)
+    start = options.start_at("--starting-position", starting_position)
     config = MappingConfig(
         stream_name=stream,
         starting_position=start.position,
-        starting_position_timestamp=options.timestamp(starting_position) if start.timestamp is not None else None,
+        starting_position_timestamp=(
+            options.timestamp("--starting-position", starting_position) if start.timestamp is not None else None
+        ),
         batch_size=batch_size,
         maximum_batching_window_in_seconds=batching_window,
         parallelization_factor=parallelization_factor,

@@ -104,7 +104,7 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
         InitError: The environment, the model or a topic is wrong.
     """
     pace = asked.pace()
-    start = options.start_at(asked.starting_position)
+    start = options.start_at("--starting-position", asked.starting_position)
     connection = kafka_options.connection(asked.brokers, aws)
     os.environ.update(kafka_options.environment(asked.brokers))
     settings, report = Settings.of(os.environ), telemetry(os.environ)
@@ -143,8 +143,8 @@ def _check_output(asked: Group, output: KafkaSettings) -> None:
     shared = set(asked.brokers.split(",")) & set((output.brokers or "").split(","))
     if shared and output.predictions_topic in asked.topics:
         raise UsageError(
-            f"--topic {output.predictions_topic}: PREDICTIONS_TOPIC is the same topic, and predictions would be "
-            "consumed as events; set it to another"
+            f"--topic {output.predictions_topic}: PREDICTIONS_TOPIC is the same topic, so predictions would be "
+            "consumed as events. Set PREDICTIONS_TOPIC to a different topic"
         )
 
 

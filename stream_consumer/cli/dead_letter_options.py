@@ -14,19 +14,39 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-Bucket = Annotated[str, typer.Option(envvar="DEAD_LETTER_BUCKET", help="Bucket of the dead letters.")]
-Prefix = Annotated[str, typer.Option(envvar="DEAD_LETTER_PREFIX", help="Key prefix of our own documents.")]
+Bucket = Annotated[str, typer.Option(metavar="NAME", envvar="DEAD_LETTER_BUCKET", help="Bucket of the dead letters.")]
+Prefix = Annotated[
+    str, typer.Option(metavar="PREFIX", envvar="DEAD_LETTER_PREFIX", help="Key prefix of the dead letters.")
+]
 
 Reasons = Annotated[
     list[str] | None,
     typer.Option(
         "--reason",
-        help=f"{', '.join(Reason)}, or why the mapping gave up: RetryAttemptsExhausted and others. May be repeated.",
+        metavar="REASON",
+        help=f"Only dead letters with this reason: {', '.join(Reason)}, or a condition of the event source mapping "
+        "such as RetryAttemptsExhausted. May be repeated.",
+        show_default="all reasons",
     ),
 ]
-Shards = Annotated[list[str] | None, typer.Option("--shard", help="Shard id. May be repeated.")]
-Since = Annotated[str | None, typer.Option(metavar="TIME", help="Arrived at or after it (ISO 8601).")]
-Until = Annotated[str | None, typer.Option(metavar="TIME", help="Arrived before it (ISO 8601).")]
+Shards = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shard", metavar="ID", help="Only records of this shard. May be repeated.", show_default="all shards"
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Only records with an arrival at or after this ISO 8601 time.", show_default="no limit"
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Only records with an arrival before this ISO 8601 time.", show_default="no limit"
+    ),
+]
 
 
 def selection(
@@ -46,8 +66,8 @@ def selection(
     from stream_consumer.operate.dead_letter_bucket import Selection
 
     first, last = (
-        iso_milliseconds(options.timestamp(text, wanted=options.TIME).timestamp()) if text else None
-        for text in (since, until)
+        iso_milliseconds(options.timestamp(option, text, wanted=options.TIME).timestamp()) if text else None
+        for option, text in (("--since", since), ("--until", until))
     )
     return Selection(
         frozenset(event_ids or ()), frozenset(reasons or ()), frozenset(shards or ()), since=first, until=last

@@ -2,13 +2,14 @@
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.table import Table
 
 from stream_consumer.cli import options, redrive
+from stream_consumer.cli.commands import Commands
 from stream_consumer.cli.dead_letter_options import (
     Bucket,
     Prefix,
@@ -19,16 +20,17 @@ from stream_consumer.cli.dead_letter_options import (
     Until,
     selection,
 )
-from stream_consumer.cli.terminal import Terminal, say
+from stream_consumer.cli.terminal import say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_consumer.operate.dead_letter_bucket import Letter
 
-app = typer.Typer(
+app = Commands(
     name="dead-letters",
-    help="List, show and put back records that were not scored.\n\n"
-    "They are dead letters, and records that the event source mapping gave up on.",
+    help="List, show and redrive dead letters.\n\n"
+    "A dead letter is a record without a prediction: an invalid record, or a record of a batch that the event source "
+    "mapping discarded.",
     no_args_is_help=True,
 )
 app.command("redrive", epilog=options.MODEL_SETTINGS)(redrive.redrive)
@@ -43,8 +45,8 @@ def list_(  # noqa: PLR0913 (each is an option)
     shard: Shards = None,
     since: Since = None,
     until: Until = None,
-    pending: Annotated[bool, typer.Option("--pending", help="Only those that were not redriven.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, data in base64.")] = False,
+    pending: Annotated[bool, typer.Option("--pending", help="Only dead letters not redriven so far.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line, with data in base64.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -52,8 +54,8 @@ def list_(  # noqa: PLR0913 (each is an option)
     """
     List dead letters, each event once, and totals by reason.
 
-    Both kinds of document are read: our dead letters, and the documents of the event source mapping's on-failure
-    destination. An object that is neither is named on standard error, and the exit code is 1.
+    The documents of the event source mapping's on-failure destination are listed with the dead letters of the
+    function. Each foreign object in the bucket is named on standard error and makes the exit code 1.
     """
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.redrive import Marks
@@ -96,11 +98,11 @@ def _row(letter: "Letter", *, redriven: bool) -> list[str]:
 
 @app.command("show")
 def show(  # noqa: PLR0913 (each is an option)
-    event_id: Annotated[str, typer.Argument(help="The event's id, as `list` prints it.")],
+    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="Event id, as printed by `list`.")],
     *,
     bucket: Bucket,
     prefix: Prefix = "dead-letters",
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object, data in base64.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object, with data in base64.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -108,7 +110,7 @@ def show(  # noqa: PLR0913 (each is an option)
     """
     Show a dead letter with its original bytes.
 
-    If several dead letters have the id, each is shown.
+    The command shows all dead letters with the event id.
     """
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.redrive import Marks
@@ -117,20 +119,18 @@ def show(  # noqa: PLR0913 (each is an option)
     search = Search(DeadLetterBucket(s3, bucket, prefix))
     found = list(search.letters(selection([event_id], None, None, None, None)))
     if not found:
-        raise UsageError(f"no letter in s3://{bucket} has the event id {event_id!r}; `dead-letters list` shows them")
+        raise UsageError(
+            f"no dead letter in s3://{bucket} has the event id {event_id!r}. `dead-letters list` shows the event ids"
+        )
     done = Marks(s3, bucket).load()
     for letter in found:
         redriven = letter.identity in done
-        if as_json:
-            say(_json(letter, redriven=redriven))
-        else:
-            Terminal().print(_table(letter, redriven=redriven))
+        for line in [_json(letter, redriven=redriven)] if as_json else _lines(letter, redriven=redriven):
+            say(line)
     search.end()
 
 
-def _table(letter: "Letter", *, redriven: bool) -> Table:
-    table = Table(show_header=False, box=None)
+def _lines(letter: "Letter", *, redriven: bool) -> Iterator[str]:
+    """Yield a line for each field. A table would cut event ids and keys at 80 columns."""
     for name, value in _fields(letter, redriven=redriven).items():
-        # repr says which bytes they are, whatever they are.
-        table.add_row(name, repr(value) if isinstance(value, bytes) else str(value))
-    return table
+        yield f"{name:<18}{value!r}" if isinstance(value, bytes) else f"{name:<18}{value}"

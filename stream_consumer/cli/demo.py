@@ -44,82 +44,91 @@ def demo(  # noqa: PLR0913 (each is an option)
     rides: Annotated[
         list[str] | None,
         typer.Option(
-            help="TLC rides to put: Parquet or CSV, a path or pattern, an s3:// or an https:// URL. May be repeated. "
-            "Default: synthetic rides."
+            metavar="FILE",
+            help="TLC rides to put: Parquet or CSV, a path or pattern, an s3:// or an https:// URL. May be repeated.",
+            show_default="synthetic rides",
         ),
     ] = None,
     train: Annotated[
         list[str] | None,
         typer.Option(
-            help="TLC rides to train on, as --rides. A model of these very rides is used again. "
-            "Default: the champion, or a first model of half of --rides."
+            metavar="FILE",
+            help="TLC rides to train on, as --rides. A registered model of the same rides is used again. May be "
+            "repeated.",
+            show_default="the champion, or a new model of half of --rides",
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="Directory, s3://, champion.json, models:/name@alias.")] = CHAMPION,
+    model: Annotated[str, typer.Option(metavar="LOCATION", help=options.MODEL)] = CHAMPION,
     events: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --model: events of your own instead of rides. NDJSON or a JSON array of events or bare rows, "
-            "CSV or Parquet with a column for each of the model's.",
+            help="Events to put instead of rides (with --model): NDJSON or a JSON array of events or bare rows, or CSV "
+            "or Parquet with the columns of the model.",
+            show_default="rides",
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, max=10_000_000, help="Maximum number of rides or events to put.")
+        int, typer.Option(metavar="COUNT", min=1, max=10_000_000, help="Maximum number of rides or events to put.")
     ] = SYNTHETIC_RIDES,
     rate: Annotated[
         float,
-        typer.Option(min=0, max=1e6, callback=options.number, help="Records put a second; 0 for as fast as they go."),
-    ] = 2_500,
-    malformed: Annotated[
-        str,
         typer.Option(
-            help="Share of malformed records to mix in, such as 1%. With --events these are records that are not JSON."
+            metavar="RATE",
+            min=0,
+            max=1e6,
+            callback=options.number,
+            help="Rate of the puts, in records per second. 0: no limit.",
         ),
-    ] = "0",
+    ] = 2_500,
+    malformed: options.Malformed = "0",
     drift: Annotated[
         Drifted | None,
         typer.Option(
             metavar="KIND",
-            help="Change the rides for the monitor to ring: kilometres for miles, zeros in 5 % of the distances, zones "
-            "swapped, which are alike in synthetic rides.",
+            help="Change the rides so that the monitor rings. kilometres: distances in kilometres instead of miles. "
+            "zeros: 5 % of the distances are 0. zones: zones swapped, without an effect on synthetic rides.",
+            show_default="no change",
         ),
     ] = None,
     runtime: Annotated[
-        bool, typer.Option("--runtime", help="Run the function as Lambda does, in processes of its own.")
+        bool, typer.Option("--runtime", help="Run the function as Lambda does, in separate processes.")
     ] = False,
     kafka: Annotated[
-        bool, typer.Option("--kafka", help="Run it on topics of an embedded broker of Kafka, without a function.")
+        bool, typer.Option("--kafka", help="Use topics of an embedded Kafka broker, and no Lambda function.")
     ] = False,
-    shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream, or partitions of a topic.")] = 2,
-    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Records of a batch.")] = 500,
-    report: Annotated[Path, typer.Option(help="HTML report.")] = Path("demo-report.html"),
+    shards: Annotated[
+        int,
+        typer.Option(metavar="COUNT", min=1, max=20, help="Number of shards per stream, or of partitions per topic."),
+    ] = 2,
+    batch_size: Annotated[
+        int, typer.Option(metavar="COUNT", min=1, max=10_000, help="Maximum number of records in a batch.")
+    ] = 500,
+    report: Annotated[Path, typer.Option(metavar="FILE", help="HTML report to write.")] = Path("demo-report.html"),
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object, and the rest to standard error.")
+        bool, typer.Option("--json", help="Print a JSON object, and all else on standard error.")
     ] = False,
     seed: options.Seed = 42,
 ) -> None:
     """
-    Run the main job on this machine and count everything.
+    Run the whole pipeline on this machine and count every record.
 
-    Trains a model if there is none, starts an embedded Kinesis and S3, puts rides, consumes them with the Lambda
-    function through the local event source mapping, reads the predictions back and checks that every record that was
-    put came out once: as a prediction or as a dead letter. The rides put are rides that the model was not trained on.
-    Then the monitoring function profiles the stream, and tells how far the rides are from those of the training.
-    Exit code 1 if the counts do not add up. Drift does not change it.
+    The demo trains a model if the registry has no champion, starts an embedded Kinesis and S3, and puts rides unknown
+    to the model. The Lambda function consumes the rides through the local event source mapping. The demo reads the
+    predictions back and checks that every record came out exactly once, as a prediction or as a dead letter. Then the
+    monitoring function measures the drift of the rides from the training data. The exit code is 1 if the counts do not
+    add up. Drift does not affect the exit code.
 
-    With --model and --events the same is done with a model and events of your own. With --kafka the streams are topics
-    of an embedded broker, and the consumer is a member of a consumer group. The dead letters are in the embedded S3.
-    CHALLENGER_LOCATION and the other settings of a challenger hold here, too (docs/challenger.md).
+    With --model and --events the demo runs with a model and events of your own. With --kafka the streams are topics of
+    an embedded broker, the consumer is a member of a consumer group, and the dead letters are in the embedded S3. Set
+    CHALLENGER_LOCATION to add a challenger (docs/challenger.md).
     """
     if train and model != CHAMPION:
-        raise UsageError("--train makes a model and --model names one: give one of the two")
+        raise UsageError("--train and --model cannot be combined, since both choose the model")
     if events and (rides or train or drift or model == CHAMPION):
-        raise UsageError(
-            "--events are for a model of your own: name it with --model, and leave out --rides, --train and --drift"
-        )
+        raise UsageError("--events needs a model of your own. Add --model, and leave out --rides, --train and --drift")
     if kafka and runtime:
-        raise UsageError("--runtime runs a function, and with --kafka there is none: give one of the two")
+        raise UsageError("--runtime and --kafka cannot be combined, since --kafka runs no function")
     options.written("--report", report)
     wanted = Wanted(limit, malformed, rate or None, batch_size, seed, drift)
     preparing = own_model(model, events, wanted) if events else ride_model(model, rides, train, wanted)

@@ -24,29 +24,46 @@ def demo_loop(  # noqa: PLR0913 (each is an option)
     rides: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="FILE",
             help="TLC rides, as for the demo. The last full month of all rides arrives during the loop. May be "
-            "repeated. Default: synthetic rides."
+            "repeated.",
+            show_default="synthetic rides",
         ),
     ] = None,
-    train: Annotated[list[str] | None, typer.Option(help="TLC rides of the months before, as --rides.")] = None,
-    count: Annotated[int, typer.Option(min=3_000, max=10_000_000, help="Number of synthetic rides.")] = 40_000,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="TLC rides of the months before, as --rides. May be repeated.",
+            show_default="no further rides",
+        ),
+    ] = None,
+    count: Annotated[
+        int, typer.Option(metavar="COUNT", min=3_000, max=10_000_000, help="Number of synthetic rides.")
+    ] = 40_000,
     rate: Annotated[
-        float, typer.Option(min=10, max=5_000, callback=options.number, help="Records put a second.")
+        float,
+        typer.Option(
+            metavar="RATE", min=10, max=5_000, callback=options.number, help="Rate of the puts, in records per second."
+        ),
     ] = 400,
     records: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Predictions of each release before the loop goes on.")
+        int,
+        typer.Option(
+            metavar="COUNT", min=1, max=1_000_000, help="Number of predictions by each release before the next step."
+        ),
     ] = 2_000,
-    malformed: Annotated[str, typer.Option(help="Share of malformed records, such as 1%.")] = "1%",
-    shards: Annotated[int, typer.Option(min=1, max=20, help="Shards of each stream.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    malformed: options.Malformed = "1%",
+    shards: Annotated[int, typer.Option(metavar="COUNT", min=1, max=20, help="Number of shards per stream.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
     seed: options.Seed = 42,
 ) -> None:
     """
-    Show the way of a model from rides to predictions, and back.
+    Show a model's whole life cycle, from training to rollback.
 
-    On an embedded Kinesis and S3: a first champion is trained and released, newer rides arrive on the stream, a better
-    model is proven, challenges the champion, and is released without a record lost. A bad model is refused, and the
-    champion is rolled back. Exit code 1 if a record is lost or a model fares otherwise.
+    The loop runs on an embedded Kinesis and S3. A first champion is trained and released. Newer rides arrive on the
+    stream. A better model is proven, challenges the champion and is released without a lost record. A bad model is
+    refused, and the champion is rolled back. The exit code is 1 if a record is lost or a step has an unexpected result.
     """
     from stream_consumer.local.demo.loop.acts import LoopOptions
 
@@ -55,7 +72,7 @@ def demo_loop(  # noqa: PLR0913 (each is an option)
         seed=seed,
         rate=rate,
         records=records,
-        malformed=options.share(malformed),
+        malformed=options.share("--malformed", malformed),
         shards=shards,
     )
     audit = _played([*(train or ()), *(rides or ())], count, wanted, _say_json if as_json else _Acts())

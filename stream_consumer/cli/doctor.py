@@ -20,20 +20,22 @@ def doctor(
     jobs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="JOB", help="Commands or make targets, such as demo or deploy: only what they need is checked."
+            metavar="JOB",
+            help="Command or make target whose needs are checked, such as demo or deploy.",
+            show_default="all jobs",
         ),
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Check what the commands need of this machine and of AWS.
+    Check this machine and AWS for the needs of the commands.
 
-    Each line is ok or missing. A missing line says what needs it and the remedy. The exit code is 1 only if something
-    is missing that a JOB needs.
+    Each line starts with ok or missing. A missing line names the remedy and the jobs in need. The exit code is 1 only
+    if a named JOB misses something.
     """
     from stream_consumer.operate.doctor import checks, examine
     from stream_consumer.operate.machine import Tools

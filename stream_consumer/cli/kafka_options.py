@@ -23,12 +23,29 @@ if TYPE_CHECKING:
 
 Brokers = Annotated[
     str | None,
-    typer.Option("--kafka", metavar="BROKERS", help="Brokers of Kafka instead of Kinesis: host:port, comma between."),
+    typer.Option(
+        "--kafka",
+        metavar="BROKERS",
+        help="Kafka brokers to use instead of Kinesis, as host:port separated by commas.",
+        show_default="Kinesis",
+    ),
 ]
-Topic = Annotated[str | None, typer.Option("--topic", metavar="NAME", help="Topic of Kafka (with --kafka).")]
+InputTopic = Annotated[
+    str | None,
+    typer.Option("--topic", metavar="NAME", help="Kafka topic (with --kafka).", show_default="ride_events"),
+]
+OutputTopic = Annotated[
+    str | None,
+    typer.Option("--topic", metavar="NAME", help="Kafka topic (with --kafka).", show_default="ride_predictions"),
+]
 Topics = Annotated[
     list[str] | None,
-    typer.Option("--topic", metavar="NAME", help="Topic of Kafka (with --kafka). May be repeated."),
+    typer.Option(
+        "--topic",
+        metavar="NAME",
+        help="Kafka topic, required with --kafka. May be repeated.",
+        show_default="no topic",
+    ),
 ]
 
 
@@ -118,10 +135,10 @@ def chosen_topic(kafka: str | None, topic: str | None, stream: str, default: str
     """
     if kafka is None:
         if topic is not None:
-            raise UsageError(f"--topic {topic}: name the cluster, too, with --kafka BROKERS")
+            raise UsageError(f"--topic {topic} needs the brokers of its cluster. Add --kafka BROKERS")
         return None
     if stream != default:
-        raise UsageError(f"--stream {stream} is of Kinesis, and --kafka {kafka} of Kafka; name a topic with --topic")
+        raise UsageError(f"--stream {stream} and --kafka {kafka} cannot be combined. Name a topic with --topic")
     return topic_name(default if topic is None else topic)
 
 

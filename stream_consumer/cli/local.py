@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from stream_consumer.cli.commands import Commands
 from stream_consumer.cli.terminal import Terminal
 
-app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True)
+app = Commands(name="local", help="Run Kinesis, S3 and Kafka on this machine.", no_args_is_help=True)
 
 _HELP = """\
 Kinesis and S3 are up on {url} (Ctrl-C stops them).
@@ -48,22 +49,38 @@ A broker of Kafka is on {brokers}, with topics called as the streams:
 @app.command("up")
 def up(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 for any free one.")] = 4566,
-    shards: Annotated[int, typer.Option(min=1, max=500, help="Shards of each stream.")] = 2,
-    stream: Annotated[list[str] | None, typer.Option(help="Streams to create; may be repeated.")] = None,
-    bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65_535, help="Port on 127.0.0.1. 0: any free port.")
+    ] = 4566,
+    shards: Annotated[int, typer.Option(metavar="COUNT", min=1, max=500, help="Number of shards per stream.")] = 2,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Stream to create. May be repeated.",
+            show_default="ride_events and ride_predictions",
+        ),
+    ] = None,
+    bucket: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Bucket to create. May be repeated.", show_default="ride-failures"),
+    ] = None,
     kafka_port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65_535, help="Port of a broker of Kafka, such as 9092; 0 for any free one. Default: no broker."
+            metavar="PORT",
+            min=0,
+            max=65_535,
+            help="Port of a Kafka broker, such as 9092. 0: any free port.",
+            show_default="no broker",
         ),
     ] = None,
 ) -> None:
     """
     Run Kinesis and S3 on loopback until Ctrl-C.
 
-    They hold the streams and the bucket that the other commands expect by default. With --kafka-port a broker of Kafka
-    runs, too. It has topics of the same names.
+    By default the streams and the bucket are the defaults of the commands. With --kafka-port a Kafka broker runs, too,
+    with topics named like the streams.
     """
     from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from stream_consumer.cli import model_versions, options
+from stream_consumer.cli.commands import Commands
 from stream_consumer.cli.terminal import say
 from stream_consumer.errors import ModelError, UsageError
 from stream_consumer.whole_file import read_whole
@@ -29,28 +30,30 @@ class _ShowByDefault(TyperGroup):
         return super().resolve_command(ctx, args if known or args[0].startswith("-") else ["show", *args])
 
 
-app = typer.Typer(
+app = Commands(
     cls=_ShowByDefault,
     no_args_is_help=True,
-    help="Look at models, choose the champion, or sign a model.\n\nmodel LOCATION is short for model show LOCATION.",
+    help="Show, export and sign models, and choose the champion.\n\nmodel LOCATION is short for model show LOCATION.",
 )
 app.add_typer(model_versions.app)
 
 
 @app.command("show", epilog=options.MODEL_SETTINGS)
 def show(
-    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
+    location: options.Location,
     *,
-    only_digest: Annotated[bool, typer.Option("--digest", help="Print only the digest, and load nothing.")] = False,
+    only_digest: Annotated[
+        bool, typer.Option("--digest", help="Print only the digest, without loading the model.")
+    ] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Load a model as the function would, and describe it.
+    Load a model like the function does, and describe it.
 
-    Its columns, bounds, output and digest are shown. Set MODEL_DIGEST to the digest to pin the model. A pickled model
-    is loaded only with its pin:
+    The description has the columns, the bounds, the output and the digest. Set MODEL_DIGEST to the digest to pin the
+    model. A pickled model is loaded only if pinned:
 
     export MODEL_DIGEST=$(stream-consumer model LOCATION --digest)
     """
@@ -129,8 +132,8 @@ def _bounds(column: "Column") -> str:
 
 @app.command("export")
 def export(
-    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
-    folder: Annotated[Path, typer.Argument(help="Folder for the copy; it must not be there yet.")],
+    location: options.Location,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder for the copy.")],
     *,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
@@ -139,8 +142,8 @@ def export(
     """
     Write the files of a model into a folder.
 
-    Nothing of the model is loaded. The copy has the same digest, so a pin of the one is a pin of the other. If
-    MODEL_DIGEST is set and the model has another digest, nothing is written.
+    The command copies the files without loading the model. The copy has the digest of the original, so a pin is valid
+    for both. If MODEL_DIGEST is set to a different digest, nothing is written.
     """
     from stream_consumer.models.copies import export
     from stream_consumer.models.files import directory_digest, model_directory
@@ -161,17 +164,25 @@ def _refuse_unpinned(location: str, digest: str, pin: str | None) -> None:
 
 @app.command("sign")
 def sign(  # noqa: PLR0913 (each is an option)
-    location: Annotated[str, typer.Argument(help="A directory, s3://, champion.json or models:/name@alias.")],
+    location: options.Location,
     *,
-    example: Annotated[Path, typer.Option(help="Example events, a JSON object a line.")],
+    example: Annotated[Path, typer.Option(metavar="FILE", help="Example events, a JSON object per line.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the signed copy.")],
     derived: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=TEMPLATE", help="Derived column, such as 'PU_DO={PULocationID}_{DOLocationID}'."),
+        typer.Option(
+            metavar="NAME=TEMPLATE",
+            help="Derived column, such as 'PU_DO={PULocationID}_{DOLocationID}'. May be repeated.",
+            show_default="no derived column",
+        ),
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(metavar="EVENTS", help="Events, a JSON object a line, that drift is measured against."),
+        typer.Option(
+            metavar="FILE",
+            help="Reference events to measure drift against, a JSON object per line.",
+            show_default="no reference",
+        ),
     ] = None,
     entity_field: options.EntityField = None,
     id_field: options.IdField = None,
@@ -183,9 +194,10 @@ def sign(  # noqa: PLR0913 (each is an option)
     """
     Write a copy of a model with a signature.
 
-    It also gets an input example and the names of its envelope. Column types are those of the example events. The copy
-    is loaded and predicts the example before it gets its name. For a pickled model, set MODEL_DIGEST to the digest of
-    the original. Names that are given neither here nor in the environment are those that the model carries.
+    The copy also gets an input example and the field names of its events. The example events determine the column
+    types. Before the copy takes its name, the command loads the copy and predicts the example. For a pickled model, set
+    MODEL_DIGEST to the digest of the original. A field name set neither by option nor by variable stays as in the
+    original.
     """
     from stream_consumer.contract.envelope import Envelope
     from stream_consumer.models import signing
@@ -231,4 +243,4 @@ def _events(option: str, path: Path) -> Iterator[dict[str, Any]]:
             try:
                 yield decode(line)
             except (ValueError, RecursionError) as error:
-                raise UsageError(f"{option} {path}, line {number}: {error}; wanted a JSON object") from None
+                raise UsageError(f"{option} {path}, line {number}: {error}, wanted a JSON object") from None

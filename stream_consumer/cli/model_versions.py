@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from stream_consumer.cli import options
+from stream_consumer.cli.commands import Commands
 from stream_consumer.cli.terminal import say
 from stream_consumer.errors import UsageError
 
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from stream_consumer.training.file_registry import Entry
     from stream_consumer.training.registry import Registry
 
-app = typer.Typer()
+app = Commands()
 
-_Name = Annotated[str, typer.Option(help="Registered model.")]
+_Name = Annotated[str, typer.Option(metavar="NAME", help="Registered model.")]
 _TrackingUri = Annotated[
     str | None,
     typer.Option(
-        envvar="MLFLOW_TRACKING_URI", help="MLflow's store, without --models. Default: mlflow.db in this directory."
+        metavar="URI",
+        envvar="MLFLOW_TRACKING_URI",
+        help="MLflow's store (without --models).",
+        show_default="mlflow.db in this directory",
     ),
 ]
 
@@ -36,7 +40,7 @@ def list_versions(  # noqa: PLR0913 (each is an option)
     name: _Name = "ride-duration",
     models: options.Models = None,
     tracking_uri: _TrackingUri = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -44,14 +48,12 @@ def list_versions(  # noqa: PLR0913 (each is an option)
     """
     List the versions of a model, oldest first.
 
-    The champion bears an asterisk. The reason of a version tells why it became champion or did not.
+    An asterisk marks the champion. Below each version is the reason for its promotion or refusal.
     """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         champion, entries = registry.champion_version(), registry.versions()
     if not entries and models and not (models.startswith("s3://") or Path(models.removeprefix("file://")).is_dir()):
-        raise UsageError(
-            f"there is no folder {models}; name the folder or s3:// prefix that `train --models` was given"
-        )
+        raise UsageError(f"there is no folder {models}. Name the folder or s3:// prefix given to `train --models`")
     for entry in entries:
         if as_json:
             say(msgspec.json.encode(msgspec.to_builtins(entry) | {"champion": entry.version == champion}).decode())
@@ -73,7 +75,9 @@ def _show(entry: "Entry", champion: str | None) -> None:
 
 @app.command("promote")
 def promote(  # noqa: PLR0913 (each is an option)
-    version: Annotated[str, typer.Argument(help="Version or, of files, the beginning of its digest.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="Version or, with --models, the start of its digest.")
+    ],
     *,
     name: _Name = "ride-duration",
     models: options.Models = None,
@@ -83,9 +87,9 @@ def promote(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Make a version champion, whatever its proof.
+    Make a version champion without a comparison.
 
-    Its files are loaded and predict their example first.
+    Before, the command loads the version and predicts its input example.
     """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         before, entry = registry.champion_version(), registry.find(version)
@@ -104,9 +108,9 @@ def rollback(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Make the champion before this one champion again.
+    Make the previous champion champion again.
 
-    Its files are loaded and predict their example first.
+    Before, the command loads the previous version and predicts its input example.
     """
     with _registry(name, models, tracking_uri, lambda: options.aws(endpoint_url, region, profile).s3) as registry:
         now, before = registry.rollback()

@@ -34,7 +34,7 @@ def quality(  # noqa: PLR0913 (each is an option)
         typer.Option(
             metavar="LOCATION",
             envvar="QUALITY_OUTCOMES",
-            help="Archive of the outcomes, or an NDJSON file of them.",
+            help="Archive of the outcomes, or an NDJSON file of outcomes.",
         ),
     ],
     results: Annotated[
@@ -42,38 +42,59 @@ def quality(  # noqa: PLR0913 (each is an option)
         typer.Option(
             metavar="LOCATION",
             envvar="QUALITY_RESULTS",
-            help="Folder or s3://bucket/prefix that keeps a file for each day.",
+            help="Folder or s3://bucket/prefix for the results, a file per day.",
         ),
     ],
     day: Annotated[
         str | None,
         typer.Option(
-            metavar="DATE", help="Day of the predictions, in UTC. Default: the last that is over with --wait."
+            metavar="DATE",
+            help="Day of the predictions, in UTC.",
+            show_default="the last day with --wait passed",
         ),
     ] = None,
     wait: Annotated[
-        str, typer.Option(envvar="QUALITY_WAIT", help="How long after the day an outcome is in time, such as 12h.")
+        str,
+        typer.Option(
+            metavar="DURATION", envvar="QUALITY_WAIT", help="Time for outcomes after the day: 90s, 10m, 12h or 1d."
+        ),
     ] = "24h",
     events: Annotated[
         str | None,
-        typer.Option(metavar="LOCATION", envvar="QUALITY_EVENTS", help="Archive of the input stream, for --group."),
+        typer.Option(
+            metavar="LOCATION",
+            envvar="QUALITY_EVENTS",
+            help="Archive of the input stream (with --group).",
+            show_default="no archive",
+        ),
     ] = None,
     group: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", envvar="QUALITY_GROUP", help="Input column whose values are the groups, such as a zone."
+            metavar="COLUMN",
+            envvar="QUALITY_GROUP",
+            help="Input column to group the errors by, such as a zone.",
+            show_default="no groups",
         ),
     ] = None,
     champion: Annotated[
         str | None,
         typer.Option(
-            metavar="LOCATION", envvar="QUALITY_CHAMPION", help="File champion.json with the registered errors."
+            metavar="LOCATION",
+            envvar="QUALITY_CHAMPION",
+            help="File champion.json with the registered errors.",
+            show_default="no file",
         ),
     ] = None,
     rmse: Annotated[
         float | None,
         typer.Option(
-            min=0, envvar="QUALITY_RMSE", callback=options.number, help="Registered RMSE, without --champion."
+            metavar="ERROR",
+            min=0,
+            envvar="QUALITY_RMSE",
+            callback=options.number,
+            help="Registered RMSE, in the unit of the prediction (without --champion).",
+            show_default="no error to compare with",
         ),
     ] = None,
     accuracy: Annotated[
@@ -83,7 +104,9 @@ def quality(  # noqa: PLR0913 (each is an option)
             max=1,
             envvar="QUALITY_ACCURACY",
             callback=options.number,
-            help="Registered accuracy of labels, without --champion.",
+            metavar="SHARE",
+            help="Registered accuracy of labels, as a fraction (without --champion).",
+            show_default="no accuracy to compare with",
         ),
     ] = None,
     entity_field: options.EntityField = None,
@@ -96,10 +119,10 @@ def quality(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Compare a day's predictions with what came true.
+    Compare a day's predictions with their outcomes.
 
-    Both are read from archives and joined by identifier, once the outcomes of the day are there. Exit code 1 if the
-    error of a version is more than 1.15 times the registered one on this day and on the day before.
+    The command reads predictions and outcomes from archives and joins them by identifier. The exit code is 1 if a
+    version's error is more than 1.15 times its registered error on this day and on the day before.
     """
     from stream_consumer.archive.layout import archive_at
     from stream_consumer.batch.storage import Stores
@@ -107,7 +130,7 @@ def quality(  # noqa: PLR0913 (each is an option)
     from stream_consumer.quality.results import Results
 
     if as_json and emf:
-        raise UsageError("--json and --emf: give one of the two")
+        raise UsageError("--json and --emf cannot be combined")
     waited = timedelta(seconds=options.seconds("--wait", wait, _MOST_WAIT))
     now = datetime.now(UTC)
     chosen = options.day("--day", day) if day is not None else (now - waited).date() - timedelta(days=1)
@@ -151,9 +174,11 @@ def _sources(  # noqa: PLR0913, PLR0917 (each is an option)
 
     envelope = Envelope(**names)
     if bool(events) != bool(group):
-        raise UsageError("--events and --group: give both, or none; the events have the column that groups them")
+        raise UsageError("--events and --group go together, since the events have the column to group by")
     if group and not envelope.id:
-        raise UsageError("--group needs an identifier in the events; they are archived without their event ids")
+        raise UsageError(
+            "--group needs an identifier in the events, since archived events have no event ids. Set --id-field"
+        )
     return Sources(
         archive_at(predictions),
         archive_at(outcomes),
@@ -173,7 +198,7 @@ def _registry(
     if champion is None:
         return registered_as(rmse, accuracy)
     if rmse is not None or accuracy is not None:
-        raise UsageError("--champion has the registered errors: leave out --rmse and --accuracy")
+        raise UsageError("--champion already has the registered errors. Leave out --rmse and --accuracy")
     return registered_in(read_champion(champion, s3))
 
 

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 Profiles = Annotated[
     str, typer.Option(metavar="LOCATION", help="Profiles of windows: a folder or s3://bucket/profiles.")
 ]
-Results = Annotated[str | None, typer.Option(metavar="LOCATION", help="Results of `monitor quality`, for the errors.")]
-ModelLocation = Annotated[
+Results = Annotated[
     str | None,
-    typer.Option(metavar="LOCATION", help="Model, for its reference. Default: MODEL_LOCATION.", show_default=False),
+    typer.Option(
+        metavar="LOCATION", help="Results of `monitor quality`, to show the errors.", show_default="no results"
+    ),
 ]
 
 
@@ -34,19 +35,21 @@ def report(  # noqa: PLR0913 (each is an option)
     *,
     profiles: Profiles,
     results: Results = None,
-    model: ModelLocation = None,
-    until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, in UTC. Default: today.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=92, help="Days of the report.")] = 7,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page.")] = Path("monitor.html"),
+    model: options.ModelLocation = None,
+    until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day, in UTC.", show_default="today")] = None,
+    days: Annotated[int, typer.Option(metavar="DAYS", min=1, max=92, help="Number of days in the report.")] = 7,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="HTML page to write.")] = Path(
+        "monitor.html"
+    ),
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Write a page on drift and errors, in one HTML file.
+    Write an HTML page on drift and errors.
 
-    It has the distributions against the reference, drift and errors by day, and the worst groups. Exit code 1 if
-    something rings.
+    The page has the distributions against the reference, drift and errors by day, and the worst groups. The exit code
+    is 1 if a column or an error rings.
     """
     from stream_consumer.reporting.page import render
     from stream_consumer.whole_file import write_whole
@@ -68,17 +71,17 @@ def watch(  # noqa: PLR0913 (each is an option)
     *,
     profiles: Profiles,
     results: Results = None,
-    model: ModelLocation = None,
-    every: Annotated[int, typer.Option(min=1, max=3_600, help="Seconds between two looks.")] = 60,
-    once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
+    model: options.ModelLocation = None,
+    every: Annotated[int, typer.Option(metavar="SECONDS", min=1, max=3_600, help="Refresh interval, in seconds.")] = 60,
+    once: Annotated[bool, typer.Option("--once", help="Show the drift once, and stop.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Show today's drift and the last errors, again and again.
+    Show today's drift and the last errors until Ctrl-C.
 
-    Today is the day in UTC. A window is there when it is closed, up to 15 minutes after its first record.
+    Days are UTC. A window appears when closed, up to 15 minutes after its first record.
     """
     from stream_consumer.batch.errors import StoreFailed
 

@@ -25,37 +25,77 @@ MODEL_SETTINGS = (
     "Environment variables of the model: MODEL_DIGEST, MODEL_COLUMNS, ENTITY_FIELD, ID_FIELD and PREDICTION_FIELD. "
     "docs/your-model.md explains them."
 )
-"""What the help of each command that loads a model ends with."""
+"""The end of the help of each command that loads a model."""
+MODEL = "Model: a directory, an s3:// prefix, a champion.json or models:/name@alias."
+"""The locations that a model can have."""
 
 EndpointUrl = Annotated[
     str | None,
-    typer.Option("--endpoint-url", metavar="URL", help="Endpoint of an emulator of AWS."),
+    typer.Option(
+        "--endpoint-url",
+        metavar="URL",
+        help="Endpoint of AWS, such as an emulator's.",
+        show_default="AWS_ENDPOINT_URL or AWS",
+    ),
 ]
-Region = Annotated[str | None, typer.Option("--region", metavar="NAME", help="AWS region.")]
-Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="AWS profile, of ~/.aws/config.")]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", metavar="NAME", help="AWS region.", show_default="AWS_DEFAULT_REGION or the profile's"),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", metavar="NAME", help="Profile of ~/.aws/config.", show_default="AWS_PROFILE"),
+]
 Env = Annotated[str, typer.Option("--env", metavar="NAME", help="Environment, as in make deploy ENV=NAME.")]
 Functions = Annotated[
     list[str] | None,
-    typer.Option("--function", metavar="NAME", help="Function, instead of all of the environment. May be repeated."),
+    typer.Option(
+        "--function",
+        metavar="NAME",
+        help="Lambda function. May be repeated.",
+        show_default="all functions of the environment",
+    ),
 ]
+ModelLocation = Annotated[
+    str | None, typer.Option("--model", metavar="LOCATION", help=MODEL, show_default="MODEL_LOCATION")
+]
+Location = Annotated[str, typer.Argument(metavar="LOCATION", help=MODEL)]
 EntityField = Annotated[
     str | None,
     typer.Option(
-        help="Field of the model's input, empty if the event itself is the input. Default: ENTITY_FIELD.",
-        show_default=False,
+        metavar="NAME",
+        help="Event field with the model's input. Empty: the event itself is the input.",
+        show_default="ENTITY_FIELD",
     ),
 ]
 IdField = Annotated[
     str | None,
     typer.Option(
-        help="Field of the event's identifier, empty if there is none. Default: ID_FIELD.", show_default=False
+        metavar="NAME",
+        help="Event field with the identifier. Empty: events have no identifier.",
+        show_default="ID_FIELD",
     ),
 ]
 PredictionField = Annotated[
-    str | None, typer.Option(help="Field of the predicted value. Default: PREDICTION_FIELD.", show_default=False)
+    str | None,
+    typer.Option(metavar="NAME", help="Field with the predicted value.", show_default="PREDICTION_FIELD"),
+]
+Malformed = Annotated[
+    str,
+    typer.Option(
+        metavar="SHARE", help="Share of malformed records to mix in, as a percentage such as 1% or a fraction."
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File for the checkpoint. The next start continues from there.",
+        show_default="no checkpoint",
+    ),
 ]
 # Source: NumPy and scikit-learn, which take a seed of 32 bits.
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(metavar="SEED", min=0, max=2**32 - 1, help="Seed of the random number generators.")]
 
 
 def number(value: float | None) -> float | None:
@@ -66,14 +106,19 @@ def number(value: float | None) -> float | None:
         typer.BadParameter: It is nan, which lies in every range since it compares with nothing.
     """
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number.")
+        raise typer.BadParameter("nan is not a number.")
     return value
 
 
 Rate = Annotated[
     float | None,
     typer.Option(
-        min=0.001, max=1e6, callback=number, help="Records a second; without it as fast as the stream takes them."
+        metavar="RATE",
+        min=0.001,
+        max=1e6,
+        callback=number,
+        help="Maximum rate, in records per second.",
+        show_default="no limit",
     ),
 ]
 Models = Annotated[
@@ -81,19 +126,20 @@ Models = Annotated[
     typer.Option(
         envvar="MODELS_LOCATION",
         metavar="LOCATION",
-        help="Registry of files: a folder or s3://bucket/prefix. Default: none.",
-        show_default=False,
+        help="Registry of files: a folder or s3://bucket/prefix.",
+        show_default="no such registry",
     ),
 ]
 Jobs = Annotated[
     int | None,
     typer.Option(
+        metavar="COUNT",
         min=1,
         max=1024,
         envvar="BATCH_JOBS",
-        help="Chunks scored at once, by scikit-learn and ONNX models. Default: the cores that the process may use. "
-        "Other models score one at a time.",
-        show_default=False,
+        help="Number of chunks scored in parallel by scikit-learn and ONNX models. Models of all further kinds score "
+        "chunk by chunk.",
+        show_default="number of usable cores",
     ),
 ]
 
@@ -118,7 +164,7 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
 
     if location is not None and not location.strip():
         raise UsageError(
-            f"{location!r} is no model; name a directory, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
+            f"{location!r} is not a model. Name a directory, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
         )
     settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
     return load_model(settings.model_location, s3=s3, choice=settings.choice)
@@ -153,30 +199,32 @@ def environment(clients: "Clients") -> dict[str, str]:
     return {name: value for name, value in variables.items() if value}
 
 
-def start_at(text: str) -> Start:
+def start_at(option: str, text: str) -> Start:
     """
-    Return the start that *text* names: TRIM_HORIZON, which Kafka calls earliest, LATEST or an ISO 8601 time.
+    Return the start that *text*, the value of *option*, names.
+
+    TRIM_HORIZON, which Kafka calls earliest, LATEST and ISO 8601 times are names.
 
     Raises:
-        UsageError: It is none of these.
+        UsageError: *text* is none of these.
     """
     position = {"EARLIEST": "TRIM_HORIZON"}.get(text.upper(), text.upper())
     if position in {"TRIM_HORIZON", "LATEST"}:
         return Start(position)
-    return Start("AT_TIMESTAMP", timestamp=timestamp(text).timestamp())
+    return Start("AT_TIMESTAMP", timestamp=timestamp(option, text).timestamp())
 
 
 TIME = "2026-11-21T01:02:03Z"
 
 
-def timestamp(text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> datetime:
+def timestamp(option: str, text: str, wanted: str = f"TRIM_HORIZON, LATEST or {TIME}") -> datetime:
     """
-    Return the time that *text* means, UTC if it names no zone.
+    Return the time that *text*, the value of *option*, means. A time without a zone is in UTC.
 
     Raises:
-        UsageError: It is no ISO 8601 time, or at an end of the calendar.
+        UsageError: *text* is not an ISO 8601 time, or at an end of the calendar.
     """
-    return parse_time(text, f"{text!r} is no time; wanted {wanted}")
+    return parse_time(text, f"{option} {text!r} is not a time, wanted {wanted}")
 
 
 def day(option: str, text: str) -> date:
@@ -184,11 +232,11 @@ def day(option: str, text: str) -> date:
     Return the day that *text*, the value of *option*, names.
 
     Raises:
-        UsageError: It is no date, or at an end of the calendar: months around it may be asked for.
+        UsageError: *text* is not a date, or at an end of the calendar, where months around the day may not exist.
     """
-    moment = timestamp(text, wanted="2026-11-21")
+    moment = timestamp(option, text, wanted="2026-11-21")
     if len(text) != len("2026-11-21") or not 1971 <= moment.year <= 9997:  # noqa: PLR2004 (years)
-        raise UsageError(f"{option} {text!r} is no date of the years 1971 to 9997; wanted 2026-11-21")
+        raise UsageError(f"{option} {text!r} is not a date of the years 1971 to 9997, wanted 2026-11-21")
     return moment.date()
 
 
@@ -205,7 +253,7 @@ def seconds(option: str, text: str, most: int) -> int:
     number, unit = text[:-1], text[-1:]
     value = int(number) * _SECONDS[unit] if re.fullmatch(r"[0-9]{1,9}", number) and unit in _SECONDS else 0
     if not 1 <= value <= most:
-        raise UsageError(f"{option} {text!r} is no duration of 1s to {most // 86_400}d; wanted 90s, 10m, 2h or 1d")
+        raise UsageError(f"{option} {text!r} is not a duration of 1s to {most // 86_400}d, wanted 90s, 10m, 2h or 1d")
     return value
 
 
@@ -221,21 +269,22 @@ def written(option: str, path: Path) -> Path:
     try:
         refuse_unwritable(path)
     except OSError as error:
-        raise UsageError(f"{option} {path} cannot be written: {error.strerror}; name another file") from None
+        raise UsageError(f"{option} {path} cannot be written: {error.strerror}. Name a different file") from None
     return path
 
 
-def share(text: str, *, all_of_it: bool = False) -> float:
+def share(option: str, text: str, *, all_of_it: bool = False) -> float:
     """
-    Return the share that *text* means, ``1%`` or ``0.01``; with *all_of_it* up to 100 %, else less.
+    Return the share that *text*, the value of *option*, means: ``1%`` or ``0.01``. Only with *all_of_it* 100 % is one.
 
     Raises:
-        UsageError: It is no number, or not in that range.
+        UsageError: *text* is not a number, or out of range.
     """
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         value = -1
     if not 0 <= value <= 1 or (value == 1 and not all_of_it):
-        raise UsageError(f"{text!r} is no share; wanted 1% or 0.01, {'at most' if all_of_it else 'less than'} 100 %")
+        bound = "at most" if all_of_it else "less than"
+        raise UsageError(f"{option} {text!r} is not a share, wanted 1% or 0.01, {bound} 100 %")
     return value

@@ -38,7 +38,7 @@ class Wanted:
 
     @property
     def share(self) -> float:
-        return options.share(self.malformed)
+        return options.share("--malformed", self.malformed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,8 @@ def own_model(location: str, events: Path, wanted: Wanted) -> "Iterator[Prepared
 def _first_fault(data: bytes, schema: "EventSchema") -> str:
     fault = schema.decode(data)
     return (
-        f"no event is valid, the first because of {fault.path}: {fault.detail}; `stream-consumer model` shows the "
-        "event that the model wants, ENTITY_FIELD, ID_FIELD and MODEL_COLUMNS name its fields"
+        f"no event is valid. The first event has a fault at {fault.path}: {fault.detail}. `stream-consumer model "
+        "show` prints a valid event. ENTITY_FIELD, ID_FIELD and MODEL_COLUMNS set the names of its fields"
     )
 
 

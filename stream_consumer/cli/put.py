@@ -29,17 +29,23 @@ def put(  # noqa: PLR0913 (each is an option)
     rides: Annotated[
         list[str],
         typer.Argument(
-            help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL. Or any events, one a line: files "
-            "*.ndjson or *.jsonl, or - for standard input."
+            metavar="FILE",
+            help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL. Or any events, an event per line: "
+            "files *.ndjson or *.jsonl, or - for standard input.",
         ),
     ],
     *,
-    stream: Annotated[str, typer.Option(help="Stream to put the events on, by name or ARN.")] = STREAM,
+    stream: Annotated[str, typer.Option(metavar="STREAM", help="Target stream, by name or ARN.")] = STREAM,
     kafka: kafka_options.Brokers = None,
-    topic: kafka_options.Topic = None,
+    topic: kafka_options.InputTopic = None,
     rate: options.Rate = None,
-    limit: Annotated[int | None, typer.Option(min=0, max=1_000_000_000, help="Put only the first so many.")] = None,
-    malformed: Annotated[str, typer.Option(help="Share of malformed records to mix in, such as 1%.")] = "0",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            metavar="COUNT", min=0, max=1_000_000_000, help="Maximum number of events to put.", show_default="no limit"
+        ),
+    ] = None,
+    malformed: options.Malformed = "0",
     id_field: options.IdField = None,
     seed: options.Seed = 42,
     endpoint_url: options.EndpointUrl = None,
@@ -49,13 +55,13 @@ def put(  # noqa: PLR0913 (each is an option)
     """
     Put rides, or events of your own, on a stream or a topic.
 
-    The key of a record is the identifier of its event. What the stream rejects is put again. The command ends when
-    every event was acknowledged. With --kafka the topic is ride_events unless --topic names another, each key keeps its
-    order, and the variables KAFKA_... say how the client is known to the brokers (docs/kafka.md).
+    The key of a record is the identifier of its event. Rejected records are put again. The command stops when every
+    event is acknowledged. With --kafka the events of a key keep their order. Set the variables KAFKA_... to
+    authenticate at the brokers (docs/kafka.md).
     """
     from stream_consumer.local.demo.ride_producer import NotPut, Producer
 
-    spoiled = options.share(malformed)
+    spoiled = options.share("--malformed", malformed)
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
     if _are_lines(rides):
         made = _own_events(rides, limit, spoiled, seed, options.envelope_names(None, id_field, None).get("id"))
@@ -110,7 +116,7 @@ def _are_lines(paths: list[str]) -> bool:
     lines = [path for path in paths if path == _STANDARD_INPUT or path.lower().endswith(_LINES)]
     if lines and len(lines) < len(paths):
         other = next(path for path in paths if path not in lines)
-        raise UsageError(f"{lines[0]} has events and {other} rides: put them one after the other")
+        raise UsageError(f"{lines[0]} has events and {other} has rides. Put events and rides by separate commands")
     return bool(lines)
 
 
@@ -122,7 +128,7 @@ def _own_events(paths: list[str], limit: int | None, spoiled: float, seed: int, 
     for path in (Path(path) for path in paths if path != _STANDARD_INPUT):
         refuse_other(path)
         if not path.exists():
-            raise UsageError(f"{path}: there is no such file of events")
+            raise UsageError(f"there is no file {path}")
     lines = itertools.chain.from_iterable(map(_lines, paths))
     events = itertools.islice(event_entries(lines, Envelope().id if id_field is None else id_field), limit)
     if not spoiled:

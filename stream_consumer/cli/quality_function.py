@@ -28,12 +28,14 @@ def lambda_handler(event: Any, _: object) -> dict[str, Any]:
         app([*_COMMAND, *_day(event)])
     except SystemExit as ended:
         if ended.code not in _RINGS:
-            raise UsageError("monitor quality was given what it does not take; the line above says what") from None
+            raise UsageError("the options of monitor quality are wrong. The line above names the fault") from None
         return {"rings": _RINGS[ended.code]}
     raise AssertionError  # a command ends by an exit
 
 
 def _day(event: Any) -> list[str]:
     if not isinstance(event, Mapping) or event.keys() - {"day"}:
-        raise UsageError('the event is no {} and no {"day": "2026-11-20"}, the day of the predictions in UTC')
+        raise UsageError(
+            'the event is wrong, wanted {} or {"day": "2026-11-20"} with the day of the predictions in UTC'
+        )
     return [f"--day={event['day']}"] if event else []

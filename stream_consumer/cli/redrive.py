@@ -49,7 +49,10 @@ _FORMAT = re.compile(r"@(text|json|csv|tsv|html|urid?|sh|base64d?|base32d?)\b")
 
 def redrive(  # noqa: PLR0913 (each is an option)
     event_ids: Annotated[
-        list[str] | None, typer.Argument(help="Only these events, as `list` prints their ids.")
+        list[str] | None,
+        typer.Argument(
+            metavar="EVENT_ID", help="Only these events, by their ids as printed by `list`.", show_default="all events"
+        ),
     ] = None,
     *,
     bucket: Bucket,
@@ -59,32 +62,42 @@ def redrive(  # noqa: PLR0913 (each is an option)
     since: Since = None,
     until: Until = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would go back, and what --edit changes; write nothing.")
+        bool, typer.Option("--dry-run", help="Show the records to put back and the changes of --edit. Write nothing.")
     ] = False,
     edit: Annotated[
         str | None,
         typer.Option(
-            metavar="JQ", help="A jq program that mends the data, or @FILE: '.ride.trip_distance |= tonumber'."
+            metavar="JQ",
+            help="jq program to correct the data, such as '.ride.trip_distance |= tonumber', or @FILE with a program.",
+            show_default="no program",
         ),
     ] = None,
     check: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Put back only what is valid by this model's schema and bounds.")
+        str | None,
+        typer.Option(
+            metavar="LOCATION",
+            help="Model whose schema and bounds select the valid records. Only valid records go back.",
+            show_default="no check",
+        ),
     ] = None,
     stream: Annotated[
-        str | None, typer.Option(help="Stream to put them on, by name or ARN; by default where they came from.")
+        str | None,
+        typer.Option(
+            metavar="STREAM", help="Target stream, by name or ARN.", show_default="the stream of the dead letter"
+        ),
     ] = None,
     kafka: kafka_options.Brokers = None,
     topic: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Topic to put them on (with --kafka); by default where they came from."),
+        typer.Option(metavar="NAME", help="Target topic (with --kafka).", show_default="the topic of the dead letter"),
     ] = None,
     tombstones: Annotated[
         bool,
-        typer.Option("--tombstones", help="Put null values back, too (with --kafka). They delete their keys."),
+        typer.Option("--tombstones", help="Put back null values, too (with --kafka). A null value deletes its key."),
     ] = False,
     rate: options.Rate = None,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Then delete documents of which every letter was redriven, now or before.")
+        bool, typer.Option("--delete", help="Afterwards delete each document with all of its dead letters redriven.")
     ] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
@@ -93,13 +106,13 @@ def redrive(  # noqa: PLR0913 (each is an option)
     """
     Put dead letters back on their stream or topic, each event once.
 
-    They keep their bytes and partition key. What was put is marked under redriven/ in the bucket, and the next run
-    passes it over: run the same command again after a failure. Ctrl-C stops after the chunk at hand. What goes back is
-    a new record with a new event id; if it is still invalid it becomes a new dead letter. A crash between a put and its
-    mark puts at most 500 records twice.
+    Records keep their bytes and partition key. A record put back gets a mark under redriven/ in the bucket, and later
+    runs skip marked records. So after a failure, run the same command again. Ctrl-C stops after the current chunk. The
+    new record has a new event id, and becomes a new dead letter if still invalid. A crash between a put and its mark
+    puts at most 500 records twice.
 
-    Those of a Kafka topic go back with --kafka, with their headers, and those of a stream without it. Neither goes
-    where the other came from unless --topic or --stream names the target.
+    With --kafka, dead letters of Kafka topics go back with their headers. Without --kafka, dead letters of Kinesis
+    streams go back. To move records between Kafka and Kinesis, name the target with --topic or --stream.
     """
     from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket
     from stream_consumer.operate.preparation import Elsewhere, Preparation
@@ -144,10 +157,10 @@ def _topics(kafka: str | None, topic: str | None, stream: str | None, *, tombsto
     if kafka is None:
         if topic is not None or tombstones:
             given = f"--topic {topic}" if topic is not None else "--tombstones"
-            raise UsageError(f"{given}: name the cluster, too, with --kafka BROKERS")
+            raise UsageError(f"{given} needs the brokers of a cluster. Add --kafka BROKERS")
         return None
     if stream is not None:
-        raise UsageError(f"--stream {stream} is of Kinesis, and --kafka {kafka} of Kafka; name a topic with --topic")
+        raise UsageError(f"--stream {stream} and --kafka {kafka} cannot be combined. Name a topic with --topic")
     name = None if topic is None else kafka_options.topic_name(topic)
     return TopicTarget(kafka_options.environment(kafka, {})["KAFKA_BROKERS"], name, tombstones)
 
@@ -246,7 +259,7 @@ def _report(outcome: "Outcome") -> None:
         _say_refused(refused)
     say(f"put back: {outcome.put:,}, redriven before: {outcome.skipped:,}")
     if outcome.records > outcome.put:
-        say(f"records put, since the edit makes several of a letter: {outcome.records:,}")
+        say(f"records put, since the edit makes several records of a dead letter: {outcome.records:,}")
     if outcome.untried:
         say(f"not tried, since their stream took no more: {outcome.untried:,}")
     if outcome.unput or outcome.untried:

@@ -1,4 +1,4 @@
-"""``replay``: a stretch of the input stream once more, for a backfill or to compare two models."""
+"""``replay``: a range of the input stream once more, for a backfill or to compare two models."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ import typer
 
 from stream_consumer.cli import kafka_options, options
 from stream_consumer.cli.progress import bar
-from stream_consumer.cli.replay_source import PLACE, Source, Wanted, stream_source, topic_source
+from stream_consumer.cli.replay_source import POSITION, Source, Wanted, stream_source, topic_source
 from stream_consumer.cli.terminal import complain, say
 from stream_consumer.errors import UsageError
 
@@ -28,50 +28,74 @@ _STREAM = "ride_events"
 
 def replay(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of ride events, by name or ARN.")] = _STREAM,
+    stream: Annotated[str, typer.Option(metavar="STREAM", help="Stream to read, by name or ARN.")] = _STREAM,
     kafka: kafka_options.Brokers = None,
-    topic: kafka_options.Topic = None,
+    topic: kafka_options.InputTopic = None,
     start: Annotated[
-        str, typer.Option("--from", metavar="PLACE", help=f"TRIM_HORIZON, {PLACE}; that one included.")
+        str, typer.Option("--from", metavar="START", help=f"First record: TRIM_HORIZON, {POSITION}.")
     ] = "TRIM_HORIZON",
     until: Annotated[
         str | None,
-        typer.Option(metavar="PLACE", help="A time, not included, or an event id, included; by default now."),
-    ] = None,
-    model: Annotated[
-        str,
         typer.Option(
-            envvar="MODEL_LOCATION", help="The model: a directory, s3://, champion.json or models:/name@alias."
+            metavar="END",
+            help="End of the range: a time (excluded) or an event id (included).",
+            show_default="now",
         ),
-    ],
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="LOCATION", envvar="MODEL_LOCATION", help=options.MODEL)],
     digest: Annotated[
-        str | None, typer.Option(envvar="MODEL_DIGEST", help="Its digest; obligatory for pickled models.")
+        str | None,
+        typer.Option(
+            metavar="SHA256",
+            envvar="MODEL_DIGEST",
+            help="Digest of the model, required for a pickled model.",
+            show_default="no pin",
+        ),
     ] = None,
     output_stream: Annotated[
         str | None,
-        typer.Option(help="Publish the predictions on it, by name or ARN."),
+        typer.Option(
+            metavar="STREAM", help="Stream for the predictions, by name or ARN.", show_default="no output stream"
+        ),
     ] = None,
     output_topic: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Publish the predictions on this topic (with --kafka)."),
+        typer.Option(metavar="NAME", help="Topic for the predictions (with --kafka).", show_default="no output topic"),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the predictions to it, NDJSON; - for here."),
+        typer.Option(
+            metavar="FILE",
+            help="NDJSON file for the predictions, or - for standard output.",
+            show_default="no output file",
+        ),
     ] = None,
     compare: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Report how this model's predictions differ."),
+        typer.Option(metavar="LOCATION", help="Model to compare with.", show_default="no comparison"),
     ] = None,
-    compare_digest: Annotated[str | None, typer.Option(help="Digest of the model to compare.")] = None,
-    keep: Annotated[int, typer.Option(min=0, help="How many of the largest differences to name.")] = 10,
+    compare_digest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHA256",
+            help="Digest of the model to compare with, required for a pickled model.",
+            show_default="no pin",
+        ),
+    ] = None,
+    keep: Annotated[int, typer.Option(metavar="COUNT", min=0, help="Number of largest differences to list.")] = 10,
     threshold: Annotated[
         float,
-        typer.Option(min=0, callback=options.number, help="Difference of two numbers above which the models disagree."),
+        typer.Option(
+            metavar="DIFFERENCE",
+            min=0,
+            callback=options.number,
+            help="Largest difference between agreeing predictions, in the unit of the prediction.",
+        ),
     ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as a JSON object.")] = False,
     dead_letters: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write invalid records to it; by default they are only counted.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File for the invalid records.", show_default="no file, only their count"),
     ] = None,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
@@ -80,12 +104,12 @@ def replay(  # noqa: PLR0913 (each is an option)
     """
     Score a range of the input stream again.
 
-    Give one of --output-stream, --output-topic, --output and --compare. The predictions carry the event ids of the
-    first time, so a reader that keeps the first of each event_id recognises what was there. With --compare nothing is
-    published: both models score the same records, and how they differ is reported.
+    Give exactly one of --output-stream, --output-topic, --output and --compare. The predictions carry the original
+    event ids, so a reader with deduplication by event_id drops repeated predictions. With --compare both models score
+    the same records, the command reports the differences, and nothing is published.
 
-    With --kafka a range of a topic is read, of ride_events unless --topic names another. --from and --until are times,
-    or event ids such as ride_events-0:1500. No consumer group is joined.
+    With --kafka the range is part of a topic. --from and --until take a time or an event id such as ride_events-0:1500.
+    The command joins no consumer group.
     """
     from stream_consumer.contract.dead_letter import encode_dead_letters
     from stream_consumer.operate.compare import compare as compare_models
@@ -93,11 +117,9 @@ def replay(  # noqa: PLR0913 (each is an option)
     from stream_consumer.operate.replay import replay as replay_batches
 
     if sum(result is not None for result in (output_stream, output_topic, output, compare)) != 1:
-        raise UsageError(
-            "wanted one of --output-stream, --output-topic, --output and --compare: what should come of the replay"
-        )
+        raise UsageError("wanted exactly one of --output-stream, --output-topic, --output and --compare")
     if output_topic is not None and kafka is None:
-        raise UsageError(f"--output-topic {output_topic}: name the cluster, too, with --kafka BROKERS")
+        raise UsageError(f"--output-topic {output_topic} needs the brokers of its cluster. Add --kafka BROKERS")
     name = kafka_options.chosen_topic(kafka, topic, stream, _STREAM)
     find_clients = options.aws if name is None else kafka_options.clients
     clients = find_clients(endpoint_url, region, profile)

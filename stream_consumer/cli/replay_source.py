@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stream_consumer.sinks import Sink
 
 _RECORD = re.compile(r"(shardId-\d+):(\d+)(?:\.\d+)?")
-PLACE = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-...:4963...)"
+POSITION = f"a time in ISO 8601 ({options.TIME}), or an event id (shardId-...:4963...)"
 
 
 class Wanted(NamedTuple):
@@ -50,10 +50,10 @@ def stream_source(clients: "Clients", stream: str, wanted: Wanted) -> Source:
     """
     from stream_consumer.operate.replay import batches
 
-    stretch, output = _stretch(wanted.start, wanted.until), wanted.output_stream
+    span, output = _range_of_stream(wanted.start, wanted.until), wanted.output_stream
     if output and _is_same(clients, output, stream):
-        raise UsageError(f"--output-stream {output}: the predictions would be read as ride events")
-    return Source(batches(clients.kinesis, stream, stretch), _output(clients, output))
+        raise UsageError(f"--output-stream {output} is the input stream. Name a different stream for the predictions")
+    return Source(batches(clients.kinesis, stream, span), _output(clients, output))
 
 
 @contextlib.contextmanager
@@ -70,7 +70,7 @@ def topic_source(clients: "Clients", connection: "Connection", topic: str, wante
 
     range_, output = _range(topic, wanted.start, wanted.until), wanted.output_topic
     if output == topic:
-        raise UsageError(f"--output-topic {output}: the predictions would be read as ride events")
+        raise UsageError(f"--output-topic {output} is the input topic. Name a different topic for the predictions")
     if output is not None:
         predictions: Sink | None = _checked(connection, kafka_options.topic_name(output))
     else:
@@ -105,9 +105,9 @@ def _range(topic: str, start: str, until: str | None) -> "TopicRange":
     either = first or last
     since = end = None
     if not first and start.upper() not in {"TRIM_HORIZON", "EARLIEST"}:
-        since = options.timestamp(start, wanted=f"TRIM_HORIZON, {place}").timestamp()
+        since = options.timestamp("--from", start, wanted=f"TRIM_HORIZON, {place}").timestamp()
     if until and not last:
-        end = options.timestamp(until, wanted=place).timestamp()
+        end = options.timestamp("--until", until, wanted=place).timestamp()
     return TopicRange(
         since,
         end,
@@ -117,7 +117,7 @@ def _range(topic: str, start: str, until: str | None) -> "TopicRange":
     )
 
 
-def _stretch(start: str, until: str | None) -> "Stretch":
+def _range_of_stream(start: str, until: str | None) -> "Stretch":
     from stream_consumer.operate.replay import Stretch
 
     first, last = (_RECORD.fullmatch(text or "") for text in (start, until))
@@ -128,10 +128,10 @@ def _stretch(start: str, until: str | None) -> "Stretch":
     elif start.upper() == "TRIM_HORIZON":
         begin = Start()
     else:
-        begin = Start(timestamp=options.timestamp(start, wanted=f"TRIM_HORIZON, {PLACE}").timestamp())
+        begin = Start(timestamp=options.timestamp("--from", start, wanted=f"TRIM_HORIZON, {POSITION}").timestamp())
     end = math.inf
     if not last:
-        end = options.timestamp(until, wanted=PLACE).timestamp() if until else time.time()
+        end = options.timestamp("--until", until, wanted=POSITION).timestamp() if until else time.time()
     either = first or last
     return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
 
@@ -154,7 +154,7 @@ def _output(clients: "Clients", output_stream: str | None) -> "Sink | None":
     except StreamUnreadable as error:
         if isinstance(error.__cause__, clients.kinesis.exceptions.ResourceNotFoundException):
             raise UsageError(
-                f"--output-stream {output_stream}: there is no such stream; create it, or name one that exists"
+                f"--output-stream {output_stream} does not exist. Create the stream, or name an existing stream"
             ) from None
     return PredictionStream(clients.kinesis, output_stream)
 

@@ -112,8 +112,8 @@ def _trained(rides: "Rides", seed: int) -> str:
 def _offered(put: "Rides", everything: "Rides", served: "ServedModel") -> str:
     if not len(put):
         raise UsageError(
-            f"the model was trained on each of the {len(everything):,} rides of {everything.origin}: "
-            "name other rides with --rides, or train on others with --train"
+            f"the model was trained on all {len(everything):,} rides of {everything.origin}. "
+            "Name different rides with --rides or --train"
         )
     new = " that the model has not seen" if served.record else ""
     return f"{len(put):,}{new}, of {everything.origin}"

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from stream_consumer.cli import options
 from stream_consumer.cli.terminal import Terminal
 
 
@@ -12,46 +13,74 @@ def serve(  # noqa: PLR0913 (each is an option)
     *,
     model: Annotated[
         str | None,
-        typer.Option(help="A directory, s3://, champion.json or models:/name@alias.", envvar="MODEL_LOCATION"),
+        typer.Option(metavar="LOCATION", envvar="MODEL_LOCATION", help=options.MODEL, show_default="no model"),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on, by default 127.0.0.1.", envvar="WEB_HOST")
+        str | None,
+        typer.Option(metavar="ADDRESS", envvar="WEB_HOST", help="Address to listen on.", show_default="127.0.0.1"),
     ] = None,
     port: Annotated[
         int | None,
-        typer.Option(help="Port to listen on, by default PORT or 8080; 0 for any free one.", envvar="WEB_PORT"),
+        typer.Option(
+            metavar="PORT", envvar="WEB_PORT", help="Port to listen on. 0: any free port.", show_default="PORT or 8080"
+        ),
     ] = None,
     token: Annotated[
         str | None,
         typer.Option(
-            help="Bearer tokens that are accepted, separated by commas.", envvar="WEB_TOKEN", show_envvar=True
+            metavar="TOKENS",
+            envvar="WEB_TOKEN",
+            help="Accepted bearer tokens, separated by commas.",
+            show_default="no token",
         ),
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Accept requests without a token on any address.")] = False,
     workers: Annotated[
         int | None,
-        typer.Option(help="Number of worker processes on the port, by default 1.", envvar="WEB_WORKERS"),
+        typer.Option(
+            metavar="COUNT", envvar="WEB_WORKERS", help="Number of worker processes on the port.", show_default="1"
+        ),
     ] = None,
-    max_items: Annotated[int | None, typer.Option(help="Maximum number of events in a request.")] = None,
-    max_body_bytes: Annotated[int | None, typer.Option(help="Maximum size of a request body, in bytes.")] = None,
-    queue_items: Annotated[int | None, typer.Option(help="Maximum number of waiting events; more get a 503.")] = None,
+    max_items: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", help="Maximum number of events in a request.", show_default="10000"),
+    ] = None,
+    max_body_bytes: Annotated[
+        int | None,
+        typer.Option(metavar="BYTES", help="Maximum size of a request body, in bytes.", show_default="6291456"),
+    ] = None,
+    queue_items: Annotated[
+        int | None,
+        typer.Option(
+            metavar="COUNT",
+            help="Maximum number of waiting events. Requests beyond get status 503.",
+            show_default="50000",
+        ),
+    ] = None,
     timeout_ms: Annotated[
         int | None,
-        typer.Option(help="Time limit for a request to arrive and to be decided, in milliseconds."),
+        typer.Option(
+            metavar="MILLISECONDS",
+            help="Time limit for receiving and answering a request, in milliseconds.",
+            show_default="5000",
+        ),
     ] = None,
     grace_seconds: Annotated[
         int | None,
-        typer.Option(help="Time to finish accepted requests after SIGTERM, in seconds."),
+        typer.Option(
+            metavar="SECONDS", help="Time to finish accepted requests after SIGTERM, in seconds.", show_default="25"
+        ),
     ] = None,
 ) -> None:
     """
     Serve predictions over HTTP.
 
-    The paths are /predict, /invocations as MLflow and SageMaker have it, and /docs, which shows all of them.
+    The interface is described at /docs. Predictions come from /predict, and from /invocations in the format of MLflow
+    and SageMaker.
 
-    Binding to a non-loopback address requires a token or --no-auth. Each limit also has a variable, named in
-    docs/web.md. SIGTERM and Ctrl-C finish what was accepted. With several workers SIGHUP loads the model anew and
-    replaces them one after another.
+    Binding to a non-loopback address requires a token or --no-auth. docs/web.md names a variable for each limit.
+    SIGTERM and Ctrl-C stop the server after its accepted requests. With several workers, SIGHUP reloads the model and
+    replaces the workers in turn.
     """
     from stream_consumer.web.settings import WebSettings
 

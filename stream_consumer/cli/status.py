@@ -24,17 +24,20 @@ def status(  # noqa: PLR0913 (each is an option)
     *,
     env: options.Env = "dev",
     function: options.Functions = None,
-    since: Annotated[str, typer.Option(metavar="DURATION", help="Window of the numbers: 90s, 10m, 2h or 1d.")] = "1h",
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+    since: Annotated[
+        str, typer.Option(metavar="DURATION", help="Time span of the numbers: 90s, 10m, 2h or 1d.")
+    ] = "1h",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Show how a deployed environment is doing.
+    Show the health of a deployed environment.
 
-    For each function: live version, event source mapping, iterator age, errors and dead letters. Then the alarms that
-    are in state ALARM, and what to do. The exit code is 1 if there is one, or a mapping is not enabled.
+    Each function is shown with its live version, event source mapping, iterator age, errors and dead letters. Alarms in
+    state ALARM follow, with their remedies. The exit code is 1 if an alarm is in state ALARM or a mapping is not
+    enabled.
     """
     from stream_consumer.operate.deployment import names, prefix_of
     from stream_consumer.operate.status import alarms, statuses
@@ -114,9 +117,9 @@ def logs(  # noqa: PLR0913 (each is an option)
     *,
     env: options.Env = "dev",
     function: options.Functions = None,
-    since: Annotated[str, typer.Option(metavar="DURATION", help="How far to go back: 90s, 10m, 2h or 1d.")] = "10m",
-    follow: Annotated[bool, typer.Option("--follow", help="Go on as lines come, until Ctrl-C.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, lines with metrics too.")] = False,
+    since: Annotated[str, typer.Option(metavar="DURATION", help="Age of the oldest line: 90s, 10m, 2h or 1d.")] = "10m",
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for new lines until Ctrl-C.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line, and metrics too.")] = False,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
@@ -124,7 +127,7 @@ def logs(  # noqa: PLR0913 (each is an option)
     """
     Show the log lines of a deployed environment's functions.
 
-    The oldest come first, and times are UTC. Lines that only carry metrics are left out, unless --json asks for all.
+    The oldest lines come first. Times are UTC. Without --json, lines of metrics are left out.
     """
     from stream_consumer.operate import deployment, function_logs
 

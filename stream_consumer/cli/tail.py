@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
@@ -26,43 +25,46 @@ STREAM = "ride_predictions"
 
 def tail(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = STREAM,
+    stream: Annotated[str, typer.Option(metavar="STREAM", help="Stream of predictions, by name or ARN.")] = STREAM,
     kafka: kafka_options.Brokers = None,
-    topic: kafka_options.Topic = None,
+    topic: kafka_options.OutputTopic = None,
     start: Annotated[
-        str, typer.Option("--from", help="TRIM_HORIZON (earliest), LATEST or a time in ISO 8601.")
+        str,
+        typer.Option(
+            "--from", metavar="POSITION", help="First record: TRIM_HORIZON (earliest), LATEST or an ISO 8601 time."
+        ),
     ] = "LATEST",
-    follow: Annotated[bool, typer.Option(help="Go on as predictions come, or stop at the end.")] = True,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as on the stream.")] = False,
+    follow: Annotated[bool, typer.Option(help="Wait for new predictions, or stop at the end of the stream.")] = True,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="COUNT", min=1, help="Maximum number of predictions to show.", show_default="no limit"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per line, as on the stream.")] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="With --kafka: the values of all records as they are, one a line.")
+        bool, typer.Option("--raw", help="Print the unparsed value of each record, a line per record (with --kafka).")
     ] = False,
     id_field: options.IdField = None,
     prediction_field: options.PredictionField = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="File to keep the place in, so that the next start goes on.")
-    ] = None,
+    checkpoint: options.Checkpoint = None,
     endpoint_url: options.EndpointUrl = None,
     region: options.Region = None,
     profile: options.Profile = None,
 ) -> None:
     """
-    Show predictions as they come, the first of each event only.
+    Show predictions as they arrive, each event once.
 
-    Every record that was delivered again was also published again. Its event_id tells, and it is left out.
+    A record delivered twice is also published twice. The second prediction has the same event_id and is left out.
 
-    With --kafka the topic is ride_predictions unless --topic names another. No consumer group is joined and nothing is
-    committed.
+    With --kafka the command joins no consumer group and commits no offset.
     """
     from stream_consumer.contract.envelope import Envelope
     from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
 
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
     if raw and name is None:
-        raise UsageError("--raw is for topics: name their cluster with --kafka BROKERS")
+        raise UsageError("--raw shows Kafka topics only. Add --kafka BROKERS")
     envelope = Envelope(**options.envelope_names(None, id_field, prediction_field))
-    begin = options.start_at(start)
+    begin = options.start_at("--from", start)
     kept = load_checkpoint(options.written("--checkpoint", checkpoint)) if checkpoint else None
     with contextlib.ExitStack() as stack:
         reader: PredictionReader | TopicPredictionReader

@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 def train(  # noqa: PLR0913 (each is an option)
     rides: Annotated[
         list[str],
-        typer.Argument(help="TLC rides: Parquet or CSV, paths, s3:// or https:// URLs; the last month is held out."),
+        typer.Argument(metavar="FILE", help="TLC rides: Parquet or CSV, a path, an s3:// or an https:// URL."),
     ],
     *,
-    name: Annotated[str, typer.Option(help="Registered model.")] = "ride-duration",
-    experiment: Annotated[str, typer.Option(help="Experiment of the run.")] = "ride-duration",
+    name: Annotated[str, typer.Option(metavar="NAME", help="Registered model.")] = "ride-duration",
+    experiment: Annotated[str, typer.Option(metavar="NAME", help="MLflow experiment of the run.")] = "ride-duration",
     tracking_uri: Annotated[
         str | None,
         typer.Option(
+            metavar="URI",
             envvar="MLFLOW_TRACKING_URI",
-            help="MLflow's store. Default: mlflow.db in this directory, and with --models none.",
+            help="MLflow's store.",
+            show_default="mlflow.db in this directory, with --models no store",
         ),
     ] = None,
     models: options.Models = None,
@@ -35,11 +37,11 @@ def train(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Train a model on trip records and register it.
+    Train a model on trip records and register the model.
 
-    The model is registered with MLflow, as files, or both. It is tested on the last of the records: several months are
-    trained on but for the last, which is held out; of a single one the last fifth is. The new version becomes champion
-    only if it is proven better than the present champion on rides that neither was trained on.
+    The registry is MLflow, a folder of files, or both. The last month of the records is held out for the test. Of a
+    single month, the last fifth is held out. The new version becomes champion only if proven better than the champion
+    on rides unknown to both versions.
     """
     from stream_consumer.training.train import TrainingOptions
     from stream_consumer.training.train import train as fit

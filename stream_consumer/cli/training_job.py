@@ -13,12 +13,13 @@ from stream_consumer.training.sagemaker import ROOT, job_of, leave, make_ready, 
 
 
 def training_job(
-    root: Annotated[Path, typer.Option(help="Folder of the job's files, which SageMaker makes.")] = ROOT,
+    root: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the job's files, made by SageMaker.")] = ROOT,
 ) -> None:
     """
-    Train as SageMaker's files say, and leave model, report and metrics where SageMaker looks for them.
+    Train a model as a SageMaker training job.
 
-    A candidate that does not become champion is a success of the job. The metric `promoted` is 0 then.
+    The parameters come from SageMaker's files. The model, the report and the metrics go into SageMaker's folders. The
+    job also succeeds if the champion stays. The metric `promoted` is then 0.
     """
     with told(root):
         job = job_of(root, os.environ)

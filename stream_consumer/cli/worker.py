@@ -20,28 +20,28 @@ _OUTPUT = "s3://{bucket}/predictions/{key}"
 
 def worker(  # noqa: PLR0913 (each is an option)
     *,
-    queue: Annotated[str, typer.Option(metavar="URL", envvar="QUEUE_URL", help="The SQS queue of S3's notifications.")],
+    queue: Annotated[str, typer.Option(metavar="URL", envvar="QUEUE_URL", help="SQS queue with S3's notifications.")],
     output: Annotated[
         str,
         typer.Option(
             metavar="TEMPLATE",
             envvar="BATCH_OUTPUT_KEYED",
-            help="Where the predictions of an object go; {bucket}, {key} and {stem} are its own.",
+            help="Location of the predictions of an object. {bucket}, {key} and {stem} stand for the object's bucket, "
+            "key and key without suffix.",
         ),
     ] = _OUTPUT,
-    model: Annotated[
-        str | None, typer.Option(metavar="LOCATION", help="The model, instead of MODEL_LOCATION.", show_default=False)
-    ] = None,
+    model: options.ModelLocation = None,
     exit_when_empty: Annotated[
-        bool, typer.Option("--exit-when-empty", help="Stop when polling for 20 s finds nothing; without it, go on.")
+        bool, typer.Option("--exit-when-empty", help="Stop after 20 seconds without a message.")
     ] = False,
     grace: Annotated[
         float,
         typer.Option(
+            metavar="SECONDS",
             min=0,
             max=86_400,
             callback=options.number,
-            help="Seconds that the object at hand has after SIGTERM or Ctrl-C.",
+            help="Time to finish the current object after SIGTERM or Ctrl-C, in seconds.",
         ),
     ] = 20.0,
     # It counts from before the poll, and a third of it passes before each heartbeat, of which one may fail: less than
@@ -49,7 +49,11 @@ def worker(  # noqa: PLR0913 (each is an option)
     lease: Annotated[
         int,
         typer.Option(
-            min=30, max=43200, help="Seconds until others get the work of a worker that died; renewed meanwhile."
+            metavar="SECONDS",
+            min=30,
+            max=43200,
+            help="Time until the message of a dead worker returns to the queue, in seconds. A live worker renews the "
+            "lease.",
         ),
     ] = 120,
     jobs: options.Jobs = None,
@@ -58,14 +62,14 @@ def worker(  # noqa: PLR0913 (each is an option)
     profile: options.Profile = None,
 ) -> None:
     """
-    Score each object that an SQS queue announces.
+    Score each object announced on an SQS queue.
 
-    A bucket sends its notifications to the queue. Run as many workers as you like. A message is deleted when the
-    outputs of its objects are committed. What fails goes back to the queue. After as many receives as the queue's
-    redrive policy says, it goes to the dead-letter queue, so give the queue one. SIGTERM lets the object at hand
-    finish within --grace, or hands it back. A second SIGTERM does not wait.
+    A bucket sends its notifications to the queue. Any number of workers may share the queue. A message is deleted when
+    the outputs of its objects are committed. After a failure the message goes back to the queue. After the receives
+    allowed by the queue's redrive policy, the message goes to the dead-letter queue, so set a redrive policy. SIGTERM
+    lets the worker finish its object within --grace, or else returns the message. A second SIGTERM stops at once.
 
-    In a container that starts when there is work:
+    In a container started on demand:
 
     stream-consumer worker --queue URL --exit-when-empty
     """

@@ -12,8 +12,8 @@ def missing(name: str) -> None:
 def test_a_package_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(lambda: missing("jq")) == 2
     assert capsys.readouterr().err == (
-        "error: this command needs the package jq, which is not installed here; "
-        "pip install 'stream-consumer[local,train,doors,kafka]' has all that any command needs\n"
+        "error: this command needs the package jq. The packages of all commands are installed by "
+        "pip install 'stream-consumer[local,train,doors,kafka]'\n"
     )
 
 

@@ -110,7 +110,7 @@ BASES: dict[str, Base] = {
     "model export": Base(("model", "exported")),
     "dead-letters redrive": Base((event_id(0),), ("--bucket", "ride-failures")),
     "dead-letters list": Base((), ("--bucket", "ride-failures")),
-    "dead-letters show": Base((event_id(0),), ("--bucket", "ride-failures"), ("no letter",)),
+    "dead-letters show": Base((event_id(0),), ("--bucket", "ride-failures"), ("no dead letter",)),
     "monitor quality": Base(
         (),
         ("--predictions", "folder", "--outcomes", "events.ndjson", "--results", "results", "--day", "2026-11-21"),
@@ -284,7 +284,11 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
     ),
     "not UTF-8": (("tail", "--stream", "\udcff"), 2, "the argument '\\udcff' is not UTF-8"),
     "two lines for a name": (("put", "a\nb"), 2, "error: a\\u000ab: rides are read from"),
-    "more than any machine counts": (("put", "trips.csv", "--limit", "9" * 25), 2, "Invalid value for '--limit'"),
+    "more than any machine counts": (
+        ("put", "trips.csv", "--limit", "9" * 25),
+        2,
+        "--limit is '9999999999999999999999999', wanted 0 to 1,000,000,000",
+    ),
     "a null character": (("tail", "--stream", "a\0b"), 2, "the argument 'a\\x00b' holds a null character"),
     "a pipe of examples": (
         ("model", "sign", "model", "--output", "signed", "--example", "fifo"),
@@ -322,7 +326,7 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
         2,
         "MLflow at postgresql://… cannot be used",
     ),
-    "no seed": (("train", "rides.csv", "--seed", "-1"), 2, "Invalid value for '--seed'"),
+    "no seed": (("train", "rides.csv", "--seed", "-1"), 2, "--seed is '-1', wanted 0 to 4,294,967,295"),
 }
 
 
@@ -356,7 +360,7 @@ def test_a_checkpoint_that_cannot_be_kept_is_refused_before_a_record_is_read(
 ) -> None:
     ran = command(stream, "--checkpoint", checkpoint, "--stream", "which-is-not-there")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == f"error: --checkpoint {checkpoint} cannot be written: {why}; name another file\n"
+    assert ran.err == f"error: --checkpoint {checkpoint} cannot be written: {why}. Name a different file\n"
 
 
 @pytest.mark.parametrize("command_name", ["train", "demo"])

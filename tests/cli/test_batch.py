@@ -39,6 +39,7 @@ def test_the_table_fits_80_columns(command: Command, model: str, tmp_path: Path)
     ran = command("batch", source, f"{tmp_path}/out/", "--model", model, "--resume")
     assert max(len(line) for line in ran.out.splitlines() if str(tmp_path) not in line) <= 80
     assert "there already" in ran.out
+    assert "".join(line.split()[0] for line in ran.out.splitlines()[1:5]).startswith(source.name), "no name is cut"
 
 
 def test_resuming_skips_what_is_there(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_an_input_of_which_nothing_could_be_predicted_is_a_failure(
     bad = tmp_path / "bad.csv"
     bad.write_text("ride_id,PULocationID,DOLocationID,trip_distance\n1,x,2,3\n", encoding="utf-8")
     ran = command("batch", bad, rides, f"{tmp_path}/out/", "--model", model)
-    assert (ran.code, "no row could be predicted of bad.csv" in ran.err) == (1, True), ran
+    assert (ran.code, "no row of bad.csv could be predicted" in ran.err) == (1, True), ran
     assert (tmp_path / "out" / "bad.csv.rejected.jsonl").exists()
     assert (tmp_path / "out" / "rides.parquet.summary.json").exists()
 
@@ -164,11 +165,11 @@ def test_too_many_rejected_rows_are_a_failure(command: Command, rides: Path, mod
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["rides.parquet"], "rides.parquet is one name; wanted INPUT… and OUTPUT"),
+        (["rides.parquet"], "rides.parquet is the only location. Name an INPUT and an OUTPUT"),
         ([], "name it with --bucket or BUCKET"),
         (["x.csv", "x.csv"], "would be written over"),
         (["{year}.csv", "out.csv"], "asks for {year}"),
-        (["x.csv", "y.csv", "--max-rejected", "lots"], "'lots' is no share"),
+        (["x.csv", "y.csv", "--max-rejected", "lots"], "--max-rejected 'lots' is not a share"),
     ],
 )
 def test_what_cannot_be_done_is_a_usage_error(arguments: list[str], said: str, command: Command, model: str) -> None:

@@ -150,13 +150,17 @@ def test_show_shows_one_letter_with_its_bytes(command: Command) -> None:
     shown = command("dead-letters", "show", event_id(1)).out
     assert "b'\\xffpoison'" in shown
     assert "2026-11-21T01:02:04.456Z" in shown
+    assert f"event_id          {event_id(1)}" in shown.splitlines(), "a person copies the event id"
     assert json.loads(command("dead-letters", "show", event_id(3), "--json").out)["reason"] == "RetryAttemptsExhausted"
 
 
 @pytest.mark.usefixtures("laid")
 def test_showing_what_is_not_there_is_an_error(command: Command) -> None:
     assert command("dead-letters", "show", "nosuch") == Ran(
-        2, "", "error: no letter in s3://ride-failures has the event id 'nosuch'; `dead-letters list` shows them\n"
+        2,
+        "",
+        "error: no dead letter in s3://ride-failures has the event id 'nosuch'. "
+        "`dead-letters list` shows the event ids\n",
     )
 
 
@@ -286,7 +290,7 @@ def test_a_stream_that_is_not_there_takes_nothing(command: Command, laid: Client
     ("arguments", "said"),
     [
         (("--until", "9999-12-31T23:59:59-14:00"), "is out of range; wanted a time in the years 1970 to 9998\n"),
-        (("--since", "noon"), "error: 'noon' is no time; wanted 2026-11-21T01:02:03Z\n"),
+        (("--since", "noon"), "error: --since 'noon' is not a time, wanted 2026-11-21T01:02:03Z\n"),
         (("--edit", ".a |"), "error: '.a |' is no jq program: jq: error: syntax error"),
         (("--edit", "@nosuch.jq"), "error: --edit @nosuch.jq: [Errno 2] No such file or directory: 'nosuch.jq'\n"),
         (("--check", "nosuch"), "error: there is no MLflow model at nosuch"),

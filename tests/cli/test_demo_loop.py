@@ -137,4 +137,4 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_too_few_rides_for_a_month_are_no_loop(command: Command) -> None:
     ran = command("demo-loop", "--count", 10)
-    assert (ran.code, "Invalid value for '--count'" in ran.err) == (2, True)
+    assert (ran.code, "--count is '10', wanted 3,000 to 10,000,000" in ran.err) == (2, True)

@@ -1,7 +1,10 @@
 """The help of every command, on a terminal of 80 columns."""
 
 import functools
+import importlib.util
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +13,29 @@ from typer.testing import CliRunner
 
 from stream_consumer.cli.app import app
 from stream_consumer.settings import FIELDS
+from stream_consumer.web.settings import FIELDS as WEB_FIELDS
 from tests.cli.test_output import commands_of
 
-COMMANDS = list(commands_of(get_command(app)))
+ROOT: Any = get_command(app)
+COMMANDS = list(commands_of(ROOT))
+UNITS = {
+    **dict.fromkeys(["COUNT", "PORT", "SEED"], ""),
+    "RATE": "per second",
+    "BYTES": "in bytes",
+    "MB": "in MB",
+    "DAYS": "days",
+    "MINUTES": "in minutes",
+    "SECONDS": "in seconds",
+    "MILLISECONDS": "in milliseconds",
+    "MICROSECONDS": "in microseconds",
+    "SHARE": "as a fraction",
+    **dict.fromkeys(["ERROR", "DIFFERENCE"], "in the unit of the prediction"),
+}
+"""What a number may stand for, and the words of the help that name its unit. Counts need none."""
+BANNED = re.compile(r"\b(doors?|places?|ends|stretch(es)?|patience|lineage|letters?)\b", re.IGNORECASE)
+"""Words for which the field has another. A letter is a dead letter."""
+MOST_POINTING = 2.0
+"""Pointing words per 100 words, of all help."""
 
 
 @functools.cache
@@ -22,11 +45,14 @@ def shown(words: tuple[str, ...]) -> str:
     return ran.output
 
 
+def texts_of(words: tuple[str, ...]) -> list[str]:
+    """Return the sentences that were written for the help: those of the command and of its parameters."""
+    command = functools.reduce(lambda group, word: group.commands[word], words, ROOT)
+    return [command.help or "", command.epilog or "", *(parameter.help or "" for parameter in command.params)]
+
+
 def parameters_of(words: tuple[str, ...]) -> list[Any]:
-    command: Any = get_command(app)
-    for word in words:
-        command = command.commands[word]
-    return list(command.params)
+    return list(functools.reduce(lambda group, word: group.commands[word], words, ROOT).params)
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -54,6 +80,65 @@ def test_paragraphs_are_filled_and_no_sentence_is_cut(words: tuple[str, ...]) ->
     assert not re.search(r"\[/?(bold)?\]", said)
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_value_is_named_and_has_its_default_or_is_required(words: tuple[str, ...]) -> None:
+    """Nobody has to know Python's types, and nobody has to try what happens without an option."""
+    said = shown(words)
+    assert re.findall(r"<(?:bool|str|int|float|path|list)[^>]*>|x[<>]=|\u2026", said) == []
+    listed = re.split("\n(?:Arguments|Options):", said, maxsplit=1)[1]
+    for parameter in parameters_of(words):
+        if getattr(parameter, "is_flag", False) or parameter.hidden:
+            continue
+        name = max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.metavar
+        about = re.search(rf"^  (?:-\w, )?{re.escape(name)}\b.*(?:\n {{6,}}.*)*", listed, re.MULTILINE)
+        assert about, name
+        assert re.search(r"default:|required\]", " ".join(about[0].split())), about[0]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_number_names_its_unit(words: tuple[str, ...]) -> None:
+    for parameter in parameters_of(words):
+        annotation = parameter.type_descriptor.annotation
+        if not parameter.hidden and annotation in {int, float}:
+            assert UNITS[parameter.metavar] in parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_is_plain_english(words: tuple[str, ...]) -> None:
+    texts = texts_of(words)
+    plain = [re.sub(r"dead[- ]letters?", "", text, flags=re.IGNORECASE) for text in texts]
+    assert [text for text in plain if BANNED.search(text)] == []
+    assert [text for text in texts if ";" in text] == []
+
+
+def test_help_hardly_points() -> None:
+    """By the measure of docstrings, which is stricter here."""
+    spec = importlib.util.spec_from_file_location("words", Path(__file__).parents[2] / ".ci" / "words.py")
+    assert spec
+    assert spec.loader
+    words = importlib.util.module_from_spec(spec)
+    sys.modules["words"] = words
+    spec.loader.exec_module(words)
+    count = words.Count.of([text for command in COMMANDS for text in texts_of(command)])
+    assert count.words > 3_000
+    assert count.pointing_share <= MOST_POINTING, count
+
+
+SERVED = ["host", "workers", "max_items", "max_body_bytes", "queue_items", "timeout_ms", "grace_seconds"]
+
+
+@pytest.mark.parametrize("option", SERVED)
+def test_the_defaults_of_serve_are_those_of_its_settings(option: str) -> None:
+    parameter = next(one for one in parameters_of(("serve",)) if one.name == option)
+    assert parameter.show_default == str(WEB_FIELDS[option].default)
+
+
+def test_the_help_names_completion_and_the_versions_for_a_bug_report() -> None:
+    assert "Shell completion: stream-consumer --install-completion" in shown(())
+    versions = CliRunner().invoke(app, ["--version"]).output
+    assert re.search(r"stream-consumer \d.*\nPython 3\.\d+\.\d+, scikit-learn \d", versions), versions
+
+
 LOADING = ["demo", "consume", "replay", "batch", "worker", "serve", "model show", "dead-letters redrive"]
 OF_A_MODEL = ["model_digest", "model_columns", "entity_field", "id_field", "prediction_field"]
 
@@ -70,4 +155,4 @@ def test_the_help_of_model_says_that_a_location_will_do() -> None:
 
 def test_the_help_of_batch_takes_ids_from_where_they_come_from() -> None:
     said = " ".join(shown(("batch",)).split())
-    assert "Column of ids. Default: ID_FIELD, or <input>_<row> if the input has no such column." in said
+    assert "Without this column the ids are <input>_<row>. [default: ID_FIELD]" in said

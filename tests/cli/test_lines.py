@@ -34,9 +34,9 @@ def test_so_is_what_is_said_of_a_wrong_argument(command: Command, tty: Tty) -> N
     with contextlib.redirect_stderr(tty):
         assert command("put", "rides.parquet", "--limit", "9" * 40).code == 2
     assert max(map(len, tty.lines())) <= 80
-    said = "Error: Invalid value for '--limit': Input should be less than or equal to 1000000000"
-    assert " ".join(tty.lines()).endswith(said)
-    assert f"\n{said}\n" in command("put", "rides.parquet", "--limit", "9" * 40).err
+    said = f"error: --limit is '{'9' * 40}', wanted 0 to 1,000,000,000. See "
+    assert " ".join(tty.lines()).startswith(said)
+    assert command("put", "rides.parquet", "--limit", "9" * 40).err.splitlines()[0].startswith(said)
 
 
 def test_a_command_without_a_subcommand_shows_its_help(command: Command) -> None:

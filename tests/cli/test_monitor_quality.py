@@ -117,13 +117,13 @@ def test_archives_and_results_may_be_on_s3(mocked_aws: Clients, command: Command
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        (("--day", "2026-11-21T01:00:00Z"), "--day '2026-11-21T01:00:00Z' is no date of the years 1971 to 9997"),
-        (("--day", "soon"), "'soon' is no time; wanted 2026-11-21"),
-        (("--group", "PULocationID"), "--events and --group: give both, or none"),
+        (("--day", "2026-11-21T01:00:00Z"), "--day '2026-11-21T01:00:00Z' is not a date of the years 1971 to 9997"),
+        (("--day", "soon"), "--day 'soon' is not a time, wanted 2026-11-21"),
+        (("--group", "PULocationID"), "--events and --group go together"),
         (("--events", "events", "--group", "x", "--id-field", ""), "--group needs an identifier in the events"),
-        (("--champion", "champion.json", "--rmse", "5"), "--champion has the registered errors"),
-        (("--json", "--emf"), "--json and --emf: give one of the two"),
-        (("--wait", "31d"), "--wait '31d' is no duration of 1s to 30d"),
+        (("--champion", "champion.json", "--rmse", "5"), "--champion already has the registered errors"),
+        (("--json", "--emf"), "--json and --emf cannot be combined"),
+        (("--wait", "31d"), "--wait '31d' is not a duration of 1s to 30d"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(command: Command, wrong: tuple[str, ...], why: str) -> None:

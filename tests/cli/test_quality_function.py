@@ -54,7 +54,7 @@ def test_a_day_that_cannot_be_judged_raises(environ: pytest.MonkeyPatch, archive
 
 def test_an_option_that_is_missing_raises(environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     environ.delenv("QUALITY_OUTCOMES")
-    with pytest.raises(UsageError, match="does not take"):
+    with pytest.raises(UsageError, match="the options of monitor quality are wrong"):
         lambda_handler({}, None)
     assert "QUALITY_OUTCOMES" in capsys.readouterr().err
 

@@ -164,24 +164,24 @@ def test_a_comparison_is_had_as_json(command: Command, model: str, tmp_path: Pat
         (
             (),
             2,
-            "error: wanted one of --output-stream, --output-topic, --output and --compare: what should come of",
+            "error: wanted exactly one of --output-stream, --output-topic, --output and --compare",
         ),
         (
             ("--output", "-", "--output-stream", "x"),
             2,
-            "error: wanted one of --output-stream, --output-topic, --output and --compare",
+            "error: wanted exactly one of --output-stream, --output-topic, --output and --compare",
         ),
         (
             ("--output-stream", "ride_events"),
             2,
-            "error: --output-stream ride_events: the predictions would be read as ride events\n",
+            "error: --output-stream ride_events is the input stream. Name a different stream for the predictions\n",
         ),
         (
             ("--output", "-", "--from", "LATEST"),
             2,
-            "error: 'LATEST' is no time; wanted TRIM_HORIZON, a time in ISO 8601 (2026-11-21T01:02:03Z), or an",
+            "error: --from 'LATEST' is not a time, wanted TRIM_HORIZON, a time in ISO 8601 (2026-11-21T01:02:03Z)",
         ),
-        (("--output", "-", "--until", "noon"), 2, "error: 'noon' is no time; wanted a time in ISO 8601"),
+        (("--output", "-", "--until", "noon"), 2, "error: --until 'noon' is not a time, wanted a time in ISO 8601"),
         (
             ("--output", "-", "--from", "shardId-000000000000:1", "--until", "shardId-000000000001:2"),
             2,
@@ -193,7 +193,7 @@ def test_a_comparison_is_had_as_json(command: Command, model: str, tmp_path: Pat
         (
             ("--output-stream", "nosuch"),
             2,
-            "error: --output-stream nosuch: there is no such stream; create it, or name",
+            "error: --output-stream nosuch does not exist. Create the stream, or name",
         ),
         (("--output", "-", "--digest", "0000"), 1, "MODEL_DIGEST pins 0000"),
         (("--compare", "nosuch"), 1, "error: there is no MLflow model at nosuch"),

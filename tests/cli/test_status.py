@@ -161,7 +161,7 @@ def test_an_environment_or_a_function_that_is_not_there_is_named(command: Comman
 @pytest.mark.parametrize("text", ["1", "10x", "0m", "-5m", "16d", "", "½h", "1e3s"])
 def test_a_window_that_is_none_is_refused(command: Command, text: str) -> None:
     ran = command("status", "--since", text)
-    assert (ran.code, "is no duration of 1s to 15d; wanted 90s, 10m, 2h or 1d" in " ".join(ran.err.split())) == (
+    assert (ran.code, "is not a duration of 1s to 15d, wanted 90s, 10m, 2h or 1d" in " ".join(ran.err.split())) == (
         2,
         True,
     )

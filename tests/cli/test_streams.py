@@ -135,19 +135,22 @@ def records_received(out: str) -> float:
     ("arguments", "message"),
     [
         (("put", "no-such-file.parquet"), "no-such-file.parquet"),
-        (("put", "rides.parquet", "--rate", "-1"), "Invalid value for '--rate'"),
-        (("put", "rides.parquet", "--malformed", "2"), "'2' is no share; wanted 1% or 0.01"),
+        (("put", "rides.parquet", "--rate", "-1"), "--rate is '-1', wanted 0.001 to 1,000,000"),
+        (("put", "rides.parquet", "--malformed", "2"), "--malformed '2' is not a share, wanted 1% or 0.01"),
         (
             ("consume", "--on-failure", "somewhere"),
             "--on-failure somewhere: wanted s3://BUCKET, an SQS queue's URL or an SNS topic's ARN",
         ),
-        (("consume", "--starting-position", "yesterday"), "'yesterday' is no time; wanted TRIM_HORIZON"),
+        (
+            ("consume", "--starting-position", "yesterday"),
+            "--starting-position 'yesterday' is not a time, wanted TRIM_HORIZON",
+        ),
         (("consume", "--batch-size", "0"), "batch"),
         (("consume", "--function", "nowhere.handler"), "nowhere"),
-        (("tail", "--from", "soon"), "'soon' is no time; wanted TRIM_HORIZON"),
+        (("tail", "--from", "soon"), "--from 'soon' is not a time, wanted TRIM_HORIZON"),
         (
             ("dead-letters", "show", "e", "--bucket", "ride-failures"),
-            "no letter in s3://ride-failures has the event id 'e'",
+            "no dead letter in s3://ride-failures has the event id 'e'",
         ),
     ],
 )
@@ -203,4 +206,4 @@ def test_streams_may_be_named_by_their_arns(
     assert [prediction["prediction"]["ride_id"] for prediction in predictions] == [256, 1]
     assert predictions[0]["event_id"] is None
     same = command("replay", "--stream", arns["by_arn"], "--output-stream", "by_arn", *there)
-    assert (same.code, "would be read as ride events" in same.err) == (2, True)
+    assert (same.code, "is the input stream. Name a different stream" in same.err) == (2, True)

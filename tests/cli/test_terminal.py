@@ -64,7 +64,8 @@ def test_a_batch_shows_a_bar_and_a_table_with_the_file_s_name_as_it_is(rides_mod
         )
         assert seen.code == 0, seen.text
         table = Seen(0, [line for line in seen.lines if "out/" not in line])
-        assert is_readable(table, 6)
+        assert is_readable(table, 10)
+        assert "…" not in table.text.partition("input ")[2], "only the label of a bar is cut"
         assert "[red]rides.csv" in seen.lines[0]
         assert rows(seen)["[red]rides.csv"].split() == ["4", "2", "2"]
 
