@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bars import bars
 from benchmarks.measurement import FULL, QUICK, measure, measure_batch
@@ -32,18 +33,19 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few rounds, and check the ratios against their bars")
-    parser.add_argument("--only-batch", action="store_true", help="measure a file of rides alone, and write nothing")
-    parser.add_argument(
-        "--train", nargs="+", action="extend", default=[], help="TLC rides to fit the models on (else synthetic ones)"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the throughput, and print a table."
     )
+    parser.add_argument("--quick", action="store_true", help="Measure few rounds, and fail far below a bar.")
+    parser.add_argument("--only-batch", action="store_true", help="Measure the batch interface alone.")
+    rides: dict[str, Any] = {"nargs": "+", "action": "extend", "default": [], "metavar": "FILE"}
+    parser.add_argument("--train", **rides, help="TLC rides to fit the models on. Default: synthetic rides.")
+    parser.add_argument("--rides", **rides, help="TLC rides to consume. Default: synthetic rides.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="File for all figures. Default: no file.")
     parser.add_argument(
-        "--rides", nargs="+", action="extend", default=[], help="TLC rides to consume (else synthetic ones)"
+        "--pyperf", type=Path, metavar="FILE", help="File for the times, in the format of pyperf. Default: no file."
     )
-    parser.add_argument("--json", type=Path, help="file for all figures")
-    parser.add_argument("--pyperf", type=Path, help="file for what the contestants took, to compare with pyperf")
-    parser.add_argument("--write", action="store_true", help="put the tables into README.md and docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="Write the tables of README.md and docs/benchmarks.md.")
     return parser.parse_args()
 
 

@@ -41,6 +41,10 @@ OURS, FLOOR = "this project", "floor: confluent-kafka + predict, nothing else"
 PARTITIONS, BATCH, SESSION_SECONDS = 4, 1_000, 6
 BAR = 0.8
 _SECONDS = 900
+_DESCRIPTION = (
+    "Compare a member of a consumer group with a plain loop of confluent-kafka: the same topic of a real broker, the "
+    "same batches and the same acknowledgements. The measure is the processor time of the consumer's process."
+)
 
 
 class WrongResult(Exception):
@@ -186,9 +190,13 @@ def measure(name: str, model: Path, rides: Rides, records: int) -> dict[str, flo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kafka", description=__doc__)
-    parser.add_argument("--records", type=int, default=200_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.kafka", description=_DESCRIPTION)
+    parser.add_argument(
+        "--records", type=int, default=200_000, metavar="COUNT", help="Number of records. Default: %(default)s."
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, metavar="COUNT", help="Rounds per contestant. Default: %(default)s."
+    )
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--brokers", help=argparse.SUPPRESS)

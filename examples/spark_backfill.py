@@ -45,11 +45,13 @@ def scored(rides: DataFrame, scorer: ArrowScorer) -> DataFrame:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description="Score rides on Spark.")
-    parser.add_argument("--model", required=True, help="a folder or URL that each executor can read")
-    parser.add_argument("--digest", required=True, help="the model's; stream-consumer model LOCATION prints it")
-    parser.add_argument("--id-column", default="ride_id")
-    parser.add_argument("rides", nargs="+")
-    parser.add_argument("output")
+    parser.add_argument("--model", required=True, help="Folder or URL of the model, readable by each executor.")
+    parser.add_argument(
+        "--digest", required=True, help="Digest of the model, as printed by stream-consumer model LOCATION."
+    )
+    parser.add_argument("--id-column", default="ride_id", help="Column with the ids. Default: %(default)s.")
+    parser.add_argument("rides", nargs="+", help="Parquet files of rides.")
+    parser.add_argument("output", help="Folder for the predictions.")
     options = parser.parse_args(arguments)
 
     spark = (

@@ -32,12 +32,17 @@ from infra.publish import INFRA, ReleaseFailed, output, run
 from infra.taking_over import NAME, exists, found, makes_provider, tainted
 
 _ORIGIN = re.compile(r"(?:^|[/@])github\.com[:/]([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?$")
-_EPILOG = """\
-The command asks before it changes anything. With APPROVE=1 it does not ask. Write a key of your own, another GitHub
-repository or a permissions boundary into infra/envs/<environment>/bootstrap.tfvars (infra/envs/prod has an example).
-To add an environment, such as uat, copy only main.tf, outputs.tf and variables.tf of infra/envs/dev into
-infra/envs/uat. Then replace dev by uat in three lines of its main.tf: key, Environment and environment.
-"""
+_DESCRIPTION = (
+    "Create the resources that an environment keeps: the bucket of Terraform's state, a key, a bucket for models and "
+    "training data, three repositories of images and, for a GitHub repository, a role for its workflows. The account "
+    "and the region are those of AWS_PROFILE and AWS_REGION. A second run changes nothing."
+)
+_EPILOG = (
+    "The command asks before each change, unless APPROVE=1 is set. Settings such as your own key, a GitHub repository "
+    "or a permissions boundary go into infra/envs/ENVIRONMENT/bootstrap.tfvars (example: infra/envs/prod). For a new "
+    "environment such as uat, copy main.tf, outputs.tf and variables.tf of infra/envs/dev into infra/envs/uat, and "
+    "replace dev by uat in three lines of main.tf: key, Environment and environment."
+)
 _OWN_NAME = re.compile(r'^\s*(key|Environment|environment)\s*=\s*"([^"]*)"', re.MULTILINE)
 _WRITTEN = ("backend.hcl", "bootstrap.auto.tfvars.json", ".terraform/terraform.tfstate")
 _NAMED = re.compile(rf"\b{NAME}(?:-([a-z0-9]+)-(?:state|models)-\d{{12}}|/([a-z0-9]+)\.tfstate)\b")
@@ -283,9 +288,8 @@ def _told(target: Bootstrap, made: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Bootstrap the environment that the command line names; return the exit code."""
-    wrapped = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("make bootstrap", description=__doc__, epilog=_EPILOG, formatter_class=wrapped)
-    parser.add_argument("environment", type=named, help="a folder of infra/envs; the resources get its name")
+    parser = argparse.ArgumentParser("make bootstrap", description=_DESCRIPTION, epilog=_EPILOG)
+    parser.add_argument("environment", type=named, metavar="ENVIRONMENT", help="Name of a folder in infra/envs.")
     name: str = parser.parse_args(arguments).environment
     try:
         target = Bootstrap(INFRA, name, *caller(), approve=bool(os.environ.get("APPROVE")))

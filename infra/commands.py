@@ -36,30 +36,77 @@ _SHOWN = 20
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=sorted(_COMMANDS))
-    parser.add_argument("environment", type=named)
-    parser.add_argument(
-        "--architecture", choices=sorted(ARCHITECTURES), help="default: the deployed one, or this machine's"
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.commands",
+        description="Release, test and roll back an environment. Each command is a target of make, as in make deploy "
+        "ENV=dev.",
     )
-    parser.add_argument("--source", type=named, metavar="ENVIRONMENT", help="environment whose images to promote")
-    parser.add_argument("--canary", type=int, metavar="PERCENT", help="share of the batches for the new image")
-    parser.add_argument("--minutes", type=float, default=10, help="length of the canary; default: %(default)s")
-    parser.add_argument("--batches", type=int, default=20, help="least batches per version; default: %(default)s")
-    parser.add_argument("--longest", type=float, help="longest wait for them in minutes; default: --minutes + 20")
+    parser.add_argument("command", choices=sorted(_COMMANDS), metavar="COMMAND", help=", ".join(sorted(_COMMANDS)))
+    parser.add_argument("environment", type=named, metavar="ENVIRONMENT", help="Name of a folder in infra/envs.")
     parser.add_argument(
-        "--bounds", default="", help="largest differences that pass, such as mean=10%% p95=12 unseen=1%%"
+        "--architecture",
+        choices=sorted(ARCHITECTURES),
+        help="Architecture of the image. Default: the deployed architecture, or else this machine's.",
     )
-    parser.add_argument("--challenger", metavar="LOCATION", help="live model, for the comparison in the canary")
-    parser.add_argument("--challenger-digest", metavar="SHA256", help="its digest, required for a pickled model")
-    parser.add_argument("--challenger-of", metavar="CONSUMER", help="its consumer; default: the only consumer")
-    parser.add_argument("--consumer", help="part to roll back or test: a consumer, web or batch")
     parser.add_argument(
-        "--to", help="version to roll back to, or image (sha256:…) for batch; default: the previous one"
+        "--source", type=named, metavar="ENVIRONMENT", help="Environment with the images to promote. Default: none."
+    )
+    parser.add_argument(
+        "--canary",
+        type=int,
+        metavar="PERCENT",
+        help="Share of the batches for the new version in a canary. Default: no canary.",
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10,
+        metavar="MINUTES",
+        help="Length of the canary, in minutes. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--batches",
+        type=int,
+        default=20,
+        metavar="COUNT",
+        help="Minimum number of batches per version in the canary. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--longest",
+        type=float,
+        metavar="MINUTES",
+        help="Maximum length of the canary, in minutes. Default: --minutes and 20 more.",
+    )
+    parser.add_argument(
+        "--bounds",
+        default="",
+        metavar="BOUNDS",
+        help="Largest differences allowed in the canary, such as mean=10%% p95=12 unseen=1%%. Default: no bounds.",
+    )
+    parser.add_argument(
+        "--challenger",
+        metavar="LOCATION",
+        help="Live model to compare the new version with, batch by batch. Default: none.",
+    )
+    parser.add_argument(
+        "--challenger-digest",
+        metavar="SHA256",
+        help="Digest of --challenger, required for a pickled model. Default: no pin.",
+    )
+    parser.add_argument(
+        "--challenger-of", metavar="CONSUMER", help="Consumer of --challenger. Default: the only consumer."
+    )
+    parser.add_argument(
+        "--consumer", metavar="NAME", help="Consumer to roll back or test, or web or batch. Default: all."
+    )
+    parser.add_argument(
+        "--to",
+        metavar="VERSION",
+        help="Version to roll back to, or the digest of an image for batch (sha256:…). Default: the previous version.",
     )
     options = parser.parse_args(arguments)
     try:
-        _COMMANDS[options.what](_environment(options.environment), options)
+        _COMMANDS[options.command](_environment(options.environment), options)
     except (ContainerError, ReleaseFailed, SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
         print(fault, file=sys.stderr)
         return 1

@@ -76,8 +76,12 @@ def _stays(resource: Resource) -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Destroy the environment and return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("environment", type=named)
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.teardown",
+        description="Destroy an environment, except for buckets with data and the resources of make bootstrap. A "
+        "disposable environment loses its data, too.",
+    )
+    parser.add_argument("environment", type=named, metavar="ENVIRONMENT", help="Name of a folder in infra/envs.")
     name: str = parser.parse_args(arguments).environment
     approve = bool(os.environ.get("APPROVE"))
     environment = Environment(INFRA / "envs" / name, approve=approve)

@@ -50,11 +50,25 @@ def run(schedules: int, seed: int, jobs: int) -> Figures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--schedules", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--write", action="store_true", help="put the table into the documents")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.campaign",
+        description="Run the property tests of the delivery promise over random schedules of faults, in parallel "
+        "processes with a seed each. A failing schedule is shrunk and printed.",
+    )
+    parser.add_argument(
+        "--schedules", type=int, default=10_000, metavar="COUNT", help="Number of schedules. Default: %(default)s."
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="Seed of the random number generators. Default: %(default)s."
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="COUNT",
+        help="Number of processes. Default: number of cores.",
+    )
+    parser.add_argument("--write", action="store_true", help="Write the table into README.md and docs/.")
     options = parser.parse_args()
     began = time.monotonic()
     print(f"{options.schedules:,} schedules in {options.jobs} processes, seed {options.seed}", flush=True)

@@ -324,10 +324,25 @@ def check(mutants: Sequence[Mutant], schedules: int, jobs: int) -> list[Mutant]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="mutants whose rule contains this")
-    parser.add_argument("--schedules", type=int, default=400, help="of the property test, for each mutant")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutations",
+        description="Break the rules of the delivery promise in turn. The tests must notice each broken rule.",
+    )
+    parser.add_argument("--only", default="", metavar="TEXT", help="Only rules with this text. Default: all rules.")
+    parser.add_argument(
+        "--schedules",
+        type=int,
+        default=400,
+        metavar="COUNT",
+        help="Number of schedules of the property test per rule. Default: %(default)s.",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="COUNT",
+        help="Number of processes. Default: number of cores.",
+    )
     options = parser.parse_args()
     began = time.monotonic()
     mutants = [mutant for mutant in MUTANTS if options.only in mutant.rule]

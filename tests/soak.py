@@ -103,10 +103,18 @@ def round_of(aws: EmbeddedAws, model: Path, number: int, dice: random.Random) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--write", action="store_true", help="put the table into the documents")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.soak",
+        description="Kill real workers and fail real endpoints at random times, and check the delivery promise after "
+        "each round.",
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="Length of the run, in minutes. Default: %(default)s."
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="Seed of the random number generators. Default: %(default)s."
+    )
+    parser.add_argument("--write", action="store_true", help="Write the table into README.md and docs/.")
     options = parser.parse_args()
     total = Figures()
     end = time.monotonic() + options.minutes * 60

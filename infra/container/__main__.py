@@ -19,6 +19,8 @@ from infra.container.platforms import own_platform, refuse_unbuildable
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_FINISHES = {"doors": "Add batch, worker, serve and all further commands.", "training": "Add the command train."}
+
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """
@@ -41,17 +43,43 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m infra.container", description=__doc__)
-    build = parser.add_subparsers(required=True).add_parser("build", help="build the image and hold it to its budget")
-    build.add_argument("--tag", default="stream-consumer:latest", help="name of the image (default: %(default)s)")
-    build.add_argument("--model", default="", help="bake in: a folder, s3://… or models:/name@alias")
-    build.add_argument("--base", default="", help="base image, best by digest (default: the Dockerfile's)")
-    build.add_argument("--platform", default="", help="linux/arm64 or linux/amd64 (default: this machine's)")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.container", description="Build the image of the Lambda function."
+    )
+    build = parser.add_subparsers(required=True).add_parser(
+        "build",
+        help="Build the image and measure its size and init time.",
+        description="Build the image and measure its size and init time. An image over budget fails.",
+    )
+    build.add_argument("--tag", default="stream-consumer:latest", help="Name of the image. Default: %(default)s.")
+    build.add_argument(
+        "--model",
+        default="",
+        metavar="LOCATION",
+        help="Model to bake in: a folder, s3://… or models:/name@alias. Default: no model.",
+    )
+    build.add_argument(
+        "--base", default="", metavar="IMAGE", help="Base image, best by digest. Default: the Dockerfile's."
+    )
+    build.add_argument("--platform", default="", help="linux/arm64 or linux/amd64. Default: this machine's.")
     finishes = build.add_mutually_exclusive_group()
-    for finish, what in {"doors": "with batch, worker, serve and the other commands", "training": "with train"}.items():
-        finishes.add_argument(f"--{finish}", dest="finish", action="store_const", const=finish, default="", help=what)
-    build.add_argument("--extra", action="append", default=[], help="an additional package, as for pip")
-    build.add_argument("--scikit-learn", default="", help="another minor version of scikit-learn, such as 1.5")
+    for finish, contents in _FINISHES.items():
+        finishes.add_argument(
+            f"--{finish}", dest="finish", action="store_const", const=finish, default="", help=contents
+        )
+    build.add_argument(
+        "--extra",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="Package to add, as a requirement of pip. May be repeated. Default: none.",
+    )
+    build.add_argument(
+        "--scikit-learn",
+        default="",
+        metavar="VERSION",
+        help="Minor version of scikit-learn, such as 1.5. Default: the locked version.",
+    )
     return parser
 
 

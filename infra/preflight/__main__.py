@@ -10,12 +10,20 @@ from infra.environment_names import named
 from infra.preflight.inspection import Deployment, passes
 from infra.publish import INFRA
 
+_DESCRIPTION = (
+    "Check the needs of a deployment. The exit code is 1 if a deployment would fail. See make preflight ENV=dev."
+)
+
 
 def main(arguments: Sequence[str]) -> int:
     """Print the findings about the environment and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m infra.preflight", description=__doc__)
-    parser.add_argument("environment", type=named)
-    parser.add_argument("--architecture", choices=sorted(ARCHITECTURES), help="architecture of the image")
+    parser = argparse.ArgumentParser(prog="python -m infra.preflight", description=_DESCRIPTION)
+    parser.add_argument("environment", type=named, metavar="ENVIRONMENT", help="Name of a folder in infra/envs.")
+    parser.add_argument(
+        "--architecture",
+        choices=sorted(ARCHITECTURES),
+        help="Architecture of the image. Default: the deployed architecture, or else this machine's.",
+    )
     options = parser.parse_args(arguments)
     root = INFRA / "envs" / options.environment
     return not passes(Deployment(root, options.architecture, os.environ.get("MODEL", "")), os.environ)

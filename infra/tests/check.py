@@ -552,9 +552,15 @@ def _in_parallel(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the checks, or bring the READMEs into step; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tools", type=Path, default=Path(), help="where checkov and trivy are, if not on the PATH")
-    parser.add_argument("--write-readmes", action="store_true", help="bring the READMEs into step with the code")
+    parser = argparse.ArgumentParser(
+        prog="python -m infra.tests.check",
+        description="Check infra/ with the real Terraform provider, without an account. A check without its tool is "
+        "skipped and never passes.",
+    )
+    parser.add_argument(
+        "--tools", type=Path, default=Path(), metavar="FOLDER", help="Folder of checkov and trivy. Default: the PATH."
+    )
+    parser.add_argument("--write-readmes", action="store_true", help="Write the tables of the READMEs, and stop.")
     options = parser.parse_args(arguments)
     if not shutil.which("terraform"):
         print("Terraform 1.11 or newer is needed: install it and try again")
