@@ -295,7 +295,7 @@ def main(arguments: Sequence[str]) -> int:
         target = Bootstrap(INFRA, name, *caller(), approve=bool(os.environ.get("APPROVE")))
         print(_told(target, bootstrap(target, github_origin(INFRA))))
     except (BotoCoreError, ClientError, ReleaseFailed) as fault:
-        print(fault, file=sys.stderr)
+        print(f"error: {fault}", file=sys.stderr)
         return 1
     return 0
 

@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _COMMANDS[options.command](_environment(options.environment), options)
     except (ContainerError, ReleaseFailed, SmokeTestFailed, StreamConsumerError, BotoCoreError, ClientError) as fault:
-        print(fault, file=sys.stderr)
+        print(f"error: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped: make smoke tests what is live now", file=sys.stderr)

@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         destroy(environment, lambda: approve or confirmed(f"Type {name} to destroy the rest: ", name))
     except (ReleaseFailed, BotoCoreError, ClientError) as fault:
-        print(fault, file=sys.stderr)
+        print(f"error: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped: destroyed resources are gone, and make destroy continues with the rest", file=sys.stderr)

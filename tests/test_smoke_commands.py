@@ -69,7 +69,7 @@ def test_a_smoke_test_alone_changes_nothing(rolling_back: SmokeTests) -> None:
 @pytest.mark.parametrize(
     ("end", "code", "said"),
     [
-        (SmokeTestFailed("no prediction came"), 1, "no prediction came\n"),
+        (SmokeTestFailed("no prediction came"), 1, "error: no prediction came\n"),
         (KeyboardInterrupt(), 130, "\nstopped: make smoke tests what is live now\n"),
     ],
     ids=["failed", "Ctrl-C"],

@@ -158,4 +158,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:], os.environ)
     except (ContainerError, OSError) as problem:  # OSError: no space, a read-only file system, no temporary folder
-        sys.exit(f"image: {problem}")
+        sys.exit(f"error: {problem}")

@@ -78,7 +78,7 @@ def test_slow_init_is_over_budget(tmp_path: Path) -> None:
     saved = archive(tmp_path / "saved.tar", b"a")
     code, _, err = image(tmp_path, tool=tool_for(saved, "echo 1.501"))
     assert code == 1
-    assert err == ("image: stream-consumer:latest is over budget: init takes 1.50 s at one vCPU, 1.5 allowed\n")
+    assert err == ("error: stream-consumer:latest is over budget: init takes 1.50 s at one vCPU, 1.5 allowed\n")
 
 
 def test_every_limit_that_is_passed_is_named() -> None:
@@ -128,7 +128,7 @@ def test_the_budget_grows_by_what_was_added_and_by_nothing_else() -> None:
 def test_a_package_that_is_none_is_a_clear_message(tmp_path: Path) -> None:
     code, _, err = image(tmp_path, "--extra", "-r a.txt", tool="exit 0")
     assert code == 1
-    assert err.startswith("image: EXTRA='-r a.txt' is not a package")
+    assert err.startswith("error: EXTRA='-r a.txt' is not a package")
 
 
 @pytest.mark.parametrize("finish", ["doors", "training"])
@@ -155,7 +155,7 @@ def test_an_image_has_one_finish(tmp_path: Path) -> None:
 def test_an_image_that_does_not_start_is_an_error(tmp_path: Path) -> None:
     saved = archive(tmp_path / "saved.tar", b"a")
     code, _, err = image(tmp_path, tool=tool_for(saved, "echo 'init failed: no model' >&2; exit 1"))
-    assert (code, err) == (1, "image: the image does not start: init failed: no model\n")
+    assert (code, err) == (1, "error: the image does not start: init failed: no model\n")
 
 
 def test_another_architecture_is_built_and_its_init_named_as_skipped(tmp_path: Path) -> None:
@@ -171,20 +171,20 @@ def test_an_architecture_that_nothing_emulates_is_refused_before_the_build(tmp_p
     code, out, err = image(tmp_path, "--platform", "linux/riscv64", tool=f"{tool}; exit 0")
     assert (code, out) == (1, "")
     assert err.startswith(
-        "image: podman builds for linux/amd64 here, not for linux/riscv64: install qemu-user-static and binfmt-support"
+        "error: podman builds for linux/amd64 here, not for linux/riscv64: install qemu-user-static and binfmt-support"
     )
 
 
 def test_no_container_tool_is_a_clear_message_and_not_a_traceback(tmp_path: Path) -> None:
     code, _, err = image(tmp_path, tool="echo no daemon >&2; exit 1")
     assert code == 1
-    assert err.startswith("image: no container tool works here (podman: no daemon)")
+    assert err.startswith("error: no container tool works here (podman: no daemon)")
 
 
 def test_a_missing_model_is_a_clear_message(tmp_path: Path) -> None:
     code, _, err = image(tmp_path, "--model", "/no/such/model", tool="exit 0")
     assert code == 1
-    assert err.startswith("image: there is no MLflow model at /no/such/model")
+    assert err.startswith("error: there is no MLflow model at /no/such/model")
 
 
 def test_a_model_without_the_packages_to_fetch_it_is_a_clear_message(tmp_path: Path) -> None:
