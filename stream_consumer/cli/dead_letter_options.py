@@ -1,4 +1,4 @@
-"""What the ``dead-letters`` commands share: which letters are meant, and what is said of an object that holds none."""
+"""Shared by the ``dead-letters`` commands: the choice of dead letters, and the report of foreign objects."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -57,7 +57,7 @@ def selection(
     until: str | None,
 ) -> "Selection":
     """
-    Return which letters the options mean.
+    Return the selection of dead letters by the options.
 
     Raises:
         UsageError: A time is none.
@@ -75,7 +75,7 @@ def selection(
 
 
 class Search:
-    """Finds letters in a bucket, names on standard error what holds none, and remembers that it had to."""
+    """Finds dead letters in a bucket, names foreign objects on standard error, and counts these."""
 
     def __init__(self, bucket: "DeadLetterBucket") -> None:
         self.passed_over = 0
@@ -84,7 +84,7 @@ class Search:
     def letters(
         self, selection: "Selection", keys: list[str] | None = None, read: Callable[[int], object] = lambda _: None
     ) -> Iterator["Letter"]:
-        """Yield the selected letters of the documents under *keys*, by default all; *read* is told of each document."""
+        """Yield the selected dead letters of the documents under *keys*, by default all. Call *read* per document."""
         from stream_consumer.operate.dead_letter_bucket import letters
 
         documents = self._bucket.documents(self._bucket.keys() if keys is None else keys)

@@ -1,4 +1,4 @@
-"""``dead-letters redrive``: letters go back on their stream."""
+"""``dead-letters redrive``: dead letters go back on their stream or topic."""
 
 import contextlib
 import difflib
@@ -147,7 +147,7 @@ def redrive(  # noqa: PLR0913 (each is an option)
 
 def _topics(kafka: str | None, topic: str | None, stream: str | None, *, tombstones: bool) -> "TopicTarget | None":
     """
-    Return where letters go on a cluster of Kafka, None if they go on streams.
+    Return the target of dead letters on a Kafka cluster, None if the target is a stream.
 
     Raises:
         UsageError: The options contradict each other.
@@ -217,7 +217,7 @@ def finishing(what: str) -> Iterator[Callable[[], bool]]:
 
 
 def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
-    """Show what would become of *letters*; how many would be refused."""
+    """Show the records that *letters* would become. Return the number of refused dead letters."""
     from stream_consumer.operate.preparation import Refused
 
     refused = would_go = 0
@@ -275,7 +275,7 @@ def _name(letter: "Letter") -> str:
 
 
 def _delete(store: "DeadLetterBucket", done: "Identities") -> None:
-    """Read the documents again and delete those of which every letter went back."""
+    """Read the documents again and delete each document with all of its dead letters redriven."""
     from stream_consumer.operate.redrive import delete_redriven
 
     keys = store.keys()
