@@ -34,7 +34,10 @@ def put(  # noqa: PLR0913 (each is an option)
         ),
     ],
     *,
-    stream: Annotated[str, typer.Option(help="Stream to put the events on, by name or ARN.")] = STREAM,
+    stream: Annotated[
+        str | None,
+        typer.Option(help=f"Stream to put the events on, by name or ARN. Default: {STREAM}.", show_default=False),
+    ] = None,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.Topic = None,
     rate: options.Rate = None,
@@ -57,6 +60,7 @@ def put(  # noqa: PLR0913 (each is an option)
 
     spoiled = options.share(malformed)
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
+    stream = stream or STREAM
     if _are_lines(rides):
         made = _own_events(rides, limit, spoiled, seed, options.envelope_names(None, id_field, None).get("id"))
     else:

@@ -28,7 +28,9 @@ _STREAM = "ride_events"
 
 def replay(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of ride events, by name or ARN.")] = _STREAM,
+    stream: Annotated[
+        str | None, typer.Option(help=f"Stream of ride events, by name or ARN. Default: {_STREAM}.", show_default=False)
+    ] = None,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.Topic = None,
     start: Annotated[
@@ -99,6 +101,7 @@ def replay(  # noqa: PLR0913 (each is an option)
     if output_topic is not None and kafka is None:
         raise UsageError(f"--output-topic {output_topic}: name the cluster, too, with --kafka BROKERS")
     name = kafka_options.chosen_topic(kafka, topic, stream, _STREAM)
+    stream = stream or _STREAM
     find_clients = options.aws if name is None else kafka_options.clients
     clients = find_clients(endpoint_url, region, profile)
     with _source(clients, kafka, name, stream, Wanted(start, until, output_stream, output_topic)) as source:

@@ -26,7 +26,9 @@ STREAM = "ride_predictions"
 
 def tail(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(help="Stream of predictions, by name or ARN.")] = STREAM,
+    stream: Annotated[
+        str | None, typer.Option(help=f"Stream of predictions, by name or ARN. Default: {STREAM}.", show_default=False)
+    ] = None,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.Topic = None,
     start: Annotated[
@@ -59,6 +61,7 @@ def tail(  # noqa: PLR0913 (each is an option)
     from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
 
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
+    stream = stream or STREAM
     if raw and name is None:
         raise UsageError("--raw is for topics: name their cluster with --kafka BROKERS")
     envelope = Envelope(**options.envelope_names(None, id_field, prediction_field))
