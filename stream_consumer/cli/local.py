@@ -1,21 +1,39 @@
-"""``local``: the embedded Kinesis and S3, kept running, and a broker of Kafka."""
+"""``local``: the embedded Kinesis, S3 and SQS, kept running, and a broker of Kafka."""
 
 import contextlib
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_consumer.cli.terminal import Terminal
+from stream_consumer.cli.terminal import Terminal, say
+from stream_consumer.errors import LocalPlatformError
 
-app = typer.Typer(name="local", help="Kinesis and S3 on this machine.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+app = typer.Typer(name="local", help="Kinesis, S3 and SQS on this machine.", no_args_is_help=True)
+
+_PORT = 4566
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 for any free one.")]
+KafkaPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=65_535, help="Port of a broker of Kafka, such as 9092; 0 for any free one. Default: no broker."
+    ),
+]
+Streams = Annotated[list[str] | None, typer.Option("--stream", help="Streams to create; may be repeated.")]
+Buckets = Annotated[list[str] | None, typer.Option("--bucket", help="Buckets to create; may be repeated.")]
 
 _HELP = """\
-Kinesis and S3 are up on {url} (Ctrl-C stops them).
+Kinesis, S3 and SQS are up on {url} (Ctrl-C stops them).
 In another terminal:
 
-  export AWS_ENDPOINT_URL={url} AWS_DEFAULT_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  export AWS_CBOR_DISABLE=true CBOR_ENABLED=false  # Java clients, SDK 1 and 2
+{exports}
+
+or, which is the same:
+
+  eval "$(stream-consumer local env{options})"
 
 A ride, by the AWS CLI (`stream-consumer put FILE` puts the rides of a file):
 
@@ -27,15 +45,18 @@ A ride, by the AWS CLI (`stream-consumer put FILE` puts the rides of a file):
 Predictions, by the model that `make demo` leaves or by one of your own:
 
   export MODEL_LOCATION=models:/ride-duration@champion
-  export DEAD_LETTER_BUCKET={bucket} PREDICTIONS_STREAM_NAME={output}
   stream-consumer consume --stream {input} --drain
   stream-consumer tail --stream {output} --from TRIM_HORIZON --no-follow
+
+Predictions of the files below s3://{objects}/{prefix} (docs/worker.md):
+
+  curl --upload-file FILE {url}/{objects}/{prefix}
+  stream-consumer worker --exit-when-empty
 """
 
 _KAFKA_HELP = """\
 A broker of Kafka is on {brokers}, with topics called as the streams:
 
-  export KAFKA_BROKERS={brokers} KAFKA_AUTHENTICATION=plaintext
   stream-consumer put FILE --kafka {brokers} --topic {input}
   PREDICTIONS_TOPIC={output} PREDICTIONS_STREAM_NAME= \\
       stream-consumer consume --kafka {brokers} --topic {input} \\
@@ -48,35 +69,106 @@ A broker of Kafka is on {brokers}, with topics called as the streams:
 @app.command("up")
 def up(
     *,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 for any free one.")] = 4566,
+    port: Port = _PORT,
     shards: Annotated[int, typer.Option(min=1, max=500, help="Shards of each stream.")] = 2,
-    stream: Annotated[list[str] | None, typer.Option(help="Streams to create; may be repeated.")] = None,
-    bucket: Annotated[list[str] | None, typer.Option(help="Buckets to create; may be repeated.")] = None,
-    kafka_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=65_535, help="Port of a broker of Kafka, such as 9092; 0 for any free one. Default: no broker."
-        ),
-    ] = None,
+    stream: Streams = None,
+    bucket: Buckets = None,
+    kafka_port: KafkaPort = None,
 ) -> None:
     """
-    Run Kinesis and S3 on loopback until Ctrl-C.
+    Run Kinesis, S3 and SQS on loopback until Ctrl-C.
 
-    They hold the streams and the bucket that the other commands expect by default. With --kafka-port a broker of Kafka
-    runs, too. It has topics of the same names.
+    They hold the streams and the bucket that the other commands expect by default, and a queue that tells of objects
+    for the worker. With --kafka-port a broker of Kafka runs, too. It has topics of the same names.
     """
-    from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+    from stream_consumer.local.demo.object_queue import OBJECTS, PREFIX, make_object_queue
 
-    streams, buckets = stream or [INPUT_STREAM, OUTPUT_STREAM], bucket or [BUCKET]
-    output = [*streams, OUTPUT_STREAM][1]
+    streams, buckets = _names(stream, bucket)
     with contextlib.ExitStack() as stack:
         aws = stack.enter_context(EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=buckets))
-        text = _HELP.format(url=aws.endpoint_url, input=streams[0], output=output, bucket=buckets[0])
+        queue, brokers = make_object_queue(aws.clients()), None
         if kafka_port is not None:
             from stream_consumer.local.demo.embedded_kafka import embedded_kafka
 
             brokers = stack.enter_context(embedded_kafka(dict.fromkeys(streams, shards), kafka_port))
-            text += "\n" + _KAFKA_HELP.format(brokers=brokers, input=streams[0], output=output)
+        exports = _exports(aws.environment, streams, buckets, queue, brokers)
+        text = _HELP.format(
+            url=aws.endpoint_url,
+            options=_options(aws.endpoint_url, stream, bucket, brokers),
+            exports="\n".join(f"  {line}" for line in exports),
+            input=streams[0],
+            output=streams[1],
+            objects=OBJECTS,
+            prefix=PREFIX,
+        )
+        if brokers:
+            text += "\n" + _KAFKA_HELP.format(brokers=brokers, input=streams[0], output=streams[1])
         Terminal().print(text, soft_wrap=True)
         aws.wait()
+
+
+@app.command("env")
+def env(*, port: Port = _PORT, stream: Streams = None, bucket: Buckets = None, kafka_port: KafkaPort = None) -> None:
+    """
+    Print the variables of a running local up, for a shell.
+
+    Give the options of local up, if you gave it any:
+
+    eval "$(stream-consumer local env)"
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from stream_consumer.aws.clients import connect
+    from stream_consumer.local.demo.embedded_aws import HOST, environment_of
+    from stream_consumer.local.demo.object_queue import object_queue
+
+    url = f"http://{HOST}:{port}"
+    environment = environment_of(url)
+    try:
+        queue = object_queue(connect(environ={}, endpoint_url=url, region=environment["AWS_DEFAULT_REGION"]))
+    except (BotoCoreError, ClientError) as error:
+        raise LocalPlatformError(
+            f"stream-consumer local up does not run on {url}: start it in another terminal, or give its --port"
+        ) from error
+    streams, buckets = _names(stream, bucket)
+    for line in _exports(environment, streams, buckets, queue, f"{HOST}:{kafka_port}" if kafka_port else None):
+        say(line)
+
+
+def _options(url: str, streams: "Sequence[str] | None", buckets: "Sequence[str] | None", brokers: str | None) -> str:
+    """Return the options that `local env` needs for what `local up` has created."""
+    port, kafka_port = url.rpartition(":")[2], (brokers or "").rpartition(":")[2]
+    given = [("--port", port)] if port != str(_PORT) else []
+    given += [("--stream", name) for name in streams or ()] + [("--bucket", name) for name in buckets or ()]
+    given += [("--kafka-port", kafka_port)] if kafka_port else []
+    return "".join(f" \\\n      {name} {shlex.quote(value)}" for name, value in given)
+
+
+def _names(streams: "Sequence[str] | None", buckets: "Sequence[str] | None") -> tuple[list[str], list[str]]:
+    """Return the names of the streams, input and output first, and of the buckets."""
+    from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
+
+    named = list(streams or [INPUT_STREAM])
+    return named + ([OUTPUT_STREAM] if len(named) == 1 else []), list(buckets or [BUCKET])
+
+
+def _exports(
+    environment: "Mapping[str, str]",
+    streams: "Sequence[str]",
+    buckets: "Sequence[str]",
+    queue: str,
+    brokers: str | None,
+) -> list[str]:
+    """Return the lines that a shell takes, for all that the commands read from variables."""
+    aws = {name: environment[name] for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")}
+    keys = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    java = {"AWS_CBOR_DISABLE": "true", "CBOR_ENABLED": "false"}
+    names = {"DEAD_LETTER_BUCKET": buckets[0], "PREDICTIONS_STREAM_NAME": streams[1]}
+    kafka = {"KAFKA_BROKERS": brokers, "KAFKA_AUTHENTICATION": "plaintext"} if brokers else {}
+    lines = [_export(aws), _export(keys), f"{_export(java)}  # Java clients, SDK 1 and 2", _export(names)]
+    return [*lines, _export({"QUEUE_URL": queue}), *([_export(kafka)] if kafka else [])]
+
+
+def _export(variables: "Mapping[str, str]") -> str:
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
