@@ -90,7 +90,7 @@ def _figures(outcome: Outcome) -> Iterator[str]:
         (
             "Put-to-prediction latency",
             _latencies,
-            "Share of predictions that were read within so long after the put of their record.",
+            "The share of predictions that were read within this time after the put of their record.",
         ),
         ("Latency over the run", _latency_over_time, "A line that climbs is a consumer that falls behind."),
     ]
