@@ -175,11 +175,11 @@ def consume(
     client: Any = connect(asked.connection, asked.group, {**callbacks, **_session(asked)}, member.on_reset)
     try:
         keys = partitions_of(asking, asked.topics)
-        with contextlib.suppress(TopicUnusable):  # a group that is being formed may not answer
-            on_start(len(keys), len(committed_of(asking, keys, _START_SECONDS)))
         known = partial(committed_of, asking), partial(fetched_end, client)
         there = partial(partitions_of, asking, asked.topics)
         drain = Drain(ends_of(asking, keys), *known, there=there) if asked.drain else None
+        with contextlib.suppress(TopicUnusable):  # a group that is being formed may not answer
+            on_start(len(keys), len(committed_of(asking, keys, _START_SECONDS)))
         begin(asking, keys, asked.start)
         client.subscribe(
             list(asked.topics), on_assign=member.on_assign, on_revoke=member.on_revoke, on_lost=member.on_lost
