@@ -140,6 +140,7 @@ def consume(  # noqa: PLR0913 (each is an option)
         report_batch_item_failures=report_batch_item_failures,
         tumbling_window_in_seconds=tumbling_window,
     )
+    kept = options.written("--checkpoint", checkpoint) if checkpoint else None
     clients = options.aws(endpoint_url, region, profile)
     os.environ.update(options.environment(clients))
     runs_as = FunctionConfig(function, timeout_seconds=timeout, memory_mb=memory, region=clients.session.region_name)
@@ -148,7 +149,7 @@ def consume(  # noqa: PLR0913 (each is an option)
         function=runs_as,
         runtime=runtime,
         on_failure=on_failure,
-        checkpoint=checkpoint,
+        checkpoint=kept,
         poll_seconds=poll,
         drain=drain,
     )

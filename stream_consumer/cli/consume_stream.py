@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream_consumer.cli import options
 from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.function_log import FunctionLog
 from stream_consumer.cli.terminal import complain, hint
@@ -108,7 +107,7 @@ def _checkpoints(asked: Consumption, arn: str) -> Checkpoints:
     if asked.checkpoint is None:
         complain(f"{stream} from {start}, as at the next start: --checkpoint FILE is not given")
         return MemoryCheckpoints()
-    checkpoints = FileCheckpoints(options.written("--checkpoint", asked.checkpoint))
+    checkpoints = FileCheckpoints(asked.checkpoint)
     if checkpoints.load(arn) is None:
         complain(f"{stream} from {start}: the checkpoint file {asked.checkpoint} is new")
     else:
