@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 app = typer.Typer(name="local", help="Kinesis, S3 and SQS on this machine.", no_args_is_help=True)
 
 _PORT = 4566
-Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 for any free one.")]
-KafkaPort = Annotated[
-    int | None,
-    typer.Option(
-        min=0, max=65_535, help="Port of a broker of Kafka, such as 9092; 0 for any free one. Default: no broker."
-    ),
+Streams = Annotated[
+    list[str] | None,
+    typer.Option("--stream", help="Stream; may be repeated: the input first, the output second."),
 ]
-Streams = Annotated[list[str] | None, typer.Option("--stream", help="Streams to create; may be repeated.")]
-Buckets = Annotated[list[str] | None, typer.Option("--bucket", help="Buckets to create; may be repeated.")]
+Buckets = Annotated[
+    list[str] | None, typer.Option("--bucket", help="Bucket; may be repeated: the first is for dead letters.")
+]
 
 _HELP = """\
 Kinesis, S3 and SQS are up on {url} (Ctrl-C stops them).
@@ -69,11 +67,16 @@ A broker of Kafka is on {brokers}, with topics called as the streams:
 @app.command("up")
 def up(
     *,
-    port: Port = _PORT,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 for any free one.")] = _PORT,
     shards: Annotated[int, typer.Option(min=1, max=500, help="Shards of each stream.")] = 2,
     stream: Streams = None,
     bucket: Buckets = None,
-    kafka_port: KafkaPort = None,
+    kafka_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Port of a broker of Kafka, such as 9092; 0 for any free one. Default: no broker."
+        ),
+    ] = None,
 ) -> None:
     """
     Run Kinesis, S3 and SQS on loopback until Ctrl-C.
@@ -109,7 +112,15 @@ def up(
 
 
 @app.command("env")
-def env(*, port: Port = _PORT, stream: Streams = None, bucket: Buckets = None, kafka_port: KafkaPort = None) -> None:
+def env(
+    *,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of local up.")] = _PORT,
+    stream: Streams = None,
+    bucket: Buckets = None,
+    kafka_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Port of its broker of Kafka. Default: no broker.")
+    ] = None,
+) -> None:
     """
     Print the variables of a running local up, for a shell.
 
