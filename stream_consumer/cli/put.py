@@ -60,7 +60,7 @@ def put(  # noqa: PLR0913 (each is an option)
 
     spoiled = options.share(malformed)
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
-    stream = stream or STREAM
+    stream = STREAM if stream is None else stream
     if _are_lines(rides):
         made = _own_events(rides, limit, spoiled, seed, options.envelope_names(None, id_field, None).get("id"))
     else:

@@ -101,7 +101,7 @@ def replay(  # noqa: PLR0913 (each is an option)
     if output_topic is not None and kafka is None:
         raise UsageError(f"--output-topic {output_topic}: name the cluster, too, with --kafka BROKERS")
     name = kafka_options.chosen_topic(kafka, topic, stream, _STREAM)
-    stream = stream or _STREAM
+    stream = _STREAM if stream is None else stream
     find_clients = options.aws if name is None else kafka_options.clients
     clients = find_clients(endpoint_url, region, profile)
     with _source(clients, kafka, name, stream, Wanted(start, until, output_stream, output_topic)) as source:

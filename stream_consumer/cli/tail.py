@@ -61,7 +61,7 @@ def tail(  # noqa: PLR0913 (each is an option)
     from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
 
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
-    stream = stream or STREAM
+    stream = STREAM if stream is None else stream
     if raw and name is None:
         raise UsageError("--raw is for topics: name their cluster with --kafka BROKERS")
     envelope = Envelope(**options.envelope_names(None, id_field, prediction_field))
