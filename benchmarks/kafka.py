@@ -27,6 +27,7 @@ from benchmarks.contestants import Setup, native
 from benchmarks.workload import workload
 from stream_consumer.composition import compose
 from stream_consumer.consumer import BatchResult
+from stream_consumer.contract.record import Record
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import Member, Pace
 from stream_consumer.group.partitions import PartitionKey
@@ -74,8 +75,8 @@ class Clock:
         self._report(result)
         self.records += result.settled
 
-    def failed(self, error: Exception, records: int) -> None:
-        raise WrongResult(f"a batch of {records} failed") from error
+    def failed(self, error: Exception, records: Sequence[Record], _seconds: float) -> None:
+        raise WrongResult(f"a batch of {len(records)} failed") from error
 
     def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
         if change == "assigned" and keys:

@@ -1,8 +1,11 @@
 """The real server with a real model and a token, and the tools beside this interpreter."""
 
+import json
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,3 +31,25 @@ def url(server: Server) -> str:
 @pytest.fixture(scope="session")
 def tools() -> Path:
     return Path(sys.executable).parent
+
+
+Looks = Callable[[object], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def looks_at() -> Looks:
+    """Return what looks at a page in a browser, narrow and wide, light and dark, and has axe-core read it."""
+
+    def look(page: object) -> list[dict[str, Any]]:
+        done = subprocess.run(  # noqa: S603 (ours)
+            ["node", str(Path(__file__).with_name("pages.mjs")), str(page)],  # noqa: S607 (as make finds it)
+            check=False,
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        seen: list[dict[str, Any]] = json.loads(done.stdout)
+        return seen
+
+    return look

@@ -1,12 +1,10 @@
 """The monitoring report in a real headless Chromium: narrow and wide, light and dark, checked by axe-core."""
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from integration_tests.web.conftest import Looks
 from stream_consumer.archive.layout import archive_at
 from stream_consumer.batch.storage import Stores
 from stream_consumer.reporting.collect import collect
@@ -14,11 +12,9 @@ from stream_consumer.reporting.page import render
 from tests.monitor.test_lambda_function import MODEL, rides
 from tests.reporting.days import TODAY, days, errors, profile_of, put_result, put_window
 
-PROGRAM = Path(__file__).with_name("pages.mjs")
-
 
 @pytest.fixture(scope="module")
-def looks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def looks(looks_at: Looks, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What a browser saw of a page with all that there can be, of which some rings."""
     folder = tmp_path_factory.mktemp("report")
     for number, day in enumerate(days(8)):
@@ -30,16 +26,7 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     at = [archive_at(str(folder / name)) for name in ("profiles", "results")]
     page = folder / "monitor.html"
     page.write_text(render(collect(Stores(), MODEL, days(8), *at, today=TODAY)))
-    done = subprocess.run(  # noqa: S603 (ours)
-        ["node", str(PROGRAM), str(page)],  # noqa: S607 (as make finds it)
-        check=False,
-        text=True,
-        capture_output=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    seen: list[dict[str, Any]] = json.loads(done.stdout)
-    return seen
+    return looks_at(page)
 
 
 def test_it_fits_a_telephone_and_a_screen(looks: list[dict[str, Any]]) -> None:

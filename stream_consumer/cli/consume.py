@@ -1,33 +1,17 @@
 """``consume``: a stream through a Lambda function on this machine, or topics through the same consumer without it."""
 
-import contextlib
-import functools
 import os
-import re
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from stream_consumer.cli import kafka_options, options
-from stream_consumer.cli.terminal import hint, say
 from stream_consumer.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from stream_consumer.aws.clients import Clients
-    from stream_consumer.cli.function_log import FunctionLog
-    from stream_consumer.local.mapping.events import Event
-    from stream_consumer.local.mapping.on_failure import OnFailureDestination
-    from stream_consumer.local.runtime.functions import Function, FunctionConfig
-
-
 OWN_HANDLER = "stream_consumer.lambda_function.lambda_handler"
-_TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d+:.+")
-
 
 _OF_BOTH = {
-    *("starting_position", "batch_size", "batching_window", "timeout", "drain"),
+    *("starting_position", "batch_size", "batching_window", "timeout", "drain", "as_json"),
     *("endpoint_url", "region", "profile"),
 }
 _OF_KAFKA = {"kafka", "topic", "group", "session_timeout", "health_port", "health_host"}
@@ -98,6 +82,9 @@ def consume(  # noqa: PLR0913 (each is an option)
     drain: Annotated[
         bool, typer.Option("--drain", help="Stop as soon as all records of the stream are consumed.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print batches and the total as JSON lines, as into a file or a pipe.")
+    ] = False,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.Topics = None,
     group: Annotated[
@@ -139,13 +126,16 @@ def consume(  # noqa: PLR0913 (each is an option)
 
     The Lambda function runs on this machine. The options from --starting-position to --on-failure belong to the event
     source mapping and have the names of AWS. The settings of the function are environment variables, as on Lambda:
-    MODEL_LOCATION, PREDICTIONS_STREAM_NAME and the rest of docs/settings.md. Standard output gets the log lines of the
-    function, and standard error the events of the mapping. A terminal shows the first log lines in short and a summary
-    of the metrics. Ctrl-C finishes the current batch and stops.
+    MODEL_LOCATION, PREDICTIONS_STREAM_NAME and the rest of docs/settings.md. Standard output gets a line per batch and
+    a total at the end, and in a file or a pipe JSON lines. Standard error gets the log lines of the function and the
+    events of the mapping. A terminal shows the first log lines in short. Ctrl-C or SIGTERM finishes the current batch,
+    prints the total and stops.
 
     With --kafka this process joins a consumer group and runs no function. Offsets are committed after their records
     are settled. Set KAFKA_AUTHENTICATION and the further variables of docs/kafka.md to authenticate at the brokers.
     """
+    from stream_consumer.cli.function_log import watched
+
     if kafka is not None:
         _refuse_others(context, _OF_BOTH | _OF_KAFKA, "goes with Kinesis, and not with --kafka")
         from stream_consumer.cli.consume_kafka import Group, consume_topics, session
@@ -163,14 +153,12 @@ def consume(  # noqa: PLR0913 (each is an option)
             health_host=health_host,
             health_port=health_port,
         )
-        with _log() as log:
+        with watched(as_json=as_json) as log:
             consume_topics(asked, session(endpoint_url, region, profile), log)
         return
     _refuse_others(context, set(context.params) - _OF_KAFKA, "goes with --kafka")
-    from stream_consumer.kinesis.shard_reader import list_shards, stream_arn
-    from stream_consumer.local.mapping.checkpoints import FileCheckpoints
-    from stream_consumer.local.mapping.config import MappingConfig, Pace
-    from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
+    from stream_consumer.cli.consume_stream import Consumption, consume_stream
+    from stream_consumer.local.mapping.config import MappingConfig
     from stream_consumer.local.runtime.functions import FunctionConfig
 
     start = options.start_at("--starting-position", starting_position)
@@ -189,28 +177,21 @@ def consume(  # noqa: PLR0913 (each is an option)
         report_batch_item_failures=report_batch_item_failures,
         tumbling_window_in_seconds=tumbling_window,
     )
-    checkpoints = FileCheckpoints(options.written("--checkpoint", checkpoint)) if checkpoint else None
+    kept = options.written("--checkpoint", checkpoint) if checkpoint else None
     clients = options.aws(endpoint_url, region, profile)
-    destination = _destination(on_failure, clients)
     os.environ.update(options.environment(clients))
     runs_as = FunctionConfig(function, timeout_seconds=timeout, memory_mb=memory, region=clients.session.region_name)
-    shards = len(list_shards(clients.kinesis, stream_arn(clients.kinesis, stream)))
-    with (
-        _log() as log,
-        _function(runs_as, log, runtime=runtime, environments=shards * parallelization_factor) as called,
-    ):
-        mapping = EventSourceMapping(
-            clients.kinesis,
-            called,
-            config,
-            on_failure=destination,
-            observer=functools.partial(_narrate, log),
-            checkpoints=checkpoints,
-            pace=Pace(poll_seconds=poll),
-        )
-        if drain:
-            mapping.drain()
-        mapping.run()
+    wanted = Consumption(
+        mapping=config,
+        function=runs_as,
+        runtime=runtime,
+        on_failure=on_failure,
+        checkpoint=kept,
+        poll_seconds=poll,
+        drain=drain,
+    )
+    with watched(as_json=as_json) as log:
+        consume_stream(wanted, clients, log)
 
 
 def _refuse_others(context: typer.Context, known: set[str], why: str) -> None:
@@ -228,83 +209,3 @@ def _refuse_others(context: typer.Context, known: set[str], why: str) -> None:
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-@contextlib.contextmanager
-def _log() -> "Iterator[FunctionLog | None]":
-    """Give the log that a terminal shows, or None where all of the function's log lines go out."""
-    from stream_consumer.cli.function_log import Lines, escaped_output, is_terminal, watched
-
-    if not is_terminal():
-        with escaped_output():
-            yield None
-        return
-    with watched() as log, escaped_output(), contextlib.redirect_stdout(Lines(log.take)):
-        yield log
-
-
-@contextlib.contextmanager
-def _function(
-    config: "FunctionConfig", log: "FunctionLog | None", *, runtime: bool, environments: int
-) -> "Iterator[Function]":
-    """
-    Give the function, in this process or in processes of its own, with this process's environment.
-
-    Raises:
-        LocalPlatformError: It does not start; it would only be retried for ever.
-    """
-    from stream_consumer.local.runtime.functions import EMPTY_BATCH, InProcessFunction, started
-
-    if runtime:
-        from stream_consumer.local.runtime.worker_pool import RuntimeFunction
-
-        take = log.take if log else say
-        with RuntimeFunction(config, environments=environments, environment=dict(os.environ), log=take) as function:
-            started(function.warm_up())
-            yield function
-        return
-    with InProcessFunction(config) as in_process:
-        if config.handler == OWN_HANDLER:
-            started(in_process.invoke(EMPTY_BATCH).error)
-        yield in_process
-
-
-def _destination(text: str | None, clients: "Clients") -> "OnFailureDestination | None":
-    from stream_consumer.local.mapping.on_failure import S3Destination, SnsDestination, SqsDestination
-
-    if text is None:
-        return None
-    if text.startswith("s3://"):
-        return S3Destination(clients.s3, text.removeprefix("s3://").rstrip("/"))
-    if text.startswith(("http://", "https://")):
-        return SqsDestination(clients.sqs, text)
-    if _TOPIC.fullmatch(text):
-        return SnsDestination(clients.sns, text)
-    raise UsageError(f"--on-failure {text}: wanted s3://BUCKET, an SQS queue's URL or an SNS topic's ARN")
-
-
-def _narrate(log: "FunctionLog | None", event: "Event") -> None:
-    """Say what an operator should know; silence is success."""
-    from stream_consumer.contract.timestamps import iso_seconds
-    from stream_consumer.local.mapping import events
-
-    if log:
-        log(event)
-    match event:
-        case events.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
-            error = invocation.error
-            hint(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
-            for frame in error.stack_trace:
-                for line in frame.splitlines():
-                    hint(line)
-        case events.GivenUp(shard_id=shard, records=records, condition=condition):
-            hint(f"{shard}: {records} records discarded: {condition}")
-        case events.WindowLost(shard_id=shard, start=start, end=end, condition=condition):
-            span = f"{iso_seconds(start)} to {iso_seconds(end)}"
-            hint(f"{shard}: the state of the window from {span} is lost: {condition}")
-        case events.ReadingFailed(shard_id=shard, reason=reason):
-            hint(f"{shard}: read failed, trying again: {reason}")
-        case events.DeliveryFailed(shard_id=shard, reason=reason):
-            hint(f"{shard}: the on-failure destination did not take a document, trying again: {reason}")
-        case _:
-            pass

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from stream_consumer.aws.clients import default_session
 from stream_consumer.cli import kafka_options, options
+from stream_consumer.cli.batch_lines import Batch
 from stream_consumer.cli.signals import asking
-from stream_consumer.cli.terminal import hint
+from stream_consumer.cli.terminal import complain, hint
 from stream_consumer.composition import Composition, compose
 from stream_consumer.consumer import BatchResult
+from stream_consumer.contract.record import Record
 from stream_consumer.errors import UsageError
 from stream_consumer.group.client import StartOfGroup, check_topics
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import OUT_OF_RANGE, Member, Pace
 from stream_consumer.kafka_settings import KafkaSettings
-from stream_consumer.local.mapping.events import Checkpointed, Invoked, ShardStarted
-from stream_consumer.local.runtime.functions import FunctionError, Invocation
 from stream_consumer.settings import Settings
 from stream_consumer.telemetry import Telemetry, telemetry
 from stream_consumer.worker.shutdown import Shutdown
@@ -95,7 +95,7 @@ def session(endpoint_url: str | None, region: str | None, profile: str | None) -
     return clients.session
 
 
-def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None") -> None:
+def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog") -> None:
     """
     Consume until SIGTERM or Ctrl-C, or with ``--drain`` until everything is settled.
 
@@ -135,7 +135,29 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog | None"
             poll_seconds=pace.silence_seconds,
         )
         hint(f"waiting for partitions of {', '.join(asked.topics)} in the group {asked.group}")
-        consume(subscription, member, shutdown, watch.trouble)
+
+        def tell(partitions: int, committed: int) -> None:
+            complain(_start(asked, partitions, committed))
+
+        consume(subscription, member, shutdown, watch.trouble, tell)
+
+
+def _start(asked: Group, partitions: int, committed: int) -> str:
+    """Say where the group begins, which has committed an offset in *committed* of *partitions*."""
+    start = {
+        "TRIM_HORIZON": "the oldest record",
+        "EARLIEST": "the oldest record",
+        "LATEST": "the records that come now",
+    }
+    first = start.get(asked.starting_position.upper(), f"the records of {asked.starting_position} on")
+    if committed == partitions:
+        return f"the group {asked.group} goes on from its committed offsets"
+    if committed == 0:
+        return f"the group {asked.group} is new here and begins with {first}"
+    return (
+        f"the group {asked.group} goes on from its committed offsets in {committed} of {partitions} partitions, and "
+        f"begins with {first} in the others"
+    )
 
 
 def _check_output(asked: Group, output: KafkaSettings) -> None:
@@ -166,7 +188,7 @@ class _Scoring:
 class _Watch:
     """Tells people, logs and Prometheus what the member does."""
 
-    def __init__(self, report: Telemetry, log: "FunctionLog | None") -> None:
+    def __init__(self, report: Telemetry, log: "FunctionLog") -> None:
         self.member: Member | None = None
         self.metrics: GroupMetrics | None = None
         self._report = report
@@ -184,6 +206,7 @@ class _Watch:
 
     def loaded(self, model: "Model") -> None:
         self._report.started(model)
+        self._log.begin()
         if self.metrics:
             self.metrics.loaded(model)
 
@@ -191,23 +214,18 @@ class _Watch:
         self._report.invoked(result, None, time.time())
         if self.metrics:
             self.metrics.decided(result, seconds)
-        if self._log:
-            self._log(Invoked("", len(result.records), Invocation(""), seconds, 0.0))
-            self._log(Checkpointed("", result.settled, ""))
+        self._log.settled(_batch(result.records, seconds, result))
 
-    def failed(self, error: Exception, records: int) -> None:
+    def failed(self, error: Exception, records: Sequence[Record], seconds: float) -> None:
         if self.metrics:
-            self.metrics.failed(records)
-        failure = FunctionError(type(error).__name__, str(error))
-        if self._log:
-            self._log(Invoked("", records, Invocation("", error=failure), 0.0, 0.0))
-        self._tell(f"batch with {records} records failed, trying again: {failure.error_type}: {failure.message}")
+            self.metrics.failed(len(records))
+        failure = f"{type(error).__name__}: {error}"
+        self._log.settled(_batch(records, seconds, failure))
+        self._tell(f"batch with {len(records)} records failed, trying again: {failure}")
 
     def moved(self, change: str, keys: "Sequence[PartitionKey]", owned: int) -> None:
         if self.metrics:
             self.metrics.moved(change, keys, owned)
-        if self._log and change == "assigned":
-            self._log(ShardStarted(""))
         names = ", ".join(f"{key.topic}-{key.number}" for key in sorted(keys))
         hint(f"partitions {change}: {names or 'none'}; {owned} in all")
 
@@ -231,6 +249,22 @@ class _Watch:
         if now - self._said.get(line, -math.inf) >= _QUIET_SECONDS:
             self._said[line] = now
             hint(line)
+
+
+def _batch(records: Sequence[Record], seconds: float, outcome: BatchResult | str) -> Batch:
+    """Return a batch with its result or, if it failed as a whole, with its error."""
+    sources, milliseconds = sorted({record.shard or "" for record in records}), round(seconds * 1000, 1)
+    if isinstance(outcome, str):
+        unsettled = len(records)
+        return Batch(sources=sources, records=unsettled, unsettled=unsettled, milliseconds=milliseconds, error=outcome)
+    return Batch(
+        sources=sources,
+        records=len(records),
+        predicted=outcome.published,
+        dead_letters=outcome.dead_letters_written,
+        unsettled=outcome.unsettled,
+        milliseconds=milliseconds,
+    )
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """
-What a person at a terminal sees of a function: its first log lines, how far it is, and a summary.
+The log of a function that ``consume`` runs: its lines on standard error, and its batches on standard output.
 
-The rule: only a terminal gets lines other than the function's own. A file or a pipe gets each line, escaped.
+The rule: standard output has nothing but batches and the total. A file or a pipe on standard error gets each log line,
+escaped. A terminal gets the first few in short.
 """
 
 import contextlib
@@ -10,26 +11,23 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TextIO
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, TextIO
 
-from rich.table import Table
-
-from stream_consumer.cli.progress import stages
-from stream_consumer.cli.terminal import Terminal, hint, say
+from stream_consumer.cli.batch_lines import Batch, Total
+from stream_consumer.cli.terminal import hint, say
 from stream_consumer.local.demo.function_metrics import MetricsTally
-from stream_consumer.local.mapping.events import Event, Tally
-from stream_consumer.training.progress import Progress
+from stream_consumer.local.mapping.events import Event, Invoked, Tally
+
+if TYPE_CHECKING:
+    from stream_consumer.local.runtime.functions import Function, Invocation
 
 MOST_LINES = 10
-"""A person reads the first log lines and then the summary."""
+"""A person reads the first log lines and then the batches."""
 
 _LEFT_OUT = {"level", "message", "location", "timestamp", "service", "request_id"}
-
-
-def is_terminal() -> bool:
-    """Return whether a person reads both standard output and standard error."""
-    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 class Lines(io.TextIOBase):
@@ -65,65 +63,90 @@ def escaped_output() -> Iterator[None]:
 
 
 class FunctionLog(Tally):
-    """Observes a mapping and takes its function's log lines, for a person at a terminal."""
+    """
+    Observes a consumer and takes its function's log lines.
 
-    def __init__(self, progress: Progress) -> None:
+    Standard output gets a line for each batch and the total, as JSON if a program reads them. Standard error gets the
+    log lines: all of them, or the first few in short if a person reads them.
+    """
+
+    def __init__(self, output: TextIO, *, as_json: bool, in_short: bool) -> None:
         super().__init__()
-        self._progress = progress
+        self._output = output
+        self._as_json = as_json
+        self._in_short = in_short
         self._metrics = MetricsTally()
+        self._call = threading.local()
+        """The metrics of the invocation that this thread has made last."""
+        self._metrics_by_request: dict[str, dict[str, float]] = {}
         self._lines = 0
+        self._is_begun = False
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
-        self._progress(f"consuming: {self.counts.records_settled:,} records")
+        if isinstance(event, Invoked) and not event.invocation.throttled:
+            metrics = self._metrics_by_request.pop(event.invocation.request_id, {})
+            self._print(Batch.of(event, metrics))
+
+    def call(self, function: "Function", payload: bytes) -> "Invocation":
+        """Invoke *function*, and keep the metrics that it prints in this thread for the batch's line."""
+        self._call.metrics = metrics = MetricsTally()
+        invocation = function.invoke(payload)
+        self._metrics_by_request[invocation.request_id] = metrics.sums()
+        return invocation
 
     def take(self, text: str) -> None:
-        """Print one log line, unless it carries metrics or comes after the first few."""
-        if not text or self._metrics.take(text):
-            return
-        self._lines += 1
-        if self._lines <= MOST_LINES:
-            width = shutil.get_terminal_size().columns
-            line = readable(text)
-            # The progress display on standard error makes room for the line.
-            hint(line if len(line) <= width else line[: width - 1] + "…")
+        """Print one log line, in short unless it carries metrics or comes after the first few."""
+        is_metrics = self._metrics.take(text)
+        if is_metrics and (metrics := getattr(self._call, "metrics", None)):
+            metrics.take(text)
+        if not self._in_short:
+            hint(text)
+        elif text and not is_metrics:
+            self._lines += 1
+            if self._lines <= MOST_LINES:
+                width = shutil.get_terminal_size().columns
+                line = readable(text)
+                hint(line if len(line) <= width else line[: width - 1] + "…")
 
-    def summary(self) -> list[tuple[str, str]]:
-        """Return rows of a name and a value."""
-        counts, sums = self.counts, self._metrics.sums()
-        rows = [
-            ("records", f"{counts.records_settled:,} settled, {counts.records_discarded:,} of them discarded"),
-            ("invocations", f"{counts.invocations:,}, {counts.errors:,} of them failed"),
-        ]
-        if "PredictionsPublished" in sums:
-            rows += [
-                ("predictions", f"{sums['PredictionsPublished']:,.0f}"),
-                ("dead letters", f"{sums['DeadLetters']:,.0f}"),
-                ("in the model", f"{sums['ModelTime']:,.0f} ms"),
-            ]
+    def begin(self) -> None:
+        """Learn that the model is loaded and consuming begins, so that there is a total."""
+        self._is_begun = True
+
+    def settled(self, batch: Batch) -> None:
+        """Count a batch of a consumer group, and print its line."""
+        self.counts = replace(
+            self.counts,
+            invocations=self.counts.invocations + 1,
+            errors=self.counts.errors + (batch.error is not None),
+            records_settled=self.counts.records_settled + batch.records - (batch.unsettled or 0),
+        )
+        self._print(batch)
+
+    def end(self) -> None:
+        """Print the total, unless consuming has not begun."""
+        if self._is_begun:
+            self._print(Total.of(self.counts, self._metrics.sums()))
         if hidden := max(0, self._lines - MOST_LINES):
-            rows.append(("log lines", f"{hidden:,} more (2>&1 | cat shows all)"))
-        return rows
+            hint(f"{hidden:,} more log lines (2>&1 | cat shows all)")
+
+    def _print(self, said: Batch | Total) -> None:
+        say(said.json() if self._as_json else said.line(), to=self._output, flush=True)
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[FunctionLog]:
-    """Give a log whose summary is printed at the end, also when Ctrl-C is that end."""
-    with contextlib.ExitStack() as stack:
-        log = FunctionLog(stack.enter_context(stages()))
+def watched(*, as_json: bool) -> Iterator[FunctionLog]:
+    """Give a log whose total is printed at the end, also when Ctrl-C or SIGTERM is that end."""
+    as_json = as_json or not sys.stdout.isatty()
+    log = FunctionLog(sys.stdout, as_json=as_json, in_short=sys.stderr.isatty())
+    with escaped_output():
+        lines = Lines(log.take)
         try:
-            yield log
+            with contextlib.redirect_stdout(lines):
+                yield log
         finally:
-            stack.close()
-            if log.counts.shards_started:
-                _print(log.summary())
-
-
-def _print(rows: Iterable[tuple[str, str]]) -> None:
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*row)
-    Terminal().print(table)
+            lines.end()
+            log.end()
 
 
 def readable(text: str) -> str:

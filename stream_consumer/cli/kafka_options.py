@@ -126,7 +126,7 @@ def cluster(brokers: str, region: str | None, profile: str | None) -> Connection
     return connection(brokers, clients(None, region, profile).session)
 
 
-def chosen_topic(kafka: str | None, topic: str | None, stream: str, default: str) -> str | None:
+def chosen_topic(kafka: str | None, topic: str | None, stream: str | None, default: str) -> str | None:
     """
     Return the topic that the options name, by default *default*, or None where they name a stream.
 
@@ -137,7 +137,7 @@ def chosen_topic(kafka: str | None, topic: str | None, stream: str, default: str
         if topic is not None:
             raise UsageError(f"--topic {topic} needs the brokers of its cluster. Add --kafka BROKERS")
         return None
-    if stream != default:
+    if stream is not None:
         raise UsageError(f"--stream {stream} and --kafka {kafka} cannot be combined. Name a topic with --topic")
     return topic_name(default if topic is None else topic)
 

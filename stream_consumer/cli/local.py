@@ -1,22 +1,49 @@
-"""``local``: the embedded Kinesis and S3, kept running, and a broker of Kafka."""
+"""``local``: the embedded Kinesis, S3 and SQS, kept running, and a broker of Kafka."""
 
 import contextlib
-from typing import Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream_consumer.cli.commands import Commands
-from stream_consumer.cli.terminal import Terminal
+from stream_consumer.cli.terminal import Terminal, say
+from stream_consumer.errors import LocalPlatformError
 
-app = Commands(name="local", help="Run Kinesis, S3 and Kafka on this machine.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+app = Commands(name="local", help="Run Kinesis, S3, SQS and Kafka on this machine.", no_args_is_help=True)
+
+_PORT = 4566
+Streams = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--stream",
+        metavar="NAME",
+        help="Stream to create: first the input, then the output. May be repeated.",
+        show_default="ride_events and ride_predictions",
+    ),
+]
+Buckets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bucket",
+        metavar="NAME",
+        help="Bucket to create. The first is for dead letters. May be repeated.",
+        show_default="ride-failures",
+    ),
+]
 
 _HELP = """\
-Kinesis and S3 are up on {url} (Ctrl-C stops them).
+Kinesis, S3 and SQS are up on {url} (Ctrl-C stops them).
 In another terminal:
 
-  export AWS_ENDPOINT_URL={url} AWS_DEFAULT_REGION=us-east-1
-  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-  export AWS_CBOR_DISABLE=true CBOR_ENABLED=false  # Java clients, SDK 1 and 2
+{exports}
+
+or, which is the same:
+
+  eval "$(stream-consumer local env{options})"
 
 A ride, by the AWS CLI (`stream-consumer put FILE` puts the rides of a file):
 
@@ -28,15 +55,18 @@ A ride, by the AWS CLI (`stream-consumer put FILE` puts the rides of a file):
 Predictions, by the model that `make demo` leaves or by one of your own:
 
   export MODEL_LOCATION=models:/ride-duration@champion
-  export DEAD_LETTER_BUCKET={bucket} PREDICTIONS_STREAM_NAME={output}
   stream-consumer consume --stream {input} --drain
   stream-consumer tail --stream {output} --from TRIM_HORIZON --no-follow
+
+Predictions of the files below s3://{objects}/{prefix} (docs/worker.md):
+
+  curl --upload-file FILE {url}/{objects}/{prefix}
+  stream-consumer worker --exit-when-empty
 """
 
 _KAFKA_HELP = """\
 A broker of Kafka is on {brokers}, with topics called as the streams:
 
-  export KAFKA_BROKERS={brokers} KAFKA_AUTHENTICATION=plaintext
   stream-consumer put FILE --kafka {brokers} --topic {input}
   PREDICTIONS_TOPIC={output} PREDICTIONS_STREAM_NAME= \\
       stream-consumer consume --kafka {brokers} --topic {input} \\
@@ -51,20 +81,10 @@ def up(
     *,
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65_535, help="Port on 127.0.0.1. 0: any free port.")
-    ] = 4566,
+    ] = _PORT,
     shards: Annotated[int, typer.Option(metavar="COUNT", min=1, max=500, help="Number of shards per stream.")] = 2,
-    stream: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Stream to create. May be repeated.",
-            show_default="ride_events and ride_predictions",
-        ),
-    ] = None,
-    bucket: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Bucket to create. May be repeated.", show_default="ride-failures"),
-    ] = None,
+    stream: Streams = None,
+    bucket: Buckets = None,
     kafka_port: Annotated[
         int | None,
         typer.Option(
@@ -77,23 +97,110 @@ def up(
     ] = None,
 ) -> None:
     """
-    Run Kinesis and S3 on loopback until Ctrl-C.
+    Run Kinesis, S3 and SQS on loopback until Ctrl-C.
 
-    By default the streams and the bucket are the defaults of the commands. With --kafka-port a Kafka broker runs, too,
-    with topics named like the streams.
+    By default the streams and the bucket are the defaults of the other commands. A queue holds events of new objects
+    for the worker. With --kafka-port a Kafka broker runs, too, with topics named like the streams.
     """
-    from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
     from stream_consumer.local.demo.embedded_aws import EmbeddedAws
+    from stream_consumer.local.demo.object_queue import OBJECTS, PREFIX, make_object_queue
 
-    streams, buckets = stream or [INPUT_STREAM, OUTPUT_STREAM], bucket or [BUCKET]
-    output = [*streams, OUTPUT_STREAM][1]
+    streams, buckets = _names(stream, bucket)
     with contextlib.ExitStack() as stack:
         aws = stack.enter_context(EmbeddedAws(port=port, streams=dict.fromkeys(streams, shards), buckets=buckets))
-        text = _HELP.format(url=aws.endpoint_url, input=streams[0], output=output, bucket=buckets[0])
+        queue, brokers = make_object_queue(aws.clients()), None
         if kafka_port is not None:
             from stream_consumer.local.demo.embedded_kafka import embedded_kafka
 
             brokers = stack.enter_context(embedded_kafka(dict.fromkeys(streams, shards), kafka_port))
-            text += "\n" + _KAFKA_HELP.format(brokers=brokers, input=streams[0], output=output)
+        exports = _exports(aws.environment, streams, buckets, queue, brokers)
+        text = _HELP.format(
+            url=aws.endpoint_url,
+            options=_options(aws.endpoint_url, stream, bucket, brokers),
+            exports="\n".join(f"  {line}" for line in exports),
+            input=streams[0],
+            output=streams[1],
+            objects=OBJECTS,
+            prefix=PREFIX,
+        )
+        if brokers:
+            text += "\n" + _KAFKA_HELP.format(brokers=brokers, input=streams[0], output=streams[1])
         Terminal().print(text, soft_wrap=True)
         aws.wait()
+
+
+@app.command("env")
+def env(
+    *,
+    port: Annotated[int, typer.Option(metavar="PORT", min=1, max=65_535, help="Port of local up.")] = _PORT,
+    stream: Streams = None,
+    bucket: Buckets = None,
+    kafka_port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT", min=1, max=65_535, help="Port of the Kafka broker of local up.", show_default="no broker"
+        ),
+    ] = None,
+) -> None:
+    """
+    Print the variables of a running local up, for a shell.
+
+    Repeat the options that you gave to local up:
+
+    eval "$(stream-consumer local env)"
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from stream_consumer.aws.clients import connect
+    from stream_consumer.local.demo.embedded_aws import HOST, environment_of
+    from stream_consumer.local.demo.object_queue import object_queue
+
+    url = f"http://{HOST}:{port}"
+    environment = environment_of(url)
+    try:
+        queue = object_queue(connect(environ={}, endpoint_url=url, region=environment["AWS_DEFAULT_REGION"]))
+    except (BotoCoreError, ClientError) as error:
+        raise LocalPlatformError(
+            f"stream-consumer local up does not run on {url}: start it in another terminal, or give its --port"
+        ) from error
+    streams, buckets = _names(stream, bucket)
+    for line in _exports(environment, streams, buckets, queue, f"{HOST}:{kafka_port}" if kafka_port else None):
+        say(line)
+
+
+def _options(url: str, streams: "Sequence[str] | None", buckets: "Sequence[str] | None", brokers: str | None) -> str:
+    """Return the options that `local env` needs for what `local up` has created."""
+    port, kafka_port = url.rpartition(":")[2], (brokers or "").rpartition(":")[2]
+    given = [("--port", port)] if port != str(_PORT) else []
+    given += [("--stream", name) for name in streams or ()] + [("--bucket", name) for name in buckets or ()]
+    given += [("--kafka-port", kafka_port)] if kafka_port else []
+    return "".join(f" \\\n      {name} {shlex.quote(value)}" for name, value in given)
+
+
+def _names(streams: "Sequence[str] | None", buckets: "Sequence[str] | None") -> tuple[list[str], list[str]]:
+    """Return the names of the streams, input and output first, and of the buckets."""
+    from stream_consumer.local.demo.consuming import BUCKET, INPUT_STREAM, OUTPUT_STREAM
+
+    named = list(streams or [INPUT_STREAM])
+    return named + ([OUTPUT_STREAM] if len(named) == 1 else []), list(buckets or [BUCKET])
+
+
+def _exports(
+    environment: "Mapping[str, str]",
+    streams: "Sequence[str]",
+    buckets: "Sequence[str]",
+    queue: str,
+    brokers: str | None,
+) -> list[str]:
+    """Return the lines that a shell takes, for all that the commands read from variables."""
+    aws = {name: environment[name] for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")}
+    keys = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    java = {"AWS_CBOR_DISABLE": "true", "CBOR_ENABLED": "false"}
+    names = {"DEAD_LETTER_BUCKET": buckets[0], "PREDICTIONS_STREAM_NAME": streams[1]}
+    kafka = {"KAFKA_BROKERS": brokers, "KAFKA_AUTHENTICATION": "plaintext"} if brokers else {}
+    lines = [_export(aws), _export(keys), f"{_export(java)}  # Java clients, SDK 1 and 2", _export(names)]
+    return [*lines, _export({"QUEUE_URL": queue}), *([_export(kafka)] if kafka else [])]
+
+
+def _export(variables: "Mapping[str, str]") -> str:
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())

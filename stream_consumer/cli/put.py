@@ -35,7 +35,10 @@ def put(  # noqa: PLR0913 (each is an option)
         ),
     ],
     *,
-    stream: Annotated[str, typer.Option(metavar="STREAM", help="Target stream, by name or ARN.")] = STREAM,
+    stream: Annotated[
+        str | None,
+        typer.Option(metavar="STREAM", help="Target stream, by name or ARN.", show_default=STREAM),
+    ] = None,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.InputTopic = None,
     rate: options.Rate = None,
@@ -63,6 +66,7 @@ def put(  # noqa: PLR0913 (each is an option)
 
     spoiled = options.share("--malformed", malformed)
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
+    stream = STREAM if stream is None else stream
     if _are_lines(rides):
         made = _own_events(rides, limit, spoiled, seed, options.envelope_names(None, id_field, None).get("id"))
     else:

@@ -28,7 +28,9 @@ _STREAM = "ride_events"
 
 def replay(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(metavar="STREAM", help="Stream to read, by name or ARN.")] = _STREAM,
+    stream: Annotated[
+        str | None, typer.Option(metavar="STREAM", help="Stream to read, by name or ARN.", show_default=_STREAM)
+    ] = None,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.InputTopic = None,
     start: Annotated[
@@ -121,6 +123,7 @@ def replay(  # noqa: PLR0913 (each is an option)
     if output_topic is not None and kafka is None:
         raise UsageError(f"--output-topic {output_topic} needs the brokers of its cluster. Add --kafka BROKERS")
     name = kafka_options.chosen_topic(kafka, topic, stream, _STREAM)
+    stream = _STREAM if stream is None else stream
     find_clients = options.aws if name is None else kafka_options.clients
     clients = find_clients(endpoint_url, region, profile)
     with _source(clients, kafka, name, stream, Wanted(start, until, output_stream, output_topic)) as source:

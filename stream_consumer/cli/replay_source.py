@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from stream_consumer.cli import kafka_options, options
-from stream_consumer.contract.stream_arn import stream_name
 from stream_consumer.errors import StreamUnreadable, UsageError
-from stream_consumer.kinesis.shard_reader import Start, stream_arn
+from stream_consumer.kinesis.shard_reader import Start, same_stream, stream_arn
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -51,7 +50,7 @@ def stream_source(clients: "Clients", stream: str, wanted: Wanted) -> Source:
     from stream_consumer.operate.replay import batches
 
     span, output = _range_of_stream(wanted.start, wanted.until), wanted.output_stream
-    if output and _is_same(clients, output, stream):
+    if output and same_stream(clients.kinesis, output, stream):
         raise UsageError(f"--output-stream {output} is the input stream. Name a different stream for the predictions")
     return Source(batches(clients.kinesis, stream, span), _output(clients, output))
 
@@ -157,10 +156,3 @@ def _output(clients: "Clients", output_stream: str | None) -> "Sink | None":
                 f"--output-stream {output_stream} does not exist. Create the stream, or name an existing stream"
             ) from None
     return PredictionStream(clients.kinesis, output_stream)
-
-
-def _is_same(clients: "Clients", one: str, other: str) -> bool:
-    """Whether two names or ARNs are of one stream."""
-    if one == other or stream_name(one) != stream_name(other):
-        return one == other
-    return stream_arn(clients.kinesis, one) == stream_arn(clients.kinesis, other)

@@ -25,7 +25,9 @@ STREAM = "ride_predictions"
 
 def tail(  # noqa: PLR0913 (each is an option)
     *,
-    stream: Annotated[str, typer.Option(metavar="STREAM", help="Stream of predictions, by name or ARN.")] = STREAM,
+    stream: Annotated[
+        str | None, typer.Option(metavar="STREAM", help="Stream of predictions, by name or ARN.", show_default=STREAM)
+    ] = None,
     kafka: kafka_options.Brokers = None,
     topic: kafka_options.OutputTopic = None,
     start: Annotated[
@@ -61,6 +63,7 @@ def tail(  # noqa: PLR0913 (each is an option)
     from stream_consumer.reader import PredictionReader, load_checkpoint, save_checkpoint
 
     name = kafka_options.chosen_topic(kafka, topic, stream, STREAM)
+    stream = STREAM if stream is None else stream
     if raw and name is None:
         raise UsageError("--raw shows Kafka topics only. Add --kafka BROKERS")
     envelope = Envelope(**options.envelope_names(None, id_field, prediction_field))

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from stream_consumer.errors import TopicUnusable
 from stream_consumer.group.partitions import PartitionKey
 from stream_consumer.kafka.connection import Connection
-from stream_consumer.kafka.producer import OPTIONS, READ_BY_COMMAND, TopicSession
+from stream_consumer.kafka.producer import NOT_MADE, OPTIONS, READ_BY_COMMAND, TopicSession, unmade
 
 _OPTIONS: dict[str, Any] = {
     **OPTIONS,
@@ -91,10 +91,16 @@ def connect(
     Make a client for *group*. The client becomes a member when it subscribes.
 
     *on_reset* gets each partition that does not have the wanted offset, and is read from its oldest record instead.
+
+    Raises:
+        TopicUnusable: The library refuses a certificate, key or password, or gets no token from IAM.
     """
     chosen = {**connection.configuration(), **_OPTIONS, "group.id": group, **options}
     log: Any = _Log(on_reset)  # librdkafka calls only this method of a logger
-    return KafkaConsumer(chosen, logger=log)
+    try:
+        return KafkaConsumer(chosen, logger=log)
+    except NOT_MADE as error:
+        raise unmade(connection, error) from None
 
 
 def partitions_of(client: KafkaConsumer, topics: Sequence[str]) -> list[PartitionKey]:
@@ -130,7 +136,9 @@ def fetched_end(client: KafkaConsumer, key: PartitionKey) -> int:
     return client.get_watermark_offsets(TopicPartition(*key), cached=True)[1]
 
 
-def committed_of(client: KafkaConsumer, keys: Sequence[PartitionKey]) -> dict[PartitionKey, int]:
+def committed_of(
+    client: KafkaConsumer, keys: Sequence[PartitionKey], seconds: float = _SECONDS
+) -> dict[PartitionKey, int]:
     """
     Return the committed offset of each of *keys*, without partitions that have no commit of the group.
 
@@ -138,7 +146,7 @@ def committed_of(client: KafkaConsumer, keys: Sequence[PartitionKey]) -> dict[Pa
         TopicUnusable: The cluster does not answer.
     """
     try:
-        answers = client.committed([TopicPartition(*key) for key in keys], timeout=_SECONDS)
+        answers = client.committed([TopicPartition(*key) for key in keys], timeout=seconds)
     except KafkaException as error:
         raise _unanswered("the request for the group's committed offsets", error) from None
     return {PartitionKey(one.topic, one.partition): one.offset for one in answers if one.offset >= 0}

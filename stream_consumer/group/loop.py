@@ -4,9 +4,10 @@ The loop of a member: steps until a request to stop, or until all records of the
 The rule: however the loop ends, settled records are committed, and the member leaves its group.
 """
 
+import contextlib
 import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -29,6 +30,9 @@ from stream_consumer.group.member import Member
 from stream_consumer.group.partitions import PartitionKey
 from stream_consumer.kafka.connection import Connection
 
+_START_SECONDS = 3.0
+"""How long the start waits for the offsets that it tells of."""
+
 
 class Stop(Protocol):
     """A request to stop."""
@@ -40,11 +44,13 @@ class Stop(Protocol):
 class Drain:
     """The end of a group's work: the end of each partition at the start."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it asks, each named at the one place that composes them)
         self,
         ends: Mapping[PartitionKey, int],
         committed: Callable[[list[PartitionKey]], Mapping[PartitionKey, int]],
         fetched_end: Callable[[PartitionKey], int],
+        *,
+        there: Callable[[], Iterable[PartitionKey]] | None = None,
         clock: Callable[[], float] = time.monotonic,
         every_seconds: float = 1.0,
     ) -> None:
@@ -55,6 +61,7 @@ class Drain:
             ends: The end of each partition, without empty partitions.
             committed: Requests the group's committed offsets from the cluster.
             fetched_end: Returns the end of a partition by its last fetch.
+            there: Requests the present partitions of the topics from the cluster. The default is those of *ends*.
             clock: The time in seconds.
             every_seconds: Seconds between two requests.
         """
@@ -62,31 +69,59 @@ class Drain:
         self._looked: set[PartitionKey] = set()
         self._committed = committed
         self._fetched_end = fetched_end
+        self._there = there or (lambda: ends)
+        self._missing: set[PartitionKey] = set()
         self._clock = clock
         self._every_seconds = every_seconds
         self._ask_at = clock()
 
     def is_over(self, member: Member) -> bool:
-        """Whether the group has settled everything, by *member* or by other members."""
+        """
+        Whether the group has settled everything, by *member* or by other members.
+
+        Raises:
+            TopicUnusable: A topic was deleted, so its records can no longer be settled.
+        """
         if not member.is_idle:
             return False
-        others = []
-        for key, end in self._ends.items():
-            partition = member.partitions.get(key)
-            if partition is None:
-                others.append(key)
-            elif not partition.is_settled_to(end) or not partition.is_settled_to(self._looked_at(key)):
-                return False
-        if not others:
+        others = [key for key in self._ends if member.partitions.get(key) is None]
+        is_own_settled = self._is_own_settled(member)
+        if is_own_settled and not others:
             return True
         if self._clock() < self._ask_at:
             return False
         self._ask_at = self._clock() + self._every_seconds
+        if is_own_settled and self._has_committed(others):
+            return True
+        self._check_topics()
+        return False
+
+    def _is_own_settled(self, member: Member) -> bool:
+        for key, end in self._ends.items():
+            partition = member.partitions.get(key)
+            if partition and not (partition.is_settled_to(end) and partition.is_settled_to(self._looked_at(key))):
+                return False
+        return True
+
+    def _has_committed(self, others: list[PartitionKey]) -> bool:
         try:
             committed = self._committed(others)
         except TopicUnusable:  # a group does not answer while it forms; the next request decides
             return False
         return all(committed.get(key, -1) >= self._ends[key] for key in others)
+
+    def _check_topics(self) -> None:
+        """Refuse to wait for partitions that were missing twice, since a broker may learn of a topic late."""
+        try:
+            missing = self._ends.keys() - set(self._there())
+        except TopicUnusable:  # for now: the cluster does not answer
+            return
+        if gone := sorted({key.topic for key in missing & self._missing}):
+            raise TopicUnusable(
+                f"{', '.join(gone)}: the topic was deleted before all its records were consumed; create it again or "
+                "leave out its --topic"
+            )
+        self._missing = missing
 
     def _looked_at(self, key: PartitionKey) -> int:
         """
@@ -116,9 +151,17 @@ class Subscription:
     """Longest time between two polls. A session may not be longer."""
 
 
-def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[[KafkaError], None]) -> None:
+def consume(
+    asked: Subscription,
+    member: Member,
+    stop: Stop,
+    on_error: Callable[[KafkaError], None],
+    on_start: Callable[[int, int], object] = lambda _partitions, _committed: None,
+) -> None:
     """
     Join the group and take steps until *stop* is asked, or until everything is drained.
+
+    *on_start* is told how many partitions the topics have, and of how many the group has committed an offset before.
 
     Raises:
         TopicUnusable: The cluster does not answer, or refuses this client.
@@ -133,7 +176,10 @@ def consume(asked: Subscription, member: Member, stop: Stop, on_error: Callable[
     try:
         keys = partitions_of(asking, asked.topics)
         known = partial(committed_of, asking), partial(fetched_end, client)
-        drain = Drain(ends_of(asking, keys), *known) if asked.drain else None
+        there = partial(partitions_of, asking, asked.topics)
+        drain = Drain(ends_of(asking, keys), *known, there=there) if asked.drain else None
+        with contextlib.suppress(TopicUnusable):  # a group that is being formed may not answer
+            on_start(len(keys), len(committed_of(asking, keys, _START_SECONDS)))
         begin(asking, keys, asked.start)
         client.subscribe(
             list(asked.topics), on_assign=member.on_assign, on_revoke=member.on_revoke, on_lost=member.on_lost

@@ -71,7 +71,7 @@ class Watcher(Protocol):
 
     def decided(self, result: BatchResult, seconds: float, /) -> None: ...
 
-    def failed(self, error: Exception, records: int) -> None: ...
+    def failed(self, error: Exception, records: Sequence[Record], seconds: float) -> None: ...
 
     def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
         """Partitions were ``assigned``, ``revoked`` or ``lost``. *owned* is the new number of partitions."""
@@ -309,7 +309,7 @@ class Member:
         try:
             result = at_work.work.result()
         except (ModelError, DeploymentAtFault) as error:
-            self._watcher.failed(error, len(batch.records))
+            self._watcher.failed(error, batch.records, seconds)
             for one in batch.ranges:
                 self._fail(one.partition, one.first, one.first)
             return

@@ -112,6 +112,27 @@ Connect = Callable[[Connection, Callable[[KafkaError], None]], TopicProducer]
 Client = TypeVar("Client", bound=TopicClient)
 
 
+NOT_MADE = (KafkaException, SystemError)
+"""
+What a client raises that cannot be made.
+
+Source: seen with confluent-kafka 2.16.1, which waits 10 s for a token of IAM and then raises a SystemError.
+"""
+
+
+def unmade(connection: Connection, error: BaseException) -> TopicUnusable:
+    """Return why no client of *connection* can be made, where *error* is one of :data:`NOT_MADE`."""
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, KafkaException):
+        cause = cause.__cause__ or cause.__context__
+    reason = cause.args[0].str() if cause else error
+    return TopicUnusable(
+        f"no client can be made for {connection.brokers} with "
+        f"KAFKA_AUTHENTICATION={connection.authentication}: {reason}; look at what KAFKA_SECRET_ARN and "
+        "KAFKA_CA_SECRET_ARN hold or, with IAM, at the credentials of the role"
+    )
+
+
 class TopicSession(Generic[Client]):
     """A client that is made on first use, and made anew after ``close``."""
 
@@ -143,27 +164,14 @@ class TopicSession(Generic[Client]):
 
         Raises:
             TopicUnusable: The library refuses a certificate, key or password, or gets no token from IAM.
-
-        Source: seen with confluent-kafka 2.16.1, which waits 10 s for a token and then raises a SystemError.
         """
         if self._client is None:
             self.trouble = None
             try:
                 self._client = self._connect(self._connection, self._on_error)
-            except (KafkaException, SystemError) as error:
-                raise self._unmade(error) from None
+            except NOT_MADE as error:
+                raise unmade(self._connection, error) from None
         return self._client
-
-    def _unmade(self, error: BaseException) -> TopicUnusable:
-        cause: BaseException | None = error
-        while cause and not isinstance(cause, KafkaException):
-            cause = cause.__cause__ or cause.__context__
-        reason = cause.args[0].str() if cause else error
-        return TopicUnusable(
-            f"no client can be made for {self._connection.brokers} with "
-            f"KAFKA_AUTHENTICATION={self._connection.authentication}: {reason}; look at what KAFKA_SECRET_ARN and "
-            "KAFKA_CA_SECRET_ARN hold or, with IAM, at the credentials of the role"
-        )
 
     def _on_error(self, error: KafkaError) -> None:
         # Keep the more precise error. "All brokers down" only follows from it.

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 )
 
 from stream_consumer.aws.retry import is_transient
-from stream_consumer.contract.stream_arn import kinesis_stream
+from stream_consumer.contract.stream_arn import kinesis_stream, stream_name
 from stream_consumer.errors import ReadFailed, StreamUnreadable
 
 if TYPE_CHECKING:
@@ -164,6 +164,19 @@ def stream_arn(kinesis: "KinesisClient", stream: str) -> str:
     if asked and arn != asked.arn:
         raise StreamUnreadable(f"{asked.arn} is not here: this endpoint has {arn}; pass --region or --profile")
     return arn
+
+
+def same_stream(kinesis: "KinesisClient", one: str, other: str) -> bool:
+    """
+    Return whether two names or ARNs belong to one stream.
+
+    Raises:
+        ReadFailed: As :func:`stream_arn`.
+        StreamUnreadable: As :func:`stream_arn`.
+    """
+    if one == other or stream_name(one) != stream_name(other):
+        return one == other
+    return stream_arn(kinesis, one) == stream_arn(kinesis, other)
 
 
 def list_shards(kinesis: "KinesisClient", arn: str) -> "list[ShardTypeDef]":

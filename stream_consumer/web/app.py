@@ -42,14 +42,14 @@ _CALL_ITEMS = 1_000
 # Without an example, the server is not ready for this time after a model call that failed on every event.
 _BROKEN_SECONDS = 10.0
 
-# The page needs only its own three files and this server, and may load nothing else.
+# The page needs only its own files and this server, and may load nothing else.
 _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _PAGE_HEADERS = ((b"content-security-policy", _POLICY), (b"referrer-policy", b"no-referrer"))
-_PAGE = {"/docs": ("page.html", b"text/html"), "/docs/page.js": ("page.js", b"text/javascript")} | {
-    "/docs/page.css": ("page.css", b"text/css")
+_PAGE = {"/docs": ("page.html", b"text/html"), "/docs/page.css": ("page.css", b"text/css")} | {
+    f"/docs/{script}": (script, b"text/javascript") for script in ("fields.js", "page.js")
 }
 
 
@@ -100,6 +100,7 @@ class WebApp:
                 Route("/metrics", self._private(self._tell_metrics)),
                 Route("/version", self._private(self._tell_version)),
                 Route("/openapi.json", self._describe),
+                Route("/", _to_page),
                 *(Route(path, _page(*file)) for path, file in _PAGE.items()),
             ],
             exception_handlers={HTTPException: _no_such_thing, Problem: _refuse},
@@ -207,6 +208,11 @@ def _page(file: str, media_type: bytes) -> Handler:
         return _response(answer)
 
     return handler
+
+
+async def _to_page(_: Request) -> Response:
+    # A relative location: a host that the client names must lead nobody elsewhere, and a gateway may have a prefix.
+    return _response(Answer(HTTPStatus.TEMPORARY_REDIRECT, b"", b"text/plain", ((b"location", b"docs"),)))
 
 
 async def _no_such_thing(_: Request, error: Exception) -> Response:

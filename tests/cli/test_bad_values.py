@@ -122,6 +122,7 @@ BASES: dict[str, Base] = {
         ("nosuch", "no reference profile"),
     ),
     "monitor watch": Base((), ("--profiles", "folder", "--model", "nosuch", "--once"), ("nosuch",)),
+    "local env": Base((), ("--port", "1"), ("local up does not run on",)),
     "local up": Base((), ("--port", "1", "--stream", "x"), serves=True),
 }
 INPUTS = {"folder", "empty", "latin.csv", "fifo", "model", "rides.csv", "events.ndjson", "loop"}

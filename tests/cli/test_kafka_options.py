@@ -89,3 +89,20 @@ def test_options_of_the_other_kind_of_source_and_wrong_ones_are_refused(
     ran = command("consume", *options)
     assert ran.code == 2
     assert error in " ".join(ran.err.split())
+
+
+@pytest.mark.parametrize(
+    ("command_line", "stream"),
+    [
+        (("put", "rides.csv"), "ride_events"),
+        (("tail",), "ride_predictions"),
+        (("replay", "--output", "-", "--model", "model"), "ride_events"),
+        (("tail",), "another"),
+    ],
+)
+def test_a_stream_that_is_given_is_refused_with_kafka_also_at_its_default(
+    command: Command, command_line: tuple[str, ...], stream: str
+) -> None:
+    ran = command(*command_line, "--stream", stream, "--kafka", "127.0.0.1:1")
+    assert ran.code == 2
+    assert f"--stream {stream} and --kafka 127.0.0.1:1 cannot be combined" in " ".join(ran.err.split())

@@ -51,9 +51,9 @@ def test_consume_profiles_the_windows_of_a_stream(
     windows = [WindowProfile.decode(body) for body in bodies]
     assert sum(window.records for window in windows) == RECORDS  # of two windows, if a quarter of an hour ended
     assert all(f"profiles/{window.key}" == one["Key"] for window, one in zip(windows, listed, strict=True))
-    assert measured(ran.out, "MonitorRecords") == RECORDS
+    assert measured(ran.err, "MonitorRecords") == RECORDS
 
 
-def measured(out: str, name: str) -> float:
-    lines = map(json.loads, out.splitlines())
+def measured(err: str, name: str) -> float:
+    lines = map(json.loads, filter(lambda line: line.startswith("{"), err.splitlines()))
     return sum(float(line[name][0]) for line in lines if name in line)

@@ -29,10 +29,25 @@ def test_a_ride_s_way_through_the_commands(  # noqa: PLR0913, PLR0917 (fixtures)
     checkpoint = tmp_path / "checkpoint.json"
     consumed = command("consume", "--drain", "--poll", "0.05", "--checkpoint", checkpoint, *there)
     assert consumed.code == 0, consumed.err
-    assert records_received(consumed.out) == 160
+    assert records_received(consumed.err) == 160
+    *batches, total = map(json.loads, consumed.out.splitlines())
+    assert sum(batch["records"] for batch in batches) == 160
+    assert {source for batch in batches for source in batch["sources"]} == {f"shardId-{at:012}" for at in range(2)}
+    assert total == {
+        "type": "total",
+        "records": 160,
+        "predicted": RIDES,
+        "dead_letters": 40,
+        "discarded": 0,
+        "batches": len(batches),
+        "failed_batches": 0,
+    }
+    assert f"ride_events from the beginning of the stream: the checkpoint file {checkpoint} is new\n" in consumed.err
 
     again = command("consume", "--drain", "--poll", "0.05", "--checkpoint", checkpoint, *there)
-    assert (again.code, records_received(again.out)) == (0, 0), "it goes on where it stopped"
+    assert again.code == 0
+    assert [json.loads(line)["records"] for line in again.out.splitlines()] == [0], "it goes on where it stopped"
+    assert f"ride_events from the checkpoint in {checkpoint}\n" in again.err
 
     tailed = command("tail", "--from", "TRIM_HORIZON", "--no-follow", "--json", *there)
     assert tailed.code == 0
@@ -123,6 +138,24 @@ def test_predictions_are_shown_in_the_envelope_that_options_or_the_environment_n
     assert json.loads(as_json[1])["prediction"] == {"churned": 0.25}
 
 
+def test_predictions_do_not_go_on_the_stream_that_is_consumed(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each prediction would be consumed as an event, and become a dead letter."""
+    kinesis = aws.clients().kinesis
+    kinesis.create_stream(StreamName="loop", ShardCount=1)
+    monkeypatch.setenv("MODEL_LOCATION", "nosuch")
+    arn = kinesis.describe_stream_summary(StreamName="loop")["StreamDescriptionSummary"]["StreamARN"]
+    for output in ("loop", arn):
+        monkeypatch.setenv("PREDICTIONS_STREAM_NAME", output)
+        ran = command("consume", "--stream", "loop", "--drain", "--endpoint-url", aws.endpoint_url)
+        assert ran.code == 2
+        assert "--stream loop: PREDICTIONS_STREAM_NAME is the same stream" in " ".join(ran.err.split())
+    monkeypatch.setenv("KINESIS_ENDPOINT_URL", "http://127.0.0.1:1")
+    ran = command("consume", "--stream", "loop", "--drain", "--endpoint-url", aws.endpoint_url)
+    assert "nosuch" in ran.err, "a stream of another endpoint is another stream"
+
+
 def records_received(out: str) -> float:
     """Return what the function's own metrics say."""
     tally = MetricsTally()
@@ -198,7 +231,9 @@ def test_streams_may_be_named_by_their_arns(
     monkeypatch.setenv("PREDICTIONS_STREAM_NAME", arns["by_arn_too"])
 
     consumed = command("consume", "--stream", arns["by_arn"], "--drain", "--poll", "0.05", *there)
-    assert (consumed.code, records_received(consumed.out)) == (0, 1), consumed.err
+    assert (consumed.code, records_received(consumed.err)) == (0, 1), consumed.err
+    said = f"{arns['by_arn']} from the beginning of the stream, as at the next start: --checkpoint FILE is not given"
+    assert said in consumed.err
     replayed = command("replay", "--stream", arns["by_arn"], "--output-stream", arns["by_arn_too"], *there)
     assert replayed.code == 0, replayed.err
     tailed = command("tail", "--stream", arns["by_arn_too"], "--from", "TRIM_HORIZON", "--no-follow", "--json", *there)

@@ -81,7 +81,7 @@ def consuming(aws: EmbeddedAws, rides_model: Path) -> dict[str, str]:
 
 
 @pytest.mark.process
-def test_consuming_shows_log_lines_in_short_and_sums_up(consuming: dict[str, str], tmp_path: Path) -> None:
+def test_consuming_shows_log_lines_in_short_each_batch_and_the_total(consuming: dict[str, str], tmp_path: Path) -> None:
     consume = functools.partial(
         in_terminal,
         *("consume", "--checkpoint", "checkpoint.json", "--poll", "0.05"),
@@ -91,16 +91,20 @@ def test_consuming_shows_log_lines_in_short_and_sums_up(consuming: dict[str, str
     seen = consume("--drain")
     assert seen.code == 0, seen.text
     assert is_readable(seen, 18)
-    assert seen.lines[0].startswith("INFO model loaded: model=")
+    said = "ride_events from the beginning of the stream: the checkpoint file checkpoint.json is new"
+    assert " ".join(seen.lines[:2]) == said
+    assert seen.lines[2].startswith("INFO model loaded: model=")
     assert sum(line.startswith("WARNING invalid record: reason=schema") for line in seen.lines) == 9
-    assert rows(seen)["records"] == "31 settled, 0 of them discarded"
-    assert (rows(seen)["predictions"], rows(seen)["dead letters"]) == ("1", "30")
-    assert rows(seen)["log lines"] == "12 more (2>&1 | cat shows all)"
+    [batch] = [line for line in seen.lines if line.startswith("shardId-")]
+    assert re.fullmatch(r"shardId-\d{12}: 31 records: 1 predicted, 30 dead letters, \d+ ms", batch)
+    assert "31 records: 1 predicted, 30 dead letters (1 batch)" in seen.lines
+    assert "12 more log lines (2>&1 | cat shows all)" in seen.lines
 
-    again = consume(interrupt_at="consuming: ")
+    again = consume(interrupt_at="until Ctrl-C or SIGTERM\r\n")
     assert again.code == 130, again.text
     assert is_readable(again, 9)
-    assert rows(again)["records"] == "0 settled, 0 of them discarded"
+    assert again.lines[0] == "ride_events from the checkpoint in checkpoint.json"
+    assert "0 records: 0 predicted, 0 dead letters (0 batches)" in again.text
 
 
 @pytest.mark.process

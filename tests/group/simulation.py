@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from stream_consumer.consumer import BatchResult, Consumer
 from stream_consumer.contract.kafka_event import records_from_kafka
+from stream_consumer.contract.record import Record
 from stream_consumer.dead_letter_sink import DeadLetters
 from stream_consumer.group.member import Member, Pace
 from stream_consumer.group.partitions import PartitionKey
@@ -92,8 +93,9 @@ class Heard:
 
     def decided(self, result: BatchResult, seconds: float) -> None: ...
 
-    def failed(self, error: Exception, records: int) -> None:
-        self.failures.append((error, records))
+    def failed(self, error: Exception, records: Sequence[Record], seconds: float) -> None:
+        del seconds
+        self.failures.append((error, len(records)))
 
     def moved(self, change: str, keys: Sequence[PartitionKey], owned: int) -> None:
         del keys, owned

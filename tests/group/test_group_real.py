@@ -1,9 +1,12 @@
 """Members with the real librdkafka: rebalances in mid-batch, a slow model, and brokers that fail or are slow."""
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer as KafkaConsumer
@@ -250,6 +253,19 @@ def test_a_group_that_has_members_and_cannot_begin_with_the_latest_says_so(
     assert "cannot begin at LATEST in rides-0, rides-1, rides-2, rides-3" in said
 
 
+def test_a_drain_whose_topic_is_deleted_ends_with_an_error() -> None:
+    with broker() as running:
+        running.create("rides", PARTITIONS)
+        running.create("ride_predictions", 2)
+        produce(running.address, range(400))
+
+        def delete(_partitions: int, _committed: int) -> None:
+            running.delete("rides")
+
+        with pytest.raises(TopicUnusable, match="rides: the topic was deleted before all its records were consumed"):
+            consume(subscription(running.address), member(running.address), Stop(), ignore, delete)
+
+
 def test_a_topic_or_a_group_that_is_refused_is_said(cluster: MockCluster) -> None:
     with pytest.raises(TopicUnusable, match="refuses the topic 'nosuch': UNKNOWN_TOPIC_OR_PART; create it, or set --t"):
         check_topics(connection(cluster.brokers), ["rides", "nosuch"])
@@ -261,6 +277,20 @@ def test_a_topic_or_a_group_that_is_refused_is_said(cluster: MockCluster) -> Non
     cluster.answer(JOIN_GROUP, *[KafkaError.GROUP_AUTHORIZATION_FAILED] * 3)
     with pytest.raises(TopicUnusable, match=r"GROUP_AUTHORIZATION_FAILED.*allow the client to read from the topic and"):
         consume(subscription(cluster.brokers), member(cluster.brokers), Stop(), ignore)
+
+
+def test_a_token_of_iam_that_does_not_come_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The client of a member waits 10 s for it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    there = Connection("127.0.0.1:1", Authentication.IAM, region="eu-west-1")
+    asked = replace(subscription("127.0.0.1:1"), connection=there)
+    with pytest.raises(
+        TopicUnusable, match=r"no client can be made for 127\.0\.0\.1:1 .*=iam: .*credentials of the role"
+    ):
+        consume(asked, member("127.0.0.1:1"), Stop(), ignore)
 
 
 def test_no_broker_is_said() -> None:

@@ -208,6 +208,35 @@ def test_a_drain_is_over_when_the_group_has_settled_what_was_there() -> None:
     assert drain.is_over(scene.member)
 
 
+def test_a_drain_ends_with_an_error_when_its_topic_was_deleted() -> None:
+    """A broker may learn late of a topic, so a partition must be missing twice, and only one with records left."""
+    scene, gone = Scene(), PartitionKey("trips", 0)
+    there = [A, B]
+    drain = Drain({A: 3, gone: 5}, lambda _keys: {}, lambda _key: 3, there=lambda: there, clock=scene.time.clock)
+    assert not drain.is_over(scene.member)
+    there.append(gone)
+    scene.time.now += 1
+    assert not drain.is_over(scene.member), "it is there again"
+    there.remove(gone)
+    scene.time.now += 1
+    assert not drain.is_over(scene.member)
+    assert not drain.is_over(scene.member), "the cluster is asked once a second"
+    scene.time.now += 1
+    with pytest.raises(TopicUnusable, match=r"^trips: the topic was deleted before all its records were consumed"):
+        drain.is_over(scene.member)
+
+
+def test_a_topic_that_is_deleted_behind_its_last_record_is_no_error() -> None:
+    scene = Scene()
+    drain = Drain({A: 3}, lambda _keys: {}, lambda _key: 3, there=list, clock=scene.time.clock)
+    assert not drain.is_over(scene.member)
+    scene.member.step()
+    while not scene.member.is_idle:
+        scene.member.step()
+    scene.time.now += 1
+    assert drain.is_over(scene.member)
+
+
 def test_a_drain_goes_on_while_the_group_does_not_answer() -> None:
     scene = Scene()
 

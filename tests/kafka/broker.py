@@ -48,8 +48,13 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def create(self, topic: str, partitions: int) -> None:
-        options = ["--broker", f"tcp://{self.address}", "--partitions", str(partitions)]
-        command = [tansu(), "topic", "create", topic, *options]
+        self._topic("create", topic, "--partitions", str(partitions))
+
+    def delete(self, topic: str) -> None:
+        self._topic("delete", topic)
+
+    def _topic(self, action: str, topic: str, *options: str) -> None:
+        command = [tansu(), "topic", action, topic, "--broker", f"tcp://{self.address}", *options]
         subprocess.run(command, check=True, capture_output=True, timeout=_READY_SECONDS)  # noqa: S603 (our own arguments)
 
 

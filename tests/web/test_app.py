@@ -112,7 +112,9 @@ def test_each_of_the_tokens_lets_in(token: str) -> None:
     assert ask(app(**BOTH), "GET", "/version", headers={"authorization": f"bearer {token}"}).status == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/ping", "/openapi.json", "/docs", "/docs/page.js"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/ping", "/openapi.json", "/docs", "/docs/page.js", "/docs/fields.js"]
+)
 def test_health_and_the_description_are_open(path: str) -> None:
     assert ask(app(**BOTH), "GET", path, headers={}).status == 200
 
@@ -175,13 +177,20 @@ def test_nobody_is_sent_elsewhere(path: str) -> None:
     assert "location" not in reply.headers
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_root_leads_to_the_page_of_this_server(method: str) -> None:
+    """The location is relative, so that no host that a client names and no prefix of a gateway matters."""
+    reply = ask(app(**BOTH), method, "/", headers={"host": "elsewhere.example"})
+    assert (reply.status, reply.headers["location"], reply.body) == (307, "docs", b"")
+
+
 def test_the_page_loads_nothing_from_elsewhere() -> None:
     application = app()
     page = ask(application, "GET", "/docs").body.decode()
     policy = ask(application, "GET", "/docs").headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'" in policy
     references = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert set(references) == {"data:,", "docs/page.css", "docs/page.js", "openapi.json"}
+    assert set(references) == {"data:,", "docs/page.css", "docs/fields.js", "docs/page.js", "openapi.json"}
     for path in references[1:]:
         reply = ask(application, "GET", f"/{path}")
         assert reply.status == 200

@@ -150,7 +150,7 @@ def test_a_request_without_a_body_with_a_query_and_cookies_is_served(invoke: Inv
 
 
 def test_the_page_comes_as_text(invoke: Invoke) -> None:
-    for path in ("/docs", "/docs/page.js", "/docs/page.css", "/metrics"):
+    for path in ("/docs", "/docs/fields.js", "/docs/page.js", "/docs/page.css", "/metrics"):
         response = invoke(function_url_event("GET", path))
         assert (response["statusCode"], response["isBase64Encoded"]) == (200, False)
 

@@ -63,12 +63,7 @@ class EmbeddedAws:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables with which a worker process or the AWS CLI uses the emulator."""
-        return {
-            "AWS_ACCESS_KEY_ID": LOCAL_KEY,
-            "AWS_DEFAULT_REGION": self._region,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_SECRET_ACCESS_KEY": LOCAL_KEY,
-        }
+        return environment_of(self.endpoint_url, self._region)
 
     def clients(self) -> Clients:
         return connect(environ={}, endpoint_url=self.endpoint_url, region=self._region)
@@ -143,6 +138,16 @@ class EmbeddedAws:
 
     def _last_lines(self) -> str:
         return " | ".join(self._lines) or "(it wrote nothing)"
+
+
+def environment_of(endpoint_url: str, region: str = LOCAL_REGION) -> dict[str, str]:
+    """Return the variables by which a process finds the emulator at *endpoint_url*."""
+    return {
+        "AWS_ACCESS_KEY_ID": LOCAL_KEY,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_SECRET_ACCESS_KEY": LOCAL_KEY,
+    }
 
 
 def free_port() -> int:

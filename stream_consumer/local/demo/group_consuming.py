@@ -7,6 +7,7 @@ from confluent_kafka import KafkaError
 
 from stream_consumer.composition import Composition
 from stream_consumer.consumer import BatchResult
+from stream_consumer.contract.record import Record
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import Member, Pace
 from stream_consumer.group.partitions import PartitionKey
@@ -31,8 +32,8 @@ class BatchTally:
         self.batches += 1
         self._report.invoked(result, None, time.time())
 
-    def failed(self, error: Exception, records: int) -> None:
-        del records
+    def failed(self, error: Exception, records: Sequence[Record], seconds: float) -> None:
+        del records, seconds
         self.failed_batches += 1
         self.last_error = f"{type(error).__name__}: {error}"
 

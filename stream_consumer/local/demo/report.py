@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from stream_consumer.contract.printable import printable
 from stream_consumer.local.demo.run import Outcome
+from stream_consumer.operate.dead_letter_bucket import Letter
 from stream_consumer.reporting import markup
 
 _DARK: dict[str, Any] = {"figure.facecolor": "#0d1117", "axes.facecolor": "#0d1117", "savefig.facecolor": "#0d1117"}
@@ -49,7 +52,33 @@ def _samples(outcome: Outcome) -> Iterator[str]:
     if outcome.predictions:
         first = [(f"{each.id}", f"{each.value}", each.event_id or "") for each in outcome.predictions[:_SAMPLES]]
         yield markup.heading(2, "The first predictions")
-        yield markup.table("As they were read", ("identifier", "prediction", "event id"), first)
+        yield _table("As they were read", ("identifier", "prediction", "event id"), first)
+    if outcome.letters:
+        yield markup.heading(2, "Some dead letters")
+        rows = [
+            (letter.partition_key or "", letter.reason, f"{letter.path}: {letter.detail}", letter.event_id or "")
+            for letter in _of_each_reason(outcome.letters)
+        ]
+        yield _table(
+            f"{len(rows)} of {len(outcome.letters):,}, of each reason",
+            ("partition key", "reason", "message", "event id"),
+            rows,
+        )
+
+
+def _of_each_reason(letters: Sequence[Letter]) -> list[Letter]:
+    """Return samples of *letters*, the first of each reason before others."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for at, letter in enumerate(letters):
+        ranked.append((seen[letter.reason], at))
+        seen[letter.reason] += 1
+    return [letters[at] for _, at in sorted(ranked)[:_SAMPLES]]
+
+
+def _table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of what producers wrote, in which nothing reorders or hides its neighbours."""
+    return markup.table(caption, head, [[printable(cell) for cell in row] for row in rows])
 
 
 def _figures(outcome: Outcome) -> Iterator[str]:
@@ -58,7 +87,11 @@ def _figures(outcome: Outcome) -> Iterator[str]:
         ("Error", _errors, "Predicted minus actual: right of zero the model promised too long a ride."),
     ]
     timed = [
-        ("Put-to-prediction latency", _latencies, "From the put of a record to the read of its prediction."),
+        (
+            "Put-to-prediction latency",
+            _latencies,
+            "The share of predictions that were read within this time after the put of their record.",
+        ),
         ("Latency over the run", _latency_over_time, "A line that climbs is a consumer that falls behind."),
     ]
     shown = (compared if len(outcome.actual) else []) + (timed if len(outcome.latencies) else [])
@@ -102,17 +135,19 @@ def _errors(axes: Any, outcome: Outcome) -> None:
 
 
 def _latencies(axes: Any, outcome: Outcome) -> None:
-    axes.hist(outcome.latencies * 1000, bins=80)
-    for percentile in (50, 95, 99):
+    # A share of predictions, since a few slow ones would squeeze the bars of a histogram.
+    axes.ecdf(outcome.latencies * 1000, linewidth=2.5)
+    for percentile, line in ((50, "-"), (95, "--"), (99, ":")):
         value = float(np.percentile(outcome.latencies, percentile)) * 1000
-        axes.axvline(value, linestyle="--", color="tab:red", linewidth=1)
-        axes.annotate(
-            f"p{percentile} {value:.0f} ms", (value, 0.97), xycoords=("data", "axes fraction"), rotation=90, va="top"
-        )
-    axes.set(xlabel="milliseconds", ylabel="predictions")
+        axes.axvline(value, linestyle=line, color="tab:red", linewidth=1.5, label=f"p{percentile}: {value:,.0f} ms")
+    axes.legend(loc="lower right")
+    axes.grid(alpha=0.3)
+    axes.set(xlabel="milliseconds", ylabel="share of predictions", ylim=(0, 1.02))
+    axes.set_xlim(left=0)
 
 
 def _latency_over_time(axes: Any, outcome: Outcome) -> None:
-    axes.plot(outcome.read_at, outcome.latencies * 1000, ".", markersize=4, alpha=0.5)
+    axes.plot(outcome.read_at, outcome.latencies * 1000, ".", markersize=8, alpha=0.4)
+    axes.grid(alpha=0.3)
     axes.set(xlabel="seconds into the run", ylabel="latency (milliseconds)")
     axes.set_ylim(bottom=0)

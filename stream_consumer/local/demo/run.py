@@ -31,6 +31,7 @@ from stream_consumer.sinks import Entry, Sink
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.local.runtime.functions import Function
+    from stream_consumer.operate.dead_letter_bucket import Letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,8 @@ class Outcome:
     """Seconds from the put of an event to the read of its prediction, for events with a unique id."""
     read_at: NDArray[np.float64] = field(repr=False)
     """Time at which each of these predictions was read, in seconds after the first put."""
+    letters: "Sequence[Letter]" = field(default=(), repr=False)
+    """The dead letters, in the order of their objects."""
     out_of_order: int | None = None
     """Predictions that came after that of a later event with the same key. None without a promise of order."""
 
@@ -255,6 +258,7 @@ def run_on(
         predicted=len(reading.received),
         duplicates=reading.duplicates,
         dead_letters=Counter(Reason(letter.reason) for letter in dead),
+        letters=dead,
         expected_dead_letters=plan.expected,
         seconds=float(at.max() - begun) if len(at) else time.monotonic() - begun,
         metrics=metrics.sums(),
