@@ -235,11 +235,11 @@ workflows: needs-workflows $(VENV)/.dev $(VENV)/.tools .ci/node/node_modules/.pa
 lock: $(VENV)/.dev ## resolve the locks anew, with all hashes and without URLs of an index
 	@$(BIN)/python .ci/lock.py
 
-# A build folder of earlier would add modules that are gone by now.
+# What an earlier build left would add modules that are gone by now.
 wheel: $(VENV)/.dev ## build dist/*.whl from this folder, without an index
-	@rm -rf build dist
+	@rm -rf build/lib build/bdist.* dist
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --wheel-dir dist .
-	@rm -rf build
+	@rm -rf build/lib build/bdist.*
 
 # The scanners ask for older libraries than the project, so they have an environment of their own.
 .venv-infra/.infra: $(LOCKS)/infra.txt .venv-infra/.made

@@ -44,7 +44,7 @@ FULL = Extent(
     rounds=7, far_rounds=2, platform_seconds=20, file_rows=10_000_000, file_rounds=3, web_rounds=5, web_seconds=5
 )
 QUICK = Extent(
-    rounds=3, far_rounds=0, platform_seconds=0, file_rows=1_000_000, file_rounds=3, web_rounds=1, web_seconds=3
+    rounds=3, far_rounds=0, platform_seconds=0, file_rows=1_000_000, file_rounds=2, web_rounds=1, web_seconds=2
 )
 
 
