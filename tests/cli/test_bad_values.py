@@ -145,6 +145,8 @@ class Case:
         plain = re.sub("//[^/]*@", "//", self.value)
         filled = self.value.removeprefix("{date:").removesuffix("}")  # a date that strftime leaves as it is
         shown = {printable(self.value).strip(), repr(self.value), repr(self.value)[1:-1].strip(), masked, plain, filled}
+        if self.value.startswith("-"):  # an argument that looks like options
+            shown.add(f"no such option: {self.value[:2]}")
         shown = (shown | {f"{Path(self.value)} ", f"{Path(self.value)}:"}) - {""}  # a path, "." for one without a name
         return any(text in error.lower() for text in {*words, *map(str.lower, shown)})
 
