@@ -136,8 +136,7 @@ mutations: $(VENV)/.dev ## break each rule of the promise in turn; a test must f
 	@$(BIN)/python -m tests.mutations
 
 # These watch the clock of real processes, so nothing runs beside them.
-TIMED := tests/challenger tests/cli/test_demo_loop.py tests/kafka/test_topic_writer_real.py tests/process \
-	tests/web/test_server.py
+TIMED := tests/challenger tests/kafka/test_topic_writer_real.py tests/process tests/web/test_server.py
 
 process-faults: $(VENV)/.dev ## run the tests with real processes: killed, starved and frozen workers, terminals, installations
 	@$(BIN)/python -m pytest $(PARALLEL) -m process $(TIMED:%=--ignore=%)
