@@ -3,7 +3,7 @@ Measure the English of docstrings and of the command line's help, and look for w
 
 Pointing words make a reader search for their meaning, and a semicolon joins two statements in a sentence. Fails if the
 package has more than the bars allow, and lists the densest modules. Also fails if a docstring, a help text or a page
-has one of the words in ``INSTEAD``.
+has one of the words in ``INSTEAD``, and names the line.
 """
 
 import ast
@@ -23,6 +23,7 @@ MOST_POINTING = 3.0
 MOST_SEMICOLONS = 3.0
 """Semicolons per 100 texts. Model codebases have 0 to 11 per 100 docstrings."""
 WORST = 10
+POINTING = "it, that, which, what, one, other, whose"
 
 INSTEAD = {
     r"doors?": "interface, or stream, batch or web",
@@ -43,7 +44,7 @@ ALLOWED = (
 )
 """Phrases with such a word in another meaning. Code is also left out."""
 
-_POINTING = re.compile(r"\b(it|that|which|what|one|other|whose)\b", re.IGNORECASE)
+_POINTING = re.compile(rf"\b({POINTING.replace(', ', '|')})\b", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z'-]*")
 _BLOCK = re.compile(r"^```.*?^```|^    .*?$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`+[^`]*`+|\*\w+\*|\]\([^)]*\)")
@@ -102,20 +103,30 @@ class Count:
         return f"{pointing:4.1f} pointing words per 100 words, {semicolons:5.1f} semicolons per 100 texts"
 
 
-def texts_of(source: str) -> list[str]:
-    """
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text of a file, and the line on which it starts."""
+
+    line: int
+    text: str
+
+
+def texts_of(source: str) -> list[Text]:
+    r"""
     Return the docstrings of a module, its classes and functions, and the ``help`` texts in its calls.
 
-    >>> texts_of("def f(): 'Do.'; Option(help=f'At most {N} s.')")
-    ['Do.', 'At most  s.']
+    >>> texts_of("def f():\n 'Do.'; Option(help=f'At most {N} s.')")
+    [Text(line=2, text='Do.'), Text(line=2, text='At most  s.')]
     """
-    texts = list[str]()
+    texts = list[Text]()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, _DOCUMENTED):
-            texts += filter(None, [ast.get_docstring(node)])
+            docstring = ast.get_docstring(node, clean=False)
+            texts += [Text(node.body[0].lineno, docstring)] if docstring else []
         elif isinstance(node, ast.Call):
-            texts += filter(None, ("".join(_strings(word.value)) for word in node.keywords if word.arg == "help"))
-    return texts
+            helps = (word.value for word in node.keywords if word.arg == "help")
+            texts += (Text(value.lineno, "".join(_strings(value))) for value in helps)
+    return [text for text in texts if text.text]
 
 
 def _strings(expression: ast.expr) -> Iterator[str]:
@@ -125,44 +136,51 @@ def _strings(expression: ast.expr) -> Iterator[str]:
             yield node.value
 
 
-def unwanted(text: str) -> list[str]:
+def unwanted(text: Text) -> list[Text]:
+    r"""
+    Return the words of *text* that have a better one, each with its line.
+
+    >>> unwanted(Text(7, "Both ends of a\ndoor. A dead letter takes no place, but ``place`` is code."))
+    [Text(line=7, text='Both ends'), Text(line=8, text='door'), Text(line=8, text='place')]
     """
-    Return the words of *text* that have a better one.
-
-    >>> unwanted("Both ends of a door. A dead letter takes no place, but ``place`` is code.")
-    ['Both ends', 'door', 'place']
-    """
-    prose = _ALLOWED.sub("", _CODE.sub("", text))
-    return re.findall(rf"\b(?:{'|'.join(INSTEAD)})\b", prose, re.IGNORECASE)
+    prose = _without(_ALLOWED, _without(_CODE, text.text))
+    found = re.finditer(rf"\b(?:{'|'.join(INSTEAD)})\b", prose, re.IGNORECASE)
+    return [Text(text.line + prose.count("\n", 0, word.start()), word[0]) for word in found]
 
 
-def _refuse_unwanted(texts: Mapping[Path, list[str]]) -> None:
+def _without(pattern: re.Pattern[str], text: str) -> str:
+    """Remove what matches from *text*, but keep its line ends, so that lines keep their numbers."""
+    return pattern.sub(lambda found: "\n" * found[0].count("\n"), text)
+
+
+def _faults(texts: Mapping[Path, list[Text]]) -> list[str]:
     pages = {
-        page: [_BLOCK.sub("", page.read_text(encoding="utf-8"))]
+        page: [Text(1, _without(_BLOCK, page.read_text(encoding="utf-8")))]
         for pattern in PAGES
         for page in sorted(ROOT.glob(pattern))
         if page != WRITTEN
     }
-    found = [
-        f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}: {word!r}, say {better}"
+    return [
+        f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{word.line}: {word.text!r}, say {better}"
         for path, parts in {**texts, **pages}.items()
-        for word in unwanted("\n\n".join(parts))
-        for better in [next(better for bad, better in INSTEAD.items() if re.fullmatch(bad, word, re.IGNORECASE))]
+        for part in parts
+        for word in unwanted(part)
+        for better in [next(better for bad, better in INSTEAD.items() if re.fullmatch(bad, word.text, re.IGNORECASE))]
     ]
-    if found:
-        sys.exit("\n".join(found))
 
 
 def main(package: Path = PACKAGE) -> None:
     texts = {path: texts_of(path.read_text(encoding="utf-8")) for path in sorted(package.rglob("*.py"))}
-    counts = {path: Count.of(parts) for path, parts in texts.items()}
+    counts = {path: Count.of([part.text for part in parts]) for path, parts in texts.items()}
     total = sum(counts.values(), Count())
-    for path in sorted(counts, key=lambda path: -counts[path].excess)[:WORST]:
-        print(f"{counts[path]}  {path.relative_to(package.parent)}")
-    print(f"{total}  in all; the bars are {MOST_POINTING:g} and {MOST_SEMICOLONS:g}")
+    faults = _faults(texts)
     if total.pointing_share > MOST_POINTING or total.semicolon_share > MOST_SEMICOLONS:
-        sys.exit("the sentences point too much: rewrite those of the modules above")
-    _refuse_unwanted(texts)
+        for path in sorted(counts, key=lambda path: -counts[path].excess)[:WORST]:
+            print(f"{counts[path]}  {path.relative_to(package.parent)}")
+        faults.append(f"too many pointing words ({POINTING}) or semicolons: rewrite sentences of the modules above")
+    print(f"{total}  in all; the bars are {MOST_POINTING:g} and {MOST_SEMICOLONS:g}")
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":

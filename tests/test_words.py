@@ -42,7 +42,8 @@ def test_a_package_above_a_bar_fails_and_names_the_module(
     assert "module.py" in capsys.readouterr().out
 
 
-def test_a_word_that_has_a_better_one_fails_with_the_better_one(words: Any, tmp_path: Path) -> None:
-    (tmp_path / "module.py").write_text('"""A door of the house."""\n')
-    with pytest.raises(SystemExit, match=r"module\.py: 'door', say interface"):
+def test_a_word_that_has_a_better_one_fails_with_its_line_and_the_better_one(words: Any, tmp_path: Path) -> None:
+    docstring = '"""\nReturn ``None`` as\n`of\nold`.\n\nBy a door of the house.\n"""\n'
+    (tmp_path / "module.py").write_text(f"def f():\n    {docstring}")
+    with pytest.raises(SystemExit, match=r"module\.py:7: 'door', say interface"):
         words.main(tmp_path)
