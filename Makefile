@@ -24,7 +24,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-loop moderation notebook site test coverage invariants mutations process-faults zoo fuzz mutated-models soak figures bench bench-check \
-	lint types imports \
+	lint words types imports \
 	docs check pre-commit lock wheel clean image image-test integration integration-local web-test spark-test workflows infra-test infra-apply-local \
 	infra-readme bootstrap preflight deploy plan promote publish release release-due \
 	releases release-token rollback smoke destroy
@@ -168,6 +168,9 @@ bench-check: $(VENV)/.dev ## run short benchmarks; fails if a ratio is more than
 lint: $(VENV)/.dev ## check style and format with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
+words: $(VENV)/.dev ## check the English of docstrings, help and docs
+	@$(BIN)/python .ci/words.py
+
 types: $(VENV)/.dev ## check types with mypy --strict, tests included
 	@$(BIN)/mypy
 
@@ -181,9 +184,9 @@ site: $(VENV)/.dev $(VENV)/.site ## build the documentation site in build/site/i
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs/site -d build/site-cache . build/site
 	@echo build/site/index.html
 
-check: lint types imports test ## run lint, types, imports and test
+check: lint words types imports test ## run lint, words, types, imports and test
 
-pre-commit: $(VENV)/.dev $(VENV)/.tools ## have git run lint, types, imports and hygiene before each commit
+pre-commit: $(VENV)/.dev $(VENV)/.tools ## have git run lint, words, types, imports and hygiene before each commit
 	@$(BIN)/pre-commit install
 
 # Without a model any python3 will do; fetching one takes the package and, for models:/…, mlflow; what it needs, uv.

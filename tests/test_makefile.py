@@ -303,7 +303,7 @@ def test_the_help_fits_80_columns_and_leaves_out_no_word(bare: Project) -> None:
 def test_the_help_of_a_target_names_others_by_their_names(bare: Project) -> None:
     """A target's place in the list may change, and others come between."""
     assert not re.search(r"of the above|both of these|the same tests", " ".join(bare.make("help").stdout.split()))
-    assert "check run lint, types, imports and test" in " ".join(bare.make("help").stdout.split())
+    assert "check run lint, words, types, imports and test" in " ".join(bare.make("help").stdout.split())
 
 
 def test_bytecode_that_may_not_lie_beside_the_sources_is_kept_in_the_environment(bare: Project) -> None:

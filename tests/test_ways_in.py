@@ -27,7 +27,7 @@ def test_the_dev_container_is_ready_for_make_check() -> None:
     """A slim base has neither make nor git, and .venv is made from the same lock as anywhere."""
     assert {"git", "make", "ca-certificates"} <= set(dev_container()["onCreateCommand"].split())
     assert dev_container()["updateContentCommand"] == "make .venv/.dev"
-    assert "check: lint types imports test " in MAKEFILE
+    assert "check: lint words types imports test " in MAKEFILE
 
 
 def test_the_hooks_of_git_bring_no_version_of_their_own() -> None:
@@ -36,8 +36,8 @@ def test_the_hooks_of_git_bring_no_version_of_their_own() -> None:
     assert {hook["language"] for hook in repository["hooks"]} == {"system"}
     entries = {hook["id"]: hook["entry"] for hook in repository["hooks"]}
     assert entries == {
-        **{target: f"make --silent {target}" for target in ("lint", "types", "imports")},
-        **{script: f".venv/bin/python .ci/{script}.py" for script in ("words", "hygiene")},
+        **{target: f"make --silent {target}" for target in ("lint", "types", "imports", "words")},
+        "hygiene": ".venv/bin/python .ci/hygiene.py",
     }
 
 
