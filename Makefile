@@ -175,7 +175,7 @@ types: $(VENV)/.dev ## check types with mypy --strict, tests included
 	@$(BIN)/mypy
 
 imports: $(VENV)/.dev ## check with import-linter that imports only point to lower layers
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/.dev ## write the tables of docs/ from the code
 	@$(BIN)/python .ci/docs.py

@@ -35,11 +35,11 @@ def metrics() -> str:
     return "\n".join(rows)
 
 
-def rooms() -> str:
+def modules() -> str:
     """Return the layers of imports, the highest first, with the first sentence of each module."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
-    rows = ["| room | what it is |", "| --- | --- |"]
+    rows = ["| module | what it is |", "| --- | --- |"]
     return "\n".join(rows + [f"| `{name}` | {purpose(name)} |" for layer in layers for name in layer.split(" | ")])
 
 
@@ -51,7 +51,7 @@ def purpose(name: str) -> str:
 
 
 TABLES = {
-    ROOT / "docs" / "architecture.md": {"rooms": rooms()},
+    ROOT / "docs" / "architecture.md": {"modules": modules()},
     ROOT / "docs" / "kafka.md": {"settings": settings(KAFKA_FIELDS)},
     ROOT / "docs" / "metrics.md": {"metrics": metrics()},
     ROOT / "docs" / "monitoring-function.md": {"settings": settings(MONITOR_FIELDS)},
