@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +42,13 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     signal_handlers: None,  # noqa: ARG001
 ) -> Iterator[Command]:
-    """Run the command line with the arguments given, in a terminal of 80 columns."""
+    """
+    Run the command line with the arguments given, in a terminal of 80 columns.
+
+    The report of a failed test ends with the standard error of its last command.
+    """
     before = dict(os.environ)
+    errors = [""]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "80")
@@ -54,9 +60,12 @@ def command(
             function._handler.cache_clear()  # noqa: SLF001
         logging.Logger.manager.loggerDict.pop("stream-consumer", None)
         code = run(lambda: app([str(argument) for argument in arguments]))
-        return Ran(code, *capfd.readouterr())
+        ran = Ran(code, *capfd.readouterr())
+        errors.append(ran.err)
+        return ran
 
     yield command
+    sys.stderr.write(errors[-1])
     # Commands configure the function that they run in this process through its environment, as its user would.
     os.environ.clear()
     os.environ.update(before)
