@@ -21,6 +21,7 @@ root_doc = "docs/site/index"
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs/**.md", "infra/**.md"]
 exclude_patterns = [".*", "build", "dist", "mlruns", "**/node_modules", "**/.terraform"]
 myst_heading_anchors = 3
+smartquotes_action = "qe"  # an option of a command keeps its two hyphens
 # What stands between < and > in a help text is no HTML.
 myst_disable_syntax = ["html_inline"]
 suppress_warnings = ["misc.highlighting_failure"]  # crontab
