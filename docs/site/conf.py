@@ -6,6 +6,7 @@ anchor that leads nowhere is an error. Nothing is fetched from elsewhere.
 """
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,20 @@ def setup(app: Sphinx) -> None:
 
 def write_commands(_app: Sphinx) -> None:
     """Write the reference of the commands, from the commands."""
+    page = ROOT / "docs" / "site" / "commands.md"
     typer = [sys.executable, "-m", "typer", "stream_consumer/cli/app.py", "utils", "docs", "--name", project]
-    title = ["--title", "Commands", "--output", "docs/site/commands.md"]
+    title = ["--title", "Commands", "--output", str(page)]
     subprocess.run([*typer, *title], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 (our own arguments)
+    page.write_text(whole_summaries(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def whole_summaries(text: str) -> str:
+    """Replace each summary that Typer cut in a list of commands by the first line below the heading of the command."""
+    summaries = dict(re.findall(r"^#+ `(.+)`\n\n(.+)$", text, re.MULTILINE))
+    group, lines = project, list[str]()
+    for line in text.splitlines(keepends=True):
+        if heading := re.match(r"#+ `(.+)`", line):
+            group = heading[1]
+        cut = re.fullmatch(r"\* `(.+)`: .*\.\.\.\n", line)
+        lines.append(f"* `{cut[1]}`: {summaries[f'{group} {cut[1]}']}\n" if cut else line)
+    return "".join(lines)

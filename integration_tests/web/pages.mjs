@@ -34,6 +34,8 @@ async function look(file, width, colorScheme) {
   page.on("request", (request) => isElsewhere(request.url()) && found.elsewhere.push(request.url()));
   await page.goto(url, { waitUntil: "networkidle" });
   found.overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  found.cutTables = await page.evaluate(() => [...document.querySelectorAll("table")]
+    .filter(({ parentElement }) => parentElement.scrollWidth > parentElement.clientWidth).length);
   found.background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
   await page.evaluate(axe); // not as a script of the page, which its own policy may refuse

@@ -1,6 +1,7 @@
 """The site of the documentation in a real headless Chromium: narrow and wide, light and dark, checked by axe-core."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
-PAGES = ["README.html", "docs/architecture.html", "docs/site/commands.html"]
+PAGES = [
+    "README.html",
+    "CONTRIBUTING.html",
+    "docs/architecture.html",
+    "docs/getting-back.html",
+    "docs/site/commands.html",
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +40,10 @@ def test_every_page_fits_a_telephone_and_a_screen(looks: list[dict[str, Any]]) -
     assert [look for look in looks if look["overflow"]] == []
 
 
+def test_no_table_is_cut_off_on_a_screen(looks: list[dict[str, Any]]) -> None:
+    assert [(look["file"], look["cutTables"]) for look in looks if look["width"] == 1280 and look["cutTables"]] == []
+
+
 def test_the_colours_are_those_that_the_reader_wants(looks: list[dict[str, Any]]) -> None:
     light, dark = (
         {look["background"] for look in looks if look["colorScheme"] == scheme} for scheme in ("light", "dark")
@@ -53,6 +64,7 @@ def test_nothing_is_fetched_from_elsewhere(looks: list[dict[str, Any]]) -> None:
 
 def test_the_site_has_the_commands_and_the_picture() -> None:
     assert "stream-consumer-dead-letters-redrive" in (SITE / "docs/site/commands.html").read_text(encoding="utf-8")
+    assert not re.search(r"^\* .*\.\.\.$", (ROOT / "docs/site/commands.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert "PredictionReader" in (SITE / "docs/site/python.html").read_text(encoding="utf-8")
     assert (SITE / "_images/stream.svg").is_file()
     assert "docs/site/index.html" in (SITE / "index.html").read_text(encoding="utf-8")
