@@ -111,7 +111,7 @@ def demo(  # noqa: PLR0913 (each is an option)
     seed: options.Seed = 42,
 ) -> None:
     """
-    Run the whole pipeline on this machine and count every record.
+    Run the pipeline on this machine and count every record.
 
     The demo trains a model if the registry has no champion, starts an embedded Kinesis and S3, and puts rides unknown
     to the model. The Lambda function consumes the rides through the local event source mapping. The demo reads the
