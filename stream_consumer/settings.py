@@ -229,7 +229,10 @@ class Settings:
         if values["model_location"] is None:
             values["model_location"] = _artifact_location(bucket, experiment, values["run_id"])
             if values["model_location"] is None:
-                faults.append("MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID")
+                faults.append(
+                    "MODEL_LOCATION is not set, nor are all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID: name a "
+                    "model by MODEL_LOCATION, or by --model of a command"
+                )
         values["kafka"], kafka_faults = KafkaSettings.read(environ)
         faults += [*_challenger_faults(values), *kafka_faults]
         refuse([*faults, *foreign_faults(environ)])

@@ -17,7 +17,7 @@ BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in PAGES
     for number, block in enumerate(FENCED.findall(page.read_text(encoding="utf-8")))
-    if not block.startswith((">>>", "# "))  # a doctest, and what test_your_model.py and tests/monitor run with a model
+    if not block.startswith((">>>", "# "))  # a doctest, and what test_your_model.py and other tests run with a model
 ]
 PREDICTION = b'{"model":"rides","version":"3","prediction":{"ride_duration":21.5,"ride_id":256},"event_id":"e"}'
 DOCTESTS = [page for page in PAGES if "\n>>> " in page.read_text(encoding="utf-8")]

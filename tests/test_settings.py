@@ -126,7 +126,8 @@ def test_every_fault_is_reported_at_once() -> None:
     assert str(caught.value) == (
         "the environment is wrong: MODEL_DIGEST='x': wanted a SHA-256 in lower-case hex; TEST_RUN='maybe': wanted true "
         "or false; PUBLISH_CONCURRENCY='many': wanted a whole number from 1 to 32; MODEL_LOCATION is not set, nor are "
-        "all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID"
+        "all of MODEL_BUCKET, MLFLOW_EXPERIMENT_ID and RUN_ID: name a model by MODEL_LOCATION, or by --model of a "
+        "command"
     )
 
 

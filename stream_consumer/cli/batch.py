@@ -12,7 +12,7 @@ from rich.table import Table
 from stream_consumer.batch.errors import NothingPredicted, StoreFailed
 from stream_consumer.batch.locations import Kind
 from stream_consumer.cli import options
-from stream_consumer.cli.progress import row_bar
+from stream_consumer.cli.progress import row_bar, stages
 from stream_consumer.cli.terminal import OutputFailed, Terminal
 from stream_consumer.errors import UsageError
 
@@ -125,8 +125,13 @@ def batch(  # noqa: PLR0913 (each is an option)
         max_rejected=None if max_rejected is None else options.share("--max-rejected", max_rejected, all_of_it=True),
     )
     clients = functools.cache(lambda: options.aws(endpoint_url, region, profile))
-    loaded = options.chosen_model(model, lambda: clients().s3)
-    _run(planned, loaded, Stores(lambda: clients().s3), wanted, jobs=jobs or cores(), resume=resume)
+    stores = Stores(lambda: clients().s3)
+    if planned[0].source.kind is Kind.FILE:  # a misspelt name is told before the model is loaded
+        stores.at(planned[0].source).version(planned[0].source)
+    with stages() as stage:
+        stage("loading the model")
+        loaded = options.chosen_model(model, lambda: clients().s3)
+    _run(planned, loaded, stores, wanted, jobs=jobs or cores(), resume=resume)
 
 
 def _filled(places: list[str], names: "Names") -> tuple[list[str], str]:
@@ -169,7 +174,7 @@ def _say(done: list[tuple["Job", "Summary", bool]]) -> None:
 
 def _show(done: list[tuple["Job", "Summary", bool]]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("input", overflow="fold", max_width=28)
+    table.add_column("input", overflow="fold")
     for name in ("rows", "predicted", "rejected"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -43,9 +43,11 @@ class DriftSummary:
         """Return the same for the report."""
         from stream_consumer.reporting.markup import heading, paragraph, table
 
-        rows = [[printable(cell) for cell in row] for row in self.rows]
-        caption = "How far the rows of the run are from those that the model was trained on"
-        shown = [table(caption, HEAD, rows, map(printable, self.ringing))] if rows else []
+        limits = HEAD.index("limits")  # in the caption, so that a telephone has room for the verdict
+        rows = [[printable(cell) for at, cell in enumerate(row) if at != limits] for row in self.rows]
+        head = [name for name in HEAD if name != "limits"]
+        caption = f"How far the rows of the run are from those that the model was trained on (limits: {self.limits})"
+        shown = [table(caption, head, rows, map(printable, self.ringing))] if rows else []
         return [heading(2, "Drift"), *shown, paragraph(printable(self.advice), "bad" if self.ringing else "")]
 
     def facts(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from stream_consumer.cli import options
 from stream_consumer.cli.drift_table import HEAD, drift_rows
 from stream_consumer.cli.progress import stages
-from stream_consumer.cli.terminal import Terminal, complain, print_table, say
+from stream_consumer.cli.terminal import Terminal, complain, hint, print_table, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +61,8 @@ def report(  # noqa: PLR0913 (each is an option)
         stage("reading profiles and results")
         findings = find(last, days)
     write_whole(output, render(findings).encode())
+    if not sum(day.windows for day in findings.days):
+        hint(f"no window of this model is in {profiles}, from {findings.first} to {findings.last}")
     for sentence in findings.rings:
         say(sentence)
     say(f"report: {output}")

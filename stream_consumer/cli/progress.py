@@ -81,7 +81,7 @@ def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
 def _progress() -> Iterator[Progress]:
     """Show bars, which are taken away if the work fails: its error says what became of it."""
     with _display(
-        SpinnerColumn(), _label(18, 28), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
+        SpinnerColumn(), _label(18, 30), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     ) as progress:
         try:
             yield progress
@@ -98,4 +98,5 @@ def _label(least: int | None = None, most: int | None = None) -> TextColumn:
 
 def _display(*columns: ProgressColumn, transient: bool = False) -> Progress:
     console = Terminal(stderr=True)
-    return Progress(*columns, console=console, transient=transient, redirect_stdout=False)
+    nowhere = transient and not console.is_interactive  # rich would leave an empty line of it in a file
+    return Progress(*columns, console=console, transient=transient, redirect_stdout=False, disable=nowhere)

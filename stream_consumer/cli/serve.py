@@ -30,7 +30,7 @@ def serve(  # noqa: PLR0913 (each is an option)
         typer.Option(
             metavar="TOKENS",
             envvar="WEB_TOKEN",
-            help="Accepted bearer tokens, separated by commas.",
+            help="Accepted bearer tokens of 16 or more characters, separated by commas.",
             show_default="no token",
         ),
     ] = None,
@@ -106,6 +106,8 @@ def serve(  # noqa: PLR0913 (each is an option)
     def announce(model: str, url: str) -> None:
         console.print(f"serving {model} on {url} ({url}/docs)")
 
+    if console.is_terminal:  # a line, since the thread of a spinner would keep the workers from being forks
+        console.print(f"loading {settings.model.model_location} …")
     if settings.workers > 1:
         from stream_consumer.web.workers import serve_by_workers as serve_settings
     else:

@@ -32,8 +32,8 @@ FIELDS = {
         "WEB_TOKEN",
         _tokens,
         (),
-        "Valid bearer tokens, separated by commas, so that an old and a new token can overlap. Required unless the "
-        "address is loopback or `WEB_NO_AUTH` is `true`",
+        "Valid bearer tokens of 16 or more of `A-Z a-z 0-9 . _ ~ + / -`, separated by commas, so that an old and a new "
+        "token can overlap. Required unless the address is loopback or `WEB_NO_AUTH` is `true`",
         secret=True,
     ),
     "no_auth": Field(

@@ -42,6 +42,17 @@ def test_the_table_fits_80_columns(command: Command, model: str, tmp_path: Path)
     assert "".join(line.split()[0] for line in ran.out.splitlines()[1:5]).startswith(source.name), "no name is cut"
 
 
+def test_the_name_of_a_month_of_the_tlc_is_one_line(command: Command, model: str, tmp_path: Path) -> None:
+    source = rides_file(tmp_path / "green_tripdata_2021-02.parquet")
+    ran = command("batch", source, tmp_path / "minutes.parquet", "--model", model)
+    assert ran.out.splitlines()[1].split() == [source.name, "4", "2", "2"]
+
+
+def test_a_missing_input_is_told_before_the_model_is_loaded(command: Command, tmp_path: Path) -> None:
+    ran = command("batch", tmp_path / "gone.csv", tmp_path / "minutes.csv", "--model", tmp_path / "no-model")
+    assert (ran.code, ran.err) == (2, f"error: there is no file {tmp_path}/gone.csv\n")
+
+
 def test_resuming_skips_what_is_there(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
     target = tmp_path / "out" / "rides.parquet"
     command("batch", rides, f"{tmp_path}/out/", "--model", model)

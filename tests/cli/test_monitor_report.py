@@ -38,6 +38,13 @@ def test_the_report_is_one_page(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("_kept")
+def test_a_report_without_windows_says_so(command: Command) -> None:
+    ran = command("monitor", "report", "--profiles", "empty", "--until", str(TODAY))
+    assert (ran.code, ran.out) == (0, "report: monitor.html\n"), ran.err
+    assert ran.err == "no window of this model is in empty, from 2026-11-15 to 2026-11-21\n"
+
+
+@pytest.mark.usefixtures("_kept")
 def test_what_rings_is_said_and_is_the_exit_code(command: Command) -> None:
     put_window(Path("profiles"), TODAY, 20, profile_of(rides(9_000, seed=1, kilometres=True)), 9_003)
     put_result(Path("quality"), TODAY, 6.0, {}, rings=("rides 3",))

@@ -70,6 +70,15 @@ def test_a_batch_shows_a_bar_and_a_table_with_the_file_s_name_as_it_is(rides_mod
         assert rows(seen)["[red]rides.csv"].split() == ["4", "2", "2"]
 
 
+@pytest.mark.process
+def test_serve_names_the_model_that_it_loads(rides_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to(rides_model)
+    seen = in_terminal("serve", "--model", "model", "--port", 0, directory=tmp_path, interrupt_at="/docs)")
+    assert seen.code == 130, seen.text
+    assert seen.lines[0] == "loading model …"
+    assert seen.lines[1].startswith("serving ")
+
+
 @pytest.fixture
 def consuming(aws: EmbeddedAws, rides_model: Path) -> dict[str, str]:
     """Return the environment of a function that consumes one ride and 30 records that are none."""

@@ -60,6 +60,17 @@ def head(size: int) -> bytes:
     return b"GET %b HTTP/1.1\r\n%bX-Rest: %b\r\n\r\n" % (path, field * fields, b"x" * (rest + 100 - 10))
 
 
+def test_the_client_of_the_page_on_the_web_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "web.md"
+    [block] = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    with running() as address:
+        asked = block.replace("127.0.0.1:8080", f"{address.host}:{address.port}")
+        exec(compile(asked, "block", "exec"), {})  # noqa: S102 (ours)
+    predicted, refused = capsys.readouterr().out.splitlines()
+    assert "'ride_id': 'mine-3.66'" in predicted
+    assert refused == "Expected `float` >= 0.0"
+
+
 class Unread(asyncio.Transport):
     """One whose peer never reads: the system's own buffers take more than a test could leave in ours."""
 

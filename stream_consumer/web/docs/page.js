@@ -96,10 +96,13 @@ function bodyEditor(content) {
   return { area, choice, type: () => chosen()?.type ?? Object.keys(content)[0] };
 }
 
+// A name of fields breaks behind a dot before it breaks within a word.
+const breakable = (name) => name.split(/(?<=\.)/).flatMap((part, at) => (at ? [make("wbr"), part] : [part]));
+
 function table(path, caption, head, rows) {
   const heads = head.map((name) => make("th", { scope: "col" }, name));
   const lines = rows.map(([first, ...others]) =>
-    make("tr", {}, make("th", { scope: "row" }, first), ...others.map((cell) => make("td", {}, cell))));
+    make("tr", {}, make("th", { scope: "row" }, ...breakable(first)), ...others.map((cell) => make("td", {}, cell))));
   const drawn = make("table", {}, make("caption", {}, caption), make("tr", {}, ...heads), ...lines);
   return make("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: `${caption}: ${path}` }, drawn);
 }
