@@ -61,7 +61,7 @@ def default_session() -> boto3.Session:
         SettingsError: The profile does not exist, or a configuration file cannot be read.
     """
     try:
-        return boto3.Session()
+        return boto3.Session(region_name=_region(os.environ))
     except ProfileNotFound as error:
         raise SettingsError(f"AWS_PROFILE={os.environ.get('AWS_PROFILE')!r}: {error}") from error
     except BotoCoreError as error:
@@ -130,7 +130,10 @@ def connect(
     """
     made = session(environ=environ, endpoint_url=endpoint_url, region=region, profile=profile)
     if made.region_name is None:
-        raise UsageError("no AWS region: pass --region, set AWS_DEFAULT_REGION, or configure one for the profile")
+        raise UsageError(
+            "no AWS region: pass --region, set AWS_REGION, or configure one for the profile. The variables for "
+            '`stream-consumer local up` are set by: eval "$(stream-consumer local env)"'
+        )
     return Clients(made, endpoint_url)
 
 
@@ -153,10 +156,16 @@ def session(
     key = LOCAL_KEY if keyless else None
     try:
         core = botocore.session.Session(profile=profile)
-        found: str | None = region or core.get_config_variable("region") or (LOCAL_REGION if local else None)
+        own = region or _region(environ)
+        found: str | None = own or core.get_config_variable("region") or (LOCAL_REGION if local else None)
         return boto3.Session(key, key, region_name=found, botocore_session=core)
     except ProfileNotFound as error:
         raise UsageError(f"{error}; see the profiles with: aws configure list-profiles") from error
+
+
+def _region(environ: Mapping[str, str]) -> str | None:
+    """Return the region in the environment. boto3 reads only the first variable, Terraform and other SDKs both."""
+    return environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or None
 
 
 def _is_loopback(endpoint_url: str | None) -> bool:

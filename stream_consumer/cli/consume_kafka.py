@@ -88,7 +88,7 @@ class Group:
 def session(endpoint_url: str | None, region: str | None, profile: str | None) -> "boto3.Session":
     """Return a session by the AWS CLI's rules, and without a region if none is known: Kafka alone needs none."""
     found = default_session()
-    if not (endpoint_url or region or profile or found.region_name or os.environ.get("AWS_REGION")):
+    if not (endpoint_url or region or profile or found.region_name):
         return found
     clients = options.aws(endpoint_url, region, profile)
     os.environ.update(options.environment(clients))

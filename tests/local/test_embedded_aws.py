@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_consumer.aws.clients import Clients, connect
+from stream_consumer.aws.clients import Clients, connect, default_client
 from stream_consumer.errors import LocalPlatformError, UsageError
 from stream_consumer.local.demo import embedded_aws
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
@@ -203,6 +203,28 @@ def test_elsewhere_a_region_is_needed(endpoint_url: str | None, monkeypatch: pyt
 
     with pytest.raises(UsageError, match="no AWS region: pass --region"):
         connect(environ={}, endpoint_url=endpoint_url)
+
+
+@pytest.mark.parametrize(
+    ("environ", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": ""}, "eu-west-1"),
+    ],
+)
+def test_both_variables_of_a_region_count(
+    environ: dict[str, str], region: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """infra/README.md names AWS_REGION, as Terraform does. boto3 alone reads only the other variable."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+    assert connect(environ=environ).kinesis.meta.region_name == region
+    assert default_client("kinesis").meta.region_name == region
 
 
 def test_a_region_that_is_given_is_taken() -> None:

@@ -37,6 +37,16 @@ def test_all_is_looked_at_before_anything_is_initialised(
     ]
 
 
+def test_the_region_of_the_environment_is_taken(
+    root: Path, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The remedy for a missing region is AWS_REGION, so this variable must help."""
+    tools(tmp_path, monkeypatch)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    passes(Deployment(root, None, str(model)), {"PATH": str(tmp_path)})
+    assert "ok   region       eu-west-1" in capsys.readouterr().out.splitlines()
+
+
 def test_every_fault_is_named_at_once(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
