@@ -45,12 +45,11 @@ or, which is the same:
 
   eval "$(stream-consumer local env{options})"
 
-A ride, by the AWS CLI (`stream-consumer put FILE` puts the rides of a file):
+A ride, or the rides of a file (Parquet or CSV):
 
   printf %s '{{"ride": {{"PULocationID": 130, "DOLocationID": 205,' \\
-      ' "trip_distance": 3.66}}, "ride_id": 256}}' > event.json
-  aws kinesis put-record --stream-name {input} --partition-key 1 \\
-      --data fileb://event.json
+      ' "trip_distance": 3.66}}, "ride_id": 256}}' > ride.ndjson
+  stream-consumer put ride.ndjson --stream {input}
 
 Predictions, by the model that `make demo` leaves or by one of your own:
 

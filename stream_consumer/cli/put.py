@@ -84,7 +84,8 @@ def put(  # noqa: PLR0913 (each is an option)
             again = Producer(sink, rate).put(made.entries, progress)
         except NotPut as error:
             raise NotPut(f"{name or stream!r}: {error}") from error
-    say(f"{count:,} records put on {name or stream}, {made.malformed:,} of them malformed, {again:,} put again")
+    mixed = f"{made.malformed:,} of them malformed, " if spoiled else ""
+    say(f"{count:,} records put on {name or stream}, {mixed}{again:,} put again")
 
 
 class _Events(NamedTuple):
@@ -115,8 +116,11 @@ def _are_lines(paths: list[str]) -> bool:
     Return whether *paths* are files of events, one a line.
 
     Raises:
-        UsageError: Some of them are.
+        UsageError: Some of them are, or the name of one does not tell.
     """
+    for path in paths:
+        if path.lower().endswith(".json"):
+            raise UsageError(f"{path}: events are read from {' and '.join(_LINES)} files, an event per line. Rename it")
     lines = [path for path in paths if path == _STANDARD_INPUT or path.lower().endswith(_LINES)]
     if lines and len(lines) < len(paths):
         other = next(path for path in paths if path not in lines)

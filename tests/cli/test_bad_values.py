@@ -286,6 +286,7 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
         "endpoint 'http://127.0.0.1:99999' is not a URL such as http://127.0.0.1:4566",
     ),
     "not UTF-8": (("tail", "--stream", "\udcff"), 2, "the argument '\\udcff' is not UTF-8"),
+    "one JSON document": (("put", "event.json"), 2, "event.json: events are read from .ndjson and .jsonl files"),
     "two lines for a name": (("put", "a\nb"), 2, "error: a\\u000ab: rides are read from"),
     "more than any machine counts": (
         ("put", "trips.csv", "--limit", "9" * 25),

@@ -89,8 +89,8 @@ def test_it_says_how_to_reach_it_takes_a_record_and_ends_clean(
     assert "export MODEL_LOCATION=models:/ride-duration@champion\n" in said, "consume wants a model"
     assert "export DEAD_LETTER_BUCKET=bad PREDICTIONS_STREAM_NAME=churn\n" in said
     assert "tail --stream churn --from TRIM_HORIZON" in said
-    command = shlex.split(re.search(r"printf .*event\.json", said.replace("\\\n", ""))[0])  # type: ignore[index]
-    assert (command[:2], command[-2:]) == (["printf", "%s"], [">", "event.json"])
+    command = shlex.split(re.search(r"printf .*ride\.ndjson", said.replace("\\\n", ""))[0])  # type: ignore[index]
+    assert (command[:2], command[-2:]) == (["printf", "%s"], [">", "ride.ndjson"])
     assert msgspec.json.decode("".join(command[2:-2]))["ride_id"] == 256
 
 
