@@ -84,7 +84,7 @@ empty :=
 space := $(empty) $(empty)
 comma := ,
 needs-%:
-	@:$(if $(call missing,$*),$(error make $* needs $(subst |, or ,$(subst $(space),$(comma) ,$(call missing,$*)))))
+	@:$(if $(call missing,$*),$(error make $* needs $(subst |, or ,$(subst $(space),$(comma) ,$(patsubst %=,%=…,$(call missing,$*))))))
 
 # The shell splits RIDES and TRAIN, so quotes and patterns mean what they mean there: RIDES="a.parquet 'my rides.parquet' b/*".
 rides_as_options = set --; for rides in $(RIDES); do set -- "$$@" --rides "$$rides"; done; \

@@ -75,7 +75,7 @@ class Environment:
     def _stands_on(self) -> Mapping[str, Any]:
         settings = read_settings(self.root)
         if "bootstrap" not in settings:
-            raise ReleaseFailed(f"{self.root.name} stands on nothing yet: make bootstrap ENV={self.root.name}")
+            raise ReleaseFailed(f"{self.root.name} is not bootstrapped yet: make bootstrap ENV={self.root.name}")
         made: Mapping[str, Any] = settings["bootstrap"]
         return made
 
