@@ -131,7 +131,10 @@ def main() -> None:
     """Run the command line and exit. SIGTERM ends a command as Ctrl-C does: its temporary files are removed."""
     signal.signal(signal.SIGTERM, _terminate)
     escape_logs()
-    sys.exit(run(app))
+    code = run(app)
+    # From here on an exception of the handler would only be a traceback of the interpreter's own end.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -93,23 +93,23 @@ class Total:
         discarded = [f"{self.discarded:,} discarded"] if self.discarded else []
         failed = f", {self.failed_batches:,} failed" if self.failed_batches else ""
         outcome = [*_outcome(self.predicted, self.dead_letters), *discarded]
-        return f"{_sentence(self.records, outcome)} ({_plural(self.batches, 'batch', 'batches')}{failed})"
+        return f"{_sentence(self.records, outcome)} ({plural(self.batches, 'batch', 'batches')}{failed})"
 
     def json(self) -> str:
         return json.dumps({"type": "total", **asdict(self)})
 
 
 def _sentence(records: int, parts: Sequence[str]) -> str:
-    return _plural(records, "record", "records") + (f": {', '.join(parts)}" if parts else "")
+    return plural(records, "record", "records") + (f": {', '.join(parts)}" if parts else "")
 
 
 def _outcome(predicted: int | None, dead_letters: int | None) -> list[str]:
     if predicted is None or dead_letters is None:
         return []
-    return [f"{predicted:,} predicted", _plural(dead_letters, "dead letter", "dead letters")]
+    return [f"{predicted:,} predicted", plural(dead_letters, "dead letter", "dead letters")]
 
 
-def _plural(count: int, one: str, several: str) -> str:
+def plural(count: int, one: str, several: str) -> str:
     return f"{count:,} {one if count == 1 else several}"
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream_consumer.cli.batch_lines import plural
 from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.function_log import FunctionLog
 from stream_consumer.cli.terminal import complain, hint
 from stream_consumer.contract.timestamps import iso_seconds
-from stream_consumer.errors import UsageError
+from stream_consumer.errors import BatchFailed, DeploymentAtFault, UsageError
 from stream_consumer.kinesis.shard_reader import list_shards, same_stream, stream_arn
 from stream_consumer.local.mapping import events
 from stream_consumer.local.mapping.checkpoints import Checkpoints, FileCheckpoints, MemoryCheckpoints
@@ -38,6 +39,8 @@ from stream_consumer.settings import Settings
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
 
+_EXPECTED = {BatchFailed.__name__, DeploymentAtFault.__name__}
+"""Errors whose message says all. The frames of any other error lead to its cause in the handler."""
 _TOPIC = re.compile(r"arn:[^:]+:sns:[^:]+:\d+:.+")
 
 
@@ -105,7 +108,7 @@ def _checkpoints(asked: Consumption, arn: str) -> Checkpoints:
     """Return the checkpoints, and tell where consuming begins."""
     stream, start = asked.mapping.stream_name, _start(asked.mapping)
     if asked.checkpoint is None:
-        complain(f"{stream} from {start}, as at the next start: --checkpoint FILE is not given")
+        complain(f"{stream} from {start}. The next start begins there again, as --checkpoint FILE is not given")
         return MemoryCheckpoints()
     checkpoints = FileCheckpoints(asked.checkpoint)
     if checkpoints.load(arn) is None:
@@ -176,12 +179,12 @@ def _narrate(log: FunctionLog, event: events.Event) -> None:
     match event:
         case events.Invoked(shard_id=shard, records=records, invocation=invocation) if invocation.error:
             error = invocation.error
-            hint(f"{shard}: invocation with {records} records failed: {error.error_type}: {error.message}")
-            for frame in error.stack_trace:
+            hint(f"{shard}: {plural(records, 'record', 'records')} failed: {error.error_type}: {error.message}")
+            for frame in error.stack_trace if error.error_type not in _EXPECTED else ():
                 for line in frame.splitlines():
                     hint(line)
         case events.GivenUp(shard_id=shard, records=records, condition=condition):
-            hint(f"{shard}: {records} records discarded: {condition}")
+            hint(f"{shard}: {plural(records, 'record', 'records')} discarded: {condition}")
         case events.WindowLost(shard_id=shard, start=start, end=end, condition=condition):
             span = f"{iso_seconds(start)} to {iso_seconds(end)}"
             hint(f"{shard}: the state of the window from {span} is lost: {condition}")

@@ -78,11 +78,28 @@ def test_anybody_s_handler_can_be_consumed_with(
         *("--maximum-retry-attempts", 0, "--on-failure", "s3://ride-failures", "--endpoint-url", aws.endpoint_url),
     )
     assert ran.code == 0
-    assert "invocation with 1 records failed: ValueError: no such ride" in ran.err
+    assert "1 record failed: ValueError: no such ride" in ran.err
     assert 'theirs.py", line 2, in handle' in ran.err.replace("\n", "")
-    assert "1 records discarded: RetryAttemptsExhausted" in ran.err
+    assert "1 record discarded: RetryAttemptsExhausted" in ran.err
     [document] = aws.clients().s3.list_objects_v2(Bucket="ride-failures", Prefix="aws/lambda/")["Contents"]
     assert "/shardId-" in document["Key"]
+
+
+def test_a_batch_that_cannot_be_published_is_told_without_the_frames_of_this_package(
+    command: Command, aws: EmbeddedAws, rides_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws.clients().kinesis.create_stream(StreamName="unpublished", ShardCount=1)
+    aws.clients().kinesis.put_record(StreamName="unpublished", PartitionKey="1", Data=ride_event(1))
+    monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
+    monkeypatch.setenv("PREDICTIONS_STREAM_NAME", "nosuch")
+    ran = command(
+        *("consume", "--stream", "unpublished", "--drain", "--poll", "0.05", "--maximum-retry-attempts", 0),
+        *("--on-failure", "s3://ride-failures", "--endpoint-url", aws.endpoint_url),
+    )
+    assert ran.code == 0
+    assert "1 record failed: BatchFailed: none of the 1 records could be checkpointed" in ran.err
+    assert "ResourceNotFoundException" in ran.err
+    assert "lambda_function.py" not in ran.err
 
 
 WINDOWED = """
@@ -108,7 +125,7 @@ def test_a_tumbling_window_is_closed_before_a_drain_ends_and_its_loss_is_said(
         *("--endpoint-url", aws.endpoint_url),
     )
     assert ran.code == 0
-    assert "invocation with 0 records failed: ValueError: the window has 2 records" in ran.err
+    assert "0 records failed: ValueError: the window has 2 records" in ran.err
     said = r"the state of the window from \S+:(00|15|30|45):00Z to \S+Z is lost: RetryAttemptsExhausted"
     assert re.search(said, ran.err.replace("\n", " "))
 
@@ -232,7 +249,7 @@ def test_streams_may_be_named_by_their_arns(
 
     consumed = command("consume", "--stream", arns["by_arn"], "--drain", "--poll", "0.05", *there)
     assert (consumed.code, records_received(consumed.err)) == (0, 1), consumed.err
-    said = f"{arns['by_arn']} from the beginning of the stream, as at the next start: --checkpoint FILE is not given"
+    said = f"{arns['by_arn']} from the beginning of the stream. The next start begins there again"
     assert said in consumed.err
     replayed = command("replay", "--stream", arns["by_arn"], "--output-stream", arns["by_arn_too"], *there)
     assert replayed.code == 0, replayed.err
