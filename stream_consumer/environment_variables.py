@@ -1,11 +1,15 @@
 """Reading environment variables: parsers, fields, and a report of all faults at once."""
 
+import difflib
 import importlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stream_consumer.errors import SettingsError
+
+_NEAR = 0.9
+"""Similarity of two names, 0 to 1. One or two letters of a setting's name may be missing, added or others."""
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off", ""})
@@ -148,6 +152,20 @@ def read(fields: Mapping[str, Field], environ: Mapping[str, str]) -> tuple[dict[
             faults.append(f"{variable}: {error}" if field.secret else f"{variable}={text!r}: {error}")
             values[name] = text  # wrong, but not missing
     return values, faults
+
+
+def misspelt(names: Collection[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the variables whose name is nearly one of *names*, with the name that was meant.
+
+    A variable of another program may resemble a setting, so a setting that is set itself is not looked for.
+
+    >>> misspelt(["PUBLISH_CONCURRENCY"], {"PUBLISH_CONCURENCY": "8", "HOME": "/"})
+    {'PUBLISH_CONCURENCY': 'PUBLISH_CONCURRENCY'}
+    """
+    unset = [name for name in names if name not in environ]
+    near = {name: difflib.get_close_matches(name, unset, 1, _NEAR) for name in sorted(environ) if name not in names}
+    return {name: meant[0] for name, meant in near.items() if meant}
 
 
 def refuse(faults: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from stream_consumer.environment_variables import (
     some_text,
     url,
 )
+from stream_consumer.kafka_settings import FIELDS as KAFKA_FIELDS
 from stream_consumer.kafka_settings import KafkaSettings
 from stream_consumer.models.columns import parse_columns
 from stream_consumer.models.loading import Choice
@@ -178,6 +179,9 @@ FIELDS = {
         "asked. If it is late, it is switched off for the life of the environment",
     ),
 }
+
+VARIABLES = frozenset(field.variable for field in (*FIELDS.values(), *KAFKA_FIELDS.values()))
+"""Every variable that :class:`Settings` reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

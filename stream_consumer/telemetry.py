@@ -208,6 +208,10 @@ class Telemetry:
             },
         )
 
+    def misspelt(self, variable: str, meant: str) -> None:
+        """Report a variable that is no setting, and the setting that it resembles. The value is not logged."""
+        self._logger.warning("unknown setting", extra={"variable": variable, "meant": meant})
+
     def failed_to_start(self, error: Exception) -> None:
         self._logger.error("init failed", extra={"error": type(error).__name__, "remedy": str(error)})
 

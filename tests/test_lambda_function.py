@@ -294,6 +294,20 @@ def test_a_test_run_needs_neither_streams_nor_credentials(rides_model: Path) -> 
     assert item["prediction"]["ride_id"] == 256
 
 
+def test_a_misspelt_setting_is_named_once_and_its_value_is_not(rides_model: Path) -> None:
+    """A misspelt PREDICTIONS_STREAM_NAME would send predictions to the default stream in silence."""
+    log = io.StringIO()
+    report = Telemetry(Logger(service="misspelt", stream=log), lambda: EphemeralMetrics(namespace="n", service="s"))
+    environ = {"MODEL_LOCATION": str(rides_model), "TEST_RUN": "true", "MODELS_LOCATION": "s3://of/the-web-server"}
+    build_handler(environ | {"PREDICTION_STREAM_NAME": "mine", "DEADLINE_MARGIN": "9", "SOME_STREAM": "x"}, report)
+    warned = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "WARNING"]
+    assert [(line["message"], line["variable"], line["meant"]) for line in warned] == [
+        ("unknown setting", "DEADLINE_MARGIN", "DEADLINE_MARGIN_MS"),
+        ("unknown setting", "PREDICTION_STREAM_NAME", "PREDICTIONS_STREAM_NAME"),
+    ]
+    assert "mine" not in log.getvalue()
+
+
 INIT_FAULTS: dict[str, tuple[dict[str, str], type[Exception], str]] = {
     "no model named": ({"MODEL_LOCATION": ""}, SettingsError, "MODEL_LOCATION is not set"),
     "no model there": ({"MODEL_LOCATION": "/nonexistent"}, ModelError, "there is no MLflow model at /nonexistent"),
