@@ -135,8 +135,8 @@ def _identity(connect: "Callable[[], Clients]") -> Seen:
         said = connect().sts.get_caller_identity()
     except (BotoCoreError, ClientError) as fault:
         return Seen(in_one_line(fault), "aws sso login or aws configure, or name a profile by AWS_PROFILE")
-    except StreamConsumerError as fault:
-        return _seen(fault)
+    except StreamConsumerError:
+        return Seen("not asked for without a client", "see region")
     return Seen(f"account {said['Account']}, {said['Arn']}")
 
 

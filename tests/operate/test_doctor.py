@@ -170,8 +170,9 @@ def test_without_a_region_nothing_can_be_asked(examined: Examined) -> None:
     examined.connect = nowhere
     found = examined("status")
     assert [(found[name].seen, found[name].remedy) for name in ("region", "identity")] == [
-        ("no AWS region", "pass --region")
-    ] * 2
+        ("no AWS region", "pass --region"),
+        ("not asked for without a client", "see region"),
+    ]
 
 
 def test_an_endpoint_answers_or_is_missing(examined: Examined) -> None:
