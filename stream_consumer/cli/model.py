@@ -166,7 +166,7 @@ def _refuse_unpinned(location: str, digest: str, pin: str | None) -> None:
 def sign(  # noqa: PLR0913 (each is an option)
     location: options.Location,
     *,
-    example: Annotated[Path, typer.Option(metavar="FILE", help="Example events, a JSON object per line.")],
+    example: Annotated[Path, typer.Option(metavar="FILE", help="Example events or bare rows, a JSON object per line.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the signed copy.")],
     derived: Annotated[
         list[str] | None,
@@ -180,7 +180,7 @@ def sign(  # noqa: PLR0913 (each is an option)
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Reference events to measure drift against, a JSON object per line.",
+            help="Reference events or bare rows to measure drift against, a JSON object per line.",
             show_default="no reference",
         ),
     ] = None,
@@ -195,9 +195,10 @@ def sign(  # noqa: PLR0913 (each is an option)
     Write a copy of a model with a signature.
 
     The copy also gets an input example and the field names of its events. The example events determine the column
-    types. Before the copy takes its name, the command loads the copy and predicts the example. For a pickled model, set
-    MODEL_DIGEST to the digest of the original. A field name set neither by option nor by variable stays as in the
-    original.
+    types, and which columns are optional: those missing or null in an example. Columns that a present signature lacks,
+    such as the label, are left out. Before the copy takes its name, the command loads the copy and predicts the
+    example. For a pickled model, set MODEL_DIGEST to the digest of the original. A field name set neither by option nor
+    by variable stays as in the original.
     """
     from stream_consumer.contract.envelope import Envelope
     from stream_consumer.models import signing
@@ -218,9 +219,13 @@ def sign(  # noqa: PLR0913 (each is an option)
         digest = directory_digest(directory)
         say(f"original     {digest}", flush=True)
         _refuse_unpinned(location, digest, pin)
-        carried = msgspec.structs.asdict(describe(directory, location).envelope)
-        statement = signing.Statement(events, Envelope(**carried | names), templates, compared)
+        original = describe(directory, location)
+        envelope, columns = Envelope(**msgspec.structs.asdict(original.envelope) | names), original.columns
+        examples, references = (signing.enveloped(some, envelope, columns) for some in (events, compared))
+        statement = signing.Statement(examples, envelope, templates, references, columns)
         model = signing.sign(directory, output, statement, load)
+    if unknown := signing.unknown_to(columns, signing.rows_of(statement)):
+        say(f"left out     {', '.join(unknown)}: no column of the model's signature")
     say(f"digest       {model.digest}")
     _describe(replace(model, location=str(output)))
 
@@ -243,4 +248,7 @@ def _events(option: str, path: Path) -> Iterator[dict[str, Any]]:
             try:
                 yield decode(line)
             except (ValueError, RecursionError) as error:
-                raise UsageError(f"{option} {path}, line {number}: {error}, wanted a JSON object") from None
+                raise UsageError(
+                    f"{option} {path}, line {number}: {error}, wanted a JSON object; a DataFrame is written so by "
+                    'to_json(FILE, orient="records", lines=True)'
+                ) from None

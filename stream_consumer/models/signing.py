@@ -7,7 +7,7 @@ The rule: the model itself is neither read nor changed. Only the file ``MLmodel`
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from stream_consumer.contract.envelope import Envelope
+from stream_consumer.contract.event_schema import Column
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.errors import ModelError
 from stream_consumer.model import Model
@@ -25,6 +26,7 @@ from stream_consumer.scoring import Scorer
 
 _EXAMPLE = "input_example.json"
 _MOST_EXAMPLES = 100
+_FRACTIONS = {"double", "float"}
 _TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
 
 
@@ -39,6 +41,23 @@ class Statement:
     """Templates of derived columns, such as ``{"PU_DO": "{PULocationID}_{DOLocationID}"}``."""
     reference: Sequence[Mapping[str, Any]] = ()
     """Events for the reference profile. If empty, the model keeps its present profile."""
+    columns: Sequence[Column] = ()
+    """The present signature. Empty if the model has none."""
+
+
+def enveloped(
+    events: Iterable[Mapping[str, Any]], envelope: Envelope, columns: Sequence[Column]
+) -> list[Mapping[str, Any]]:
+    """Return *events* with each bare row, such as a row of pandas, in the envelope. A bare row has all *columns*."""
+    names = {column.name for column in columns}
+
+    def is_row(event: Mapping[str, Any]) -> bool:
+        return bool(envelope.entity and names) and envelope.entity not in event and names <= event.keys()
+
+    return [
+        msgspec.json.decode(envelope.event(event, event.get(envelope.id, number))) if is_row(event) else event
+        for number, event in enumerate(events, start=1)
+    ]
 
 
 def rows_of(statement: Statement) -> list[dict[str, Any]]:
@@ -62,22 +81,44 @@ def rows_of(statement: Statement) -> list[dict[str, Any]]:
     return rows
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def unknown_to(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """
+    Return the names in *rows* that the signature of *columns* lacks, such as the label.
+
+    Rows without a required column of the signature replace the signature, so no name is unknown then.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    if not columns or any(column.required and column.name not in names for column in columns):
+        return []
+    known = {column.name for column in columns}
+    return [name for name in names if name not in known]
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]], signature: Sequence[Column] = ()) -> list[dict[str, Any]]:
     """
     Return MLflow's column specifications for *rows*. A column missing or null in a row is optional.
+
+    A column of floats in *signature* stays one, even if the rows happen to hold whole numbers.
 
     Raises:
         ModelError: A column has values of two types, or of an impossible type.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
+    present = {column.name: column.type for column in signature}
     return [
-        {"type": _type_of(name, rows), "name": name, "required": all(row.get(name) is not None for row in rows)}
+        {
+            "type": _type_of(name, rows, present.get(name)),
+            "name": name,
+            "required": all(row.get(name) is not None for row in rows),
+        }
         for name in names
     ]
 
 
-def _type_of(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _type_of(name: str, rows: Sequence[Mapping[str, Any]], present: str | None) -> str:
     kinds = {type(row[name]) for row in rows if row.get(name) is not None}
+    if present in _FRACTIONS and kinds and kinds <= {int, float}:
+        return present
     if kinds == {int, float}:
         return "double"
     if len(kinds) != 1 or not kinds <= _TYPES.keys():
@@ -97,7 +138,8 @@ def sign(directory: Path, target: Path, statement: Statement, load: Callable[[Pa
             of the reference, the copy cannot be written, or *target* exists already.
     """
     rows = rows_of(statement)
-    columns = columns_of(rows)
+    unknown = unknown_to(statement.columns, rows)
+    columns = [column for column in columns_of(rows, statement.columns) if column["name"] not in unknown]
     try:
         with new_folder(target) as aside:
             shutil.copytree(directory, aside, ignore=shutil.ignore_patterns("__pycache__"))

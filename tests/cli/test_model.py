@@ -7,7 +7,11 @@ from typing import Any
 import mlflow
 import numpy as np
 import pytest
+import skops.io
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
 from sklearn.feature_extraction import DictVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
@@ -223,12 +227,53 @@ def test_names_of_the_envelope_are_written_into_the_copy(
     assert served(tmp_path / "signed", line) == 5 + 2 * 4.5
 
 
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_signed_copy_has_the_columns_of_the_signature_and_those_null_in_an_example_are_optional(
+    command: Command, tmp_path: Path, *, bare: bool
+) -> None:
+    """As pandas writes a table with its label and identifier: ``to_json(orient="records", lines=True)``."""
+    location, example = linear_model(tmp_path / "trips"), tmp_path / "trips.ndjson"
+    imputing = make_pipeline(SimpleImputer(), LinearRegression()).fit(np.eye(3), np.arange(3))
+    skops.io.dump(imputing, tmp_path / "trips" / "model.skops")
+    rows: list[dict[str, Any]] = [
+        {"ride_id": "a", "PULocationID": 1, "DOLocationID": 2, "trip_distance": 4, "minutes": 9.5},
+        {"ride_id": "b", "PULocationID": 1, "DOLocationID": None, "trip_distance": 3, "minutes": 8.0},
+    ]
+    events = rows if bare else [{"ride": row, "ride_id": row["ride_id"]} for row in rows]
+    example.write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+    ran = command("model", "sign", location, "--example", example, "--reference", example, "-o", tmp_path / "signed")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert "left out     ride_id, minutes: no column of the model's signature" in lines
+    assert [line for line in lines if line.startswith("column")] == [
+        "column       PULocationID: long, required, 1 to 265",
+        "column       DOLocationID: long, optional, 1 to 265",
+        "column       trip_distance: double, required, 0.0 to 200.0",
+    ]
+    assert "reference    trip_distance: 2 rows, number" in ran.out
+    assert served(tmp_path / "signed", ride_event(1)) == served(Path(location), ride_event(1))
+
+
+def test_events_without_a_required_column_of_the_signature_replace_the_signature(
+    command: Command, reference: Path, rides_ndjson: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DIGEST", directory_digest(reference))
+    mlflow.models.set_signature(
+        str(reference), ModelSignature(Schema([ColSpec("string", "PU_DO"), ColSpec("double", "trip_distance")]))
+    )
+    monkeypatch.setenv("MODEL_DIGEST", directory_digest(reference))
+    ran = command("model", "sign", reference, "--example", rides_ndjson, "-o", tmp_path / "signed", "--derived", PAIRS)
+    assert (ran.code, "left out" in ran.out) == (0, False)
+    assert "column       PULocationID: long, required" in ran.out
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "there is no example event"),
         (b"[1]\n", "line 1: Expected `object`, got `array`"),
         (b'{"ride": {"trip_distance": 1}}\n{broken\n', "line 2: JSON is malformed"),
+        (b"age,plan\n3,a\n", 'a DataFrame is written so by to_json(FILE, orient="records", lines=True)'),
         (b'{"trip_distance": 1}\n', "example event 1 has no object 'ride'; name the field of the model's input with"),
         (b'{"ride": {"trip_distance": [1]}}\n', "the column 'trip_distance' of the example events holds list"),
         (b'{"ride": {"trip_distance": null}}\n', "the column 'trip_distance' of the example events holds null only"),
