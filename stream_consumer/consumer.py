@@ -136,7 +136,10 @@ LARGE_BATCH = 100
 _REMEMBERED = 1_000
 _REMEDIES = {
     Reason.UNDECODABLE: "look at what the producers send",
-    Reason.SCHEMA: "deploy a model whose signature fits the events, or set ENTITY_FIELD, ID_FIELD or MODEL_COLUMNS",
+    Reason.SCHEMA: (
+        "deploy a model whose signature fits the events, such as a copy by `stream-consumer model sign`, or set "
+        "ENTITY_FIELD or ID_FIELD, or MODEL_COLUMNS if the model has no signature"
+    ),
     Reason.BOUNDS: "correct the bounds in the model's metadata, or the units that the producers send",
     Reason.UNSCORABLE: "deploy a model that predicts such events",
 }

@@ -503,7 +503,8 @@ def test_a_new_environment_does_not_empty_the_stream_into_the_dead_letters() -> 
         run.invoke([ride_event(at) for at in range(100)])
     assert str(caught.value) == (
         "none of the 100 records is valid: 100 have the fault schema at $.ride (Object missing required field "
-        "`passengers`); deploy a model whose signature fits the events, or set ENTITY_FIELD, ID_FIELD or MODEL_COLUMNS"
+        "`passengers`); deploy a model whose signature fits the events, such as a copy by `stream-consumer model "
+        "sign`, or set ENTITY_FIELD or ID_FIELD, or MODEL_COLUMNS if the model has no signature"
     )
     assert run.s3.letters == []
 
