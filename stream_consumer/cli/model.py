@@ -58,6 +58,7 @@ def show(
     export MODEL_DIGEST=$(stream-consumer model LOCATION --digest)
     """
     from stream_consumer.models.champion import names_champion, read_champion
+    from stream_consumer.models.description import describe
     from stream_consumer.models.files import directory_digest, model_directory
     from stream_consumer.models.loading import load_directory
     from stream_consumer.settings import Settings
@@ -71,6 +72,8 @@ def show(
         # Before anything can refuse the model: this is what a pin is made of.
         say(f"digest       {digest}", flush=True)
         _describe(load_directory(directory, location, settings.choice))
+        if settings.choice.columns and describe(directory, location).columns:
+            say("not used     MODEL_COLUMNS, since the model has a signature")
     if names_champion(location):
         _describe_champion(read_champion(location, lambda: options.aws(endpoint_url, region, profile).s3))
 

@@ -36,6 +36,17 @@ def test_a_model_is_shown_with_its_columns_bounds_and_digest(command: Command, r
     assert max(map(len, lines.values())) <= 80
 
 
+def test_columns_set_for_a_model_with_a_signature_are_said_to_be_unused(
+    command: Command, rides_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unused = "not used     MODEL_COLUMNS, since the model has a signature"
+    assert unused not in command("model", rides_model).out
+    monkeypatch.setenv("MODEL_COLUMNS", "trip_distance:double?")
+    ran = command("model", rides_model)
+    assert (ran.code, unused in ran.out) == (0, True)
+    assert "column       trip_distance: double, required" in ran.out
+
+
 def test_a_model_is_exported_with_its_digest(
     command: Command, rides_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
