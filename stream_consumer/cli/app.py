@@ -41,6 +41,7 @@ from stream_consumer.errors import StreamConsumerError, Terminated, UsageError
 from stream_consumer.log_escaping import escape_logs
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+_LOOK_SECONDS = 1.0
 
 
 class _Root(TyperGroup):
@@ -131,14 +132,32 @@ def main() -> None:
     """Run the command line and exit. SIGTERM ends a command as Ctrl-C does: its temporary files are removed."""
     signal.signal(signal.SIGTERM, _terminate)
     escape_logs()
-    code = run(app)
-    # From here on an exception of the handler would only be a traceback of the interpreter's own end.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        code = run(app)
+    finally:
+        # From here on an exception of the handlers would only be a traceback of the interpreter's own end.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0)
     sys.exit(code)
 
 
 def _terminate(*_: object) -> NoReturn:
+    """
+    End the command by an exception, and look each second whether the exception got lost.
+
+    Python drops an exception in a callback of a weak reference, such as those of imports. The command would run on.
+    """
+    signal.signal(signal.SIGALRM, _terminate_again)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_SECONDS, _LOOK_SECONDS)
     raise Terminated
+
+
+def _terminate_again(*_: object) -> None:
+    error = sys.exception()  # what the interrupted code handles: Terminated while the command cleans up
+    while error is not None and not isinstance(error, Terminated):
+        error = error.__context__
+    if error is None:
+        raise Terminated
 
 
 def run(command: Callable[[], object]) -> int:

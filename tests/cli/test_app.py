@@ -1,6 +1,8 @@
 """What becomes of an error of a command."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -35,3 +37,34 @@ def test_a_signal_after_the_command_is_not_answered_by_an_exception(monkeypatch:
         assert (ended.value.code, signal.getsignal(signal.SIGTERM)) == (7, signal.SIG_DFL)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+_LOST_SIGNAL = """
+import os, signal, time, weakref
+from stream_consumer.cli import app
+
+class Module:
+    pass
+
+def command():
+    module = Module()
+    reference = weakref.ref(module, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    del module  # Python drops what its callback raises
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(5 * app._LOOK_SECONDS)
+        print("clean", flush=True)
+
+app._LOOK_SECONDS = 0.1
+app.app = command
+app.main()
+"""
+
+
+@pytest.mark.process
+def test_a_signal_whose_exception_is_dropped_ends_the_command_once_it_has_cleaned_up() -> None:
+    """Seen: a worker that was asked to end in the midst of an import ran on."""
+    ran = subprocess.run([sys.executable, "-c", _LOST_SIGNAL], capture_output=True, text=True, check=False)  # noqa: S603 (our own)
+    assert "Exception ignored in" in ran.stderr
+    assert (ran.returncode, ran.stdout) == (143, "clean\n"), ran.stderr
