@@ -97,7 +97,7 @@ class FileRegistry:
     def versions(self) -> list[Entry]:
         """Return all versions, oldest first."""
         found = (self._store.read(name, MOST_BYTES) for name in self._store.names() if _RECORD.fullmatch(name))
-        return sorted((self._entry(held) for held in found if held), key=lambda entry: (entry.created, entry.digest))
+        return sorted((self._entry(held) for held in found if held), key=_age)
 
     def _entry(self, held: Held) -> Entry:
         try:
@@ -250,3 +250,8 @@ def _shortened(champion: Champion | None, length: int) -> Champion | None:
     if champion is None or length == 0:
         return None
     return msgspec.structs.replace(champion, previous=_shortened(champion.previous, length - 1))
+
+
+def _age(entry: Entry) -> tuple[str, int, str, str]:
+    """Return the order of entries: of two in the same second, the lower number of MLflow is the older one."""
+    return entry.created, len(entry.version), entry.version, entry.digest
