@@ -24,7 +24,7 @@ from stream_consumer.batch.chunk_scoring import Judge
 from stream_consumer.batch.chunks import Chunk, Outcomes
 from stream_consumer.batch.errors import ChunkFailed
 from stream_consumer.environment_variables import Field, integer, read, refuse
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, Terminated
 
 Decided = tuple[int, Outcomes]
 """The number of rows of a chunk, and their outcomes."""
@@ -54,8 +54,8 @@ def decided(chunks: Iterable[Chunk], judge: Judge, jobs: int) -> Iterator[Iterat
     """
     Decide *chunks* in up to *jobs* threads. At most ``jobs + 2`` chunks are in memory.
 
-    An interrupt (Ctrl-C) of the body also interrupts the threads. After any other exception, the threads finish their
-    chunks.
+    An interrupt (Ctrl-C or SIGTERM) of the body also interrupts the threads. After any other exception, the threads
+    finish their chunks.
     """
     with threadpool_limits(1, "blas") if judge.concurrent else contextlib.nullcontext():
         if jobs == 1:
@@ -66,7 +66,7 @@ def decided(chunks: Iterable[Chunk], judge: Judge, jobs: int) -> Iterator[Iterat
         submitted = _submitted(chunks, judge, lambda chunk: pool.submit(running.decide, judge, chunk))
         try:
             yield _in_order(submitted, threads + 1)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             running.interrupt()
             raise
         finally:

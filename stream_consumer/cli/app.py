@@ -153,11 +153,32 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _terminate_again(*_: object) -> None:
-    error = sys.exception()  # what the interrupted code handles: Terminated while the command cleans up
-    while error is not None and not isinstance(error, Terminated):
-        error = error.__context__
-    if error is None:
+    # While the command cleans up, the interrupted code handles Terminated.
+    if _cause(sys.exception(), Terminated) is None:
         raise Terminated
+
+
+def _cause(error: BaseException | None, *kinds: type[BaseException]) -> BaseException | None:
+    """Return *error*, or the latest error behind it, that is of one of *kinds*."""
+    while error is not None and not isinstance(error, kinds):
+        error = error.__context__
+    return error
+
+
+def _run_uncovered(command: Callable[[], object]) -> None:
+    """
+    Run *command*, and raise Ctrl-C or SIGTERM itself instead of an error that the clean-up raised over it.
+
+    Seen: SIGTERM while numpy wrote an array, whose ZIP file then refused to be closed.
+    """
+    try:
+        command()
+    except StreamConsumerError:
+        raise
+    except Exception as error:
+        if (interruption := _cause(error, KeyboardInterrupt, Terminated)) is None:
+            raise
+        raise interruption from None
 
 
 def run(command: Callable[[], object]) -> int:
@@ -177,7 +198,7 @@ def run(command: Callable[[], object]) -> int:
 
 def _exit_code(command: Callable[[], object]) -> int:
     try:
-        command()
+        _run_uncovered(command)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else FAILED
     except KeyboardInterrupt:

@@ -23,7 +23,7 @@ from stream_consumer.batch.errors import ChunkFailed, UnusableInput
 from stream_consumer.batch.job import Job, Options, run
 from stream_consumer.batch.parallel import cores, decided, jobs_of
 from stream_consumer.batch.storage import Stores
-from stream_consumer.errors import ModelError, SettingsError
+from stream_consumer.errors import ModelError, SettingsError, Terminated
 from stream_consumer.model import Columns, Model
 from tests.batch.files import rides_file
 
@@ -217,7 +217,10 @@ def test_few_chunks_are_held(jobs: int, model: Model, *, concurrent: bool) -> No
 # --- the end before the end -------------------------------------------------------------------------------------------
 
 
-def test_an_interrupt_stops_code_of_the_model_in_every_thread(model: Model, stores: Stores, tmp_path: Path) -> None:
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, Terminated])
+def test_an_interrupt_stops_code_of_the_model_in_every_thread(
+    interruption: type[BaseException], model: Model, stores: Stores, tmp_path: Path
+) -> None:
     busy, stopped = threading.Semaphore(0), list[str]()
 
     def spin() -> None:
@@ -237,18 +240,18 @@ def test_an_interrupt_stops_code_of_the_model_in_every_thread(model: Model, stor
             raise
         raise AssertionError("it was not interrupted")
 
-    def ctrl_c(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         assert busy.acquire(timeout=_SECONDS)
         assert busy.acquire(timeout=_SECONDS)
-        raise KeyboardInterrupt
+        raise interruption
 
     source = rides(tmp_path / "rides.parquet", [float(at) for at in range(20)])
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(interruption):
         run(
             Job.of(str(source), str(tmp_path / "out" / "minutes.csv")),
             model=predicting(model, predict),
             stores=stores,
-            progress=ctrl_c,
+            progress=interrupt,
             jobs=2,
         )
     assert sorted(stopped) == ["decide_0", "decide_1"]

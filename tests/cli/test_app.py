@@ -3,11 +3,14 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from stream_consumer.cli import app
 from stream_consumer.cli.app import run
+from stream_consumer.errors import LocalPlatformError, Terminated
 
 
 def missing(name: str) -> None:
@@ -25,6 +28,39 @@ def test_a_package_that_is_not_installed_is_named(capsys: pytest.CaptureFixture[
 def test_a_module_of_ours_that_is_not_there_is_a_fault_of_ours() -> None:
     with pytest.raises(ModuleNotFoundError):
         run(lambda: missing("stream_consumer.nothing"))
+
+
+@pytest.mark.parametrize(("interruption", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_an_error_of_the_clean_up_does_not_hide_an_interruption(interruption: type[BaseException], code: int) -> None:
+    """Seen: the ZIP file that numpy wrote refused to be closed, and the command ended with a traceback."""
+
+    @contextmanager
+    def zip_file() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise ValueError("there is an open writing handle")
+
+    def command() -> None:
+        with zip_file():
+            raise interruption
+
+    assert run(command) == code
+
+
+def test_an_error_of_ours_behind_an_interruption_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    @contextmanager
+    def records() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise LocalPlatformError("two records are lost")
+
+    def command() -> None:
+        with records():
+            raise KeyboardInterrupt
+
+    assert (run(command), capsys.readouterr().err) == (1, "error: two records are lost\n")
 
 
 def test_a_signal_after_the_command_is_not_answered_by_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
