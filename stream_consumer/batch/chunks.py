@@ -106,7 +106,7 @@ class Outcomes:
     """The columns passed through, as arrays of n values."""
 
 
-Progress = Callable[[int, int | None], object]
+RowProgress = Callable[[int, int | None], object]
 """Called with the number of decided rows and the total number of rows. The total is None if unknown."""
 
 

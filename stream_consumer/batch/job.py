@@ -17,7 +17,7 @@ from typing import Self
 import msgspec
 
 from stream_consumer.batch.chunk_scoring import Judge
-from stream_consumer.batch.chunks import Progress, never, silent
+from stream_consumer.batch.chunks import RowProgress, never, silent
 from stream_consumer.batch.errors import CountsDiffer, Stopped, StoreFailed, TooManyRejected
 from stream_consumer.batch.locations import Location
 from stream_consumer.batch.parallel import Decided, decided
@@ -26,7 +26,7 @@ from stream_consumer.batch.sources import Source, source_of
 from stream_consumer.batch.storage import Stores
 from stream_consumer.batch.summary import Summary, decode_summary, encode_summary
 from stream_consumer.batch.targets import REJECTED, SUMMARY, Target, target_of
-from stream_consumer.batch.writers import Letters, Writer, columns_of, writer, written
+from stream_consumer.batch.writers import DeadLetterWriter, Writer, columns_of, writer, written
 from stream_consumer.consumer import LARGE_BATCH, commonest_fault
 from stream_consumer.contract.record import Reason
 from stream_consumer.model import Model
@@ -80,7 +80,7 @@ def run(  # noqa: PLR0913 (its parts, each named)
     model: Model,
     stores: Stores,
     stop: Callable[[], bool] = never,
-    progress: Progress = silent,
+    progress: RowProgress = silent,
     options: Options = Options(),
     jobs: int = 1,
 ) -> Summary:
@@ -112,7 +112,7 @@ def run(  # noqa: PLR0913 (its parts, each named)
         with source.open(wanted, scratch, lambda: _go_on(stop)) as rows:
             target.check_kept(rows.kept, model)
             made = files[target.suffix]
-            output, letters = writer(made, model, source.identity, rows.kept), Letters(files[REJECTED])
+            output, letters = writer(made, model, source.identity, rows.kept), DeadLetterWriter(files[REJECTED])
             judge = Judge(model, source.identity, columns_of(made, model))
             with contextlib.closing(output), contextlib.closing(letters), decided(rows.chunks, judge, jobs) as outcomes:
                 counts = _written(outcomes, rows.rows, output=output, letters=letters, stop=stop, progress=progress)
@@ -238,9 +238,9 @@ def _written(  # noqa: PLR0913 (its parts)
     announced: int | None,
     *,
     output: Writer,
-    letters: Letters,
+    letters: DeadLetterWriter,
     stop: Callable[[], bool],
-    progress: Progress,
+    progress: RowProgress,
 ) -> _Counts:
     counts = _Counts(0, 0, Counter())
     for rows, outcomes in chunks:

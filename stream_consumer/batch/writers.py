@@ -265,7 +265,7 @@ def lines_of(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-class Letters:
+class DeadLetterWriter:
     """Writes dead letters as JSON lines, in order. Without dead letters there is no file."""
 
     def __init__(self, path: Path) -> None:

@@ -10,7 +10,7 @@ from stream_consumer.cli.terminal import complain
 from stream_consumer.contract.record import Reason
 
 if TYPE_CHECKING:
-    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Foreign, Letter, Selection
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Foreign, Selection, StoredDeadLetter
 
 Item = TypeVar("Item")
 
@@ -83,7 +83,7 @@ class Search:
 
     def letters(
         self, selection: "Selection", keys: list[str] | None = None, read: Callable[[int], object] = lambda _: None
-    ) -> Iterator["Letter"]:
+    ) -> Iterator["StoredDeadLetter"]:
         """Yield the selected dead letters of the documents under *keys*, by default all. Call *read* per document."""
         from stream_consumer.operate.dead_letter_bucket import letters
 

@@ -24,7 +24,7 @@ from stream_consumer.cli.terminal import say
 from stream_consumer.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream_consumer.operate.dead_letter_bucket import Letter
+    from stream_consumer.operate.dead_letter_bucket import StoredDeadLetter
 
 app = Commands(
     name="dead-letters",
@@ -78,18 +78,18 @@ def list_(  # noqa: PLR0913 (each is an option)
     search.end()
 
 
-def _json(letter: "Letter", *, redriven: bool) -> str:
+def _json(letter: "StoredDeadLetter", *, redriven: bool) -> str:
     return msgspec.json.encode(_fields(letter, redriven=redriven)).decode()
 
 
-def _fields(letter: "Letter", *, redriven: bool) -> dict[str, Any]:
+def _fields(letter: "StoredDeadLetter", *, redriven: bool) -> dict[str, Any]:
     fields = {**msgspec.structs.asdict(letter), "redriven": redriven}
     if letter.kafka is None:  # most letters have nothing to say of it
         del fields["kafka"]
     return fields
 
 
-def _row(letter: "Letter", *, redriven: bool) -> list[str]:
+def _row(letter: "StoredDeadLetter", *, redriven: bool) -> list[str]:
     """Return one line or, for a terminal, two: an event id alone takes nearly 80 columns."""
     when = f"{letter.arrival or '-':<24} {'redriven' if redriven else '':<8}"
     about, event_id = f"{when} {letter.reason:<23} {letter.path or '-':<22}", letter.event_id or "-"
@@ -130,7 +130,7 @@ def show(  # noqa: PLR0913 (each is an option)
     search.end()
 
 
-def _lines(letter: "Letter", *, redriven: bool) -> Iterator[str]:
+def _lines(letter: "StoredDeadLetter", *, redriven: bool) -> Iterator[str]:
     """Yield a line for each field. A table would cut event ids and keys at 80 columns."""
     for name, value in _fields(letter, redriven=redriven).items():
         yield f"{name:<18}{value!r}" if isinstance(value, bytes) else f"{name:<18}{value}"

@@ -24,14 +24,14 @@ from stream_consumer.cli.terminal import Terminal
 from stream_consumer.contract.printable import printable
 
 if TYPE_CHECKING:
-    from stream_consumer.batch.chunks import Progress as Rows
-    from stream_consumer.local.demo.run import Progress as RunProgress
-    from stream_consumer.training.progress import Progress as Stages
+    from stream_consumer.batch.chunks import RowProgress
+    from stream_consumer.local.demo.run import RunProgress
+    from stream_consumer.training.progress import StageProgress
 
 
 @contextlib.contextmanager
 def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar for *total* steps, None if nobody knows how many; the value given advances it."""
+    """Show a bar for *total* steps, or None if unknown. The value given advances the bar by a number of steps."""
     with _progress() as progress:
         task = progress.add_task(printable(label), total=total)
         yield lambda steps: progress.advance(task, steps)
@@ -40,8 +40,8 @@ def bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 @contextlib.contextmanager
-def row_bar(label: str) -> Iterator["Rows"]:
-    """Show a bar for the rows of one input; the value given says how many are done, of how many if anybody knows."""
+def row_bar(label: str) -> Iterator["RowProgress"]:
+    """Show a bar for the rows of one input. The value given takes the rows done, and the total or None."""
     with _progress() as progress:
         task = progress.add_task(printable(label), total=None)
 
@@ -53,8 +53,8 @@ def row_bar(label: str) -> Iterator["Rows"]:
 
 
 @contextlib.contextmanager
-def stages() -> Iterator["Stages"]:
-    """Show what is being done; the value given says which stage has begun and how far it is."""
+def stages() -> Iterator["StageProgress"]:
+    """Show the present stage. The value given takes its name, the work done, and the total or None."""
     with _display(SpinnerColumn(), _label(), transient=True) as progress:
         task = progress.add_task("starting …", total=None)
 
@@ -66,7 +66,7 @@ def stages() -> Iterator["Stages"]:
 
 @contextlib.contextmanager
 def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
-    """Show how far a run is: what was put, and what was read back."""
+    """Show the records that a run has put, and those that it has read back."""
     with _progress() as progress:
         put, read = (progress.add_task(printable(label), total=None) for label in ("put", "read back"))
 
@@ -79,7 +79,7 @@ def run_bars() -> Iterator[Callable[["RunProgress"], None]]:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Progress]:
-    """Show bars, which are taken away if the work fails: its error says what became of it."""
+    """Show bars. If the work fails, the bars disappear and leave the error."""
     with _display(
         SpinnerColumn(), _label(18, 30), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     ) as progress:
@@ -91,7 +91,7 @@ def _progress() -> Iterator[Progress]:
 
 
 def _label(least: int | None = None, most: int | None = None) -> TextColumn:
-    """Return a column for a task's name as it is, from *least* to *most* characters wide."""
+    """Return a column for a task's name, from *least* to *most* characters wide."""
     column = Column(no_wrap=True, overflow="ellipsis", min_width=least, max_width=most)
     return TextColumn("{task.description}", markup=False, table_column=column)
 

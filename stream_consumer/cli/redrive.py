@@ -34,7 +34,7 @@ from stream_consumer.whole_file import read_whole
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.contract.event_schema import EventSchema
-    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Letter
+    from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, StoredDeadLetter
     from stream_consumer.operate.identity import Identities
     from stream_consumer.operate.jq_edit import Edit
     from stream_consumer.operate.preparation import Preparation, Refused
@@ -216,7 +216,7 @@ def finishing(what: str) -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _rehearse(letters: Iterable["Letter"], prepare: "Preparation") -> int:
+def _rehearse(letters: Iterable["StoredDeadLetter"], prepare: "Preparation") -> int:
     """Show the records that *letters* would become. Return the number of refused dead letters."""
     from stream_consumer.operate.preparation import Refused
 
@@ -270,7 +270,7 @@ def _say_refused(refused: "Refused") -> None:
     complain(f"not put back: {_name(refused.letter)}: {refused.why}")
 
 
-def _name(letter: "Letter") -> str:
+def _name(letter: "StoredDeadLetter") -> str:
     return letter.event_id or f"a record without event id in {letter.document}"
 
 

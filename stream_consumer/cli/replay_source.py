@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.contract.record import Record
     from stream_consumer.kafka.connection import Connection
-    from stream_consumer.operate.replay import Stretch
+    from stream_consumer.operate.replay import StreamRange
     from stream_consumer.operate.topic_range import TopicRange
     from stream_consumer.sinks import Sink
 
@@ -116,8 +116,8 @@ def _range(topic: str, start: str, until: str | None) -> "TopicRange":
     )
 
 
-def _range_of_stream(start: str, until: str | None) -> "Stretch":
-    from stream_consumer.operate.replay import Stretch
+def _range_of_stream(start: str, until: str | None) -> "StreamRange":
+    from stream_consumer.operate.replay import StreamRange
 
     first, last = (_RECORD.fullmatch(text or "") for text in (start, until))
     if first and last and first[1] != last[1]:
@@ -132,7 +132,7 @@ def _range_of_stream(start: str, until: str | None) -> "Stretch":
     if not last:
         end = options.timestamp("--until", until, wanted=POSITION).timestamp() if until else time.time()
     either = first or last
-    return Stretch(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
+    return StreamRange(begin, end, shard_id=either[1] if either else None, last=last[2] if last else None)
 
 
 def _output(clients: "Clients", output_stream: str | None) -> "Sink | None":

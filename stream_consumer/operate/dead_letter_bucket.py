@@ -36,7 +36,7 @@ MAX_DOCUMENT_BYTES = 256 * 2**20
 _READERS = 16
 
 
-class Letter(msgspec.Struct, frozen=True):
+class StoredDeadLetter(msgspec.Struct, frozen=True):
     """One record that was not scored, and the document that holds it."""
 
     document: str
@@ -85,7 +85,7 @@ class Document:
 
     key: str
     etag: str
-    letters: Sequence[Letter]
+    letters: Sequence[StoredDeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,11 @@ class Selection:
     reasons: frozenset[str] = frozenset()
     shards: frozenset[str] = frozenset()
     since: str | None = None
-    """Earliest arrival, inclusive, in the form of :attr:`Letter.arrival`."""
+    """Earliest arrival, inclusive, in the form of :attr:`StoredDeadLetter.arrival`."""
     until: str | None = None
     """Latest arrival, exclusive."""
 
-    def __contains__(self, letter: Letter) -> bool:
+    def __contains__(self, letter: StoredDeadLetter) -> bool:
         return (
             (not self.event_ids or letter.event_id in self.event_ids)
             and (not self.reasons or letter.reason in self.reasons)
@@ -122,7 +122,7 @@ class Selection:
 
 def letters(
     documents: Iterable[Document | Foreign], selection: Selection, foreign: Callable[[Foreign], object]
-) -> Iterator[Letter]:
+) -> Iterator[StoredDeadLetter]:
     """
     Yield the selected dead letters, each event once, from the first document that holds it.
 
@@ -194,7 +194,7 @@ def _parsed(key: str, etag: str, body: bytes) -> Document | Foreign:
     return Document(key, etag, _numbered(found)) if found else Foreign(key, "no dead letter in it")
 
 
-def _numbered(letters: Sequence[Letter]) -> list[Letter]:
+def _numbered(letters: Sequence[StoredDeadLetter]) -> list[StoredDeadLetter]:
     """Return *letters* with numbered copies. Each was a record of its own, even if all fields are equal."""
     seen: Counter[Identity] = Counter()
     numbered = []
@@ -207,14 +207,14 @@ def _numbered(letters: Sequence[Letter]) -> list[Letter]:
     return numbered
 
 
-def _dead_letters(key: str, body: bytes) -> list[Letter]:
-    return [Letter(key, **msgspec.structs.asdict(letter)) for letter in decode_dead_letters(body)]
+def _dead_letters(key: str, body: bytes) -> list[StoredDeadLetter]:
+    return [StoredDeadLetter(key, **msgspec.structs.asdict(letter)) for letter in decode_dead_letters(body)]
 
 
-def _discarded(key: str, body: bytes) -> list[Letter]:
+def _discarded(key: str, body: bytes) -> list[StoredDeadLetter]:
     given_up = read_on_failure_document(body)
     return [
-        Letter(
+        StoredDeadLetter(
             key,
             record.event_id,
             given_up.condition,

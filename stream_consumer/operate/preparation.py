@@ -16,7 +16,7 @@ from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.record import InvalidRecord
 from stream_consumer.contract.stream_arn import KinesisStream, kinesis_stream
 from stream_consumer.kinesis.stream_writer import MAX_ENTRY_BYTES
-from stream_consumer.operate.dead_letter_bucket import Letter
+from stream_consumer.operate.dead_letter_bucket import StoredDeadLetter
 from stream_consumer.operate.identity import sha256
 from stream_consumer.operate.jq_edit import Edit, NotEdited
 from stream_consumer.operate.topic_target import StaysPut, TopicTarget
@@ -33,7 +33,7 @@ _MAX_KEY = 256
 class Order:
     """The records to put for a dead letter, and their stream. An edit can make several records."""
 
-    letter: Letter
+    letter: StoredDeadLetter
     stream: str
     """ARN or, for an older dead letter, name of a Kinesis stream. Location of a topic."""
     entries: tuple[Entry, ...]
@@ -51,7 +51,7 @@ def _size(entry: Entry) -> int:
 class Refused:
     """A dead letter that did not go back, with the reason."""
 
-    letter: Letter
+    letter: StoredDeadLetter
     why: str
 
 
@@ -69,7 +69,7 @@ class Preparation:
     topics: TopicTarget | None = None
     """Target topics of a Kafka cluster, instead of streams."""
 
-    def __call__(self, letter: Letter) -> Order | Refused:
+    def __call__(self, letter: StoredDeadLetter) -> Order | Refused:
         try:
             stream = self.topics.location(letter) if self.topics else self._stream(letter)
             datas = self.edit(letter.data) if self.edit else [letter.data]
@@ -82,7 +82,7 @@ class Preparation:
         why = next((why for why in map(self._why_not, entries) if why), None)
         return Refused(letter, why) if why else Order(letter, stream, entries)
 
-    def _stream(self, letter: Letter) -> str:
+    def _stream(self, letter: StoredDeadLetter) -> str:
         """
         Return the Kinesis stream for *letter*.
 
@@ -121,7 +121,7 @@ class Preparation:
         return next((fault for fault in map(self.schema.decode, parts) if isinstance(fault, InvalidRecord)), None)
 
 
-def _key(letter: Letter) -> str:
+def _key(letter: StoredDeadLetter) -> str:
     """
     Return the partition key of *letter*.
 
@@ -135,7 +135,7 @@ def _key(letter: Letter) -> str:
     return key
 
 
-def _origin(letter: Letter) -> str | None:
+def _origin(letter: StoredDeadLetter) -> str | None:
     known = kinesis_stream(letter.stream_arn) if letter.stream_arn else None
     return known.arn if known else letter.stream
 

@@ -23,7 +23,7 @@ from stream_consumer.aws.retry import RetryPolicy, is_transient
 from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.errors import StreamConsumerError
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_REQUEST_BYTES
-from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, Letter
+from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, StoredDeadLetter
 from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
 from stream_consumer.operate.preparation import Order, Refused
 from stream_consumer.sinks import Sink
@@ -161,7 +161,7 @@ class Outcome:
 class Redrive:
     """Puts dead letters back, in order, at a rate. A dead letter that cannot be put does not hold up the others."""
 
-    prepare: Callable[[Letter], Order | Refused]
+    prepare: Callable[[StoredDeadLetter], Order | Refused]
     sink: Callable[[str], Sink]
     """Returns the sink of a stream by its name."""
     marks: Marks
@@ -171,7 +171,7 @@ class Redrive:
     _failures: Counter[str] = field(default_factory=Counter, init=False)
     """Number of requests to each stream since the last accepted record."""
 
-    def run(self, letters: Iterable[Letter], done: Identities) -> Outcome:
+    def run(self, letters: Iterable[StoredDeadLetter], done: Identities) -> Outcome:
         """
         Put back the dead letters that are not in *done*, and add each to *done* once it is marked.
 
@@ -186,7 +186,7 @@ class Redrive:
             self._put(chunk, done, outcome)
         return outcome
 
-    def _orders(self, letters: Iterable[Letter], done: Identities, outcome: Outcome) -> Iterator[Order]:
+    def _orders(self, letters: Iterable[StoredDeadLetter], done: Identities, outcome: Outcome) -> Iterator[Order]:
         for letter in letters:
             if letter.identity in done:
                 outcome.skipped += 1

@@ -34,7 +34,7 @@ class ReplayStopped(StreamConsumerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class StreamRange:
     """A part of a stream: from *start* on, up to a time or a record."""
 
     start: Start
@@ -53,7 +53,7 @@ class Stretch:
 
 
 def batches(
-    kinesis: "KinesisClient", stream: str, wanted: Stretch, retry: RetryPolicy | None = None
+    kinesis: "KinesisClient", stream: str, wanted: StreamRange, retry: RetryPolicy | None = None
 ) -> Iterator[list[Record]]:
     """
     Yield the records of *wanted*, a page of one shard at a time, KPL aggregates unfolded.

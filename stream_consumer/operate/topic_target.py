@@ -11,7 +11,7 @@ from typing import Protocol
 
 from stream_consumer.contract.kafka_event import topic_url
 from stream_consumer.errors import TopicUnusable
-from stream_consumer.operate.dead_letter_bucket import Letter
+from stream_consumer.operate.dead_letter_bucket import StoredDeadLetter
 from stream_consumer.sinks import Entry, Sink, TopicEntry, Unwritten, Written
 
 _URL = "kafka://"
@@ -31,7 +31,7 @@ class TopicTarget:
     tombstones: bool = False
     """Whether null values go back. On a compacted topic a null value deletes its key."""
 
-    def location(self, letter: Letter) -> str:
+    def location(self, letter: StoredDeadLetter) -> str:
         """
         Return the topic for *letter*, with its cluster.
 
@@ -55,7 +55,7 @@ class TopicTarget:
         brokers = location.removeprefix(_URL).rpartition("/")[0]
         return location.startswith(_URL) and brokers != "" and not {*brokers.split(",")} & {*self.brokers.split(",")}
 
-    def entries(self, letter: Letter, datas: Sequence[bytes], *, edited: bool) -> tuple[Entry, ...]:
+    def entries(self, letter: StoredDeadLetter, datas: Sequence[bytes], *, edited: bool) -> tuple[Entry, ...]:
         """
         Return the messages to put for *letter*, with *datas* as values.
 

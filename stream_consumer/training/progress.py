@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 
-class Progress(Protocol):
+class StageProgress(Protocol):
     """Called when a stage begins, and again while the stage advances, with the work done and the total if known."""
 
     def __call__(self, stage: str, *, done: int = 0, total: int | None = None) -> None: ...
@@ -19,7 +19,7 @@ def silent(stage: str, *, done: int = 0, total: int | None = None) -> None:
 class Stages:
     """Announces each stage and keeps its duration in seconds, under the stage's key."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: StageProgress) -> None:
         self._progress = progress
         self.seconds: dict[str, float] = {}
 

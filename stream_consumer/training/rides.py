@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stream_consumer.errors import UsageError
 from stream_consumer.models.files import default_s3
 from stream_consumer.training.memory import machine_memory
-from stream_consumer.training.progress import Progress, silent
+from stream_consumer.training.progress import StageProgress, silent
 from stream_consumer.training.sources import expanded, fetch, shown
 from stream_consumer.training.tables import Trips, read_trips
 
@@ -120,7 +120,7 @@ def load_rides(
     sources: Sequence[str],
     *,
     bounded: bool = True,
-    progress: Progress = silent,
+    progress: StageProgress = silent,
     s3: Callable[[], "S3Client"] = default_s3,
     most: int | None = None,
 ) -> Rides:

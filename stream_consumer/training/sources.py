@@ -19,7 +19,7 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_consumer.errors import UsageError
-from stream_consumer.training.progress import Progress
+from stream_consumer.training.progress import StageProgress
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -72,7 +72,7 @@ def refuse_unreadable(sources: Sequence[str]) -> None:
             _local(Path(source))
 
 
-def fetch(source: str, directory: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
+def fetch(source: str, directory: Path, *, progress: StageProgress, s3: Callable[[], "S3Client"]) -> Path:
     """
     Return the local file of *source*, downloaded into *directory* unless already local.
 
@@ -120,7 +120,7 @@ def _local(path: Path) -> Path:
     return path
 
 
-def _from_s3(parts: SplitResult, path: Path, *, progress: Progress, s3: Callable[[], "S3Client"]) -> Path:
+def _from_s3(parts: SplitResult, path: Path, *, progress: StageProgress, s3: Callable[[], "S3Client"]) -> Path:
     source, done = parts.geturl(), 0
 
     def received(count: int) -> None:
@@ -136,7 +136,7 @@ def _from_s3(parts: SplitResult, path: Path, *, progress: Progress, s3: Callable
     return path
 
 
-def _from_http(source: str, path: Path, *, progress: Progress) -> Path:
+def _from_http(source: str, path: Path, *, progress: StageProgress) -> Path:
     stage = f"downloading {shown(source)}"
     progress(stage)
     try:

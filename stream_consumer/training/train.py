@@ -17,7 +17,7 @@ from stream_consumer.models.cores import leave_cores_uncounted
 from stream_consumer.models.files import default_s3
 from stream_consumer.training.fitness import DEFAULT_BUDGET, Budget, unfitness
 from stream_consumer.training.mlflow_registry import DEFAULT_NAME
-from stream_consumer.training.progress import Progress, Stages, silent
+from stream_consumer.training.progress import StageProgress, Stages, silent
 from stream_consumer.training.promotion import Rival, Verdict, judge, meet
 from stream_consumer.training.registration import Registered, opened
 from stream_consumer.training.rides import Rides, load_rides
@@ -78,7 +78,7 @@ def train(
     sources: Sequence[str],
     *,
     options: TrainingOptions = DEFAULTS,
-    progress: Progress = silent,
+    progress: StageProgress = silent,
     s3: Callable[[], "S3Client"] = default_s3,
 ) -> TrainingResult:
     """
@@ -97,7 +97,7 @@ def train_on(
     rides: Rides,
     *,
     options: TrainingOptions = DEFAULTS,
-    progress: Progress = silent,
+    progress: StageProgress = silent,
     s3: Callable[[], "S3Client"] = default_s3,
 ) -> TrainingResult:
     """Train as ``train`` does, on rides already loaded."""

@@ -148,7 +148,7 @@ def test_scratch_that_is_full_is_said(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("stream_consumer.batch.writers.Letters.write", full)
+    monkeypatch.setattr("stream_consumer.batch.writers.DeadLetterWriter.write", full)
     with pytest.raises(StoreFailed, match=f"No space left on device: scratch in {scratch} .* nothing was committed"):
         run(job, model=model, stores=stores)
 

@@ -24,13 +24,15 @@ ONCE = 2**19
 
 
 class Counting:
-    """Takes everything, and makes of dead letters the bytes that S3 would be sent."""
+    """Takes everything."""
 
     def write(self, items: Sequence[object], deadline: float) -> Written:  # noqa: ARG002
         return Written()
 
 
-class Letters(Counting):
+class Encoding(Counting):
+    """Also makes of dead letters the bytes that S3 would be sent."""
+
     def write(self, items: Sequence[object], deadline: float) -> Written:
         encode_dead_letters(items)  # type: ignore[arg-type]
         return super().write(items, deadline)
@@ -40,7 +42,7 @@ def times(datas: Sequence[bytes]) -> float:
     """Return the peak of memory that deciding a batch takes, as a multiple of Lambda's event, *ONCE* left out."""
     model = FakeModel()
     decider = Decider(model)
-    consumer = Consumer(decider, predictions=Counting(), dead_letters=Letters())
+    consumer = Consumer(decider, predictions=Counting(), dead_letters=Encoding())
     consumer.process(records_from_lambda(kinesis_event([ride_event(1)])))  # an environment that has scored before
     event = kinesis_event(datas)
     tracemalloc.start()

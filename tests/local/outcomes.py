@@ -8,7 +8,7 @@ import numpy as np
 from stream_consumer.contract.prediction import decode_prediction
 from stream_consumer.contract.record import Reason
 from stream_consumer.local.demo.run import Outcome
-from stream_consumer.operate.dead_letter_bucket import Letter
+from stream_consumer.operate.dead_letter_bucket import StoredDeadLetter
 
 HOSTILE = "<script>alert(1)</script>\u202e"
 SHOWN = r"&lt;script&gt;alert(1)&lt;/script&gt;\u202e"
@@ -23,8 +23,8 @@ _PREDICTION = json.dumps(
 ).encode()
 
 
-def letter(at: int, reason: Reason, detail: str = "Expected `float`, got `str`") -> Letter:
-    return Letter(
+def letter(at: int, reason: Reason, detail: str = "Expected `float`, got `str`") -> StoredDeadLetter:
+    return StoredDeadLetter(
         document="dead-letters/ride_events/shardId-000000000000/1.jsonl",
         event_id=f"shardId-000000000000:{at}",
         reason=reason.value,

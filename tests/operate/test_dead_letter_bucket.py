@@ -1,4 +1,4 @@
-"""Letters in the bucket: both kinds of document, each event once, and what is neither."""
+"""Dead letters in the bucket: both kinds of document, each event once, and objects that are neither."""
 
 import json
 from collections.abc import Collection
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from stream_consumer.contract import kpl
 from stream_consumer.contract.record import Reason
 from stream_consumer.local.mapping.delivery_rules import Condition
-from stream_consumer.operate.dead_letter_bucket import Foreign, Letter, Selection, letters
+from stream_consumer.operate.dead_letter_bucket import Foreign, Selection, StoredDeadLetter, letters
 from tests.fakes import client_error
 from tests.operate.bucket import (
     MAPPINGS,
@@ -26,12 +26,12 @@ from tests.operate.bucket import (
 from tests.rides import SHARD, STREAM_ARN, ride_event, sequence_number
 
 
-def found(s3: ReadableS3, selection: Selection | None = None) -> tuple[list[Letter], list[Foreign]]:
+def found(s3: ReadableS3, selection: Selection | None = None) -> tuple[list[StoredDeadLetter], list[Foreign]]:
     bucket, foreign = s3.bucket(), list[Foreign]()
     return list(letters(bucket.documents(bucket.keys()), selection or Selection(), foreign.append)), foreign
 
 
-def positions(found_letters: Collection[Letter]) -> list[int]:
+def positions(found_letters: Collection[StoredDeadLetter]) -> list[int]:
     return [int(str(letter.sequence_number)) - int(sequence_number(0)) for letter in found_letters]
 
 
@@ -39,7 +39,7 @@ def test_a_dead_letter_is_found_with_all_that_is_known_of_it() -> None:
     s3 = ReadableS3()
     key = lay_ours(s3, dead_letter(0, b"data"))
     [letter], foreign = found(s3)
-    assert letter == Letter(
+    assert letter == StoredDeadLetter(
         document=key,
         event_id=event_id(0),
         reason="schema",
@@ -60,7 +60,7 @@ def test_each_record_that_the_mapping_gave_up_on_is_a_letter_with_the_condition_
     s3 = ReadableS3()
     document = lay_mappings(s3, [(1, b"one"), (2, b"two")], Condition.RECORD_AGE_EXCEEDED)
     [first, second], _ = found(s3)
-    assert first == Letter(
+    assert first == StoredDeadLetter(
         document=document,
         event_id=event_id(1),
         reason="RecordAgeExceeded",
@@ -161,7 +161,7 @@ def test_letters_are_selected_by_reason_shard_event_and_time_of_arrival(
 
 
 def test_a_letter_without_an_arrival_is_at_no_time() -> None:
-    unknown = Letter("d", "e", "schema", "", "", None, None, None, None, None, b"")
+    unknown = StoredDeadLetter("d", "e", "schema", "", "", None, None, None, None, None, b"")
     assert unknown in Selection()
     assert unknown not in Selection(since="0001-01-01T00:00:00.000Z")
     assert unknown not in Selection(until="9999-01-01T00:00:00.000Z")

@@ -8,7 +8,7 @@ import pytest
 
 from stream_consumer.contract.kafka_event import records_from_kafka
 from stream_consumer.contract.record import Header, KafkaOrigin
-from stream_consumer.operate.dead_letter_bucket import Foreign, Letter, Selection, letters
+from stream_consumer.operate.dead_letter_bucket import Foreign, Selection, StoredDeadLetter, letters
 from stream_consumer.operate.on_failure_document import GivenUp, read_on_failure_document
 from tests.operate.bucket import ReadableS3, lay_raw
 from tests.rides import ride_event
@@ -31,7 +31,7 @@ def read(document: dict[str, Any]) -> GivenUp:
     return read_on_failure_document(json.dumps(document).encode())
 
 
-def found(document: dict[str, Any]) -> tuple[list[Letter], list[Foreign]]:
+def found(document: dict[str, Any]) -> tuple[list[StoredDeadLetter], list[Foreign]]:
     """Return what an operator finds in a bucket with *document*."""
     s3, foreign = ReadableS3(), list[Foreign]()
     lay_raw(s3, KEY, json.dumps(document).encode())
@@ -43,7 +43,7 @@ def test_each_record_that_a_kafka_mapping_gave_up_is_a_letter_with_its_key_heade
     (first, second), _ = found(document(payload=json.dumps(event("kafka_msk"))))
     topic = "arn:aws:kafka:eu-central-1:123456789012:topic/taxis/5c0a9d52-7d34-4a55-9e1c-2b5a0a3d1f10-3/green-rides"
     headers = [Header("trace", b"abc"), Header("trace", b"\xff\x00\x7f\x80")]
-    assert first == Letter(
+    assert first == StoredDeadLetter(
         document=KEY,
         event_id="green-rides-0:15",
         reason="RetryAttemptsExhausted",

@@ -19,7 +19,7 @@ from stream_consumer.contract.event_schema import EventSchema
 from stream_consumer.contract.kafka_event import records_from_kafka
 from stream_consumer.contract.record import InvalidRecord, Reason, Record
 from stream_consumer.kinesis.stream_writer import PredictionStream
-from stream_consumer.operate.dead_letter_bucket import Letter, Selection, letters
+from stream_consumer.operate.dead_letter_bucket import Selection, StoredDeadLetter, letters
 from stream_consumer.operate.jq_edit import Edit
 from stream_consumer.operate.preparation import Elsewhere, Order, Preparation, Refused
 from stream_consumer.operate.redrive import Marks, NotMarked, Outcome, Redrive, delete_redriven
@@ -78,7 +78,7 @@ class Bench:
     def marks(self) -> Marks:
         return Marks(self.s3.client, BUCKET, retry=self.time.retry(), now=lambda: ARRIVAL)
 
-    def letters(self, selection: Selection | None = None) -> Iterable[Letter]:
+    def letters(self, selection: Selection | None = None) -> Iterable[StoredDeadLetter]:
         bucket = self.s3.bucket()
         return letters(bucket.documents(bucket.keys()), selection or Selection(), lambda _: None)
 
@@ -458,7 +458,7 @@ def test_what_is_checked_goes_back_only_if_it_is_valid_now(data: bytes, why: str
     assert len(bench.stream) == outcome.put == (0 if why else 1)
 
 
-LETTER = Letter("d", "e", "schema", "$", "", "ride_events", SHARD, "1", "k", None, b"data")
+LETTER = StoredDeadLetter("d", "e", "schema", "$", "", "ride_events", SHARD, "1", "k", None, b"data")
 
 
 @pytest.mark.parametrize(

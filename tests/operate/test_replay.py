@@ -19,13 +19,13 @@ from stream_consumer.errors import ReadFailed, StreamUnreadable
 from stream_consumer.inference import Decider
 from stream_consumer.kinesis.shard_reader import Start
 from stream_consumer.kinesis.stream_writer import PredictionStream
-from stream_consumer.operate.replay import LinesSink, NoSink, ReplayStopped, Stretch, Tally, batches, replay
+from stream_consumer.operate.replay import LinesSink, NoSink, ReplayStopped, StreamRange, Tally, batches, replay
 from stream_consumer.sinks import Entry, Sink
 from tests import fakes
 from tests.local.fakes import START, STREAM_ARN, FakeKinesis, client_error, shard_name
 from tests.rides import FakeModel, ride_event
 
-ALL = Stretch(Start(), math.inf)
+ALL = StreamRange(Start(), math.inf)
 
 
 class Stream:
@@ -38,10 +38,10 @@ class Stream:
     def put(self, *ride_ids: int, shard: int = 0) -> list[str]:
         return [self.kinesis.put(str(ride_id), shard=shard, data=ride_event(ride_id))[0] for ride_id in ride_ids]
 
-    def batches(self, wanted: Stretch = ALL) -> list[list[Record]]:
+    def batches(self, wanted: StreamRange = ALL) -> list[list[Record]]:
         return list(batches(cast("Any", self.kinesis), "rides", wanted, self.time.retry()))
 
-    def rides(self, wanted: Stretch = ALL) -> list[int]:
+    def rides(self, wanted: StreamRange = ALL) -> list[int]:
         return [json.loads(record.data)["ride_id"] for batch in self.batches(wanted) for record in batch]
 
 
@@ -120,13 +120,13 @@ def at_times(stream: Stream, *ride_ids: int) -> list[str]:
 def test_a_range_of_time_includes_its_start_and_not_its_end(start: float, until: float, rides: list[int]) -> None:
     stream = Stream()
     at_times(stream, 0, 1, 2, 3)
-    assert stream.rides(Stretch(Start(timestamp=start), until)) == rides
+    assert stream.rides(StreamRange(Start(timestamp=start), until)) == rides
 
 
 def test_a_range_ends_however_much_lies_behind_it() -> None:
     stream = Stream(page=2)
     at_times(stream, *range(10))
-    assert stream.rides(Stretch(Start(), START + 180)) == [0, 1, 2]
+    assert stream.rides(StreamRange(Start(), START + 180)) == [0, 1, 2]
     reads = [operation for operation, _ in stream.kinesis.calls if operation == "get_records"]
     assert len(reads) == 2
 
@@ -135,7 +135,7 @@ def test_a_record_that_arrived_out_of_order_within_a_page_is_not_left_out() -> N
     stream = Stream()
     for ride_id, age in ((1, 0.0), (2, -1.0), (3, 0.0), (4, -1.0)):
         stream.kinesis.put("k", data=ride_event(ride_id), age=age)
-    assert stream.rides(Stretch(Start(), START + 0.5)) == [1, 3]
+    assert stream.rides(StreamRange(Start(), START + 0.5)) == [1, 3]
 
 
 def test_a_range_of_records_includes_both_ends_and_only_their_shard() -> None:
@@ -143,9 +143,9 @@ def test_a_range_of_records_includes_both_ends_and_only_their_shard() -> None:
     numbers = stream.put(0, 1, 2, 3)
     stream.put(4, shard=1)
     shard = shard_name(0)
-    assert stream.rides(Stretch(Start(at=numbers[1]), math.inf, shard, numbers[2])) == [1, 2]
-    assert stream.rides(Stretch(Start(at=numbers[3]), math.inf, shard)) == [3]
-    assert stream.rides(Stretch(Start(), math.inf, shard, numbers[0])) == [0]
+    assert stream.rides(StreamRange(Start(at=numbers[1]), math.inf, shard, numbers[2])) == [1, 2]
+    assert stream.rides(StreamRange(Start(at=numbers[3]), math.inf, shard)) == [3]
+    assert stream.rides(StreamRange(Start(), math.inf, shard, numbers[0])) == [0]
 
 
 def test_a_shard_of_a_resharded_stream_is_read_without_its_parents() -> None:
@@ -153,14 +153,14 @@ def test_a_shard_of_a_resharded_stream_is_read_without_its_parents() -> None:
     stream.put(1)
     left, _ = stream.kinesis.split(0)
     stream.put(2, shard=left)
-    assert stream.rides(Stretch(Start(), math.inf, shard_name(left))) == [2]
+    assert stream.rides(StreamRange(Start(), math.inf, shard_name(left))) == [2]
 
 
 def test_a_shard_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(
         StreamUnreadable, match=r"has no shard 'shardId-9'; it has shardId-000000000000, shardId-000000000001"
     ):
-        Stream(shards=2).batches(Stretch(Start(), math.inf, "shardId-9"))
+        Stream(shards=2).batches(StreamRange(Start(), math.inf, "shardId-9"))
 
 
 @pytest.mark.parametrize("operation", ["describe_stream_summary", "list_shards", "get_shard_iterator", "get_records"])

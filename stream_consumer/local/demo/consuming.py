@@ -8,7 +8,13 @@ from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.event_source_mapping import EventSourceMapping
 from stream_consumer.local.mapping.events import Event, Invoked, Observer, Tally
 from stream_consumer.local.mapping.on_failure import S3Destination
-from stream_consumer.operate.dead_letter_bucket import MAPPING_PREFIX, DeadLetterBucket, Letter, Selection, letters
+from stream_consumer.operate.dead_letter_bucket import (
+    MAPPING_PREFIX,
+    DeadLetterBucket,
+    Selection,
+    StoredDeadLetter,
+    letters,
+)
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -86,7 +92,7 @@ class Consuming:
         self._background.stop()
 
 
-def dead_letters(clients: "Clients") -> list[Letter]:
+def dead_letters(clients: "Clients") -> list[StoredDeadLetter]:
     """Return the dead letters that the function wrote."""
     bucket = DeadLetterBucket(clients.s3, BUCKET, DEAD_LETTER_PREFIX)
     # An object without dead letters makes the counts differ, and the outcome reports the difference.

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from stream_consumer.contract.printable import printable
 from stream_consumer.local.demo.run import Outcome
-from stream_consumer.operate.dead_letter_bucket import Letter
+from stream_consumer.operate.dead_letter_bucket import StoredDeadLetter
 from stream_consumer.reporting import markup
 
 _DARK: dict[str, Any] = {"figure.facecolor": "#0d1117", "axes.facecolor": "#0d1117", "savefig.facecolor": "#0d1117"}
@@ -66,7 +66,7 @@ def _samples(outcome: Outcome) -> Iterator[str]:
         )
 
 
-def _of_each_reason(letters: Sequence[Letter]) -> list[Letter]:
+def _of_each_reason(letters: Sequence[StoredDeadLetter]) -> list[StoredDeadLetter]:
     """Return samples of *letters*, the first of each reason before others."""
     seen: Counter[str] = Counter()
     ranked = []

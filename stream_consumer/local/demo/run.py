@@ -31,7 +31,7 @@ from stream_consumer.sinks import Entry, Sink
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
     from stream_consumer.local.runtime.functions import Function
-    from stream_consumer.operate.dead_letter_bucket import Letter
+    from stream_consumer.operate.dead_letter_bucket import StoredDeadLetter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Progress:
+class RunProgress:
     """The progress of a run. The run's threads write it, and the terminal shows it."""
 
     to_put: int
@@ -92,7 +92,7 @@ class Outcome:
     """Seconds from the put of an event to the read of its prediction, for events with a unique id."""
     read_at: NDArray[np.float64] = field(repr=False)
     """Time at which each of these predictions was read, in seconds after the first put."""
-    letters: "Sequence[Letter]" = field(default=(), repr=False)
+    letters: "Sequence[StoredDeadLetter]" = field(default=(), repr=False)
     """The dead letters, in the order of their objects."""
     out_of_order: int | None = None
     """Predictions that came after that of a later event with the same key. None without a promise of order."""
@@ -206,7 +206,7 @@ def run(
     clients: "Clients",
     function: "Function",
     metrics: MetricsTally,
-    show: Callable[[Progress], None],
+    show: Callable[[RunProgress], None],
 ) -> Outcome:
     """
     Put the plan's entries on the input stream, have *function* consume them, and count the results.
@@ -225,11 +225,11 @@ def run(
 
 
 def run_on(
-    platform: Platform, plan: Plan, clients: "Clients", metrics: MetricsTally, show: Callable[[Progress], None]
+    platform: Platform, plan: Plan, clients: "Clients", metrics: MetricsTally, show: Callable[[RunProgress], None]
 ) -> Outcome:
     """Do as :func:`run` on *platform*. *clients* have the bucket of the dead letters."""
     entries = plan.entries
-    progress = Progress(len(entries), len(entries) - sum(plan.expected.values()))
+    progress = RunProgress(len(entries), len(entries) - sum(plan.expected.values()))
     put_at: dict[str, float] = {}
 
     def put(chunk: Sequence[Entry], at: float) -> None:

@@ -27,7 +27,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StreamProgress:
     """A mapping's progress on a stream."""
 
     stream_arn: str
@@ -37,22 +37,22 @@ class Progress:
 
 
 class Checkpoints(Protocol):
-    def load(self, stream_arn: str) -> Progress | None:
+    def load(self, stream_arn: str) -> StreamProgress | None:
         """Return the saved progress, or None."""
 
-    def save(self, progress: Progress) -> None: ...
+    def save(self, progress: StreamProgress) -> None: ...
 
 
 class MemoryCheckpoints:
     """Progress in memory. A second mapping with the same object goes on from the first."""
 
     def __init__(self) -> None:
-        self._progress: Progress | None = None
+        self._progress: StreamProgress | None = None
 
-    def load(self, stream_arn: str) -> Progress | None:
+    def load(self, stream_arn: str) -> StreamProgress | None:
         return self._progress if self._progress and self._progress.stream_arn == stream_arn else None
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: StreamProgress) -> None:
         self._progress = progress
 
 
@@ -67,11 +67,11 @@ class FileCheckpoints:
     def __init__(self, path: "Path") -> None:
         self._path = path
 
-    def load(self, stream_arn: str) -> Progress | None:
+    def load(self, stream_arn: str) -> StreamProgress | None:
         try:
             saved = json.loads(read_whole(self._path))
             shards = {shard: Position(**position) for shard, position in saved["shards"].items()}
-            progress = Progress(saved["stream_arn"], saved["started"], shards)
+            progress = StreamProgress(saved["stream_arn"], saved["started"], shards)
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -83,5 +83,5 @@ class FileCheckpoints:
             )
         return progress
 
-    def save(self, progress: Progress) -> None:
+    def save(self, progress: StreamProgress) -> None:
         write_whole(self._path, (json.dumps(asdict(progress), indent=2) + "\n").encode())

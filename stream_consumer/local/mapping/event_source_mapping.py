@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream_consumer.kinesis.shard_reader import ShardReader, Start
-from stream_consumer.local.mapping.checkpoints import Checkpoints, MemoryCheckpoints, Position, Progress
+from stream_consumer.local.mapping.checkpoints import Checkpoints, MemoryCheckpoints, Position, StreamProgress
 from stream_consumer.local.mapping.clock import Clock, SystemClock
 from stream_consumer.local.mapping.config import MappingConfig, Pace
 from stream_consumer.local.mapping.events import Event, Observer, ShardFinished, ShardStarted, unobserved
@@ -129,7 +129,7 @@ class EventSourceMapping:
     def _begin(self) -> None:
         self._stream_arn = self._stream.arn()
         saved = self._checkpoints.load(self._stream_arn)
-        self._progress = saved or Progress(self._stream_arn, self._clock.now())
+        self._progress = saved or StreamProgress(self._stream_arn, self._clock.now())
         self._start_shards(first=saved is None)
 
     def _start_shards(self, *, first: bool = False) -> None:

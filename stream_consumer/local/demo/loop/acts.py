@@ -18,7 +18,7 @@ from stream_consumer.local.demo.loop.audit import Audit
 from stream_consumer.local.demo.loop.rides import LoopRides, endless_events, shuffled
 from stream_consumer.local.demo.loop.service import Service
 from stream_consumer.training.file_registry import FileRegistry
-from stream_consumer.training.progress import Progress
+from stream_consumer.training.progress import StageProgress
 from stream_consumer.training.train import TrainingOptions, train_on
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Act:
 
 
 Say = Callable[[Act], object]
-Working = Callable[[], AbstractContextManager[Progress]]
+Working = Callable[[], AbstractContextManager[StageProgress]]
 
 
 class Loop:

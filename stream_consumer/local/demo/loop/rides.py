@@ -11,7 +11,7 @@ from stream_consumer.local.demo.malformed_events import KINDS
 from stream_consumer.local.demo.ride_producer import ride_events
 from stream_consumer.sinks import Entry
 from stream_consumer.training.holdout import choose_holdout
-from stream_consumer.training.progress import Progress
+from stream_consumer.training.progress import StageProgress
 from stream_consumer.training.rides import FEATURES, Rides, load_rides
 from stream_consumer.training.synthetic import synthetic_rides
 
@@ -51,7 +51,7 @@ class LoopRides:
         return replace(rides, origin=origin, trip_distance=(rides.trip_distance * factor).round(2))
 
 
-def loop_rides(sources: Sequence[str], count: int, seed: int, progress: Progress) -> LoopRides:
+def loop_rides(sources: Sequence[str], count: int, seed: int, progress: StageProgress) -> LoopRides:
     """Return the rides of *sources*. Without sources, return *count* synthetic rides that drift from 25 January on."""
     if sources:
         rides = load_rides(sources, bounded=False, progress=progress)
