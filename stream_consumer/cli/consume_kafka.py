@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from stream_consumer.aws.clients import default_session
 from stream_consumer.cli import kafka_options, options
 from stream_consumer.cli.batch_lines import Batch
+from stream_consumer.cli.outputs import check_outputs
 from stream_consumer.cli.signals import asking
 from stream_consumer.cli.terminal import complain, hint
 from stream_consumer.composition import Composition, compose
@@ -100,7 +101,7 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog") -> No
     Consume until SIGTERM or Ctrl-C, or with ``--drain`` until everything is settled.
 
     Raises:
-        UsageError: Predictions would go on a topic that is consumed.
+        UsageError: Predictions would go on a topic that is consumed, or an output does not exist.
         InitError: The environment, the model or a topic is wrong.
     """
     pace = asked.pace()
@@ -108,7 +109,9 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog") -> No
     connection = kafka_options.connection(asked.brokers, aws)
     os.environ.update(kafka_options.environment(asked.brokers))
     settings, report = Settings.of(os.environ), telemetry(os.environ)
+    options.warn_of_misspelt()
     _check_output(asked, settings.kafka)
+    check_outputs(settings)
     shutdown = Shutdown(pace.timeout_seconds)
     with contextlib.ExitStack() as stack:
         stack.enter_context(asking(shutdown))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stream_consumer.cli.batch_lines import plural
 from stream_consumer.cli.consume import OWN_HANDLER
 from stream_consumer.cli.function_log import FunctionLog
+from stream_consumer.cli.outputs import check_outputs
 from stream_consumer.cli.terminal import complain, hint
 from stream_consumer.contract.timestamps import iso_seconds
 from stream_consumer.errors import BatchFailed, DeploymentAtFault, UsageError
@@ -63,13 +64,16 @@ def consume_stream(asked: Consumption, clients: "Clients", log: FunctionLog) -> 
     Consume until SIGTERM or Ctrl-C, or with ``--drain`` until everything is settled.
 
     Raises:
-        UsageError: Predictions would go on the stream that is consumed, or an option is wrong.
+        UsageError: Predictions would go on the stream that is consumed, an output does not exist, or an option is
+            wrong.
         LocalPlatformError: The function does not start, or the stream cannot be read.
     """
     destination = _destination(asked.on_failure, clients)
     arn = stream_arn(clients.kinesis, asked.mapping.stream_name)
     if asked.function.handler == OWN_HANDLER:
-        _check_output(asked.mapping.stream_name, clients)
+        settings = Settings.of(os.environ)
+        _check_output(asked.mapping.stream_name, settings, clients)
+        check_outputs(settings)
     checkpoints = _checkpoints(asked, arn)
     environments = len(list_shards(clients.kinesis, arn)) * asked.mapping.parallelization_factor
     with _function(asked, log, environments) as function:
@@ -90,9 +94,8 @@ def consume_stream(asked: Consumption, clients: "Clients", log: FunctionLog) -> 
         mapping.run()
 
 
-def _check_output(stream: str, clients: "Clients") -> None:
+def _check_output(stream: str, settings: Settings, clients: "Clients") -> None:
     """Refuse an output stream that is consumed. A stream of another endpoint is another stream."""
-    settings = Settings.of(os.environ)
     output = settings.predictions_stream_name
     elsewhere = settings.kinesis_endpoint_url not in {None, clients.endpoint_url}
     if settings.test_run or settings.kafka.predictions_topic or elsewhere:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stream_consumer.cli.terminal import complain
 from stream_consumer.contract.timestamps import parse_time
 from stream_consumer.errors import UsageError
 from stream_consumer.kinesis.shard_reader import Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from types_boto3_s3 import S3Client
 
@@ -167,7 +168,17 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
             f"{location!r} is not a model. Name a directory, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
         )
     settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
+    warn_of_misspelt()
     return load_model(settings.model_location, s3=s3, choice=settings.choice)
+
+
+def warn_of_misspelt(others: "Collection[str]" = ()) -> None:
+    """Warn of an environment variable whose name resembles a setting, of the model or of *others*."""
+    from stream_consumer.environment_variables import misspelt
+    from stream_consumer.settings import VARIABLES
+
+    for variable, meant in misspelt(VARIABLES.union(others), os.environ).items():
+        complain(f"{variable} is not a setting, and its value is not used. Is {meant} meant?")
 
 
 def envelope_names(entity: str | None, identifier: str | None, prediction: str | None) -> dict[str, str]:

@@ -162,6 +162,8 @@ def _load(location: str, digest: str | None, clients: "Clients", *, first: bool 
     from stream_consumer.models.loading import load_model
     from stream_consumer.settings import Settings
 
+    if first:
+        options.warn_of_misspelt()
     choice = replace(Settings.of(os.environ | {"MODEL_LOCATION": location}).choice, digest=digest)
     # The environment names the version of one model, and a comparison has two.
     return load_model(location, s3=lambda: clients.s3, choice=choice if first else replace(choice, version=None))

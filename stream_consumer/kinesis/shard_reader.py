@@ -166,6 +166,15 @@ def stream_arn(kinesis: "KinesisClient", stream: str) -> str:
     return arn
 
 
+def is_absent(kinesis: "KinesisClient", stream: str) -> bool:
+    """Whether *stream* is known not to exist. A client that may not describe the stream does not know."""
+    try:
+        stream_arn(kinesis, stream)
+    except (ReadFailed, StreamUnreadable) as error:
+        return isinstance(error.__cause__, kinesis.exceptions.ResourceNotFoundException)
+    return False
+
+
 def same_stream(kinesis: "KinesisClient", one: str, other: str) -> bool:
     """
     Return whether two names or ARNs belong to one stream.

@@ -53,6 +53,15 @@ def test_a_missing_input_is_told_before_the_model_is_loaded(command: Command, tm
     assert (ran.code, ran.err) == (2, f"error: there is no file {tmp_path}/gone.csv\n")
 
 
+def test_a_misspelt_setting_is_named(
+    command: Command, rides: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ID_FILD", "ride_id")
+    ran = command("batch", rides, tmp_path / "minutes.csv", "--model", model)
+    said = "ID_FILD is not a setting, and its value is not used. Is ID_FIELD meant?"
+    assert (ran.code, ran.err.splitlines()[0]) == (0, said)
+
+
 def test_resuming_skips_what_is_there(command: Command, rides: Path, model: str, tmp_path: Path) -> None:
     target = tmp_path / "out" / "rides.parquet"
     command("batch", rides, f"{tmp_path}/out/", "--model", model)

@@ -56,8 +56,10 @@ def test_predictions_do_not_go_on_a_topic_that_is_consumed(
     monkeypatch.setenv("MODEL_LOCATION", "model/")
     monkeypatch.setenv("PREDICTIONS_TOPIC", "rides")
     monkeypatch.setenv("KAFKA_BROKERS", output)
+    monkeypatch.setenv("MODEL_DIGST", "abc")
     ran = command("consume", "--kafka", "127.0.0.1:1", "--topic", "trips", "--topic", "rides")
     assert ran.code == 2
+    assert "MODEL_DIGST is not a setting, and its value is not used. Is MODEL_DIGEST meant?" in ran.err
     assert "--topic rides: PREDICTIONS_TOPIC is the same topic" in " ".join(ran.err.split())
 
 

@@ -49,3 +49,11 @@ def test_the_option_of_the_port_wins_over_that_of_the_platform(
     assert "MODEL_LOCATION is not set" in ran.err
     assert ("PORT=" in ran.err) == (wrong is not None)
     assert (wrong or "") in ran.err
+
+
+def test_a_misspelt_setting_is_named_and_its_value_is_not(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WEB_TOKENS", "a-secret-of-some-length")
+    ran = command("serve", "--model", tmp_path, "--no-auth")
+    assert ran.err.splitlines()[0] == "WEB_TOKENS is not a setting, and its value is not used. Is WEB_TOKEN meant?"

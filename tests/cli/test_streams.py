@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stream_consumer.cli import outputs
 from stream_consumer.local.demo.embedded_aws import EmbeddedAws
 from stream_consumer.local.demo.function_metrics import MetricsTally
 from tests.cli.conftest import RIDES, Command
@@ -92,6 +93,7 @@ def test_a_batch_that_cannot_be_published_is_told_without_the_frames_of_this_pac
     aws.clients().kinesis.put_record(StreamName="unpublished", PartitionKey="1", Data=ride_event(1))
     monkeypatch.setenv("MODEL_LOCATION", str(rides_model))
     monkeypatch.setenv("PREDICTIONS_STREAM_NAME", "nosuch")
+    monkeypatch.setattr(outputs, "is_absent", lambda *_: False)  # as if the stream were deleted after the start
     ran = command(
         *("consume", "--stream", "unpublished", "--drain", "--poll", "0.05", "--maximum-retry-attempts", 0),
         *("--on-failure", "s3://ride-failures", "--endpoint-url", aws.endpoint_url),
@@ -171,6 +173,24 @@ def test_predictions_do_not_go_on_the_stream_that_is_consumed(
     monkeypatch.setenv("KINESIS_ENDPOINT_URL", "http://127.0.0.1:1")
     ran = command("consume", "--stream", "loop", "--drain", "--endpoint-url", aws.endpoint_url)
     assert "nosuch" in ran.err, "a stream of another endpoint is another stream"
+
+
+@pytest.mark.parametrize("source", [("--stream", "ride_events"), ("--kafka", "127.0.0.1:1", "--topic", "rides")])
+def test_an_output_that_does_not_exist_is_refused_before_the_first_batch(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, source: tuple[str, ...]
+) -> None:
+    """The consumer would try its batches again for ever."""
+    consume = ("consume", *source, "--drain", "--endpoint-url", aws.endpoint_url)
+    monkeypatch.setenv("MODEL_LOCATION", "nosuch")
+    monkeypatch.setenv("PREDICTIONS_STREAM_NAME", "nowhere")
+    ran = command(*consume)
+    assert ran.code == 2
+    assert "error: PREDICTIONS_STREAM_NAME=nowhere: the stream does not exist at http://" in " ".join(ran.err.split())
+    monkeypatch.setenv("PREDICTIONS_STREAM_NAME", "ride_predictions")
+    monkeypatch.setenv("DEAD_LETTER_BUCKET", "no-bucket")
+    ran = command(*consume)
+    assert ran.code == 2
+    assert "error: DEAD_LETTER_BUCKET=no-bucket: the bucket does not exist." in " ".join(ran.err.split())
 
 
 def records_received(out: str) -> float:
