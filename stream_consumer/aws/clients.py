@@ -164,8 +164,12 @@ def session(
 
 
 def _region(environ: Mapping[str, str]) -> str | None:
-    """Return the region in the environment. boto3 reads only the first variable, Terraform and other SDKs both."""
-    return environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or None
+    """
+    Return the region in the environment, as the AWS CLI and Terraform do. boto3 alone reads only the second variable.
+
+    Source: AWS SDKs and Tools reference guide, "AWS Region".
+    """
+    return environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
 
 
 def _is_loopback(endpoint_url: str | None) -> bool:

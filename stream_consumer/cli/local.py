@@ -157,7 +157,7 @@ def env(
     url = f"http://{HOST}:{port}"
     environment = environment_of(url)
     try:
-        queue = object_queue(connect(environ={}, endpoint_url=url, region=environment["AWS_DEFAULT_REGION"]))
+        queue = object_queue(connect(environ={}, endpoint_url=url, region=environment["AWS_REGION"]))
     except (BotoCoreError, ClientError) as error:
         raise LocalPlatformError(
             f"stream-consumer local up does not run on {url}: start it in another terminal, or give its --port"
@@ -192,12 +192,13 @@ def _exports(
     brokers: str | None,
 ) -> list[str]:
     """Return the lines that a shell takes, for all that the commands read from variables."""
-    aws = {name: environment[name] for name in ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")}
+    region = {name: environment[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     keys = {name: environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     java = {"AWS_CBOR_DISABLE": "true", "CBOR_ENABLED": "false"}
     names = {"DEAD_LETTER_BUCKET": buckets[0], "PREDICTIONS_STREAM_NAME": streams[1]}
     kafka = {"KAFKA_BROKERS": brokers, "KAFKA_AUTHENTICATION": "plaintext"} if brokers else {}
-    lines = [_export(aws), _export(keys), f"{_export(java)}  # Java clients, SDK 1 and 2", _export(names)]
+    endpoint = {"AWS_ENDPOINT_URL": environment["AWS_ENDPOINT_URL"]}
+    lines = [_export(endpoint), _export(region), _export(keys), f"{_export(java)}  # Java clients, SDK 1 and 2", _export(names)]
     return [*lines, _export({"QUEUE_URL": queue}), *([_export(kafka)] if kafka else [])]
 
 

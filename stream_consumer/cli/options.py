@@ -41,7 +41,7 @@ EndpointUrl = Annotated[
 ]
 Region = Annotated[
     str | None,
-    typer.Option("--region", metavar="NAME", help="AWS region.", show_default="AWS_DEFAULT_REGION or the profile's"),
+    typer.Option("--region", metavar="NAME", help="AWS region.", show_default="AWS_REGION or the profile's"),
 ]
 Profile = Annotated[
     str | None,
@@ -202,7 +202,8 @@ def environment(clients: "Clients") -> dict[str, str]:
 
     So ``--endpoint-url``, ``--region`` and ``--profile`` are meant for the function, too.
     """
-    variables = {"AWS_DEFAULT_REGION": clients.session.region_name, "AWS_ENDPOINT_URL": clients.endpoint_url}
+    region = clients.session.region_name
+    variables = {"AWS_DEFAULT_REGION": region, "AWS_REGION": region, "AWS_ENDPOINT_URL": clients.endpoint_url}
     credentials = clients.session.get_credentials()
     if credentials:
         key, secret, token = credentials.get_frozen_credentials()[:3]

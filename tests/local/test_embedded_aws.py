@@ -209,8 +209,8 @@ def test_elsewhere_a_region_is_needed(endpoint_url: str | None, monkeypatch: pyt
     ("environ", "region"),
     [
         ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
-        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
-        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": ""}, "eu-west-1"),
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-west-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-north-1"}, "eu-north-1"),
     ],
 )
 def test_both_variables_of_a_region_count(

@@ -146,6 +146,7 @@ def environment_of(endpoint_url: str, region: str = LOCAL_REGION) -> dict[str, s
         "AWS_ACCESS_KEY_ID": LOCAL_KEY,
         "AWS_DEFAULT_REGION": region,
         "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_REGION": region,
         "AWS_SECRET_ACCESS_KEY": LOCAL_KEY,
     }
 
