@@ -92,8 +92,10 @@ class Total:
         """Return the line for a person."""
         discarded = [f"{self.discarded:,} discarded"] if self.discarded else []
         failed = f", {self.failed_batches:,} failed" if self.failed_batches else ""
+        again = (self.predicted or 0) + (self.dead_letters or 0) > self.records
+        note = ", records delivered again count again" if again else ""
         outcome = [*_outcome(self.predicted, self.dead_letters), *discarded]
-        return f"{_sentence(self.records, outcome)} ({plural(self.batches, 'batch', 'batches')}{failed})"
+        return f"{_sentence(self.records, outcome)} ({plural(self.batches, 'batch', 'batches')}{failed}{note})"
 
     def json(self) -> str:
         return json.dumps({"type": "total", **asdict(self)})

@@ -198,8 +198,8 @@ def _exports(
     names = {"DEAD_LETTER_BUCKET": buckets[0], "PREDICTIONS_STREAM_NAME": streams[1]}
     kafka = {"KAFKA_BROKERS": brokers, "KAFKA_AUTHENTICATION": "plaintext"} if brokers else {}
     endpoint = {"AWS_ENDPOINT_URL": environment["AWS_ENDPOINT_URL"]}
-    lines = [_export(endpoint), _export(region), _export(keys), f"{_export(java)}  # Java clients, SDK 1 and 2", _export(names)]
-    return [*lines, _export({"QUEUE_URL": queue}), *([_export(kafka)] if kafka else [])]
+    aws = [_export(endpoint), _export(region), _export(keys), f"{_export(java)}  # Java clients, SDK 1 and 2"]
+    return [*aws, _export(names), _export({"QUEUE_URL": queue}), *([_export(kafka)] if kafka else [])]
 
 
 def _export(variables: "Mapping[str, str]") -> str:

@@ -55,6 +55,14 @@ def test_the_total_counts_what_was_settled() -> None:
     assert Total.of(Counts(invocations=1, records_settled=1), {}).line() == "1 record (1 batch)"
 
 
+def test_the_total_tells_that_deliveries_are_counted() -> None:
+    """A function that fails after it wrote its dead letters writes them again at the next delivery."""
+    metrics = {"PredictionsPublished": 99.0, "DeadLetters": 2.0}
+    total = Total.of(Counts(invocations=2, errors=1, records_settled=100), metrics)
+    said = "99 predicted, 2 dead letters (2 batches, 1 failed, records delivered again count again)"
+    assert total.line() == f"100 records: {said}"
+
+
 def printing(log: FunctionLog, *, published: int, request_id: str) -> Invocation:
     """Invoke a function that reports its predictions, as the consumer's own function does."""
     names = [{"Name": name} for name in ("PredictionsPublished", "DeadLetters", "RecordsUnsettled")]
