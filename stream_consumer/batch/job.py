@@ -74,6 +74,18 @@ class Options:
     """Input columns to append to the output."""
 
 
+def check(job: Job, stores: Stores, options: Options = Options()) -> None:
+    """
+    Check the input and the output of *job*, before a model is loaded for it.
+
+    Raises:
+        UnusableInput, UsageError, StoreFailed: As :func:`run`.
+    """
+    source, target = _ends(job, stores, options)
+    source.version()
+    target.check()
+
+
 def run(  # noqa: PLR0913 (its parts, each named)
     job: Job,
     *,

@@ -109,7 +109,7 @@ def batch(  # noqa: PLR0913 (each is an option)
 
     stream-consumer batch 's3://{bucket}/{date:%Y-%m}.csv' out/ --date 2021-03-01
     """
-    from stream_consumer.batch.job import Options
+    from stream_consumer.batch.job import Options, check
     from stream_consumer.batch.job_list import plan
     from stream_consumer.batch.parallel import cores
     from stream_consumer.batch.schedule import Schedule
@@ -126,8 +126,7 @@ def batch(  # noqa: PLR0913 (each is an option)
     )
     clients = functools.cache(lambda: options.aws(endpoint_url, region, profile))
     stores = Stores(lambda: clients().s3)
-    if planned[0].source.kind is Kind.FILE:  # a misspelt name is told before the model is loaded
-        stores.at(planned[0].source).version(planned[0].source)
+    check(planned[0], stores, wanted)
     with stages() as stage:
         stage("loading the model")
         loaded = options.chosen_model(model, lambda: clients().s3)

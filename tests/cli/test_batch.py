@@ -53,6 +53,15 @@ def test_a_missing_input_is_told_before_the_model_is_loaded(command: Command, tm
     assert (ran.code, ran.err) == (2, f"error: there is no file {tmp_path}/gone.csv\n")
 
 
+def test_an_output_of_something_else_is_told_before_the_model_is_loaded(
+    command: Command, rides: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "minutes.csv"
+    output.write_text("mine\n")
+    ran = command("batch", rides, output, "--model", tmp_path / "no-model")
+    assert (ran.code, f"error: {output}" in ran.err, output.read_text()) == (2, True, "mine\n")
+
+
 def test_a_misspelt_setting_is_named(
     command: Command, rides: Path, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
