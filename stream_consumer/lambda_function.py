@@ -28,7 +28,6 @@ from stream_consumer.consumer import ALLOCATIONS_BETWEEN_COLLECTIONS, BatchResul
 from stream_consumer.contract.kafka_event import is_kafka_event, item_identifier, records_from_kafka
 from stream_consumer.contract.lambda_event import records_from_lambda
 from stream_consumer.contract.record import Record
-from stream_consumer.environment_variables import misspelt
 from stream_consumer.errors import BatchFailed, InitError, SettingsError
 from stream_consumer.settings import VARIABLES, Settings
 from stream_consumer.telemetry import Telemetry, telemetry
@@ -154,8 +153,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         InitError: The environment or the model is wrong. No record is consumed until the operator mends the fault.
     """
     settings = Settings.of(environ)
-    for variable, meant in misspelt(VARIABLES, environ).items():
-        report.misspelt(variable, meant)
+    report.misspelt(VARIABLES, environ)
     composed = compose(settings, report.started)
     return Handler(composed.consumer, settings, report, clients=composed.clients, challenger=composed.challenger)
 

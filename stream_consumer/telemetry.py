@@ -8,7 +8,7 @@ predictions of a reported batch are published already, and an exception would on
 import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, StrEnum
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from stream_consumer.consumer import BatchResult
 from stream_consumer.contract.printable import log_line, printable
 from stream_consumer.contract.record import Reason
-from stream_consumer.environment_variables import powertools
+from stream_consumer.environment_variables import misspelt, powertools
 from stream_consumer.log_escaping import escape_logs
 from stream_consumer.model import Model
 
@@ -208,9 +208,10 @@ class Telemetry:
             },
         )
 
-    def misspelt(self, variable: str, meant: str) -> None:
-        """Report a variable that is no setting, and the setting that it resembles. The value is not logged."""
-        self._logger.warning("unknown setting", extra={"variable": variable, "meant": meant})
+    def misspelt(self, settings: Collection[str], environ: Mapping[str, str]) -> None:
+        """Report each variable that resembles one of *settings* and is no setting. The value is not logged."""
+        for variable, meant in misspelt(settings, environ).items():
+            self._logger.warning("unknown setting", extra={"variable": variable, "meant": meant})
 
     def failed_to_start(self, error: Exception) -> None:
         self._logger.error("init failed", extra={"error": type(error).__name__, "remedy": str(error)})

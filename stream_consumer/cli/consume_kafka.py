@@ -22,7 +22,7 @@ from stream_consumer.group.client import StartOfGroup, check_topics
 from stream_consumer.group.loop import Subscription, consume
 from stream_consumer.group.member import OUT_OF_RANGE, Member, Pace
 from stream_consumer.kafka_settings import KafkaSettings
-from stream_consumer.settings import Settings
+from stream_consumer.settings import VARIABLES, Settings
 from stream_consumer.telemetry import Telemetry, telemetry
 from stream_consumer.worker.shutdown import Shutdown
 
@@ -109,7 +109,7 @@ def consume_topics(asked: Group, aws: "boto3.Session", log: "FunctionLog") -> No
     connection = kafka_options.connection(asked.brokers, aws)
     os.environ.update(kafka_options.environment(asked.brokers))
     settings, report = Settings.of(os.environ), telemetry(os.environ)
-    options.warn_of_misspelt()
+    options.warn_of_misspelt(VARIABLES)
     _check_output(asked, settings.kafka)
     check_outputs(settings)
     shutdown = Shutdown(pace.timeout_seconds)

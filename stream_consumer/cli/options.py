@@ -161,23 +161,22 @@ def chosen_model(location: str | None, s3: "Callable[[], S3Client]") -> "Model":
         UsageError: *location* is blank.
     """
     from stream_consumer.models.loading import load_model
-    from stream_consumer.settings import Settings
+    from stream_consumer.settings import VARIABLES, Settings
 
     if location is not None and not location.strip():
         raise UsageError(
             f"{location!r} is not a model. Name a directory, an s3:// prefix, a champion.json or models:/NAME@ALIAS"
         )
     settings = Settings.of(os.environ | ({"MODEL_LOCATION": location} if location else {}))
-    warn_of_misspelt()
+    warn_of_misspelt(VARIABLES)
     return load_model(settings.model_location, s3=s3, choice=settings.choice)
 
 
-def warn_of_misspelt(others: "Collection[str]" = ()) -> None:
-    """Warn of an environment variable whose name resembles a setting, of the model or of *others*."""
+def warn_of_misspelt(settings: "Collection[str]") -> None:
+    """Warn of each environment variable that resembles one of *settings* and is no setting."""
     from stream_consumer.environment_variables import misspelt
-    from stream_consumer.settings import VARIABLES
 
-    for variable, meant in misspelt(VARIABLES.union(others), os.environ).items():
+    for variable, meant in misspelt(settings, os.environ).items():
         complain(f"{variable} is not a setting, and its value is not used. Is {meant} meant?")
 
 

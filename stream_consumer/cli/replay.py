@@ -160,10 +160,10 @@ def _source(clients: "Clients", kafka: str | None, topic: str | None, stream: st
 
 def _load(location: str, digest: str | None, clients: "Clients", *, first: bool = True) -> "Model":
     from stream_consumer.models.loading import load_model
-    from stream_consumer.settings import Settings
+    from stream_consumer.settings import VARIABLES, Settings
 
     if first:
-        options.warn_of_misspelt()
+        options.warn_of_misspelt(VARIABLES)
     choice = replace(Settings.of(os.environ | {"MODEL_LOCATION": location}).choice, digest=digest)
     # The environment names the version of one model, and a comparison has two.
     return load_model(location, s3=lambda: clients.s3, choice=choice if first else replace(choice, version=None))

@@ -82,7 +82,7 @@ def serve(  # noqa: PLR0913 (each is an option)
     SIGTERM and Ctrl-C stop the server after its accepted requests. With several workers, SIGHUP reloads the model and
     replaces the workers in turn.
     """
-    from stream_consumer.web.settings import FIELDS, WebSettings
+    from stream_consumer.web.settings import VARIABLES, WebSettings
 
     given = {
         "MODEL_LOCATION": model,
@@ -101,7 +101,7 @@ def serve(  # noqa: PLR0913 (each is an option)
         {**os.environ, **{name: str(value) for name, value in given.items() if value is not None}}
     )
     settings.demand_auth()
-    options.warn_of_misspelt([field.variable for field in FIELDS.values()])
+    options.warn_of_misspelt(VARIABLES)
     console = Terminal(stderr=True, lines=True)
 
     def announce(model: str, url: str) -> None:

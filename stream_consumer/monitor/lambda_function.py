@@ -30,7 +30,7 @@ from stream_consumer.monitor.batch_profiler import BatchProfiler
 from stream_consumer.monitor.drift import drifts
 from stream_consumer.monitor.judgement import Judge, asks_for_judgement, day_of
 from stream_consumer.monitor.profile_archive import READS_IN_FLIGHT, ColumnDrift, ProfileArchive, WindowProfile
-from stream_consumer.monitor.settings import MonitorSettings
+from stream_consumer.monitor.settings import VARIABLES, MonitorSettings
 from stream_consumer.monitor.window_tally import WindowTally
 from stream_consumer.telemetry import Metric, Telemetry, telemetry
 
@@ -164,6 +164,7 @@ def build_handler(environ: Mapping[str, str], report: Telemetry) -> Handler:
         InitError: The environment or the model is wrong, or the model has no reference profile.
     """
     settings = MonitorSettings.of(environ)
+    report.misspelt(VARIABLES, environ)
     consumer, session = settings.consumer, default_session()
     model = load_model(consumer.model_location, s3=lambda: client(session, "s3"), choice=consumer.choice)
     report.started(model)

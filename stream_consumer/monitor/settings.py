@@ -7,6 +7,7 @@ from stream_consumer import environment_variables
 from stream_consumer.environment_variables import Field
 from stream_consumer.errors import SettingsError
 from stream_consumer.settings import FIELDS as CONSUMER_FIELDS
+from stream_consumer.settings import VARIABLES as CONSUMER_VARIABLES
 from stream_consumer.settings import Settings
 
 FIELDS = {
@@ -17,6 +18,9 @@ FIELDS = {
         "PROFILE_PREFIX", CONSUMER_FIELDS["dead_letter_prefix"].parse, "profiles", "Key prefix of the profiles"
     ),
 }
+
+VARIABLES = CONSUMER_VARIABLES.union(field.variable for field in FIELDS.values())
+"""Every variable that :class:`MonitorSettings` reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

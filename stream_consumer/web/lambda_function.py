@@ -21,7 +21,7 @@ from stream_consumer.models.loading import load_model
 from stream_consumer.telemetry import telemetry
 from stream_consumer.web.app import web_app
 from stream_consumer.web.problems import MEDIA_TYPE
-from stream_consumer.web.settings import WebSettings
+from stream_consumer.web.settings import VARIABLES, WebSettings
 
 
 @functools.cache
@@ -29,6 +29,7 @@ def _adapter() -> Mangum:
     report = telemetry(os.environ)
     try:
         settings = WebSettings.of(os.environ)
+        report.misspelt(VARIABLES, os.environ)
         model = load_model(settings.model.model_location, choice=settings.model.choice)
     except InitError as error:
         report.failed_to_start(error)

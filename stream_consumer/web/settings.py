@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from stream_consumer import environment_variables
 from stream_consumer.environment_variables import Field, boolean, integer, matching
 from stream_consumer.errors import SettingsError
+from stream_consumer.settings import VARIABLES as CONSUMER_VARIABLES
 from stream_consumer.settings import Settings
 
 
@@ -88,6 +89,9 @@ FIELDS = {
         "WEB_GRACE_SECONDS", integer(0, 900), 25, "Seconds after the drain time to finish accepted requests"
     ),
 }
+
+VARIABLES = CONSUMER_VARIABLES.union(field.variable for field in FIELDS.values())
+"""Every variable that :class:`WebSettings` reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -316,6 +316,22 @@ def test_every_fault_of_the_environment_is_named() -> None:
         build_handler({"MODEL_LOCATION": "/opt/model"}, cast("Telemetry", None))
 
 
+def test_a_misspelt_setting_is_named_in_the_log() -> None:
+    log = io.StringIO()
+    report = Telemetry(
+        Logger(service=f"monitor-{next(_names)}", stream=log), lambda: EphemeralMetrics(namespace="n", service="s")
+    )
+    environ = {"MODEL_LOCATION": "/nonexistent", "PROFILE_BUCKET": BUCKET, "PROFILES_PREFIX": "mine"}
+    with pytest.raises(ModelError, match="/nonexistent"):
+        build_handler(environ, report)
+    line = json.loads(log.getvalue())
+    assert (line["message"], line["variable"], line["meant"]) == (
+        "unknown setting",
+        "PROFILES_PREFIX",
+        "PROFILE_PREFIX",
+    )
+
+
 # --- under the mapping ------------------------------------------------------------------------------------------------
 
 

@@ -178,6 +178,18 @@ def test_a_wrong_environment_fails_init_and_is_logged(
     assert "MODEL_LOCATION is not set" in vars(caplog.records[-1])["remedy"]
 
 
+def test_a_misspelt_setting_is_named_in_the_log(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A misspelt WEB_TOKEN would admit everybody in silence."""
+    monkeypatch.setenv("WEB_TOKENS", "a-token-of-ours-0001")
+    invoke(function_url_event("GET", "/healthz"))
+    warned = [vars(record) for record in caplog.records if record.levelname == "WARNING"]
+    assert [(one["msg"], one["variable"], one["meant"]) for one in warned] == [
+        ("unknown setting", "WEB_TOKENS", "WEB_TOKEN")
+    ]
+
+
 def test_a_real_worker_loads_the_model_at_init_and_answers(rides_model: Path) -> None:
     config = FunctionConfig("stream_consumer.web.lambda_function.lambda_handler", timeout_seconds=20)
     environment = {"PATH": os.environ["PATH"], "MODEL_LOCATION": str(rides_model)}
