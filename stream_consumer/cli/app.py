@@ -173,8 +173,6 @@ def _run_uncovered(command: Callable[[], object]) -> None:
     """
     try:
         command()
-    except StreamConsumerError:
-        raise
     except Exception as error:
         if (interruption := _cause(error, KeyboardInterrupt, Terminated)) is None:
             raise

@@ -19,6 +19,7 @@ from stream_consumer.models.champion import TrainedOn
 from stream_consumer.models.files import default_s3
 from stream_consumer.models.loading import load_model
 from stream_consumer.training.file_registry import ChampionChanged, Entry
+from stream_consumer.training.interruption import uninterrupted
 from stream_consumer.training.promotion import Champion, Verdict
 from stream_consumer.training.record import DIGEST_TAG, SEED_TAG, load_record, rides_digest
 from stream_consumer.training.register import Logged
@@ -76,6 +77,7 @@ class MlflowRegistry:
         same = [int(one.version) for one in found if (one.tags.get(DIGEST_TAG), one.tags.get(SEED_TAG)) == wanted]
         return str(max(same)) if same else None
 
+    @uninterrupted()
     def register(self, logged: Logged, trial: Trial, entry: Entry) -> str:
         """Register the logged model as the next version, with the facts in *entry*. Return the version."""
         client = self._client
@@ -92,6 +94,7 @@ class MlflowRegistry:
         uri = f"models:/{logged.model_id}"
         return str(client.create_model_version(self.name, uri, logged.run_id, tags, model_id=logged.model_id).version)
 
+    @uninterrupted()
     def conclude(self, version: str, verdict: Verdict, logged: Logged, report: Report) -> None:
         """Write the verdict on a version to its tags, and log the report with its run."""
         with tempfile.TemporaryDirectory(prefix="report-") as directory:
@@ -117,6 +120,7 @@ class MlflowRegistry:
             )
         self.follow(version)
 
+    @uninterrupted()
     def follow(self, version: str) -> None:
         """Make *version* champion unconditionally, because it is champion in the registry of files."""
         current = self.champion_version()

@@ -24,6 +24,7 @@ from stream_consumer.models.files import default_s3, model_directory, sqlite_fil
 from stream_consumer.models.loading import Choice, load_directory
 from stream_consumer.training.file_registry import refuse_other
 from stream_consumer.training.fit import HYPERPARAMETERS, Predict
+from stream_consumer.training.interruption import uninterrupted
 from stream_consumer.training.promotion import Rival
 from stream_consumer.training.record import log_record, record_of
 from stream_consumer.training.reference import COLUMNS, reference
@@ -184,6 +185,7 @@ def load_champion(uri: str, digest: str | None = None, s3: "Callable[[], S3Clien
     return lambda matrix: model.predict(matrix.T.tolist())
 
 
+@uninterrupted()
 def log_run(mlflow: ModuleType, trial: Trial, rival: Rival | None, *, name: str) -> Logged:
     """Log *trial* as a run of the active experiment, with its model under the name *name*."""
     with mlflow.start_run() as run:

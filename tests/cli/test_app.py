@@ -30,37 +30,25 @@ def test_a_module_of_ours_that_is_not_there_is_a_fault_of_ours() -> None:
         run(lambda: missing("stream_consumer.nothing"))
 
 
+@pytest.mark.parametrize("error", [ValueError, LocalPlatformError])
 @pytest.mark.parametrize(("interruption", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
-def test_an_error_of_the_clean_up_does_not_hide_an_interruption(interruption: type[BaseException], code: int) -> None:
+def test_an_error_of_the_clean_up_does_not_hide_an_interruption(
+    interruption: type[BaseException], code: int, error: type[Exception]
+) -> None:
     """Seen: the ZIP file that numpy wrote refused to be closed, and the command ended with a traceback."""
 
     @contextmanager
-    def zip_file() -> Iterator[None]:
+    def file() -> Iterator[None]:
         try:
             yield
         finally:
-            raise ValueError("there is an open writing handle")
+            raise error("there is an open writing handle")
 
     def command() -> None:
-        with zip_file():
+        with file():
             raise interruption
 
     assert run(command) == code
-
-
-def test_an_error_of_ours_behind_an_interruption_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    @contextmanager
-    def records() -> Iterator[None]:
-        try:
-            yield
-        finally:
-            raise LocalPlatformError("two records are lost")
-
-    def command() -> None:
-        with records():
-            raise KeyboardInterrupt
-
-    assert (run(command), capsys.readouterr().err) == (1, "error: two records are lost\n")
 
 
 def test_a_signal_after_the_command_is_not_answered_by_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
