@@ -19,7 +19,7 @@ def uninterrupted() -> Iterator[None]:
         return
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     handlers = {number: handler for number, handler in found.items() if callable(handler)}
-    waiting: list[tuple[int, FrameType | None]] = []
+    waiting: list[tuple[signal.Signals, FrameType | None]] = []
 
     def restore() -> None:
         for number, handler in handlers.items():
@@ -27,7 +27,7 @@ def uninterrupted() -> Iterator[None]:
 
     def wait(number: int, frame: FrameType | None) -> None:
         restore()
-        waiting.append((number, frame))
+        waiting.append((signal.Signals(number), frame))
 
     for number in handlers:
         signal.signal(number, wait)
@@ -35,5 +35,5 @@ def uninterrupted() -> Iterator[None]:
         yield
     finally:
         restore()
-        for number, frame in waiting:
-            handlers[signal.Signals(number)](number, frame)
+        for signalled, frame in waiting:
+            handlers[signalled](signalled, frame)
