@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,17 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert ran.code == 2, ran
     assert message in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_standard_input_that_is_closed_is_said(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `stream-consumer put - <&-`, where Python has no standard input."""
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = command("put", "-", "--endpoint-url", aws.endpoint_url, "--region", "us-east-1")
+    assert ran.code == 2
+    said = "error: - is standard input, which is closed. Pipe events to the command, or name a file"
+    assert said in " ".join(ran.err.split())
 
 
 def test_a_stream_that_is_not_there_is_named(command: Command, aws: EmbeddedAws) -> None:
