@@ -1,5 +1,7 @@
 """``put``, ``consume``, ``tail`` and ``dead-letters`` on an embedded endpoint: a ride's way through the commands."""
 
+import errno
+import io
 import json
 import re
 import sys
@@ -154,6 +156,32 @@ def test_predictions_are_shown_in_the_envelope_that_options_or_the_environment_n
     assert [row.split()[1:3] for row in rows] == [["shardId-1:1", '"yes"'], ["shardId-1:2", "0.25"]]
     as_json = command(*tail, "--json").out.splitlines()
     assert json.loads(as_json[1])["prediction"] == {"churned": 0.25}
+
+
+class FullDisk(io.StringIO):
+    """A standard output that takes nothing."""
+
+    def write(self, _: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_prediction_that_could_not_be_shown_is_shown_by_the_next_start(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kinesis = aws.clients().kinesis
+    kinesis.create_stream(StreamName="unshown", ShardCount=1)
+    for number in (1, 2):
+        predicted = f'{{"ride_duration":9.5,"ride_id":{number}}}'
+        data = f'{{"model":"m","version":"3","prediction":{predicted},"event_id":"shardId-1:{number}"}}'
+        kinesis.put_record(StreamName="unshown", PartitionKey="1", Data=data.encode())
+    checkpoint = ("--checkpoint", tmp_path / "place", "--endpoint-url", aws.endpoint_url)
+    tail = ("tail", "--stream", "unshown", "--no-follow", "--json", *checkpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", FullDisk())
+        failed = command(*tail, "--from", "TRIM_HORIZON")
+    assert (failed.code, failed.err) == (1, "error: standard output cannot be written: No space left on device\n")
+    shown = [json.loads(line)["event_id"] for line in command(*tail).out.splitlines()]
+    assert shown == ["shardId-1:1", "shardId-1:2"]
 
 
 def test_predictions_do_not_go_on_the_stream_that_is_consumed(
