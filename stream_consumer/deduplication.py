@@ -83,4 +83,5 @@ class CheckpointedReader:
             "shards": dict(self._positions.shards),
             "event_ids": self._first.event_ids,
             **({"stream_arn": self._positions.stream_arn} if self._positions.stream_arn else {}),
+            **({"begun": self._positions.begun} if self._positions.begun is not None else {}),
         }

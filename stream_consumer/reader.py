@@ -76,7 +76,8 @@ class PredictionReader(CheckpointedReader):
         Args:
             kinesis: The client.
             stream_name: The stream of predictions, by name or ARN.
-            start: Where to begin in shards without a position in *checkpoint*. The default is the oldest record.
+            start: Where to begin without a checkpoint. The default is the oldest record. With a checkpoint, shards
+                without a position begin where the first reader began.
             follow: Go on forever. If False, stop when every shard has been read to its tip.
             envelope: The names of a prediction's fields if they differ from those of rides:
                 ``Envelope(id="customer_id", prediction="churned")``. The environment is not read.
@@ -91,7 +92,7 @@ class PredictionReader(CheckpointedReader):
         self._pages = StreamPages(
             kinesis,
             stream_name,
-            Positions(dict(known["shards"]), known.get("stream_arn")),
+            Positions(dict(known["shards"]), known.get("stream_arn"), known.get("begun")),
             start=start or Start(),
             follow=follow,
             poll_seconds=poll_seconds,
@@ -119,6 +120,8 @@ class _Checkpoint(msgspec.Struct, omit_defaults=True):
     event_ids: list[str]
     stream_arn: str | None = None
     """None in a checkpoint from before this field existed."""
+    begun: float | None = None
+    """As in :class:`Positions`. None in a checkpoint of a topic, and in one from before this field existed."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """Reading downstream: what a reader of the predictions is promised."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -294,6 +295,18 @@ def test_reading_starts_at_the_oldest_the_newest_or_a_time() -> None:
     assert ride_ids(stream.reader(start=Start("TRIM_HORIZON"))) == [1, 2]
     assert ride_ids(stream.reader(start=Start("LATEST"))) == []
     assert ride_ids(stream.reader(start=Start("AT_TIMESTAMP", timestamp=since))) == [2]
+
+
+@pytest.mark.parametrize("position", ["LATEST", "TRIM_HORIZON"])
+def test_what_is_put_between_two_runs_is_read_also_from_a_shard_without_a_position(position: str) -> None:
+    """Otherwise a second start at LATEST, the default of `tail`, would skip it."""
+    stream = Stream()
+    first = stream.reader(start=Start(position))
+    assert ride_ids(first) == []
+    kept = json.loads(json.dumps(first.checkpoint()))
+    stream.kinesis.clock.advance(time.time() - stream.kinesis.clock.now() + 60)
+    stream.put(1)
+    assert ride_ids(stream.reader(start=Start("LATEST"), checkpoint=kept)) == [1]
 
 
 def test_following_waits_for_what_is_put_later() -> None:

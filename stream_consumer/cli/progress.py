@@ -87,6 +87,8 @@ def _progress() -> Iterator[Progress]:
             yield progress
         except BaseException:
             progress.live.transient = True
+            if not progress.console.is_interactive:  # rich would leave an empty line in a file
+                progress.console.quiet = True
             raise
 
 

@@ -4,7 +4,7 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, TextIO, cast
 
 import typer
 
@@ -148,10 +148,19 @@ def _own_events(paths: list[str], limit: int | None, spoiled: float, seed: int, 
 
 def _lines(path: str) -> Iterator[bytes]:
     if path == _STANDARD_INPUT:
-        yield from sys.stdin.buffer
+        yield from _standard_input()
         return
     with Path(path).open("rb") as file:
         yield from file
+
+
+def _standard_input() -> BinaryIO:
+    # Python has None for a standard input that is closed, such as by `<&-` in a shell.
+    if cast("TextIO | None", sys.stdin) is None:
+        raise UsageError(
+            f"{_STANDARD_INPUT} is standard input, which is closed. Pipe events to the command, or name a file"
+        )
+    return sys.stdin.buffer
 
 
 def _stream(name: str, endpoint_url: str | None, region: str | None, profile: str | None) -> "Sink":

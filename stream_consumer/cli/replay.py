@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stream_consumer.sinks import Entry, Sink
 
 _STREAM = "ride_events"
+_STANDARD_OUTPUT = Path("-")
 
 
 def replay(  # noqa: PLR0913 (each is an option)
@@ -120,6 +121,7 @@ def replay(  # noqa: PLR0913 (each is an option)
 
     if sum(result is not None for result in (output_stream, output_topic, output, compare)) != 1:
         raise UsageError("wanted exactly one of --output-stream, --output-topic, --output and --compare")
+    _refuse_outputs(output, dead_letters)
     if output_topic is not None and kafka is None:
         raise UsageError(f"--output-topic {output_topic} needs the brokers of its cluster. Add --kafka BROKERS")
     name = kafka_options.chosen_topic(kafka, topic, stream, _STREAM)
@@ -145,6 +147,20 @@ def replay(  # noqa: PLR0913 (each is an option)
     reasons = "".join(f", {count:,} {reason.value}" for reason, count in tally.dead_letters.most_common())
     # Standard output may be the predictions'.
     complain(f"{tally.records:,} records replayed: {tally.published:,} predictions{reasons}")
+
+
+def _refuse_outputs(output: Path | None, dead_letters: Path | None) -> None:
+    """
+    Refuse files that cannot be written, before the records are read and scored.
+
+    Raises:
+        UsageError: A file cannot be written, or the second would replace the first.
+    """
+    for option, path in (("--output", output), ("--dead-letters", dead_letters)):
+        if path is not None and path != _STANDARD_OUTPUT:
+            options.written(option, path)
+    if output is not None and dead_letters is not None and output.resolve() == dead_letters.resolve():
+        raise UsageError(f"--output and --dead-letters are both {output}. Name a different file for the dead letters")
 
 
 @contextlib.contextmanager
@@ -195,7 +211,7 @@ def whole_file(path: Path | None) -> Iterator[IO[bytes] | None]:
     from stream_consumer import whole_file as whole
     from stream_consumer.operate.replay import ReplayStopped
 
-    if path is None or path == Path("-"):
+    if path is None or path == _STANDARD_OUTPUT:
         yield cast("IO[bytes]", _StandardOutput()) if path else None
         return
     try:

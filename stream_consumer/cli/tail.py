@@ -77,12 +77,20 @@ def tail(  # noqa: PLR0913 (each is an option)
         else:
             there = kafka_options.cluster(kafka or "", region, profile)
             reader = stack.enter_context(_topic(there, name, begin, kept, envelope, follow=follow))
+        unshown: str | None = None
         if checkpoint:
-            stack.callback(lambda: save_checkpoint(checkpoint, reader.checkpoint()))
-        for count, line in enumerate(_lines(reader, envelope, as_json=as_json, raw=raw), start=1):
+            stack.callback(lambda: save_checkpoint(checkpoint, _without(reader.checkpoint(), unshown)))
+        for count, (event_id, line) in enumerate(_lines(reader, envelope, as_json=as_json, raw=raw), start=1):
+            unshown = event_id
             say(line, flush=True)
+            unshown = None
             if count == limit:
                 break
+
+
+def _without(checkpoint: dict[str, Any], event_id: str | None) -> dict[str, Any]:
+    """Return *checkpoint* without the event that could not be shown, so that the next start shows the event."""
+    return checkpoint | {"event_ids": [known for known in checkpoint["event_ids"] if known != event_id]}
 
 
 @contextlib.contextmanager
@@ -108,16 +116,17 @@ def _topic(  # noqa: PLR0913 (what the options say)
 
 def _lines(
     reader: "PredictionReader | TopicPredictionReader", envelope: "Envelope", *, as_json: bool, raw: bool
-) -> Iterator[str]:
+) -> Iterator[tuple[str | None, str]]:
+    """Yield each line to show, behind the event id of its prediction."""
     if raw:
-        yield from map(_value, cast("TopicPredictionReader", reader).records())
+        yield from ((None, _value(record)) for record in cast("TopicPredictionReader", reader).records())
         return
     if not as_json:
         Terminal(lines=True).print(
             f"{'arrival':<13}{envelope.id or 'event_id':>14}{'prediction':>12}  {'model and version'}", style="bold"
         )
     for received in reader:
-        yield _json(received) if as_json else _row(received)
+        yield received.prediction.event_id, _json(received) if as_json else _row(received)
 
 
 def _value(record: "Record") -> str:

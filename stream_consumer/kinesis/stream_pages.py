@@ -32,6 +32,11 @@ class Positions:
     """The last sequence number done, by shard."""
     stream_arn: str | None = None
     """None before the stream's ARN has been asked for."""
+    begun: float | None = None
+    """
+    Time in Unix seconds from which shards without a position are read, 0 for their oldest record. None before the
+    first run, which decides.
+    """
 
 
 class StreamPages:
@@ -52,6 +57,7 @@ class StreamPages:
         follow: bool,
         poll_seconds: float = 0.25,
         sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """
         Prepare to read behind *positions*. Iterating raises UsageError if the positions belong to another stream.
@@ -60,11 +66,12 @@ class StreamPages:
             kinesis: The client.
             stream_name: The stream, by name or ARN.
             positions: Where to go on. The caller moves them.
-            start: Where to begin in shards without a position.
+            start: Where to begin in shards without a position, unless *positions* has the time of an earlier run.
             follow: Go on forever. If False, stop when every shard has been read to its tip.
             poll_seconds: The wait after a poll without new records. After a failed read the wait is random and grows to
                 2 s.
             sleep: Waits for a number of seconds.
+            now: The time in Unix seconds.
         """
         self.positions = positions
         self._kinesis = kinesis
@@ -73,6 +80,7 @@ class StreamPages:
         self._follow = follow
         self._poll_seconds = poll_seconds
         self._sleep = sleep
+        self._now = now
 
     def __iter__(self) -> Iterator[tuple[str, Page]]:
         arn = self._persist(lambda: stream_arn(self._kinesis, self._stream_name))
@@ -82,7 +90,7 @@ class StreamPages:
         self.positions.stream_arn = arn
         readers: dict[str, ShardReader] = {}
         ended: set[str] = set()
-        self._discover(arn, readers, ended, self._start)
+        self._discover(arn, readers, ended, self._begin())
         while readers:
             pages = {shard_id: self._persist(reader.read) for shard_id, reader in readers.items()}
             yield from pages.items()
@@ -96,6 +104,19 @@ class StreamPages:
                 if not self._follow:
                     return
                 self._sleep(self._poll_seconds)
+
+    def _begin(self) -> Start:
+        """
+        Return where shards without a position begin: where the first run began.
+
+        If each run began at its own LATEST, records that were put between two runs would be skipped.
+        """
+        begun, start = self.positions.begun, self._start
+        if begun is not None:
+            return Start("AT_TIMESTAMP", timestamp=begun) if begun else Start()
+        if start.after is None and start.at is None:
+            self.positions.begun = self._now() if start.position == "LATEST" else start.timestamp or 0.0
+        return start
 
     def _discover(self, arn: str, readers: dict[str, ShardReader], ended: set[str], start: Start) -> None:
         """Add the shards whose parents have been read to their end."""

@@ -14,7 +14,7 @@ import yaml
 
 from stream_consumer.contract.envelope import Envelope
 from stream_consumer.contract.event_schema import Column
-from stream_consumer.errors import ModelError
+from stream_consumer.errors import ModelError, in_one_line
 from stream_consumer.models.files import REGISTRY_META, regular_file
 
 # libyaml, if PyYAML has it, reads a model's few hundred lines in a sixth of the time.
@@ -189,7 +189,7 @@ def _read(path: Path, shape: type[_Shape], location: str) -> _Shape:
         return msgspec.convert(_parsed(path), shape)
     except Exception as error:  # (PyYAML's constructors raise whatever int(), dates and dictionaries do)
         raise ModelError(
-            f"{path.name} of the model at {location} cannot be read: {error}; log the model again"
+            f"{path.name} of the model at {location} cannot be read: {in_one_line(error)}; log the model again"
         ) from error
 
 

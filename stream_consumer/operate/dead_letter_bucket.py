@@ -19,7 +19,7 @@ from stream_consumer.aws.retry import is_transient
 from stream_consumer.contract.dead_letter import decode_dead_letters
 from stream_consumer.contract.record import KafkaOrigin
 from stream_consumer.contract.timestamps import iso_milliseconds
-from stream_consumer.errors import NotAKafkaEvent, NotAKinesisEvent
+from stream_consumer.errors import NotAKafkaEvent, NotAKinesisEvent, UsageError
 from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
 from stream_consumer.operate.on_failure_document import read_on_failure_document
 
@@ -152,7 +152,7 @@ class DeadLetterBucket:
 
     def keys(self) -> list[str]:
         """Return the keys of the documents. The consumer's come before the mapping's, which have fewer details."""
-        return [key for prefix in (f"{self.prefix}/", MAPPING_PREFIX) for key in self._listed(prefix)]
+        return [key for prefix in (f"{self.prefix}/", MAPPING_PREFIX) for key in listed(self._s3, self.name, prefix)]
 
     def documents(self, keys: Sequence[str]) -> Iterator[Document | Foreign]:
         """Yield the object of each of *keys*, in order. Some are read ahead."""
@@ -170,10 +170,6 @@ class DeadLetterBucket:
             raise
         return True
 
-    def _listed(self, prefix: str) -> Iterator[str]:
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
-            yield from (item["Key"] for item in page.get("Contents", ()))
-
     def _read(self, key: str) -> Document | Foreign:
         try:
             answer = self._s3.get_object(Bucket=self.name, Key=key)
@@ -184,6 +180,24 @@ class DeadLetterBucket:
         if answer["ContentLength"] > MAX_DOCUMENT_BYTES:
             return Foreign(key, f"{answer['ContentLength']:,} bytes, more than any document has")
         return _parsed(key, answer["ETag"], answer["Body"].read())
+
+
+def listed(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    """
+    Yield the keys in *bucket* that begin with *prefix*.
+
+    Raises:
+        UsageError: The bucket does not exist.
+    """
+    try:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (item["Key"] for item in page.get("Contents", ()))
+    except ClientError as error:
+        if error.response["Error"].get("Code") != "NoSuchBucket":
+            raise
+        raise UsageError(
+            f"the bucket {bucket} of dead letters does not exist. Name the bucket with --bucket or DEAD_LETTER_BUCKET"
+        ) from None
 
 
 def _parsed(key: str, etag: str, body: bytes) -> Document | Foreign:

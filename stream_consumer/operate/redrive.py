@@ -23,7 +23,7 @@ from stream_consumer.aws.retry import RetryPolicy, is_transient
 from stream_consumer.contract.timestamps import iso_milliseconds
 from stream_consumer.errors import StreamConsumerError
 from stream_consumer.kinesis.stream_writer import MAX_ENTRIES, MAX_REQUEST_BYTES
-from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, StoredDeadLetter
+from stream_consumer.operate.dead_letter_bucket import DeadLetterBucket, Document, Foreign, StoredDeadLetter, listed
 from stream_consumer.operate.identity import Identities, Identity, of_record, of_row, sha256
 from stream_consumer.operate.preparation import Order, Refused
 from stream_consumer.sinks import Sink
@@ -95,19 +95,19 @@ class Marks:
 
         Raises:
             NotMarked: An object under the prefix is not a list of marks. Continuing could put its dead letters again.
+            UsageError: The bucket does not exist.
         """
         found = Identities()
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=MARKS_PREFIX):
-            for key in (item["Key"] for item in page.get("Contents", ())):
-                body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-                try:
-                    marks = msgspec.json.Decoder(Mark).decode_lines(body)
-                except ValueError as error:
-                    raise NotMarked(
-                        f"s3://{self._bucket}/{key} is not a list of redriven dead letters: {error}; restore the "
-                        f"object, or move it away if it does not belong under {MARKS_PREFIX}"
-                    ) from None
-                found.update(mark.identity for mark in marks)
+        for key in listed(self._s3, self._bucket, MARKS_PREFIX):
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            try:
+                marks = msgspec.json.Decoder(Mark).decode_lines(body)
+            except ValueError as error:
+                raise NotMarked(
+                    f"s3://{self._bucket}/{key} is not a list of redriven dead letters: {error}; restore the "
+                    f"object, or move it away if it does not belong under {MARKS_PREFIX}"
+                ) from None
+            found.update(mark.identity for mark in marks)
         return found
 
     def add(self, orders: Sequence[Order]) -> None:

@@ -18,6 +18,8 @@ from stream_consumer.kinesis.stream_pages import Positions
 _SILENCE_SECONDS = 60.0
 _READ_SECONDS = 0.1
 _DISCOVERY_SECONDS = 30.0
+_NOTHING = -1
+"""The position of a partition of which nothing was read, since offsets begin at 0."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -94,7 +96,11 @@ class TopicPages:
 
     reader: TopicReader
     positions: Positions
-    """The last offset that was read, by the name of a partition. The caller updates it."""
+    """
+    The last offset that was read, by the name of a partition, -1 before the first record. The caller updates it.
+
+    A partition gets a position before it is read, so that the next run begins at the same offset.
+    """
     start: Start
     """The start in partitions without a position."""
     follow: bool
@@ -128,13 +134,21 @@ class TopicPages:
         for partition, offset in kept.items():
             chosen = first.get(partition) if offset is None else offset
             begin[partition] = tips[partition] if chosen is None else chosen
+        self._note({partition: begin[partition] for partition in self._fresh})
         return begin
+
+    def _note(self, begin: Mapping[int, int]) -> None:
+        """Give each partition of *begin* the position before its first offset."""
+        for partition, offset in begin.items():
+            self.positions.shards[partition_name(self.reader.topic, partition)] = str(max(offset - 1, _NOTHING))
 
     def _kept(self, partition: int, tip: int) -> int | None:
         name = partition_name(self.reader.topic, partition)
         offset = self.positions.shards.get(name)
         if offset is None:
             return None
+        if offset == str(_NOTHING):
+            return BEGINNING
         if not offset.isdecimal():
             raise UsageError(f"the checkpoint has the offset {offset!r}, which is not a number; name another file")
         if int(offset) >= tip:
@@ -166,5 +180,7 @@ class TopicPages:
             _LOGGER.warning("still following the topic after an error: %s", error)
             return set()
         if new:
-            self.reader.add(dict.fromkeys(new, BEGINNING))
+            begin = dict.fromkeys(new, BEGINNING)
+            self._note(begin)
+            self.reader.add(begin)
         return new

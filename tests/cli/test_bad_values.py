@@ -312,13 +312,21 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "a pipe of rides": (("put", "fifo.csv"), 2, "fifo.csv is a pipe or a device, not a file"),
     "a pipe of rides to train on": (("train", "fifo.csv"), 2, "fifo.csv is a pipe or a device, not a file"),
     "a pipe of rows": (("batch", "fifo.csv", "out/"), 2, "fifo.csv is a pipe or a device, not a file"),
-    "a pipe of predictions": (("replay", "--output", "fifo"), 1, "it is a pipe or a device, not a file: 'fifo'"),
+    "a pipe of predictions": (
+        ("replay", "--output", "fifo"),
+        2,
+        "--output fifo cannot be written: it is a pipe or a device",
+    ),
     "no folder to sign into": (
         ("model", "sign", "model", "--example", "events.ndjson", "--output", "."),
         1,
         ". is there already; name a folder that is not",
     ),
-    "no file to replay to": (("replay", "--output", "."), 1, ". cannot be written: [Errno 21] it is a folder"),
+    "no file to replay to": (
+        ("replay", "--output", "."),
+        2,
+        "--output . cannot be written: it is a folder, not a file",
+    ),
     "no file to report to": (("demo", "--report", "folder"), 2, "--report folder cannot be written: it is a folder"),
     "a store that cannot be": (
         ("train", "rides.csv", "--tracking-uri", "sqlite:////proc/nosuch/x.db"),

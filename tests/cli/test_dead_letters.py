@@ -294,7 +294,7 @@ def test_a_stream_that_is_not_there_takes_nothing(command: Command, laid: Client
         (("--edit", ".a |"), "error: '.a |' is no jq program: jq: error: syntax error"),
         (("--edit", "@nosuch.jq"), "error: --edit @nosuch.jq: [Errno 2] No such file or directory: 'nosuch.jq'\n"),
         (("--check", "nosuch"), "error: there is no MLflow model at nosuch"),
-        (("--bucket", "nosuch"), "error: An error occurred (NoSuchBucket)"),
+        (("--bucket", "nosuch"), "error: the bucket nosuch of dead letters does not exist. Name the bucket with"),
     ],
 )
 @pytest.mark.usefixtures("mocked_aws")

@@ -1,11 +1,12 @@
 """What a display of progress leaves on a terminal of 80 columns."""
 
 import contextlib
+import io
 from collections.abc import Callable
 
 import pytest
 
-from stream_consumer.cli.progress import bar, row_bar, run_bars
+from stream_consumer.cli.progress import bar, row_bar, run_bars, stages
 from stream_consumer.errors import UsageError
 from tests.cli.terminal import Tty
 
@@ -42,3 +43,12 @@ def test_what_fails_leaves_no_bar_beside_its_error(tty: Tty, display: Display, f
         raise failure
     assert "0/" in tty.getvalue(), "it was shown until then"
     assert tty.lines() == []
+
+
+@pytest.mark.parametrize("display", [lambda: bar("replaying", 10), lambda: row_bar("customers.csv"), run_bars, stages])
+def test_what_fails_leaves_nothing_in_a_file(display: Display) -> None:
+    """Not even an empty line before its error."""
+    file = io.StringIO()
+    with pytest.raises(UsageError), contextlib.redirect_stderr(file), display():
+        raise UsageError("no")
+    assert file.getvalue() == ""

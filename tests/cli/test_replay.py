@@ -189,7 +189,17 @@ def test_a_comparison_is_had_as_json(command: Command, model: str, tmp_path: Pat
         ),
         (("--output", "-", "--from", "shardId-000000000009:1"), 1, "has no shard 'shardId-000000000009'"),
         (("--output", "-", "--stream", "nosuch"), 1, "error: the stream 'nosuch': An error occurred (ResourceNotFound"),
-        (("--output", "nosuch/made.ndjson"), 1, "error: nosuch/made.ndjson cannot be written: [Errno 2] No such file"),
+        (("--output", "nosuch/made.ndjson"), 2, "error: --output nosuch/made.ndjson cannot be written: No such file"),
+        (
+            ("--output", "-", "--dead-letters", "nosuch/x"),
+            2,
+            "error: --dead-letters nosuch/x cannot be written: No such",
+        ),
+        (
+            ("--output", "made.ndjson", "--dead-letters", "./made.ndjson"),
+            2,
+            "error: --output and --dead-letters are both made.ndjson. Name a different file",
+        ),
         (
             ("--output-stream", "nosuch"),
             2,

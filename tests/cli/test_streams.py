@@ -1,7 +1,10 @@
 """``put``, ``consume``, ``tail`` and ``dead-letters`` on an embedded endpoint: a ride's way through the commands."""
 
+import errno
+import io
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,6 +160,32 @@ def test_predictions_are_shown_in_the_envelope_that_options_or_the_environment_n
     assert json.loads(as_json[1])["prediction"] == {"churned": 0.25}
 
 
+class FullDisk(io.StringIO):
+    """A standard output that takes nothing."""
+
+    def write(self, _: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_prediction_that_could_not_be_shown_is_shown_by_the_next_start(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kinesis = aws.clients().kinesis
+    kinesis.create_stream(StreamName="unshown", ShardCount=1)
+    for number in (1, 2):
+        predicted = f'{{"ride_duration":9.5,"ride_id":{number}}}'
+        data = f'{{"model":"m","version":"3","prediction":{predicted},"event_id":"shardId-1:{number}"}}'
+        kinesis.put_record(StreamName="unshown", PartitionKey="1", Data=data.encode())
+    checkpoint = ("--checkpoint", tmp_path / "place", "--endpoint-url", aws.endpoint_url)
+    tail = ("tail", "--stream", "unshown", "--no-follow", "--json", *checkpoint)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", FullDisk())
+        failed = command(*tail, "--from", "TRIM_HORIZON")
+    assert (failed.code, failed.err) == (1, "error: standard output cannot be written: No space left on device\n")
+    shown = [json.loads(line)["event_id"] for line in command(*tail).out.splitlines()]
+    assert shown == ["shardId-1:1", "shardId-1:2"]
+
+
 def test_predictions_do_not_go_on_the_stream_that_is_consumed(
     command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +260,17 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert ran.code == 2, ran
     assert message in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_standard_input_that_is_closed_is_said(
+    command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `stream-consumer put - <&-`, where Python has no standard input."""
+    monkeypatch.setattr(sys, "stdin", None)
+    ran = command("put", "-", "--endpoint-url", aws.endpoint_url, "--region", "us-east-1")
+    assert ran.code == 2
+    said = "error: - is standard input, which is closed. Pipe events to the command, or name a file"
+    assert said in " ".join(ran.err.split())
 
 
 def test_a_stream_that_is_not_there_is_named(command: Command, aws: EmbeddedAws) -> None:

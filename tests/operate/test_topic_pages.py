@@ -92,6 +92,18 @@ def test_reading_goes_on_behind_a_position() -> None:
     assert sorted(ids(topic.pages(Start("LATEST"), positions))) == ["rides-0:2"]
 
 
+@pytest.mark.parametrize("start", [Start(), Start("LATEST"), Start("AT_TIMESTAMP", timestamp=AT + 9)])
+def test_what_is_put_between_two_runs_is_read_also_from_a_partition_of_which_nothing_was_read(start: Start) -> None:
+    topic, positions = Topic(), Positions()
+    topic.log.put(0, b"a", at=AT)
+    first = ids(topic.pages(start, positions))
+    assert positions.shards == {"rides-0": "-1" if first else "0", "rides-1": "-1"}, "the caller moves them"
+    topic.log.put(0, b"b", at=AT)
+    topic.log.put(1, b"c", at=AT)
+    again = ids(topic.pages(Start("LATEST"), positions))
+    assert sorted(again) == [*first, "rides-0:1", "rides-1:0"]
+
+
 @pytest.mark.parametrize(
     ("positions", "said"),
     [

@@ -42,7 +42,7 @@ def test_the_next_reader_goes_on_behind_the_checkpoint_and_knows_its_duplicates(
     first = reader(log)
     list(itertools.islice(first, 2))
     assert first.checkpoint() == {
-        "shards": {"rides-0": "0"},
+        "shards": {"rides-0": "0", "rides-1": "-1"},
         "event_ids": ["e-1", "e-2"],
         "stream_arn": "kafka://localhost:9092/rides",
     }, "the caller still works on the second"
