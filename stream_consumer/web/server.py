@@ -162,6 +162,8 @@ def serve(settings: WebSettings, announce: Callable[[str, str], None]) -> None:
     with listener(settings.host, settings.port) as accepting:
         model = load_model(settings.model.model_location, choice=settings.model.choice)
         server = Server(web_app(model, settings), settings)
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:  # Python, or a library, has dropped the exception
+            sys.exit(0)
         prepare(server)
         announce(called(model), url(accepting))
         server.run([accepting])

@@ -9,14 +9,17 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pandas as pd
 import pytest
 from uvicorn.server import ServerState
 
+from stream_consumer.model import Model
+from stream_consumer.models.loading import load_model
 from stream_consumer.web import server as web_server
 from stream_consumer.web.accepting import NONE
 from stream_consumer.web.app import WebApp
@@ -428,6 +431,28 @@ def test_a_worker_that_is_replaced_answers_on_the_connections_it_has_and_accepts
             connection.sendall(get("/readyz"))
             assert replies(connection) == [200], "and it closes"
             assert not server.server_state.connections
+
+
+def test_a_signal_whose_exception_is_dropped_while_the_model_is_loaded_ends_it_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, rides_model: Path
+) -> None:
+    """A library may catch every exception. The server would ignore SIGTERM from then on, and serve."""
+    load = load_model
+
+    def loading(*arguments: Any, **options: Any) -> Model:
+        with suppress(SystemExit):
+            signal.raise_signal(signal.SIGTERM)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(web_server, "load_model", loading)
+    monkeypatch.setattr(web_server.Server, "run", lambda *_: pytest.fail("it serves"))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            web_server.serve(settings(MODEL_LOCATION=str(rides_model), WEB_PORT="0"), lambda *_: None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 0
 
 
 def test_a_worker_without_connections_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
