@@ -6,7 +6,6 @@ import functools
 import itertools
 import re
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     from stream_consumer.operate.topic_target import TopicTarget
     from stream_consumer.sinks import Sink
 
-INTERRUPTED = 130
 # Source: jq 1.7 manual, "Format strings and escaping".
 _FORMAT = re.compile(r"@(text|json|csv|tsv|html|urid?|sh|base64d?|base32d?)\b")
 
@@ -107,9 +105,9 @@ def redrive(  # noqa: PLR0913 (each is an option)
     Put dead letters back on their stream or topic, each event once.
 
     Records keep their bytes and partition key. A record put back gets a mark under redriven/ in the bucket, and later
-    runs skip marked records. So after a failure, run the same command again. Ctrl-C stops after the current chunk. The
-    new record has a new event id, and becomes a new dead letter if still invalid. A crash between a put and its mark
-    puts at most 500 records twice.
+    runs skip marked records. So after a failure, run the same command again. Ctrl-C or SIGTERM stops after the
+    current chunk. The new record has a new event id, and becomes a new dead letter if still invalid. A crash between a
+    put and its mark puts at most 500 records twice.
 
     With --kafka, dead letters of Kafka topics go back with their headers. Without --kafka, dead letters of Kinesis
     streams go back. To move records between Kafka and Kinesis, name the target with --topic or --stream.
@@ -136,8 +134,8 @@ def redrive(  # noqa: PLR0913 (each is an option)
             )
         _report(outcome)
         failures = len(outcome.refused) + len(outcome.unput) + outcome.untried
-        if stopping():
-            raise typer.Exit(INTERRUPTED)
+        if code := stopping():
+            raise typer.Exit(code)
         if delete:
             _delete(store, done)
     if failures:
@@ -199,21 +197,30 @@ def _schema(location: str | None, clients: "Clients") -> "EventSchema | None":
 
 
 @contextlib.contextmanager
-def finishing(what: str) -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C only ask to stop after *what*, which the value given tells; a second one stops at once."""
-    asked = threading.Event()
+def finishing(what: str) -> Iterator[Callable[[], int]]:
+    """
+    Let a first Ctrl-C or SIGTERM only ask to stop after *what*. A second one stops at once.
 
-    def ask(*_: object) -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-        asked.set()
+    The value given returns the exit code of the signal that asked, or 0.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    codes: list[int] = []
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(number: int, _: object) -> None:
+        restore()
+        codes.append(128 + number)
         complain(f"stopping after {what}; Ctrl-C again stops at once")
 
-    before = signal.signal(signal.SIGINT, ask)
+    for number in before:
+        signal.signal(number, ask)
     try:
-        yield asked.is_set
+        yield lambda: codes[0] if codes else 0
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def _rehearse(letters: Iterable["StoredDeadLetter"], prepare: "Preparation") -> int:

@@ -305,12 +305,15 @@ def test_what_cannot_be_done_is_one_line(command: Command, arguments: tuple[str,
     assert "Traceback" not in done.err
 
 
-def test_the_first_interrupt_asks_and_the_second_stops_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_interrupt_asks_and_the_second_stops_at_once(
+    number: int, code: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), finishing("the chunk at hand") as stopping:  # noqa: PT012
         assert not stopping()
-        signal.raise_signal(signal.SIGINT)
-        assert stopping()
+        signal.raise_signal(number)
+        assert stopping() == code
         signal.raise_signal(signal.SIGINT)
     assert capfd.readouterr().err == "stopping after the chunk at hand; Ctrl-C again stops at once\n"
     assert signal.getsignal(signal.SIGINT) is before
