@@ -138,7 +138,7 @@ def _accept(engine: Engine, image: str, budget: Budget, added: Sequence[str], un
         budget = budget.with_packages(sum(sizes.values()), round(sum(sizes.values()) * compressed / unpacked))
         each = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
         print(f"  added  {each}; the budget with them: {budget}")
-    seconds = None if unmeasured else init_seconds(engine, image)
+    seconds = None if unmeasured else init_seconds(engine, image, budget.init_seconds)
     init = f"init {seconds:.2f} s at one vCPU" if seconds is not None else f"init SKIPPED: {unmeasured}"
     faults = over_budget(layers, seconds, budget)
     print(f"{image}: {unpacked / 1e6:.0f} MB unpacked, {compressed / 1e6:.0f} MB compressed, {init}")

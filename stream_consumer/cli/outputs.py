@@ -1,4 +1,4 @@
-"""The outputs of a consumer that a command runs. They are looked for before the first batch."""
+"""The outputs of a command. They are looked for before the first record is read."""
 
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from stream_consumer.kinesis.shard_reader import is_absent
 from stream_consumer.settings import Settings
 
 if TYPE_CHECKING:
+    from types_boto3_kinesis import KinesisClient
     from types_boto3_s3 import S3Client
 
 _NOT_FOUND = 404
@@ -29,14 +30,24 @@ def check_outputs(settings: Settings) -> None:
     session, stream, bucket = default_session(), settings.predictions_stream_name, settings.dead_letter_bucket
     if not settings.kafka.predictions_topic:
         kinesis = client(session, "kinesis", endpoint_url=settings.kinesis_endpoint_url, config=CONFIG)
-        if is_absent(kinesis, stream):
-            raise UsageError(
-                f"PREDICTIONS_STREAM_NAME={stream}: the stream does not exist at {kinesis.meta.endpoint_url}. "
-                "Create the stream, or name an existing stream"
-            )
+        refuse_absent_stream(kinesis, stream, f"PREDICTIONS_STREAM_NAME={stream}")
     if bucket and _is_absent_bucket(client(session, "s3", config=CONFIG), bucket):
         raise UsageError(
             f"DEAD_LETTER_BUCKET={bucket}: the bucket does not exist. Create the bucket, or name an existing bucket"
+        )
+
+
+def refuse_absent_stream(kinesis: "KinesisClient", stream: str, given: str) -> None:
+    """
+    Refuse *stream* if it is known not to exist. *given* is the option or variable that names the stream.
+
+    Raises:
+        UsageError: The stream does not exist.
+    """
+    if is_absent(kinesis, stream):
+        raise UsageError(
+            f"{given}: the stream does not exist at {kinesis.meta.endpoint_url}. "
+            "Create the stream, or name an existing stream"
         )
 
 

@@ -1,5 +1,6 @@
 """``put``: rides or events onto a stream or a topic."""
 
+import codecs
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, TextIO, cast
 import typer
 
 from stream_consumer.cli import kafka_options, options
+from stream_consumer.cli.outputs import refuse_absent_stream
 from stream_consumer.cli.progress import bar, stages
 from stream_consumer.cli.terminal import say
 from stream_consumer.errors import UsageError
@@ -62,6 +64,7 @@ def put(  # noqa: PLR0913 (each is an option)
     event is acknowledged. With --kafka the events of a key keep their order. Set the variables KAFKA_... to
     authenticate at the brokers (docs/kafka.md).
     """
+    from stream_consumer.cli.batch_lines import plural
     from stream_consumer.local.demo.ride_producer import NotPut, Producer
 
     spoiled = options.share("--malformed", malformed)
@@ -85,7 +88,7 @@ def put(  # noqa: PLR0913 (each is an option)
         except NotPut as error:
             raise NotPut(f"{name or stream!r}: {error}") from error
     mixed = f"{made.malformed:,} of them malformed, " if spoiled else ""
-    say(f"{count:,} records put on {name or stream}, {mixed}{again:,} put again")
+    say(f"{plural(count, 'record', 'records')} put on {name or stream}, {mixed}{again:,} put again")
 
 
 class _Events(NamedTuple):
@@ -151,6 +154,8 @@ def _lines(path: str) -> Iterator[bytes]:
         yield from _standard_input()
         return
     with Path(path).open("rb") as file:
+        if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:  # the mark is of the file, not of its first event
+            file.seek(0)
         yield from file
 
 
@@ -166,7 +171,9 @@ def _standard_input() -> BinaryIO:
 def _stream(name: str, endpoint_url: str | None, region: str | None, profile: str | None) -> "Sink":
     from stream_consumer.kinesis.stream_writer import PredictionStream
 
-    return PredictionStream(options.aws(endpoint_url, region, profile).kinesis, name)
+    kinesis = options.aws(endpoint_url, region, profile).kinesis
+    refuse_absent_stream(kinesis, name, f"--stream {name}")
+    return PredictionStream(kinesis, name)
 
 
 def _topic(kafka: str | None, name: str, region: str | None, profile: str | None) -> "Sink":

@@ -25,6 +25,7 @@ from stream_consumer.cli.dead_letter_options import (
     selection,
     told,
 )
+from stream_consumer.cli.outputs import refuse_absent_stream
 from stream_consumer.cli.progress import bar
 from stream_consumer.cli.terminal import complain, say
 from stream_consumer.errors import UsageError
@@ -119,6 +120,8 @@ def redrive(  # noqa: PLR0913 (each is an option)
     wanted = selection(event_ids, reason, shard, since, until)
     target = _topics(kafka, topic, stream, tombstones=tombstones)
     clients = options.aws(endpoint_url, region, profile)
+    if stream is not None and not dry_run:
+        refuse_absent_stream(clients.kinesis, stream, f"--stream {stream}")
     prepare = Preparation(stream, _edit(edit), _schema(check, clients), Elsewhere(clients.kinesis), target)
     store, marks = DeadLetterBucket(clients.s3, bucket, prefix), Marks(clients.s3, bucket)
     search, done = Search(store), marks.load()

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from stream_consumer.cli import kafka_options, options
+from stream_consumer.cli.outputs import refuse_absent_stream
 from stream_consumer.errors import UsageError
-from stream_consumer.kinesis.shard_reader import Start, is_absent, same_stream
+from stream_consumer.kinesis.shard_reader import Start, same_stream
 
 if TYPE_CHECKING:
     from stream_consumer.aws.clients import Clients
@@ -148,8 +149,5 @@ def _output(clients: "Clients", output_stream: str | None) -> "Sink | None":
 
     if not output_stream:
         return None
-    if is_absent(clients.kinesis, output_stream):
-        raise UsageError(
-            f"--output-stream {output_stream} does not exist. Create the stream, or name an existing stream"
-        )
+    refuse_absent_stream(clients.kinesis, output_stream, f"--output-stream {output_stream}")
     return PredictionStream(clients.kinesis, output_stream)

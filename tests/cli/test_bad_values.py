@@ -272,8 +272,8 @@ NAMED: dict[str, tuple[tuple[str, ...], int, str]] = {
     ),
     "a stream that is not there": (
         ("put", "trips.csv", "--stream", "nosuch"),
-        1,
-        "error: 'nosuch': 1 of 1 records were not put after 0: PutRecords was answered with ResourceNotFound",
+        2,
+        "error: --stream nosuch: the stream does not exist at https://kinesis.us-east-1.amazonaws.com",
     ),
     "no IPv6 address": (
         ("tail", "--endpoint-url", "http://[::1"),

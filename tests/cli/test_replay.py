@@ -203,7 +203,7 @@ def test_a_comparison_is_had_as_json(command: Command, model: str, tmp_path: Pat
         (
             ("--output-stream", "nosuch"),
             2,
-            "error: --output-stream nosuch does not exist. Create the stream, or name",
+            "error: --output-stream nosuch: the stream does not exist at http",
         ),
         (("--output", "-", "--digest", "0000"), 1, "MODEL_DIGEST pins 0000"),
         (("--compare", "nosuch"), 1, "error: there is no MLflow model at nosuch"),

@@ -262,6 +262,20 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert "Traceback" not in ran.err
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_event(command: Command, aws: EmbeddedAws, tmp_path: Path) -> None:
+    """As PowerShell and Notepad write it."""
+    kinesis = aws.clients().kinesis
+    kinesis.create_stream(StreamName="marked", ShardCount=1)
+    (tmp_path / "rides.ndjson").write_bytes(b"\xef\xbb\xbf" + ride_event(1) + b"\n")
+    ran = command("put", tmp_path / "rides.ndjson", "--stream", "marked", "--endpoint-url", aws.endpoint_url)
+    assert (ran.code, ran.out) == (0, "1 record put on marked, 0 put again\n")
+    arn = kinesis.describe_stream_summary(StreamName="marked")["StreamDescriptionSummary"]["StreamARN"]
+    shard = kinesis.list_shards(StreamARN=arn)["Shards"][0]["ShardId"]
+    begin = kinesis.get_shard_iterator(StreamARN=arn, ShardId=shard, ShardIteratorType="TRIM_HORIZON")
+    records = kinesis.get_records(ShardIterator=begin["ShardIterator"], StreamARN=arn)["Records"]
+    assert [record["Data"] for record in records] == [ride_event(1)]
+
+
 def test_a_standard_input_that_is_closed_is_said(
     command: Command, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
