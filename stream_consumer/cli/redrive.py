@@ -1,12 +1,10 @@
 """``dead-letters redrive``: dead letters go back on their stream or topic."""
 
-import contextlib
 import difflib
 import functools
 import itertools
 import re
-import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +25,7 @@ from stream_consumer.cli.dead_letter_options import (
 )
 from stream_consumer.cli.outputs import refuse_absent_stream
 from stream_consumer.cli.progress import bar
+from stream_consumer.cli.signals import finishing
 from stream_consumer.cli.terminal import complain, say
 from stream_consumer.errors import UsageError
 from stream_consumer.whole_file import read_whole
@@ -197,33 +196,6 @@ def _edit(text: str | None) -> "Edit | None":
 
 def _schema(location: str | None, clients: "Clients") -> "EventSchema | None":
     return options.chosen_model(location, lambda: clients.s3).schema if location is not None else None
-
-
-@contextlib.contextmanager
-def finishing(what: str) -> Iterator[Callable[[], int]]:
-    """
-    Let a first Ctrl-C or SIGTERM only ask to stop after *what*. A second one stops at once.
-
-    The value given returns the exit code of the signal that asked, or 0.
-    """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    codes: list[int] = []
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def ask(number: int, _: object) -> None:
-        restore()
-        codes.append(128 + number)
-        complain(f"stopping after {what}; Ctrl-C again stops at once")
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield lambda: codes[0] if codes else 0
-    finally:
-        restore()
 
 
 def _rehearse(letters: Iterable["StoredDeadLetter"], prepare: "Preparation") -> int:

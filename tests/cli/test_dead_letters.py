@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from stream_consumer.aws.clients import Clients
 from stream_consumer.cli import options
 from stream_consumer.cli.app import app
-from stream_consumer.cli.redrive import finishing
+from stream_consumer.cli.signals import finishing
 from stream_consumer.contract.record import Reason
 from tests.cli.conftest import Command, Ran
 from tests.cli.model import linear_model
